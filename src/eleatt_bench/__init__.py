@@ -1,0 +1,25 @@
+"""eleatt-bench: the EleAtt-RNN layers and the benchmarks of their paper.
+
+``from eleatt_bench import EleAttGRU`` gives the layer; everything else is behind the
+``eleatt-bench`` command. Nothing heavy is imported until it is asked for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from eleatt_bench.nn.layers import EleAttGRU, EleAttLSTM, EleAttRNN
+
+__all__ = ["EleAttGRU", "EleAttLSTM", "EleAttRNN", "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the layers (and with them torch) at their first use."""
+    if name in {"EleAttGRU", "EleAttLSTM", "EleAttRNN"}:
+        from eleatt_bench.nn import layers
+
+        return getattr(layers, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
