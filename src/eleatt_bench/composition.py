@@ -1,0 +1,116 @@
+"""Hydra in one place: where the configs are, how they are composed, what went wrong in words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.object_type import ObjectType
+from omegaconf import DictConfig
+
+from eleatt_bench import config
+from eleatt_bench.errors import UserError, unknown
+
+VERSION_BASE = "1.3"
+
+
+def config_dir() -> Path:
+    """The folder ``configs/``: inside the installed package, or at the top of the checkout."""
+    package = Path(__file__).resolve().parent
+    for folder in (package / "configs", package.parents[1] / "configs"):
+        if (folder / "train.yaml").is_file():
+            return folder
+    raise UserError(
+        f"No configs beside {package}: the installation is incomplete. "
+        "Install again: pip install --force-reinstall eleatt-bench"
+    )
+
+
+@contextmanager
+def hydra_ready() -> Iterator[None]:
+    """Hydra set up on `config_dir`; inside a Hydra program, the one that runs is used."""
+    if GlobalHydra.instance().is_initialized():
+        yield
+        return
+    config.register()
+    with initialize_config_dir(str(config_dir()), version_base=VERSION_BASE):
+        yield
+
+
+def compose_config(overrides: Sequence[str], name: str = "train") -> DictConfig:
+    """The checked configuration that ``overrides`` compose.
+
+    Raises:
+        UserError: an override that does not apply, with the nearest match and the choices.
+    """
+    with hydra_ready():
+        try:
+            cfg = compose(config_name=name, overrides=list(overrides))
+        except Exception as error:
+            raise explain(error, overrides, name) from error
+    config.check(cfg, name)
+    return cfg
+
+
+def options(group: str) -> list[str]:
+    """The names that ``group=...`` accepts, e.g. ``options("table")``."""
+    with hydra_ready():
+        loader = GlobalHydra.instance().config_loader()
+        return [str(o) for o in loader.get_group_options(group, ObjectType.CONFIG)]
+
+
+def explain(error: Exception, overrides: Sequence[str], name: str = "train") -> UserError:
+    """Say what a failed composition means: the override at fault and what it may have meant."""
+    for override in overrides:
+        found = _explain_override(override, name)
+        if found is not None:
+            return found
+    cause = error.__cause__ or error
+    message = str(cause if "not in struct" not in str(cause) else error)
+    lines = [line.strip() for line in message.splitlines()]
+    lines = [line for line in lines if line and not line.startswith(("reference_type", "object_"))]
+    key = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("full_key")), "")
+    text = " ".join(line for line in lines if not line.startswith("full_key"))
+    return UserError(f"{key}: {text}" if key else text)
+
+
+_OVERRIDE = re.compile(r"^(?P<sign>\+\+|\+|~)?(?P<key>[^=]+?)(?P<value>=.*)?$", re.DOTALL)
+
+
+def _explain_override(override: str, name: str) -> UserError | None:
+    """What is wrong with the name on the left or the group option on the right, if anything."""
+    match = _OVERRIDE.match(override)
+    if match is None or (match["value"] is None and match["sign"] != "~"):
+        return UserError(f"{override!r} is not an override: write KEY=VALUE")
+    key, value = match["key"].split("@")[0], (match["value"] or "=")[1:]
+    groups = _groups()
+    if key in groups:
+        choices = options(key)
+        wrong = [v for v in value.split(",") if v not in {*choices, "null"}]
+        return unknown(f"option of {key}", wrong[0], choices) if wrong else None
+    if key.split(".")[0].split("/")[0] == "hydra":
+        return None
+    path = key.split(".")
+    for depth, part in enumerate(path):
+        schema = config.schema_at(config.SCHEMAS[name], path[:depth])
+        if schema is None:
+            return None
+        names = [f.name for f in fields(schema)]
+        if part not in names:
+            prefix = ".".join([*path[:depth], ""])
+            choices = [f"{prefix}{n}" for n in names] + (groups if depth == 0 else [])
+            return unknown("config key", f"{prefix}{part}", {*choices})
+    return None
+
+
+def _groups() -> list[str]:
+    """The config groups at the top of ``configs/``."""
+    with hydra_ready():
+        loader = GlobalHydra.instance().config_loader()
+        found = loader.get_group_options("", ObjectType.GROUP)
+    return [g for g in found if g != "hydra"]

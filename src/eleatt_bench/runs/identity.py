@@ -1,0 +1,68 @@
+"""What makes two runs the same run: everything that can change a number, and nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from copy import deepcopy
+from typing import Any
+
+RECIPE_VERSION = 1
+"""Raised whenever a change of the code can change a number: older runs are then other runs."""
+
+_EXCLUDED = {
+    "": {"launcher", "table", "force", "data_dir", "runs_dir"},
+    "model": {"backend"},
+    "trainer": {"accelerator", "devices", "strategy", "num_threads"},
+}
+"""Where and how a run is computed is no part of what it is."""
+
+
+def identity(config: Mapping[str, Any], data_digest: str | None) -> dict[str, Any]:
+    """What ``config`` (plain and resolved) trains on the data with that content digest.
+
+    Whatever is not excluded by name belongs to it, so that a new setting cannot be forgotten.
+    ``data_digest`` is None on a machine without the data: such an identity has no `run_id`.
+    """
+    result = {key: deepcopy(value) for key, value in config.items() if key not in _EXCLUDED[""]}
+    for section in ("model", "trainer"):
+        result[section] = {
+            key: value for key, value in result[section].items() if key not in _EXCLUDED[section]
+        }
+    result["model"]["gated_layers"] = gated_layers(result["model"])
+    result["data"]["digest"] = data_digest
+    result["recipe_version"] = RECIPE_VERSION
+    return result
+
+
+def gated_layers(model: Mapping[str, Any]) -> list[int]:
+    """The 0-based indices of the gated layers: one spelling for null, all and none."""
+    if model["gate"] is None:
+        return []
+    if model["gated_layers"] is None:
+        return list(range(model["num_layers"]))
+    return sorted(set(model["gated_layers"]))
+
+
+def without_digest(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """``identity`` with the data known by name only."""
+    return {**identity, "data": {**identity["data"], "digest": None}}
+
+
+def run_id(identity: Mapping[str, Any]) -> str:
+    """The run's name: a readable beginning, then the hash that decides.
+
+    Both come from ``identity`` alone, so two machines agree on the name.
+    """
+    if identity["data"]["digest"] is None:
+        raise ValueError("without the data's digest a run has no name")
+    text = json.dumps(identity, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+    return f"{identity['data']['name']}-{model_name(identity)}-seed{identity['seed']}-{digest}"
+
+
+def model_name(identity: Mapping[str, Any]) -> str:
+    """``gru`` or ``eleatt_gru``: the cell, and whether any layer is gated."""
+    gated = bool(identity["model"]["gated_layers"])
+    return ("eleatt_" if gated else "") + str(identity["model"]["cell"])

@@ -1,0 +1,116 @@
+"""The folder that a run leaves, and the record in it.
+
+``<runs_dir>/<run_id>/`` holds ``config.yaml record.json log.txt checkpoints/ tensorboard/
+predictions.h5``. Whoever works on a run holds the lock of its folder; the operating system frees
+the lock when that process dies, so "running" can never be stale.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from eleatt_bench.errors import UserError, unknown
+from eleatt_bench.files import write_text
+
+Record = dict[str, Any]
+
+
+class RunFolder:
+    """One run's folder, existing or not."""
+
+    def __init__(self, runs_dir: Path, run_id: str) -> None:
+        self.run_id = run_id
+        self.path = Path(runs_dir) / run_id
+        self.config = self.path / "config.yaml"
+        self.record = self.path / "record.json"
+        self.log = self.path / "log.txt"
+        self.predictions = self.path / "predictions.h5"
+        self.checkpoints = self.path / "checkpoints"
+        self.tensorboard = self.path / "tensorboard"
+        self._lock = FileLock(self.path / ".lock")
+
+    def read(self) -> Record | None:
+        """The record, or None where there is none or it is not whole (the run is unfinished)."""
+        try:
+            record = json.loads(self.record.read_text(encoding="utf-8"))
+        except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError, UnicodeDecodeError):
+            return None
+        return record if isinstance(record, dict) and "status" in record else None
+
+    def write(self, record: Mapping[str, Any]) -> None:
+        """Replace the record, atomically."""
+        text = json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False)
+        write_text(self.record, text + "\n")
+
+    def status(self) -> str:
+        """``finished``, ``failed``, ``running``, or ``interrupted``."""
+        if self.locked():
+            return "running"
+        record = self.read()
+        status = str(record["status"]) if record else "interrupted"
+        return "interrupted" if status == "running" else status
+
+    def locked(self) -> bool:
+        """Whether a living process works on this run."""
+        if not self.path.is_dir():
+            return False
+        try:
+            with FileLock(self.path / ".lock", timeout=0):
+                return False
+        except Timeout:
+            return True
+
+    @contextmanager
+    def held(self, *, on_wait: str = "") -> Iterator[None]:
+        """Hold the run's lock; if another process has it, print ``on_wait`` and wait."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            if on_wait:
+                print(on_wait, flush=True)
+            self._lock.acquire()
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+    def clear(self) -> None:
+        """Remove what an earlier training left; the lock stays."""
+        self.record.unlink(missing_ok=True)  # first: without it nothing here counts as finished
+        for path in (self.predictions, self.log, self.config, *self.path.glob("eval-*.json")):
+            path.unlink(missing_ok=True)
+        for folder in (self.checkpoints, self.tensorboard):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def all_runs(runs_dir: Path) -> list[RunFolder]:
+    """Every run below ``runs_dir`` that has a record, by name."""
+    found = sorted(Path(runs_dir).glob("*/record.json"))
+    return [RunFolder(runs_dir, path.parent.name) for path in found]
+
+
+def find_run(runs_dir: Path, name: str) -> RunFolder:
+    """The run called ``name``: its whole id, or a beginning of the id or of its hash.
+
+    Raises:
+        UserError: no run, or several, answer to that name.
+    """
+    runs = {run.run_id: run for run in all_runs(runs_dir)}
+    if name in runs:
+        return runs[name]
+    if not runs:
+        raise UserError(f"There are no runs in {runs_dir}. Start one: eleatt-bench train")
+    hits = [i for i in runs if i.startswith(name) or i.rsplit("-", 1)[-1].startswith(name)]
+    if len(hits) == 1 and name:
+        return runs[hits[0]]
+    if len(hits) > 1 and name:
+        raise UserError(f"{name!r} is the beginning of {len(hits)} runs: {', '.join(hits)}")
+    raise unknown("run", name, runs)

@@ -1,0 +1,61 @@
+"""What Hydra loads by itself: the launcher and the table sweeper, as thin as can be.
+
+Hydra accepts plugins from the namespace package ``hydra_plugins`` only and imports this file in
+every Hydra program on the machine, so nothing heavy may be imported here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.utils import JobReturn
+from hydra.plugins.launcher import Launcher
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+
+class EleattLauncher(Launcher):
+    """Runs every job as an ``eleatt-bench`` command line of its own."""
+
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
+        self.config = config
+
+    def launch(
+        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
+    ) -> Sequence[JobReturn]:
+        from eleatt_bench.launch.hydra import launch
+
+        return launch(self.config, job_overrides, initial_job_idx)
+
+
+class EleattTableSweeper(Sweeper):
+    """Turns the table of the config into the runs it still lacks."""
+
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
+        from hydra.core.plugins import Plugins
+
+        self.config = config
+        self.launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
+
+    def sweep(self, arguments: list[str]) -> Any:
+        from eleatt_bench.tables.sweep import missing_jobs
+
+        jobs = missing_jobs(self.config, arguments)
+        return self.launcher.launch(jobs, initial_job_idx=0) if jobs else []
+
+
+for group, name, plugin in (
+    ("hydra/launcher", "eleatt_bench", EleattLauncher),
+    ("hydra/sweeper", "eleatt_table", EleattTableSweeper),
+):
+    node = {"_target_": f"hydra_plugins.eleatt_bench.{plugin.__name__}"}
+    ConfigStore.instance().store(group=group, name=name, node=node)
