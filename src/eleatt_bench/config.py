@@ -15,6 +15,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, ListConfig, OmegaConf
 
 from eleatt_bench.errors import UserError, unknown
+from eleatt_bench.targets import check_target
 
 Cell = Enum("Cell", ["rnn", "lstm", "gru"])
 Gate = Enum("Gate", ["sigmoid", "softmax"])
@@ -195,6 +196,9 @@ def check(cfg: DictConfig, name: str = "train") -> None:
         raise UserError(f"Nothing sets {missing[0]!r}: give it as {missing[0]}=VALUE")
     if name == "train":
         _check_ranges(cfg)
+        for target in (cfg.optimizer._target_, cfg.scheduler._target_):
+            if target is not None:
+                check_target(target)
 
 
 def _check_keys(cfg: DictConfig, schema: type, prefix: str) -> None:

@@ -1,0 +1,1 @@
+"""One run: config → fit → test → record. Lightning lives here and only here."""

@@ -1,0 +1,167 @@
+"""The network of the paper as a Lightning module: recurrent layers, dropout, one linear layer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from pytorch_lightning import LightningModule
+from torch import Tensor, nn
+from torchmetrics import MeanMetric
+from torchmetrics.classification import MulticlassAccuracy
+
+from eleatt_bench.data.module import Batch
+from eleatt_bench.data.transforms import Transforms
+from eleatt_bench.errors import UserError
+from eleatt_bench.nn.layers import EleAttGRU, EleAttLSTM, EleAttRNN
+from eleatt_bench.targets import resolve_target
+from eleatt_bench.training.seeding import seed_everything
+
+LAYERS = {"rnn": EleAttRNN, "lstm": EleAttLSTM, "gru": EleAttGRU}
+
+
+class SequenceClassifier(LightningModule):
+    """Classify padded sequences by the mean of per-frame logits, or by the last frame's.
+
+    ``config`` is the run's plain configuration (`eleatt_bench.config.TrainConfig` as dicts);
+    ``transforms`` are applied to every batch on the device.
+    """
+
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        input_size: int,
+        num_classes: int,
+        transforms: Transforms,
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.transforms = transforms
+        model = config["model"]
+        self.readout: str = model["readout"]
+        self.recurrent = build_layers(model, input_size)
+        self.dropout = nn.Dropout(model["dropout"])
+        features = model["hidden_size"] * (2 if model["bidirectional"] else 1)
+        self.classifier = nn.Linear(features, num_classes)
+        nn.init.xavier_uniform_(self.classifier.weight)
+        nn.init.zeros_(self.classifier.bias)
+
+        self.loss = nn.ModuleDict({f"{s}_loss": MeanMetric() for s in ("train", "val")})
+        self.accuracy = nn.ModuleDict(
+            {
+                f"{s}_accuracy": MulticlassAccuracy(num_classes, average="micro")
+                for s in ("train", "val")
+            }
+        )
+        self.grad_norm = MeanMetric()
+        self.epoch_metrics: dict[str, float] = {}  # of the epoch that just ended
+        self.scheduler: Any = None
+
+    def forward(self, inputs: Tensor, lengths: Tensor) -> Tensor:
+        """Logits (B, classes) of ``inputs`` (B, T, D) with ``lengths`` (B,)."""
+        output, _ = self.recurrent(inputs, lengths=lengths)
+        if self.readout == "last":
+            last = (lengths - 1).view(-1, 1, 1).expand(-1, 1, output.shape[2])
+            return self.classifier(self.dropout(output.gather(1, last).squeeze(1)))
+        logits = self.classifier(self.dropout(output))
+        valid = torch.arange(inputs.shape[1], device=lengths.device) < lengths[:, None]
+        return logits.masked_fill(~valid[:, :, None], 0).sum(1) / lengths[:, None]
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        batch = self.transforms(batch, training=True)
+        losses = self._observe(batch, "train")
+        # Gradients are averaged over the processes: dividing by the size of the whole batch
+        # makes the result independent of how the batch was shared out.
+        return losses.sum() * self.trainer.world_size / batch.batch_size_global
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        self._observe(self.transforms(batch, training=False), "val")
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> tuple[Tensor, Tensor]:
+        """Logits (B, classes) and the store's indices (B,) of the samples they belong to."""
+        batch = self.transforms(batch, training=False)
+        return self(batch.inputs, batch.lengths).float(), batch.indices
+
+    def _observe(self, batch: Batch, stage: str) -> Tensor:
+        logits = self(batch.inputs, batch.lengths)
+        losses = F.cross_entropy(logits, batch.labels, reduction="none")
+        if len(batch.labels):
+            self.loss[f"{stage}_loss"].update(losses.detach())
+            self.accuracy[f"{stage}_accuracy"].update(logits.detach(), batch.labels)
+        return losses
+
+    def on_train_epoch_start(self) -> None:
+        seed_everything(self.config["seed"], self.current_epoch)
+
+    def on_validation_epoch_end(self) -> None:
+        # Validation closes the epoch, so the training metrics are complete here as well.
+        self.epoch_metrics = {"lr": self.trainer.optimizers[0].param_groups[0]["lr"]}
+        metrics = {"grad_norm": self.grad_norm}
+        for stage in ("train", "val"):
+            metrics[f"{stage}/loss"] = self.loss[f"{stage}_loss"]  # type: ignore[assignment]
+            metrics[f"{stage}/accuracy"] = self.accuracy[f"{stage}_accuracy"]  # type: ignore[assignment]
+        for name, metric in metrics.items():
+            self.epoch_metrics[name] = float(metric.compute())
+            metric.reset()
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """The optimizer; the scheduler is kept here and stepped by `callbacks.Schedule`."""
+        optimizer_config, scheduler = self.config["optimizer"], self.config["scheduler"]
+        optimizer = _instantiate(
+            optimizer_config["_target_"],
+            self.parameters(),
+            lr=optimizer_config["lr"],
+            weight_decay=optimizer_config["weight_decay"],
+            **optimizer_config["options"],
+        )
+        if scheduler["_target_"] is not None:
+            self.scheduler = _instantiate(
+                scheduler["_target_"], optimizer, **scheduler["options"]
+            )
+        return optimizer
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip the global norm, and note what it was before."""
+        limit = self.config["trainer"]["gradient_clip_val"]
+        norm = nn.utils.clip_grad_norm_(
+            self.parameters(), float("inf") if limit is None else limit
+        )
+        self.grad_norm.update(norm)
+
+
+def build_layers(model: Mapping[str, Any], input_size: int) -> nn.Module:
+    """The stack of recurrent layers that the ``model`` section of a config describes."""
+    options: dict[str, Any] = {"reset_after": model["reset_after"]} if model["cell"] == "gru" else {}
+    if model["reset_after"] and not options:
+        raise UserError(f"model.reset_after is for the GRU; model.cell is {model['cell']}")
+    try:
+        layers = LAYERS[model["cell"]](
+            input_size,
+            model["hidden_size"],
+            model["num_layers"],
+            batch_first=True,
+            dropout=model["dropout"] if model["num_layers"] > 1 else 0.0,
+            bidirectional=model["bidirectional"],
+            gate=model["gate"],
+            gated_layers=model["gated_layers"],
+            backend=model["backend"],
+            **options,
+        )
+        layers.reset_parameters(**model["init"])
+    except ValueError as error:
+        raise UserError(f"model: {error}") from error
+    return layers
+
+
+def _instantiate(target: str, *args: Any, **kwargs: Any) -> Any:
+    try:
+        return resolve_target(target)(*args, **kwargs)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{target} does not take what the config gives it: {error}") from error

@@ -1,0 +1,63 @@
+"""Predictions on exactly the test set, and the numbers that follow from them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from pytorch_lightning import Trainer
+
+from eleatt_bench.files import replacing
+from eleatt_bench.training.classifier import SequenceClassifier
+from eleatt_bench.training.datamodule import SequenceDataModule
+
+
+def predict(
+    trainer: Trainer, classifier: SequenceClassifier, data: SequenceDataModule
+) -> np.ndarray:
+    """Logits (N, classes) of the N test samples, in the order of ``data.split.test``.
+
+    Every sample is there once, on any number of devices: each rank predicts its own share and
+    all of them exchange the results.
+    """
+    outputs = trainer.predict(classifier, datamodule=data) or []
+    own = [(logits.cpu().numpy(), indices.cpu().numpy()) for logits, indices in outputs]
+    if trainer.world_size > 1:
+        shares: list[Any] = [None] * trainer.world_size
+        dist.all_gather_object(shares, own)
+        own = [batch for share in shares for batch in share]
+    logits = np.concatenate([batch[0] for batch in own])
+    indices = np.concatenate([batch[1] for batch in own])
+    order = np.argsort(indices, kind="stable")
+    if not np.array_equal(indices[order], data.split.test):
+        raise RuntimeError("the predictions are not of exactly the test set")
+    return logits[order]
+
+
+def measure(logits: np.ndarray, data: SequenceDataModule) -> dict[str, float]:
+    """Loss and accuracy over the test set; ``accuracy_clean`` without repeated sequences."""
+    labels = torch.from_numpy(data.store.labels[data.split.test])
+    scores = torch.from_numpy(logits).double()
+    correct = (scores.argmax(1) == labels).double().numpy()
+    metrics = {"loss": float(F.cross_entropy(scores, labels)), "accuracy": float(correct.mean())}
+    if data.split.clean is not None:
+        metrics["accuracy_clean"] = float(correct[data.split.clean].mean())
+    return metrics
+
+
+def write_predictions(path: Path, logits: np.ndarray, data: SequenceDataModule) -> None:
+    """Write ``logits``, ``label`` and ``name`` of every test sample to an HDF5 file."""
+    test = data.split.test
+    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+        file.attrs["dataset"] = data.store.name
+        file.attrs["class_names"] = list(data.store.class_names)
+        file["logits"] = logits.astype(np.float32)
+        file["label"] = data.store.labels[test]
+        file["name"] = [data.store.names[i] for i in test]
+        if data.split.clean is not None:
+            file["clean"] = data.split.clean
