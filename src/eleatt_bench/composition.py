@@ -66,10 +66,11 @@ def options(group: str) -> list[str]:
 
 def explain(error: Exception, overrides: Sequence[str], name: str = "train") -> UserError:
     """Say what a failed composition means: the override at fault and what it may have meant."""
-    for override in overrides:
-        found = _explain_override(override, name)
-        if found is not None:
-            return found
+    try:
+        for override in overrides:
+            check_override(override, name)
+    except UserError as found:
+        return found
     cause = error.__cause__ or error
     message = str(cause if "not in struct" not in str(cause) else error)
     lines = [line.strip() for line in message.splitlines()]
@@ -82,30 +83,43 @@ def explain(error: Exception, overrides: Sequence[str], name: str = "train") -> 
 _OVERRIDE = re.compile(r"^(?P<sign>\+\+|\+|~)?(?P<key>[^=]+?)(?P<value>=.*)?$", re.DOTALL)
 
 
-def _explain_override(override: str, name: str) -> UserError | None:
-    """What is wrong with the name on the left or the group option on the right, if anything."""
+def check_override(override: str, name: str = "train") -> None:
+    """Refuse a config key or group option that does not exist; values are Hydra's to check.
+
+    Raises:
+        UserError: with the nearest match and the choices.
+    """
     match = _OVERRIDE.match(override)
     if match is None or (match["value"] is None and match["sign"] != "~"):
-        return UserError(f"{override!r} is not an override: write KEY=VALUE")
+        raise UserError(f"{override!r} is not an override: write KEY=VALUE")
     key, value = match["key"].split("@")[0], (match["value"] or "=")[1:]
     groups = _groups()
     if key in groups:
-        choices = options(key)
-        wrong = [v for v in value.split(",") if v not in {*choices, "null"}]
-        return unknown(f"option of {key}", wrong[0], choices) if wrong else None
-    if key.split(".")[0].split("/")[0] == "hydra":
-        return None
+        _check_options(key, value)
+    elif re.split(r"[./]", key)[0] != "hydra":
+        _check_key(key, name, groups)
+
+
+def _check_options(group: str, value: str) -> None:
+    if "(" in value:  # choice(...), glob(...): Hydra's to expand
+        return
+    choices = options(group)
+    for option in value.split(","):
+        if option not in {*choices, "null"}:
+            raise unknown(f"option of {group}", option, choices)
+
+
+def _check_key(key: str, name: str, groups: list[str]) -> None:
     path = key.split(".")
     for depth, part in enumerate(path):
-        schema = config.schema_at(config.SCHEMAS[name], path[:depth])
-        if schema is None:
-            return None
-        names = [f.name for f in fields(schema)]
+        inner = config.schema_at(config.SCHEMAS[name], path[:depth])
+        if inner is None:
+            return
+        names = [f.name for f in fields(inner)]
         if part not in names:
             prefix = ".".join([*path[:depth], ""])
             choices = [f"{prefix}{n}" for n in names] + (groups if depth == 0 else [])
-            return unknown("config key", f"{prefix}{part}", {*choices})
-    return None
+            raise unknown("config key", f"{prefix}{part}", {*choices})
 
 
 def _groups() -> list[str]:

@@ -28,9 +28,9 @@ class EleattLauncher(Launcher):
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
-        from eleatt_bench.launch.hydra import launch
+        from eleatt_bench.cli.sweep import sweep
 
-        return launch(self.config, job_overrides, initial_job_idx)
+        return sweep(self.config, job_overrides, initial_job_idx)
 
 
 class EleattTableSweeper(Sweeper):

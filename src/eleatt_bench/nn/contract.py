@@ -58,6 +58,7 @@ class Run(Protocol):
     ) -> tuple[Tensor, State, Tensor | None]:
         """Run ``cell`` over ``input`` (T, B, D), starting from ``state``.
 
+        T is at least 1, B may be 0; ``input``, ``weights`` and ``state`` have one dtype and device.
         ``input`` is zero in the padding. ``lengths`` (B,), int64 and **on the CPU** wherever the
         input is (nothing has to wait for the device), holds values in 1..T; None says that every
         sequence has T frames. With ``reverse`` each sequence is read from its own last valid frame

@@ -68,7 +68,7 @@ def gru_step(wx: Tensor, h: Tensor, w_rz: Tensor, w_n: Tensor) -> Tensor:
     Shapes: ``wx`` (B, 3N), ``w_rz`` (N, 2N), ``w_n`` (N, N), returns (B, N).
     """
     hidden = h.shape[1]
-    wx_rz, wx_n = wx.split([2 * hidden, hidden], dim=1)
+    wx_rz, wx_n = torch.split(wx, [2 * hidden, hidden], dim=1)
     r, z = torch.sigmoid(torch.addmm(wx_rz, h, w_rz)).chunk(2, dim=1)
     n = torch.tanh(torch.addmm(wx_n, r * h, w_n))
     return _between(n, h, z)
@@ -82,9 +82,9 @@ def gru_step_reset_after(wx: Tensor, h: Tensor, w_h: Tensor, b_h: Tensor | None)
     Shapes: ``wx`` (B, 3N), ``w_h`` (N, 3N), ``b_h`` (3N,) or None, returns (B, N).
     """
     hidden = h.shape[1]
-    wx_rz, wx_n = wx.split([2 * hidden, hidden], dim=1)
+    wx_rz, wx_n = torch.split(wx, [2 * hidden, hidden], dim=1)
     wh = torch.mm(h, w_h) if b_h is None else torch.addmm(b_h, h, w_h)
-    wh_rz, wh_n = wh.split([2 * hidden, hidden], dim=1)
+    wh_rz, wh_n = torch.split(wh, [2 * hidden, hidden], dim=1)
     r, z = torch.sigmoid(wx_rz + wh_rz).chunk(2, dim=1)
     n = torch.tanh(wx_n + r * wh_n)
     return _between(n, h, z)

@@ -27,12 +27,13 @@ def init_cell(
     - biases: zero, but ``forget_bias`` for the forget gate of the LSTM;
     - with ``chrono_steps`` = T instead (Tallec & Ollivier 2018, "Can recurrent neural networks warp
       time?"): u ~ U(1, T−1) per unit, and the gate that keeps the state gets log u. That is z in
-      the GRU and f in the LSTM, whose input gate i gets −log u.
+      the GRU and f in the LSTM, whose input gate i gets −log u. ValueError, before anything is
+      drawn, for the RNN, without biases, and for T < 2.
     """
-    init.xavier_uniform_(weights.weight_ih)
-    _orthogonal(weights.weight_hh, recurrent_gain)
     if chrono_steps is not None:
         _check_chrono(kind, weights, chrono_steps)
+    init.xavier_uniform_(weights.weight_ih)
+    _orthogonal(weights.weight_hh, recurrent_gain)
     if weights.bias is None:
         return
     init.zeros_(weights.bias)

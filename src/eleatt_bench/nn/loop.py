@@ -19,6 +19,7 @@ from eleatt_bench.nn.equations import (
     lstm_step,
     rnn_step,
 )
+from eleatt_bench.nn.packing import valid_frames
 
 
 def run(
@@ -62,11 +63,6 @@ def run(
     return _stack(outputs, valid), state, attention
 
 
-def valid_frames(lengths: Tensor, steps: int, device: torch.device) -> Tensor:
-    """(T, B, 1), True where frame t of sequence b lies within its length."""
-    return (torch.arange(steps).unsqueeze(1) < lengths).unsqueeze(2).to(device)
-
-
 def _stepper(cell: Cell, weights: Weights) -> Callable[[Tensor, State], State]:
     """The step of the cell, its recurrent matrix transposed (and split) once per sequence."""
     w_h = weights.weight_hh.t()
@@ -77,22 +73,26 @@ def _stepper(cell: Cell, weights: Weights) -> Callable[[Tensor, State], State]:
     if cell.reset_after:
         return lambda wx, state: (gru_step_reset_after(wx, state[0], w_h, weights.bias_hh),)
     hidden = w_h.shape[0]
-    w_rz, w_n = w_h.split([2 * hidden, hidden], dim=1)
+    w_rz, w_n = torch.split(w_h, [2 * hidden, hidden], dim=1)
     return lambda wx, state: (gru_step(wx, state[0], w_rz, w_n),)
 
 
 def _projector(
-    cell: Cell, weights: Weights, input: Tensor  # noqa: A002
+    cell: Cell,
+    weights: Weights,
+    input: Tensor,  # noqa: A002
 ) -> Callable[[int, Tensor], tuple[Tensor, Tensor | None]]:
     """The function (t, h_{t-1}) → (W_x x̃_t + b, a_t) of the cell.
 
     What does not depend on the state is one product for all time steps: W_x x_t + b without a
     gate, W_xa x_t + b_a with one.
     """
-    if cell.gate is None or weights.weight_ia is None or weights.weight_ha is None:
+    if cell.gate is None:
         projected = F.linear(input, weights.weight_ih, weights.bias).unbind(0)
         return lambda t, h: (projected[t], None)
 
+    assert weights.weight_ia is not None
+    assert weights.weight_ha is not None
     gate, w_ha = cell.gate, weights.weight_ha.t()
     projected = F.linear(input, weights.weight_ia, weights.bias_a).unbind(0)
     frames = input.unbind(0)

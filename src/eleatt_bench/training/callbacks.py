@@ -42,13 +42,13 @@ class Schedule(Callback):
 class EpochReport(Callback):
     """Say once per epoch how it went: to TensorBoard, and as a line to ``say``.
 
-    ``progress``, where given, is called with (epochs done, all epochs, metrics).
+    ``progress`` is called after every batch with (epochs done, all epochs, last metrics).
     """
 
     def __init__(
         self,
         say: Callable[[str], None],
-        progress: Callable[[int, int, dict[str, float]], None] | None = None,
+        progress: Callable[[float, int, dict[str, float]], None],
     ) -> None:
         self.say, self.progress = say, progress
         self.seconds: list[float] = []  # per epoch trained by this process
@@ -56,6 +56,13 @@ class EpochReport(Callback):
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._start = time.perf_counter()
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        done = trainer.current_epoch + (batch_idx + 1) / trainer.num_training_batches
+        assert trainer.max_epochs is not None
+        self.progress(done, trainer.max_epochs, pl_module.epoch_metrics)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         metrics, epoch = pl_module.epoch_metrics, trainer.current_epoch
@@ -75,8 +82,6 @@ class EpochReport(Callback):
             f"train {metrics['train/accuracy']:.2%}  val {metrics['val/accuracy']:.2%}  "
             f"{self.seconds[-1]:.1f} s  {duration(left)} left"
         )
-        if self.progress is not None:
-            self.progress(done, total, metrics)
 
 
 class Checkpoints(Callback):

@@ -1,0 +1,68 @@
+# Everything runs in a virtual environment of its own, .venv; nothing has to be activated.
+# `make` without a target says what there is.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+
+VENV := .venv
+RUN := $(VENV)/bin/eleatt-bench
+READY := $(VENV)/.ready
+# The first interpreter that is new enough and not too new; or: make install PYTHON=/path/to/python
+PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	"$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null \
+	&& echo "$$p" && break; done)
+NUCLA_SOURCE ?= data/raw/nucla/all_sqe.zip
+MNIST_SOURCE ?= data/raw/mnist
+
+.PHONY: help install demo test test-slow check tensorboard clean lock data-nucla data-mnist \
+	table-digits table-mnist table4
+
+help: ## say what there is
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(READY) ## make .venv with the exact versions of constraints.txt
+
+$(READY): pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed: make install PYTHON=/path/to/python"; exit 1; }
+	"$(PYTHON)" -m venv $(VENV)
+	PIP_CONSTRAINT=constraints.txt $(VENV)/bin/python -m pip install --quiet -e '.[dev]'
+	@touch $@
+
+demo: $(READY) ## train 18 small networks on real data and show the table (minutes)
+	$(RUN) reproduce digits
+
+test: $(READY) ## run the tests
+	scripts/test.sh
+
+test-slow: $(READY) ## run the tests that take minutes
+	scripts/test.sh -m "slow and not gpu"
+
+check: $(READY) ## formatting, lint, types
+	scripts/check.sh
+
+tensorboard: $(READY) ## look at the curves of all runs
+	$(VENV)/bin/tensorboard --logdir runs
+
+data-nucla: $(READY) ## prepare N-UCLA from NUCLA_SOURCE (default data/raw/nucla/all_sqe.zip)
+	$(RUN) data prepare nucla --source "$(NUCLA_SOURCE)"
+
+data-mnist: $(READY) ## prepare MNIST from MNIST_SOURCE (default data/raw/mnist; downloaded if absent)
+	test -d "$(MNIST_SOURCE)" || $(RUN) data download mnist
+	$(RUN) data prepare mnist --source "$(MNIST_SOURCE)"
+
+table-digits: $(READY) ## the digits table
+	$(RUN) reproduce digits
+
+table-mnist: $(READY) ## sequential MNIST, on a GPU
+	$(RUN) reproduce mnist trainer=gpu
+
+table4: $(READY) ## the paper's table 4: N-UCLA, from scratch
+	$(RUN) reproduce table4
+
+lock: $(READY) ## write constraints.txt anew from what .venv holds
+	@{ sed -n '/^#/p' constraints.txt; $(VENV)/bin/python -m pip freeze --exclude-editable | sed 's/+cpu//'; } \
+		> constraints.txt.new && mv constraints.txt.new constraints.txt
+
+clean: ## remove .venv, builds and caches; runs and data stay
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find src tests scripts -name __pycache__ -type d -prune -exec rm -rf {} +

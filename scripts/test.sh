@@ -1,0 +1,6 @@
+#!/bin/sh
+# The tests, on all cores; arguments go to pytest. PYTHON as in check.sh.
+set -eu
+cd "$(dirname "$0")/.."
+python="${PYTHON:-.venv/bin/python}"
+OMP_NUM_THREADS=1 exec "$python" -m pytest -n auto --dist worksteal -q "$@"

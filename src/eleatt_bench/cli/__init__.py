@@ -1,0 +1,107 @@
+"""The one entry point, ``eleatt-bench VERB ...``. A verb imports its room only when it is called."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+from eleatt_bench import __version__
+from eleatt_bench.errors import UserError, unknown
+
+VERBS = {
+    "train": "train and test one run, or with -m a grid of runs",
+    "eval": "test finished runs again: run=ID[,ID...]",
+    "reproduce": "do the runs that a table lacks, then write the table",
+    "table": "show a table from the runs that are there",
+    "tables": "list the tables",
+    "data": "list, download, prepare or verify data sets",
+    "runs": "list or show runs",
+    "doctor": "versions, devices, data sets, and what is missing",
+}
+
+USAGE = """\
+usage: eleatt-bench [--debug] VERB ...
+
+{verbs}
+
+eleatt-bench VERB --help   says more about one of them
+--version                  prints the version
+--debug, ELEATT_DEBUG=1    shows the traceback of an error
+
+Tab completion:  eval "$(eleatt-bench -sc install=bash)"
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run ``eleatt-bench`` with ``argv`` (default: the process's); the exit status."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if "--debug" in arguments:
+        arguments.remove("--debug")
+        os.environ["ELEATT_DEBUG"] = "1"  # jobs inherit it
+    _handle_termination()
+    try:
+        return _dispatch(arguments)
+    except Exception as error:
+        if os.environ.get("ELEATT_DEBUG") == "1":
+            traceback.print_exc()
+        print(f"Error: {_message(error)}", file=sys.stderr)
+        return 1 if isinstance(error, UserError | OSError) else 70
+    except KeyboardInterrupt:
+        print("\nInterrupted. The same command continues where this one stopped.", file=sys.stderr)
+        return 130
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+
+
+def _dispatch(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in {"-h", "--help"}:
+        verbs = "\n".join(f"  {verb:<10} {text}" for verb, text in VERBS.items())
+        print(USAGE.format(verbs=verbs), end="")
+        return 0
+    verb, rest = arguments[0], arguments[1:]
+    if verb == "--version":
+        print(f"eleatt-bench {__version__}")
+        return 0
+    if verb in {"-sc", "--shell_completion"}:
+        from eleatt_bench.cli.hydra import complete
+
+        return complete(rest, list(VERBS))
+    if verb not in VERBS:
+        if verb.startswith("-"):
+            raise unknown("flag", verb, ["--help", "--version", "--debug"])
+        raise unknown("verb", verb, VERBS)
+    return _function(verb)(rest)
+
+
+def _function(verb: str) -> Callable[[list[str]], int]:
+    """The function behind ``verb``; only its own module is imported."""
+    from importlib import import_module
+
+    rooms = {"train": "hydra", "eval": "hydra", "reproduce": "tables", "table": "tables"}
+    module: Any = import_module(f"eleatt_bench.cli.{rooms.get(verb, verb)}")
+    function: Callable[[list[str]], int] = getattr(module, verb)
+    return function
+
+
+def _message(error: Exception) -> str:
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, OSError):
+        return ": ".join(str(part) for part in (error.filename, error.strerror) if part) or str(error)
+    return (
+        f"{type(error).__name__}: {error}\nThis is a bug. "
+        "Run the same command with --debug for the traceback, and please report it"
+    )
+
+
+def _handle_termination() -> None:
+    """End on SIGTERM as on an exception, so that locks and temporary files are cleaned up."""
+
+    def stop(signum: int, frame: object) -> NoReturn:
+        raise SystemExit(128 + signum)
+
+    signal.signal(signal.SIGTERM, stop)

@@ -1,0 +1,45 @@
+"""Argument parsers whose errors are sentences, for the verbs that are not Hydra's."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from eleatt_bench.errors import UserError, unknown
+
+
+class Parser(argparse.ArgumentParser):
+    """An `argparse.ArgumentParser` that raises `UserError` instead of ending the process."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message[:1].upper()}{message[1:]}. See: {self.prog} --help")
+
+    def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
+        """The parsed ``arguments``; an unknown flag names its nearest match."""
+        parsed, rest = self.parse_known_args(arguments)
+        if rest:
+            flags = [flag for flag in self._option_string_actions if flag.startswith("--")]
+            if rest[0].startswith("-"):
+                raise unknown("flag", rest[0], flags)
+            self.error(f"{rest[0]!r} is one argument too many")
+        return parsed
+
+
+def choose(kind: str, name: str, choices: Sequence[str]) -> str:
+    """``name``, or the error that names what it nearly matched."""
+    if name not in choices:
+        raise unknown(kind, name, choices)
+    return name
+
+
+def data_dir() -> Path:
+    """Where data sets lie: ``ELEATT_DATA``, or ``data`` in the working folder."""
+    return Path(os.environ.get("ELEATT_DATA", "data"))
+
+
+def runs_dir() -> Path:
+    """Where runs lie: ``ELEATT_RUNS``, or ``runs`` in the working folder."""
+    return Path(os.environ.get("ELEATT_RUNS", "runs"))

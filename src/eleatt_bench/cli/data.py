@@ -1,0 +1,61 @@
+"""The verb about data sets: ``data list | download | prepare | verify``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress
+
+from eleatt_bench.cli.arguments import Parser, choose, data_dir
+from eleatt_bench.data import catalog
+from eleatt_bench.errors import UserError
+
+ACTIONS = ("list", "download", "prepare", "verify")
+
+
+def data(arguments: list[str]) -> int:
+    """``eleatt-bench data ACTION [NAME]``."""
+    parser = Parser(
+        "eleatt-bench data",
+        description="list: which data sets there are and which are ready. download NAME: fetch the "
+        "published files. prepare NAME --source PATH: turn them into one verified store. "
+        "verify NAME: check that store again.",
+    )
+    parser.add_argument("action", help=", ".join(ACTIONS))
+    parser.add_argument("name", nargs="?", help="one of: " + ", ".join(catalog.names()))
+    parser.add_argument("--source", type=Path, metavar="PATH", help="for prepare: the raw files")
+    given = parser.parse(arguments)
+    action = choose("action", given.action, ACTIONS)
+    if action == "list":
+        return _list()
+    if given.name is None:
+        raise UserError(f"data {action} needs the name of a data set: eleatt-bench data list")
+    name = choose("data set", given.name, catalog.names())
+    if given.source is not None and action != "prepare":
+        raise UserError(f"--source is for prepare; data {action} takes none")
+    if action == "download":
+        path = catalog.download(data_dir(), name)
+        print(f"Downloaded to {path}\nNext: eleatt-bench data prepare {name} --source {path}")
+    elif action == "prepare":
+        _prepare(name, given.source)
+    else:
+        print(catalog.verify(data_dir(), name))
+    return 0
+
+
+def _list() -> int:
+    for name in catalog.names():
+        print(f"{name:<8} {catalog.status(data_dir(), name)}")
+    print(f"\nStores lie in {data_dir() / 'prepared'} (ELEATT_DATA chooses another folder).")
+    return 0
+
+
+def _prepare(name: str, source: Path | None) -> None:
+    console = Console()
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(f"preparing {name}", total=None)
+        store = catalog.prepare(
+            data_dir(), name, source, lambda done, total: bar.update(task, completed=done, total=total)
+        )
+    print(f"{store.path}: {len(store.lengths):,} sequences")

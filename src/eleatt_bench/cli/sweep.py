@@ -1,0 +1,58 @@
+"""Many jobs from one command line: checked before the first starts, summed up after the last."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from hydra.core.utils import JobReturn
+from omegaconf import DictConfig
+from rich.console import Console
+
+from eleatt_bench.cli.runs import accuracy_text, grid
+from eleatt_bench.composition import compose_config
+from eleatt_bench.config import plain
+from eleatt_bench.launch.hydra import launch
+from eleatt_bench.runs.record import RunFolder, find_run
+from eleatt_bench.training.run import run_folder
+
+Jobs = Sequence[Sequence[str]]
+
+
+def sweep(config: DictConfig, jobs: Jobs, initial_job_idx: int) -> Sequence[JobReturn]:
+    """What Hydra's launcher does: run ``jobs``, each a list of overrides.
+
+    Raises:
+        UserError: a job that cannot be composed, before any is started; or, after all have
+            ended, the jobs that failed.
+    """
+    verb = str(config.hydra.job.name)
+    folders = [_folder(verb, overrides) for overrides in jobs]
+    try:
+        return launch(config, jobs, initial_job_idx)
+    finally:
+        if config.get("table") is None:  # a table shows the results itself
+            print_results(verb, jobs, folders)
+
+
+def print_results(verb: str, jobs: Jobs, folders: Sequence[RunFolder]) -> None:
+    """A line per job: its run, and the accuracy it came to."""
+    table = grid("run", "test accuracy", "status")
+    for overrides, folder in zip(jobs, folders, strict=True):
+        if verb == "train":
+            table.add_row(folder.run_id, accuracy_text(folder.read()), folder.status())
+            continue
+        checkpoint = plain(compose_config(overrides, verb))["checkpoint"]
+        path = folder.path / f"eval-{checkpoint}.json"
+        result = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+        table.add_row(folder.run_id, accuracy_text(result), f"{checkpoint} checkpoint")
+    Console().print(table)
+
+
+def _folder(verb: str, overrides: Sequence[str]) -> RunFolder:
+    """The folder of the run that a job trains or tests."""
+    config = plain(compose_config(overrides, verb))
+    if verb == "train":
+        return run_folder(config)[0]
+    return find_run(Path(config["runs_dir"]), config["run"])

@@ -1,0 +1,133 @@
+"""`EleAttRNN`, `EleAttLSTM`, `EleAttGRU`: torch's recurrent layers with the paper's gate.
+
+Zhang et al., "Adding Attentiveness to the Neurons in Recurrent Neural Networks" (ECCV 2018).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from eleatt_bench.nn.contract import Gate
+from eleatt_bench.nn.stack import Stack
+
+
+class EleAttRNN(Stack):
+    """The standard (tanh) RNN behind an element-wise attention gate, equations 1, 4, 5 and 6.
+
+    a_t = σ(W_xa x_t + W_ha h_{t-1} + b_a)
+    x̃_t = a_t ⊙ x_t
+    h_t = tanh(W_xh x̃_t + W_hh h_{t-1} + b_h)
+
+    Arguments, shapes, parameters and errors as `EleAttGRU`, without ``reset_after``; k is 1.
+    """
+
+    kind = "rnn"
+
+
+class EleAttLSTM(Stack):
+    """The LSTM (no peepholes) behind an element-wise attention gate, equations 2, 4 and 5.
+
+    a_t = σ(W_xa x_t + W_ha h_{t-1} + b_a)
+    x̃_t = a_t ⊙ x_t
+    i, f, o = σ(W_x x̃_t + W_h h_{t-1} + b), each with its own W_x, W_h, b
+    c_t = f ⊙ c_{t-1} + i ⊙ tanh(W_xc x̃_t + W_hc h_{t-1} + b_c)
+    h_t = o ⊙ tanh(c_t)
+
+    Arguments, shapes, parameters and errors as `EleAttGRU`, without ``reset_after``; k is 4, the
+    rows stand in the order i, f, g, o (g is the tanh), and as in `torch.nn.LSTM` the state is a
+    pair: ``hx`` is (h_0, c_0), and (h_n, c_n) comes back in the place of h_n.
+    """
+
+    kind = "lstm"
+
+
+class EleAttGRU(Stack):
+    """The GRU behind an element-wise attention gate, equations 3, 4, 5 and 7.
+
+    a_t = σ(W_xa x_t + W_ha h_{t-1} + b_a)
+    x̃_t = a_t ⊙ x_t
+    r, z = σ(W_x x̃_t + W_h h_{t-1} + b), each with its own W_x, W_h, b
+    n = tanh(W_xh x̃_t + W_hh (r ⊙ h_{t-1}) + b_h)
+    h_t = z ⊙ h_{t-1} + (1 − z) ⊙ n
+
+    In the paper the reset gate multiplies **before** the recurrent matrix; in `torch.nn.GRU` and
+    cuDNN after it, which is another function: ``reset_after=True``.
+
+        >>> layer = EleAttGRU(150, 100, num_layers=3, batch_first=True, dropout=0.5)
+        >>> x = torch.randn(32, 60, 150)
+        >>> output, h_n = layer(x, lengths=torch.randint(1, 61, (32,)))
+        >>> output, h_n, attention = layer(x, return_attention=True)
+        >>> attention[0].shape  # of the first layer: how much of each input element it let in
+        torch.Size([32, 60, 150])
+
+    The arguments up to ``dtype`` are those of `torch.nn.GRU`. After them, by keyword only:
+
+    - ``gate``: ``"sigmoid"`` (the paper's); ``"softmax"``, whose responses sum to one in every
+      frame; or None, the plain cell: a_t = 1 and no parameters for it.
+    - ``gated_layers``: the layers that have the gate, counted from 0; None: all of them.
+    - ``backend``: ``"auto"`` or a name in `eleatt_bench.nn.backends.BACKENDS`.
+
+    ``forward(input, hx=None, *, lengths=None, return_attention=False)``, with T frames, B
+    sequences, D = ``input_size``, N = ``hidden_size``, R = ``num_layers`` × directions:
+
+    - ``input``: (T, B, D), (B, T, D) with ``batch_first``, (T, D) for one sequence, or a
+      `PackedSequence`, in the dtype of the parameters (in any floating dtype under autocast).
+    - ``hx``: h_0 (R, B, N), or (R, N) with a (T, D) input; zeros where None.
+    - ``lengths``: (B,) integers in 1..T, in any order, on any device: the valid frames of each
+      sequence in a padded input. What stands in the padding never matters and gets no gradient.
+
+    It returns ``(output, h_n)``, or ``(output, h_n, attention)`` with ``return_attention``, all in
+    the dtype of the parameters:
+
+    - ``output``: h_t of the last layer in the layout of the input, (…, N × directions), zero in
+      the padding.
+    - ``h_n``: (R, B, N) or (R, N), the state after each sequence's last valid frame, in the order
+      layer 0 forward, layer 0 backward, layer 1 forward … Backward begins at that last frame.
+    - ``attention``: a list of R entries in that order: the responses a_t, laid out as the input
+      and as wide as the input of their layer, zero in the padding; None for a layer without gate.
+
+    Parameters, for layer k with input size D, with ``_reverse`` appended for the backward
+    direction: ``weight_ih_lk`` (3N, D), ``weight_hh_lk`` (3N, N), ``bias_lk`` (3N,), rows in the
+    order r, z, n; with ``reset_after`` torch's ``bias_ih_lk`` and ``bias_hh_lk`` instead of
+    ``bias_lk``; in a gated layer W_xa ``weight_ia_lk`` (D, D), W_ha ``weight_ha_lk`` (D, N) and b_a
+    ``bias_a_lk`` (D,). There are none of the biases with ``bias=False``.
+
+    Raises TypeError for a wrong type or dtype, ValueError for a wrong value or shape.
+    """
+
+    kind = "gru"
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        *,
+        gate: Gate | None = "sigmoid",
+        gated_layers: Sequence[int] | None = None,
+        backend: str = "auto",
+        reset_after: bool = False,
+    ) -> None:
+        self.reset_after = reset_after  # first: it decides which biases there are
+        super().__init__(
+            input_size,
+            hidden_size,
+            num_layers,
+            bias,
+            batch_first,
+            dropout,
+            bidirectional,
+            device,
+            dtype,
+            gate=gate,
+            gated_layers=gated_layers,
+            backend=backend,
+        )

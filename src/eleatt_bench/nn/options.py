@@ -1,0 +1,70 @@
+"""The checks of what a layer's constructor is given."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import get_args
+
+from torch import Tensor
+
+from eleatt_bench.nn.contract import Gate
+
+
+def check_sizes(**sizes: int) -> None:
+    """TypeError unless every size is an int, ValueError unless it is positive."""
+    for name, size in sizes.items():
+        if not isinstance(size, int) or isinstance(size, bool):
+            raise TypeError(f"{name} must be an int, got {describe(size)}")
+        if size < 1:
+            raise ValueError(f"{name} must be at least 1, got {size}")
+
+
+def check_dropout(dropout: float, num_layers: int) -> None:
+    """TypeError or ValueError unless ``dropout`` is a probability; a warning if it is idle."""
+    if not isinstance(dropout, int | float) or isinstance(dropout, bool):
+        raise TypeError(f"dropout must be a number, got {describe(dropout)}")
+    if not 0 <= dropout <= 1:
+        raise ValueError(f"dropout must be a probability, 0 to 1, got {dropout}")
+    if dropout > 0 and num_layers == 1:
+        warnings.warn(
+            f"dropout acts between layers, not after the last one: dropout={dropout} does "
+            "nothing with num_layers=1",
+            stacklevel=4,
+        )
+
+
+def checked_gated_layers(
+    gate: Gate | None, gated_layers: Sequence[int] | None, num_layers: int
+) -> tuple[int, ...]:
+    """The gated layers in ascending order: all of them where ``gated_layers`` is None.
+
+    Raises ValueError for an unknown gate, for gated layers without a gate and for layers that do
+    not exist, TypeError for anything but ints.
+    """
+    if gate is not None and gate not in get_args(Gate):
+        raise ValueError(f"unknown gate {gate!r}, choose from: {', '.join(get_args(Gate))}, None")
+    if gate is None:
+        if gated_layers:
+            raise ValueError(f"gated_layers={list(gated_layers)} needs a gate, but gate is None")
+        return ()
+    if gated_layers is None:
+        return tuple(range(num_layers))
+    for layer in gated_layers:
+        if not isinstance(layer, int) or isinstance(layer, bool):
+            raise TypeError(f"gated_layers must hold ints, got {describe(layer)}")
+        if not 0 <= layer < num_layers:
+            raise ValueError(
+                f"gated_layers must lie in 0 to {num_layers - 1} (num_layers={num_layers}), "
+                f"got {layer}"
+            )
+    return tuple(sorted(set(gated_layers)))
+
+
+def describe(value: object) -> str:
+    """``value`` for an error message."""
+    if isinstance(value, Tensor):
+        return f"a Tensor of shape {tuple(value.shape)}"
+    if isinstance(value, tuple):
+        return f"a tuple of {len(value)}"
+    return f"{value!r} ({type(value).__name__})"

@@ -1,0 +1,145 @@
+"""From the layouts that torch's recurrent layers accept to the one a backend runs on, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
+
+
+@dataclass(frozen=True)
+class Padded:
+    """A batch of sequences as a backend wants it, and what its way back needs."""
+
+    frames: Tensor  # (T, B, D), zero in the padding
+    lengths: Tensor | None  # (B,), int64 on the CPU; None: every sequence has T frames
+    batch_first: bool = False
+    batched: bool = True
+    packed: PackedSequence | None = None  # what was given, if it was packed
+
+    def as_given(self, frames: Tensor) -> Tensor | PackedSequence:
+        """``frames`` (T, B, any) in the layout of the input."""
+        if self.packed is not None:
+            lengths = self.lengths
+            if lengths is None:
+                lengths = torch.full((frames.shape[1],), frames.shape[0])
+            data, batch_sizes, _, _ = pack_padded_sequence(frames, lengths)
+            return PackedSequence(
+                data, batch_sizes, self.packed.sorted_indices, self.packed.unsorted_indices
+            )
+        if not self.batched:
+            return frames.squeeze(1)
+        return frames.transpose(0, 1) if self.batch_first else frames
+
+    def take_state(self, state: Tensor) -> Tensor:
+        """A state in the user's layout as (rows, B, N), in the order of ``frames``."""
+        if not self.batched:
+            return state.unsqueeze(1)
+        if self.packed is not None and self.packed.sorted_indices is not None:
+            return state.index_select(1, self.packed.sorted_indices)
+        return state
+
+    def give_state(self, state: Tensor) -> Tensor:
+        """The inverse of `take_state`."""
+        if not self.batched:
+            return state.squeeze(1)
+        if self.packed is not None and self.packed.unsorted_indices is not None:
+            return state.index_select(1, self.packed.unsorted_indices)
+        return state
+
+
+def pad(
+    input: Tensor | PackedSequence,  # noqa: A002  (torch's name for it)
+    lengths: Tensor | Sequence[int] | None,
+    *,
+    input_size: int,
+    batch_first: bool,
+) -> Padded:
+    """Bring ``input`` to the layout of a backend, its padding zeroed.
+
+    ``input`` is (T, B, D), (B, T, D) with ``batch_first``, (T, D) for one sequence without a
+    batch, or packed. The padding is overwritten before any arithmetic: what stands there, NaN
+    included, changes nothing, and the gradient that flows back into it is zero.
+
+    Raises TypeError for a wrong type or dtype, ValueError for a wrong shape or wrong lengths.
+    """
+    if isinstance(input, PackedSequence):
+        if lengths is not None:
+            raise ValueError("lengths must be None for a PackedSequence, which has its own")
+        _check_frames(input.data, input_size, "(frames of all sequences, input_size)", {2})
+        # Without its indices the batch stays in the packed order, longest first.
+        frames, own = pad_packed_sequence(PackedSequence(input.data, input.batch_sizes))
+        return Padded(frames, _needed(own, frames.shape[0]), packed=input)
+
+    layout = "(B, T, input_size)" if batch_first else "(T, B, input_size)"
+    _check_frames(input, input_size, f"{layout} or (T, input_size)", {2, 3})
+    batched = input.dim() == 3
+    if not batched:
+        if lengths is not None:
+            raise ValueError("lengths need a batch, but the input is one sequence, (T, input_size)")
+        frames = input.unsqueeze(1)
+    else:
+        frames = input.transpose(0, 1) if batch_first else input
+    steps, batch = frames.shape[:2]
+    if steps == 0:
+        raise ValueError(f"the input must have at least one frame, got shape {_shape(input)}")
+    if lengths is None:
+        return Padded(frames, None, batch_first, batched)
+    needed = _needed(_checked_lengths(lengths, steps, batch), steps)
+    if needed is not None:
+        frames = frames.masked_fill(~valid_frames(needed, steps, frames.device), 0)
+    return Padded(frames, needed, batch_first)
+
+
+def valid_frames(lengths: Tensor, steps: int, device: torch.device) -> Tensor:
+    """(T, B, 1), True where frame t of sequence b lies within its length.
+
+    ``lengths`` (B,) is on the CPU, the result on ``device``.
+    """
+    return (torch.arange(steps).unsqueeze(1) < lengths).unsqueeze(2).to(device)
+
+
+def _checked_lengths(lengths: Tensor | Sequence[int], steps: int, batch: int) -> Tensor:
+    """``lengths`` as int64 on the CPU, if they fit (T, B)."""
+    if not isinstance(lengths, Tensor):
+        lengths = torch.as_tensor(lengths)
+        if lengths.numel() == 0:  # an empty list has become a float tensor
+            lengths = lengths.long()
+    if lengths.is_floating_point() or lengths.is_complex() or lengths.dtype == torch.bool:
+        raise TypeError(f"lengths must be integers, got {lengths.dtype}")
+    if lengths.shape != (batch,):
+        raise ValueError(
+            f"lengths must have shape ({batch},), one per sequence, got {_shape(lengths)}"
+        )
+    lengths = lengths.detach().to("cpu", torch.int64)
+    wrong = ((lengths < 1) | (lengths > steps)).nonzero()
+    if len(wrong):
+        index = int(wrong[0])
+        raise ValueError(
+            f"lengths must be 1 to {steps}, the number of frames in the input; "
+            f"lengths[{index}] is {int(lengths[index])}"
+        )
+    return lengths
+
+
+def _needed(lengths: Tensor, steps: int) -> Tensor | None:
+    """None where every sequence has ``steps`` frames, as is the case in an empty batch."""
+    return None if bool((lengths == steps).all()) else lengths
+
+
+def _check_frames(frames: Tensor, input_size: int, layout: str, dims: set[int]) -> None:
+    if not isinstance(frames, Tensor):
+        raise TypeError(f"input must be a Tensor or a PackedSequence, got {type(frames).__name__}")
+    if not frames.is_floating_point():
+        raise TypeError(f"input must be floating-point, got {frames.dtype}")
+    if frames.dim() not in dims or frames.shape[-1] != input_size:
+        raise ValueError(
+            f"input must have shape {layout} with input_size={input_size}, got {_shape(frames)}"
+        )
+
+
+def _shape(tensor: Tensor) -> tuple[int, ...]:
+    return tuple(tensor.shape)

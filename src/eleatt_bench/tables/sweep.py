@@ -1,0 +1,32 @@
+"""What the Hydra sweeper `hydra/sweeper=eleatt_table` asks: the jobs that a table still lacks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from omegaconf import DictConfig
+
+from eleatt_bench.errors import UserError
+from eleatt_bench.tables.cells import missing
+from eleatt_bench.tables.plan import plan
+
+
+def missing_jobs(config: DictConfig, arguments: Sequence[str]) -> list[list[str]]:
+    """The overrides of every run that the table in ``config`` lacks.
+
+    ``arguments`` are the overrides given on the command line; they are said of every run.
+
+    Raises:
+        UserError: no table is chosen, or its data are not prepared.
+    """
+    tables = [a.split("=", 1)[1] for a in arguments if a.startswith("table=")]
+    if not tables:
+        raise UserError("hydra/sweeper=eleatt_table needs a table: table=digits")
+    made = plan(tables[-1], arguments)
+    if made.unprepared:
+        name = made.unprepared[0]
+        raise UserError(
+            f"Table {tables[-1]} needs data set {name}, which is not prepared: "
+            f"eleatt-bench data prepare {name} --source PATH"
+        )
+    return [list(run.overrides) for run in missing(made)]

@@ -1,0 +1,73 @@
+"""Where a run is computed: versions, device, threads, commit. None of it is part of what a run is."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+
+PACKAGES = (
+    "eleatt-bench",
+    "torch",
+    "pytorch-lightning",
+    "hydra-core",
+    "omegaconf",
+    "torchmetrics",
+    "tensorboard",
+    "h5py",
+    "numpy",
+)
+
+
+def versions() -> dict[str, str]:
+    """Version of Python and of every package whose version can matter."""
+    return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
+
+
+def git_commit() -> str | None:
+    """The commit of the checkout this package runs from, with ``+changes`` if it is not clean.
+
+    None for an installed package.
+    """
+    top = Path(__file__).resolve().parents[3]
+    if not (top / ".git").exists():
+        return None
+    try:
+        commit = _git(top, "rev-parse", "HEAD")
+        changed = _git(top, "status", "--porcelain", "--untracked-files=no", "--", "src", "configs")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return commit + ("+changes" if changed else "")
+
+
+def cpu_name() -> str:
+    """The processor's name as the operating system gives it."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def leased_threads() -> int | None:
+    """How many CPU threads the launcher lent this process; None outside of a sweep."""
+    text = os.environ.get("ELEATT_NUM_THREADS", "")
+    return int(text) if text.isdecimal() and int(text) > 0 else None
+
+
+def is_rank_zero() -> bool:
+    """Whether this is the process that writes: the only one, or the first of a distributed run."""
+    return all(
+        os.environ.get(name, "0") == "0" for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID")
+    )
+
+
+def _git(top: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        ["git", "-C", str(top), *arguments], capture_output=True, text=True, check=True, timeout=10
+    )
+    return done.stdout.strip()

@@ -1,0 +1,228 @@
+"""Train one run and test it: everything between a configuration and its numbers."""
+
+from __future__ import annotations
+
+import logging
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, cast
+
+import numpy as np
+import torch
+from pytorch_lightning import Callback, Trainer
+from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
+from pytorch_lightning.utilities.warnings import PossibleUserWarning
+
+from eleatt_bench.data.store import SequenceStore
+from eleatt_bench.errors import UserError
+from eleatt_bench.nn.backends import resolve_backend
+from eleatt_bench.runs.record import RunFolder
+from eleatt_bench.training.callbacks import (
+    Checkpoints,
+    EpochReport,
+    Schedule,
+    load_checkpoint,
+)
+from eleatt_bench.training.classifier import SequenceClassifier
+from eleatt_bench.training.datamodule import SequenceDataModule
+from eleatt_bench.training.environment import cpu_name, leased_threads
+from eleatt_bench.training.evaluate import measure, predict, write_predictions
+from eleatt_bench.training.progress import Display
+from eleatt_bench.training.seeding import seed_everything
+
+Config = Mapping[str, Any]
+
+
+def fit(
+    config: Config, store: SequenceStore, folder: RunFolder, show: Display
+) -> dict[str, Any]:
+    """Train as ``config`` says, from the last checkpoint in ``folder`` if there is one, and test.
+
+    Returns what the record says of the result. On the first process of the run, ``predictions.h5``
+    and the event files are complete when this returns.
+    """
+    started, clock = datetime.now().astimezone(), time.perf_counter()
+    data, classifier = build(config, store)
+    checkpoints = Checkpoints(folder.checkpoints, config["trainer"]["early_stopping"])
+    epochs_before = checkpoints.resume()
+    if epochs_before:
+        show.say(f"continuing after epoch {epochs_before}")
+    report = EpochReport(show.say, show.advance)
+    logger = TensorBoardLogger(
+        str(folder.path),
+        name="tensorboard",
+        version="",
+        purge_step=epochs_before if epochs_before else None,
+    )
+    with as_user_errors():
+        trainer = make_trainer(config["trainer"], [Schedule(), report, checkpoints], logger)
+        trainer.fit(classifier, datamodule=data)
+        selection = config["trainer"]["selection"]
+        chosen = checkpoints.best if selection == "best" else checkpoints.last
+        logits = load_and_predict(folder, selection, trainer, classifier, data)
+    metrics = {
+        "train": _stage("train", chosen["metrics"]),
+        "val": _stage("val", chosen["metrics"]),
+        "test": measure(logits, data),
+    }
+    if trainer.is_global_zero:
+        write_predictions(folder.predictions, logits, data)
+        _log_hparams(logger, config, metrics)
+    return {
+        "metrics": metrics,
+        "epochs": checkpoints.last["epoch"] + 1,
+        "best_epoch": checkpoints.best["epoch"] + 1,
+        "selection": selection,
+        "parameters": sum(p.numel() for p in classifier.parameters()),
+        "samples": {s: len(getattr(data.split, s)) for s in ("train", "val", "test")},
+        **where(trainer, config),
+        "timing": {
+            "started": started.isoformat(timespec="seconds"),
+            "finished": datetime.now().astimezone().isoformat(timespec="seconds"),
+            "seconds": round(time.perf_counter() - clock, 3),
+            "seconds_per_epoch": round(float(np.mean(report.seconds)), 4)
+            if report.seconds
+            else None,
+            "resumed_after_epoch": epochs_before,
+        },
+    }
+
+
+def test(
+    config: Config, store: SequenceStore, folder: RunFolder, checkpoint: str
+) -> dict[str, Any]:
+    """Test the ``best`` or ``last`` checkpoint of a run; its trainer section says on what device."""
+    clock = time.perf_counter()
+    data, classifier = build(config, store)
+    with as_user_errors():
+        trainer = make_trainer(config["trainer"], [], logger=False)
+        logits = load_and_predict(folder, checkpoint, trainer, classifier, data)
+    return {
+        "metrics": {"test": measure(logits, data)},
+        "samples": {"test": len(data.split.test)},
+        **where(trainer, config),
+        "timing": {"seconds": round(time.perf_counter() - clock, 3)},
+    }
+
+
+def build(config: Config, store: SequenceStore) -> tuple[SequenceDataModule, SequenceClassifier]:
+    """The data and the freshly initialised network of a run; sets the CPU threads and seeds."""
+    _quiet_lightning()
+    threads = config["trainer"]["num_threads"] or leased_threads()
+    if threads:
+        torch.set_num_threads(threads)
+    seed_everything(config["seed"])
+    data = SequenceDataModule(config["data"], store, config["seed"])
+    classifier = SequenceClassifier(config, data.input_size, store.num_classes, data.transforms)
+    return data, classifier
+
+
+def make_trainer(
+    section: Config, callbacks: list[Callback], logger: TensorBoardLogger | bool
+) -> Trainer:
+    """A Lightning trainer that leaves checkpoints, progress and sharding of data to this package."""
+    trainer = Trainer(
+        accelerator=section["accelerator"],
+        devices=section["devices"],
+        strategy=section["strategy"],
+        precision=section["precision"],
+        max_epochs=section["max_epochs"],
+        deterministic=True,
+        logger=logger,
+        callbacks=callbacks,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        log_every_n_steps=1,
+    )
+    # Deterministic operations do not need every new tensor filled first, which costs time.
+    torch.utils.deterministic.fill_uninitialized_memory = False
+    return trainer
+
+
+def load_and_predict(
+    folder: RunFolder,
+    checkpoint: str,
+    trainer: Trainer,
+    classifier: SequenceClassifier,
+    data: SequenceDataModule,
+) -> np.ndarray:
+    """Logits of the test set by the weights in ``best.ckpt`` or ``last.ckpt``."""
+    trainer.strategy.barrier()
+    path = folder.checkpoints / f"{checkpoint}.ckpt"
+    state = load_checkpoint(path)["model"]
+    try:
+        classifier.load_state_dict(state)
+    except RuntimeError as error:
+        raise UserError(f"Checkpoint {path} is of another network: {error}") from error
+    return predict(trainer, classifier, data)
+
+
+def where(trainer: Trainer, config: Config) -> dict[str, Any]:
+    """The device, threads and backend that computed."""
+    device = trainer.strategy.root_device
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name()
+    return {
+        "device": f"{trainer.world_size} x {name}" if trainer.world_size > 1 else name,
+        "accelerator": device.type,
+        "num_threads": torch.get_num_threads(),
+        "precision": config["trainer"]["precision"],
+        "backend": resolve_backend(config["model"]["backend"], device),
+    }
+
+
+@contextmanager
+def as_user_errors() -> Iterator[None]:
+    """Turn what Lightning and torch raise for a user's mistake into a `UserError`."""
+    try:
+        yield
+    except MisconfigurationException as error:
+        raise UserError(f"trainer: {' '.join(str(error).split())}") from error
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise UserError(_OUT_OF_MEMORY) from error
+    except RuntimeError as error:
+        if "DefaultCPUAllocator" in str(error):
+            raise UserError(_OUT_OF_MEMORY) from error
+        raise
+    except SystemExit as error:
+        if isinstance(error.__context__, KeyboardInterrupt):  # Lightning's way to end on Ctrl-C
+            raise KeyboardInterrupt from None
+        raise
+
+
+_OUT_OF_MEMORY = (
+    "Out of memory. Try a smaller data.batch_size, model.hidden_size, or fewer jobs at once "
+    "(launcher.jobs_per_device, launcher.jobs)"
+)
+
+
+def _quiet_lightning() -> None:
+    """Keep Lightning's hints out of the output; errors still come through."""
+    for name in ("pytorch_lightning", "lightning.fabric", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", category=PossibleUserWarning)
+
+
+def _stage(stage: str, metrics: Mapping[str, float]) -> dict[str, float]:
+    return {name: metrics[f"{stage}/{name}"] for name in ("loss", "accuracy")}
+
+
+def _log_hparams(
+    logger: TensorBoardLogger, config: Config, metrics: Mapping[str, Mapping[str, float]]
+) -> None:
+    """The settings and final numbers of the run, for TensorBoard's HPARAMS page."""
+    settings = {k: config[k] for k in ("data", "model", "optimizer", "scheduler", "trainer", "seed")}
+    finals = {
+        f"final/{stage}_{name}": value
+        for stage, values in metrics.items()
+        for name, value in values.items()
+    }
+    write = cast(Callable[..., None], logger.log_hyperparams)
+    write(settings, finals)
+    logger.finalize("success")

@@ -1,0 +1,139 @@
+"""One run from its configuration to its record; torch is only imported if there is work to do."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from eleatt_bench import config as schema
+from eleatt_bench.data import catalog
+from eleatt_bench.errors import UserError
+from eleatt_bench.files import write_text
+from eleatt_bench.runs.identity import identity, run_id
+from eleatt_bench.runs.record import Record, RunFolder, find_run
+from eleatt_bench.training.environment import git_commit, is_rank_zero, versions
+from eleatt_bench.training.progress import Display, display
+
+
+def train(cfg: DictConfig, overrides: Sequence[str]) -> tuple[RunFolder, Record]:
+    """Do the run that ``cfg`` describes, unless it is done already; its folder and record.
+
+    An interrupted run continues from its last checkpoint; ``force`` begins anew. If another
+    process is at this very run, wait for it and take its result.
+    """
+    config = schema.plain(cfg)
+    folder, this = run_folder(config)
+    if not is_rank_zero():
+        return folder, _work(config, folder, {})
+    with folder.held(on_wait=f"{folder.run_id} is being trained by another process; waiting"):
+        record = folder.read()
+        if record is not None and record["status"] == "finished" and not config["force"]:
+            return folder, record
+        if config["force"]:
+            folder.clear()
+        head = _head(folder, this, overrides)
+        write_text(folder.config, OmegaConf.to_yaml(OmegaConf.create(config)))
+        folder.write({**head, "status": "running"})
+        return folder, _work(config, folder, head)
+
+
+def run_folder(config: Mapping[str, Any]) -> tuple[RunFolder, dict[str, Any]]:
+    """The folder and the identity of the run that ``config`` describes.
+
+    Raises:
+        UserError: its data set is not prepared.
+    """
+    data_dir, name = Path(config["data_dir"]), config["data"]["name"]
+    digest = catalog.data_digest(data_dir, name)
+    if digest is None:
+        digest = catalog.open_store(data_dir, name).content_digest  # says what to do
+    this = identity(config, digest)
+    return RunFolder(Path(config["runs_dir"]), run_id(this)), this
+
+
+def _work(config: dict[str, Any], folder: RunFolder, head: Mapping[str, Any]) -> Record:
+    """Train and test; the record is written by the first process alone."""
+    with display(folder.log, config["trainer"]["max_epochs"]) as show:
+        if head:
+            show.say(folder.run_id)
+            show.log(head["command"])
+        try:
+            result = _fit(config, folder, show)
+        except Exception as error:
+            show.log(traceback.format_exc())
+            if head:
+                folder.write({**head, "status": "failed", "error": str(error)})
+            raise
+        record = {**head, "status": "finished", **result}
+        if head:
+            folder.write(record)
+            show.log(f"finished: test {result['metrics']['test']}")
+        return record
+
+
+def _fit(config: dict[str, Any], folder: RunFolder, show: Display) -> dict[str, Any]:
+    from eleatt_bench.training.fit import fit
+
+    store = catalog.open_store(Path(config["data_dir"]), config["data"]["name"])
+    return fit(config, store, folder, show)
+
+
+def _head(folder: RunFolder, this: Mapping[str, Any], overrides: Sequence[str]) -> Record:
+    """What is known of a run before it starts."""
+    return {
+        "run_id": folder.run_id,
+        "status": "running",
+        "identity": dict(this),
+        "overrides": list(overrides),
+        "command": command(["train", *overrides]),
+        "seed": this["seed"],
+        "data_digest": this["data"]["digest"],
+        "versions": versions(),
+        "git_commit": git_commit(),
+    }
+
+
+def command(arguments: Sequence[str]) -> str:
+    """The command line, as one would paste it into a shell."""
+    return shlex.join(["eleatt-bench", *arguments])
+
+
+def evaluate(cfg: DictConfig) -> tuple[RunFolder, Record]:
+    """Test the run ``cfg.run`` again with its own configuration on the device that ``cfg`` says.
+
+    The result is also written to ``eval-<checkpoint>.json`` in the run's folder.
+    """
+    asked = schema.plain(cfg)
+    folder = find_run(Path(asked["runs_dir"]), asked["run"])
+    record = folder.read()
+    if record is None or not folder.config.exists():
+        raise UserError(f"Run {folder.run_id} has no record. Train it again: it will continue")
+    config = schema.plain(OmegaConf.load(folder.config))  # type: ignore[arg-type]
+    for key in ("accelerator", "devices", "strategy", "num_threads"):
+        config["trainer"][key] = asked["trainer"][key]
+    config["model"]["backend"] = "auto"
+    store = catalog.open_store(Path(asked["data_dir"]), config["data"]["name"])
+    if store.content_digest != record["data_digest"]:
+        raise UserError(
+            f"{store.path} holds other data than {folder.run_id} was trained on "
+            f"(digest {store.content_digest[:12]}, not {record['data_digest'][:12]})"
+        )
+    from eleatt_bench.training.fit import test
+
+    result = {
+        "run_id": folder.run_id,
+        "checkpoint": asked["checkpoint"],
+        **test(config, store, folder, asked["checkpoint"]),
+        "versions": versions(),
+        "git_commit": git_commit(),
+    }
+    if is_rank_zero():
+        path = folder.path / f"eval-{asked['checkpoint']}.json"
+        write_text(path, json.dumps(result, indent=2, ensure_ascii=False) + "\n")
+    return folder, result

@@ -1,0 +1,37 @@
+"""The words for ``backend=``."""
+
+from __future__ import annotations
+
+import pytest
+
+from eleatt_bench.nn import loop
+from eleatt_bench.nn.backends import BACKENDS, backend_function, check_backend, resolve_backend
+
+
+def test_auto_resolves_to_a_name_a_record_can_keep():
+    name = resolve_backend("auto", "cpu")
+    assert name != "auto"
+    assert name in BACKENDS
+    assert resolve_backend(name, "cpu") == name
+    assert backend_function("auto", "cpu") is backend_function(name, "cpu")
+
+
+def test_equations_are_the_loop_on_every_device():
+    assert backend_function("equations", "cpu") is loop.run
+    assert backend_function("equations", "cuda:0") is loop.run
+
+
+def test_every_word_passes_the_check():
+    for name in BACKENDS:
+        check_backend(name)
+
+
+@pytest.mark.parametrize("function", [check_backend, lambda name: resolve_backend(name, "cpu")])
+def test_an_unknown_word_is_told_the_choices(function):
+    with pytest.raises(ValueError, match="unknown backend 'abacus', choose from: auto, equations"):
+        function("abacus")
+
+
+def test_a_string_that_names_no_device():
+    with pytest.raises(RuntimeError, match="abacus"):
+        resolve_backend("auto", "abacus")
