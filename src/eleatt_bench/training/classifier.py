@@ -16,6 +16,7 @@ from eleatt_bench.data.module import Batch
 from eleatt_bench.data.transforms import Transforms
 from eleatt_bench.errors import UserError
 from eleatt_bench.nn.layers import EleAttGRU, EleAttLSTM, EleAttRNN
+from eleatt_bench.nn.stack import Stack
 from eleatt_bench.targets import resolve_target
 from eleatt_bench.training.seeding import seed_everything
 
@@ -45,8 +46,7 @@ class SequenceClassifier(LightningModule):
         self.dropout = nn.Dropout(model["dropout"])
         features = model["hidden_size"] * (2 if model["bidirectional"] else 1)
         self.classifier = nn.Linear(features, num_classes)
-        nn.init.xavier_uniform_(self.classifier.weight)
-        nn.init.zeros_(self.classifier.bias)
+        self._reset_parameters()
 
         self.loss = nn.ModuleDict({f"{s}_loss": MeanMetric() for s in ("train", "val")})
         self.accuracy = nn.ModuleDict(
@@ -58,6 +58,17 @@ class SequenceClassifier(LightningModule):
         self.grad_norm = MeanMetric()
         self.epoch_metrics: dict[str, float] = {}  # of the epoch that just ended
         self.scheduler: Any = None
+
+    def _reset_parameters(self) -> None:
+        # Drawn from the seed alone and the gates last, so that under one seed a gated network
+        # begins with the cells and the classifier of the plain one.
+        seed_everything(self.config["seed"])
+        nn.init.xavier_uniform_(self.classifier.weight)
+        nn.init.zeros_(self.classifier.bias)
+        try:
+            self.recurrent.reset_parameters(**self.config["model"]["init"])
+        except ValueError as error:
+            raise UserError(f"model.init: {error}") from error
 
     def forward(self, inputs: Tensor, lengths: Tensor) -> Tensor:
         """Logits (B, classes) of ``inputs`` (B, T, D) with ``lengths`` (B,)."""
@@ -136,8 +147,8 @@ class SequenceClassifier(LightningModule):
         self.grad_norm.update(norm)
 
 
-def build_layers(model: Mapping[str, Any], input_size: int) -> nn.Module:
-    """The stack of recurrent layers that the ``model`` section of a config describes."""
+def build_layers(model: Mapping[str, Any], input_size: int) -> Stack:
+    """The recurrent layers that the ``model`` section of a config describes."""
     options: dict[str, Any] = {"reset_after": model["reset_after"]} if model["cell"] == "gru" else {}
     if model["reset_after"] and not options:
         raise UserError(f"model.reset_after is for the GRU; model.cell is {model['cell']}")
@@ -154,7 +165,6 @@ def build_layers(model: Mapping[str, Any], input_size: int) -> nn.Module:
             backend=model["backend"],
             **options,
         )
-        layers.reset_parameters(**model["init"])
     except ValueError as error:
         raise UserError(f"model: {error}") from error
     return layers

@@ -32,7 +32,6 @@ from eleatt_bench.training.datamodule import SequenceDataModule
 from eleatt_bench.training.environment import cpu_name, leased_threads
 from eleatt_bench.training.evaluate import measure, predict, write_predictions
 from eleatt_bench.training.progress import Display
-from eleatt_bench.training.seeding import seed_everything
 
 Config = Mapping[str, Any]
 
@@ -110,12 +109,11 @@ def test(
 
 
 def build(config: Config, store: SequenceStore) -> tuple[SequenceDataModule, SequenceClassifier]:
-    """The data and the freshly initialised network of a run; sets the CPU threads and seeds."""
+    """The data and the freshly initialised network of a run; sets the CPU threads."""
     _quiet_lightning()
     threads = config["trainer"]["num_threads"] or leased_threads()
     if threads:
         torch.set_num_threads(threads)
-    seed_everything(config["seed"])
     data = SequenceDataModule(config["data"], store, config["seed"])
     classifier = SequenceClassifier(config, data.input_size, store.num_classes, data.transforms)
     return data, classifier

@@ -1,0 +1,146 @@
+"""The command line from the outside: real processes in an empty folder."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from eleatt_bench import __version__
+from eleatt_bench.cli import VERBS
+
+
+def error_of(done: subprocess.CompletedProcess[str]) -> str:
+    """The error message of a command that must have failed as a user error does."""
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.startswith("Error: ")
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    return done.stderr
+
+
+def test_help_names_every_verb(command_line) -> None:
+    done = command_line("--help")
+    assert done.returncode == 0
+    for verb in VERBS:
+        assert f"  {verb} " in done.stdout
+    assert command_line().stdout == done.stdout
+
+
+def test_version(command_line) -> None:
+    assert command_line("--version").stdout == f"eleatt-bench {__version__}\n"
+
+
+def test_the_console_script_is_the_module(command_line, tmp_path: Path) -> None:
+    script = Path(sys.executable).with_name("eleatt-bench")
+    done = subprocess.run([script, "--version"], capture_output=True, text=True, cwd=tmp_path)
+    assert done.stdout == command_line("--version").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["trian"], "Unknown verb 'trian'. Did you mean 'train'?"),
+        (["--versoin"], "Unknown flag '--versoin'. Did you mean '--version'?"),
+        (["train", "--multirn"], "Did you mean '--multirun'?"),
+        (["train", "--cfg"], "--cfg needs a value"),
+        (["train", "experiment=digit"], "Did you mean 'digits'? Choices: digits, mnist_rows"),
+        (["train", "modell=gru"], "Did you mean 'model'?"),
+        (["train", "model.hiden_size=3"], "Did you mean 'model.hidden_size'?"),
+        (["train", "+typo=1"], "Unknown config key 'typo'"),
+        (["train", "+model.typo=1"], "Unknown config key 'model.typo'"),
+        (["train", "-m", "+typo=1", "seed=0,1"], "Unknown config key 'typo'"),
+        (["train", "--cfg", "job", "+typo=1"], "Unknown config key 'typo'"),
+        (["train", "seed=zero"], "seed: Value 'zero'"),
+        (["train", "-m", "seed=0,zero"], "seed: Value 'zero'"),
+        (["train", "model.cell=gruu"], "expected one of [rnn, lstm, gru]"),
+        (["train", "model.hidden_size=0"], "model.hidden_size is 0; it must be at least 1"),
+        (["train", "seed"], "write KEY=VALUE"),
+        (["train", "seed=0,1"], "--multirun"),
+        (["train", "optimizer._target_=os.system"], "_target_ 'os.system' is refused"),
+        (["train", "experiment=nucla"], "eleatt-bench data prepare nucla --source PATH"),
+        (["eval"], "run"),
+        (["eval", "run=nothing"], "There are no runs in runs"),
+        (["reproduce", "digitz"], "Unknown table 'digitz'. Did you mean 'digits'?"),
+        (["reproduce", "digits", "trainr=cpu"], "Did you mean 'trainer'?"),
+        (["reproduce", "digits", "seed=1"], "table.seeds=[0,1,2]"),
+        (["reproduce", "table4"], "eleatt-bench data prepare nucla --source PATH"),
+        (["table", "digits", "--format", "mdd"], "Unknown format 'mdd'. Did you mean 'md'?"),
+        (["table", "digits", "--fromat", "md"], "Did you mean '--format'?"),
+        (["table"], "table --help"),
+        (["data", "lst"], "Unknown action 'lst'. Did you mean 'list'?"),
+        (["data", "prepare", "nuclaa"], "Unknown data set 'nuclaa'. Did you mean 'nucla'?"),
+        (["data", "verify", "nucla"], "eleatt-bench data prepare nucla --source PATH"),
+        (["data", "prepare", "nucla", "--source", "nowhere.zip"], "nowhere.zip"),
+        (["runs", "show"], "eleatt-bench runs list"),
+        (["runs", "show", "x"], "There are no runs in runs"),
+    ],
+)
+def test_a_mistake_ends_in_one_sentence(command_line, arguments: list[str], says: str) -> None:
+    assert says in error_of(command_line(*arguments))
+
+
+def test_debug_shows_the_traceback(command_line) -> None:
+    for done in (
+        command_line("--debug", "train", "+typo=1"),
+        command_line("train", "+typo=1", env={"ELEATT_DEBUG": "1"}),
+    ):
+        assert done.returncode == 1
+        assert "Traceback" in done.stderr
+        assert "Error: Unknown config key 'typo'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["trian"], ["train", "+typo=1"], ["train", "seed=x"]]
+)
+def test_nothing_heavy_is_imported_for_a_short_answer(arguments: list[str], tmp_path: Path) -> None:
+    code = (
+        "import sys; from eleatt_bench.cli import main; main(sys.argv[1:]);"
+        "heavy = {'torch', 'pytorch_lightning', 'h5py', 'sklearn', 'pooch'} & set(sys.modules);"
+        "sys.exit(f'imported: {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("verb", sorted(VERBS))
+def test_every_verb_has_a_help(command_line, verb: str) -> None:
+    done = command_line(verb, "--help")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.lower().startswith(f"usage: eleatt-bench {verb}")
+
+
+def test_cfg_job_prints_the_configuration_without_running(command_line, tmp_path: Path) -> None:
+    done = command_line("train", "experiment=nucla", "model=gru", "--cfg", "job")
+    assert done.returncode == 0, done.stderr
+    assert "hidden_size: 100" in done.stdout
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "offers"),
+    [
+        ("eleatt-bench ", "reproduce"),
+        ("eleatt-bench tr", "train"),
+        ("eleatt-bench train experiment=", "experiment=nucla_aug"),
+        ("eleatt-bench train model=eleatt_", "model=eleatt_gru"),
+        ("eleatt-bench train experiment=digits model.hid", "model.hidden_size="),
+        ("eleatt-bench eval trainer=", "trainer=gpu"),
+    ],
+)
+def test_tab_completion(command_line, line: str, offers: str) -> None:
+    done = command_line(
+        "-sc", "query=bash", env={"COMP_LINE": line, "COMP_POINT": str(len(line))}
+    )
+    assert offers in done.stdout.split()
+
+
+def test_tab_completion_installs_into_bash(command_line) -> None:
+    script = command_line("-sc", "install=bash").stdout
+    checked = subprocess.run(["bash", "-n"], input=script, text=True, capture_output=True)
+    assert checked.returncode == 0, checked.stderr
+    assert "complete" in script

@@ -1,0 +1,313 @@
+"""Whole runs on the digits: what they leave, how they continue, when they are not repeated."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from omegaconf import OmegaConf
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from eleatt_bench.composition import compose_config
+from eleatt_bench.data import catalog
+from eleatt_bench.errors import UserError
+from eleatt_bench.runs.record import RunFolder
+from eleatt_bench.training.run import evaluate, train
+
+SHORT = ["experiment=digits", "model.hidden_size=8", "trainer.num_threads=1"]
+
+
+def weights(folder: RunFolder, name: str = "last") -> dict[str, torch.Tensor]:
+    path = folder.checkpoints / f"{name}.ckpt"
+    state: dict[str, torch.Tensor] = torch.load(path, weights_only=True)["model"]
+    return state
+
+
+def assert_same_run(one: RunFolder, two: RunFolder) -> None:
+    """Bit-identical weights and predictions, equal metrics."""
+    for name in ("last", "best"):
+        a, b = weights(one, name), weights(two, name)
+        assert a.keys() == b.keys()
+        assert all(torch.equal(a[key], b[key]) for key in a)
+    with h5py.File(one.predictions) as a, h5py.File(two.predictions) as b:
+        assert np.array_equal(a["logits"][:], b["logits"][:])
+    ra, rb = one.read(), two.read()
+    assert ra is not None
+    assert rb is not None
+    assert ra["metrics"] == rb["metrics"]
+    assert (ra["epochs"], ra["best_epoch"]) == (rb["epochs"], rb["best_epoch"])
+
+
+@pytest.fixture
+def finished(short_config):
+    folder, record = train(short_config(), ["experiment=digits"])
+    return folder, record, short_config
+
+
+def test_a_run_leaves_everything_that_says_what_it_was(finished) -> None:
+    folder, record, compose = finished
+    assert record == folder.read()
+    assert folder.status() == "finished"
+    assert folder.run_id.startswith("digits-eleatt_gru-seed0-")
+    for path in ("best.ckpt", "last.ckpt"):
+        assert (folder.checkpoints / path).is_file()
+    config = OmegaConf.to_container(OmegaConf.load(folder.config))
+    assert config["model"]["hidden_size"] == 8
+    assert config["model"]["cell"] == "gru"
+    store = catalog.open_store(Path(compose().data_dir), "digits")
+    assert record["data_digest"] == store.content_digest
+    assert record["overrides"] == ["experiment=digits"]
+    assert record["command"] == "eleatt-bench train experiment=digits"
+    assert record["versions"]["torch"].startswith(torch.__version__.split("+")[0])
+    assert record["seed"] == 0
+    assert record["backend"] == "equations"
+    assert record["num_threads"] == 1
+    assert sum(record["samples"].values()) == 1797
+    assert record["epochs"] == 3
+    assert 1 <= record["best_epoch"] <= 3
+    # 3N(D+N+1) of the GRU, D(D+N+1) of the gate, 10 classes
+    assert record["parameters"] == 3 * 8 * (8 + 8 + 1) + 8 * (8 + 8 + 1) + 10 * (8 + 1)
+    assert record["timing"]["seconds_per_epoch"] > 0
+    log = folder.log.read_text(encoding="utf-8")
+    assert "epoch 3/3" in log
+    assert record["command"] in log
+
+
+def test_the_test_numbers_follow_from_the_predictions(finished) -> None:
+    folder, record, compose = finished
+    store = catalog.open_store(Path(compose().data_dir), "digits")
+    with h5py.File(folder.predictions) as file:
+        logits, labels = file["logits"][:].astype(np.float64), file["label"][:]
+        names = [name.decode() for name in file["name"][:]]
+    test = np.flatnonzero(store.metadata["split"] == 1)
+    assert names == [store.names[i] for i in test]
+    assert np.array_equal(labels, store.labels[test])
+    accuracy = np.mean(logits.argmax(1) == labels)
+    log_softmax = logits - np.log(np.exp(logits).sum(1, keepdims=True))
+    loss = -np.mean(log_softmax[np.arange(len(labels)), labels])
+    assert record["metrics"]["test"]["accuracy"] == pytest.approx(accuracy, abs=1e-12)
+    assert record["metrics"]["test"]["loss"] == pytest.approx(loss, rel=1e-6)
+
+
+def test_the_best_weights_are_those_of_the_best_validation_accuracy(finished) -> None:
+    folder, record, _ = finished
+    events = EventAccumulator(str(folder.tensorboard))
+    events.Reload()
+    accuracies = [event.value for event in events.Scalars("val/accuracy")]
+    best = max(range(3), key=lambda i: (accuracies[i], i))  # the later epoch on ties
+    assert record["best_epoch"] == best + 1
+    assert record["metrics"]["val"]["accuracy"] == pytest.approx(accuracies[best])
+
+
+def test_tensorboard_has_the_curves_and_the_settings(finished) -> None:
+    folder, record, _ = finished
+    events = EventAccumulator(str(folder.tensorboard))
+    events.Reload()
+    tags = set(events.Tags()["scalars"])
+    assert tags >= {
+        "train/loss",
+        "train/accuracy",
+        "val/loss",
+        "val/accuracy",
+        "lr",
+        "grad_norm",
+        "final/test_accuracy",
+    }
+    for tag in ("train/loss", "val/accuracy", "lr", "grad_norm"):
+        assert [event.step for event in events.Scalars(tag)] == [0, 1, 2]
+    final = events.Scalars("final/test_accuracy")[-1].value
+    assert final == pytest.approx(record["metrics"]["test"]["accuracy"])
+    assert "_hparams_/session_start_info" in events.summary_metadata
+
+
+def test_a_finished_run_answers_from_its_record(finished) -> None:
+    folder, record, compose = finished
+    before = folder.record.stat().st_mtime_ns
+    again, answer = train(compose(), [])
+    assert again.path == folder.path
+    assert answer == record
+    assert folder.record.stat().st_mtime_ns == before
+
+
+def test_answering_from_the_record_imports_no_torch(finished, tmp_path: Path) -> None:
+    folder, record, compose = finished
+    code = (
+        "import sys; from eleatt_bench.cli import main; code = main(sys.argv[1:]);"
+        "sys.exit('torch was imported' if 'torch' in sys.modules else code)"
+    )
+    command = [
+        "train", *SHORT, "trainer.max_epochs=3",
+        f"data_dir={tmp_path / 'data'}", f"runs_dir={tmp_path / 'runs'}",
+    ]  # fmt: skip
+    started = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-c", code, *command], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"{record['metrics']['test']['accuracy']:.2%}" in done.stdout
+    assert time.perf_counter() - started < 20  # a run takes longer even where this is slow
+
+
+def test_force_trains_anew_to_the_same_weights(finished) -> None:
+    folder, record, compose = finished
+    old = weights(folder)
+    stamp = folder.record.stat().st_mtime_ns
+    _, again = train(compose("force=true"), [])
+    assert folder.record.stat().st_mtime_ns > stamp
+    assert again["metrics"] == record["metrics"]
+    assert again["timing"]["resumed_after_epoch"] == 0
+    new = weights(folder)
+    assert all(torch.equal(old[key], new[key]) for key in old)
+
+
+def test_another_seed_is_another_run_with_other_weights(finished) -> None:
+    folder, _, compose = finished
+    other, _ = train(compose("seed=1"), [])
+    assert other.path != folder.path
+    ours, theirs = weights(folder), weights(other)
+    assert not torch.equal(ours["recurrent.weight_ih_l0"], theirs["recurrent.weight_ih_l0"])
+
+
+def test_under_one_seed_gated_and_plain_networks_begin_with_the_same_cell(short_config) -> None:
+    from eleatt_bench.config import plain
+    from eleatt_bench.training.fit import build
+
+    def initial(model: str) -> dict[str, torch.Tensor]:
+        config = plain(short_config(f"model={model}"))
+        store = catalog.open_store(Path(config["data_dir"]), "digits")
+        return build(config, store)[1].state_dict()
+
+    plain_net, gated_net = initial("gru"), initial("eleatt_gru")
+    assert set(gated_net) - set(plain_net) == {
+        f"recurrent.{name}_l0" for name in ("weight_ia", "weight_ha", "bias_a")
+    }
+    assert all(torch.equal(plain_net[name], gated_net[name]) for name in plain_net)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["model=eleatt_gru", "model.dropout=0.5", "model.num_layers=2", "scheduler=plateau"],
+        ["model=lstm", "data.bucket=true", "data.transforms.noise=0.1", "model.readout=mean"],
+        ["model=rnn", "scheduler._target_=torch.optim.lr_scheduler.StepLR",
+         "+scheduler.options.step_size=1", "trainer.precision=bf16-mixed"],
+    ],
+)  # fmt: skip
+def test_a_killed_run_continues_to_bit_identical_weights(options: list[str], tmp_path: Path) -> None:
+    common = [*SHORT, *options, "trainer.max_epochs=6", f"data_dir={tmp_path / 'data'}"]
+    undisturbed, _ = train(compose_config([*common, f"runs_dir={tmp_path / 'one'}"]), [])
+
+    killed = [*common, f"runs_dir={tmp_path / 'two'}"]
+    command = [sys.executable, "-m", "eleatt_bench", "train", *killed]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
+    folder = RunFolder(tmp_path / "two", undisturbed.run_id)
+    while not _trained(folder, 2):
+        assert process.poll() is None, "the run ended before it could be killed"
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert folder.status() == "interrupted"
+
+    again, record = train(compose_config(killed), [])
+    assert again.path == folder.path
+    assert record["timing"]["resumed_after_epoch"] >= 2
+    assert_same_run(undisturbed, folder)
+    events = EventAccumulator(str(folder.tensorboard))
+    events.Reload()
+    assert [event.step for event in events.Scalars("train/loss")] == list(range(6))
+
+
+def _trained(folder: RunFolder, epochs: int) -> bool:
+    log = folder.log.read_text(encoding="utf-8") if folder.log.exists() else ""
+    return f"epoch {epochs}/" in log
+
+
+def test_ctrl_c_ends_with_130_and_the_run_continues(tmp_path: Path) -> None:
+    arguments = [*SHORT, "trainer.max_epochs=200", f"data_dir={tmp_path}", f"runs_dir={tmp_path}"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "eleatt_bench", "train", *arguments],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("epoch"):
+            break
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "The same command continues" in error
+    assert "Traceback" not in error
+
+
+def test_a_run_that_diverges_says_so_and_is_recorded_as_failed(short_config) -> None:
+    config = short_config("optimizer.lr=1e30", "trainer.gradient_clip_val=null", "model=rnn")
+    with pytest.raises(UserError, match=r"diverged.*optimizer.lr"):
+        train(config, [])
+    (record,) = Path(config.runs_dir).glob("*/record.json")
+    content = json.loads(record.read_text(encoding="utf-8"))
+    assert content["status"] == "failed"
+    assert "diverged" in content["error"]
+
+
+def test_a_damaged_checkpoint_is_named_and_force_mends_it(short_config) -> None:
+    folder, record = train(short_config(), [])
+    folder.record.unlink()
+    last = folder.checkpoints / "last.ckpt"
+    last.write_bytes(last.read_bytes()[:1000])
+    with pytest.raises(UserError, match=r"last\.ckpt cannot be read.*force=true"):
+        train(short_config(), [])
+    _, again = train(short_config("force=true"), [])
+    assert again["metrics"] == record["metrics"]
+
+
+def test_the_last_epochs_weights_can_be_selected(short_config) -> None:
+    folder, record = train(short_config("trainer.selection=last"), [])
+    assert record["selection"] == "last"
+    _, result = evaluate(eval_config(folder, "last", short_config()))
+    assert result["metrics"]["test"] == record["metrics"]["test"]
+
+
+def test_early_stopping_stops_after_epochs_without_gain(short_config) -> None:
+    _, record = train(
+        short_config("optimizer.lr=0", "trainer.max_epochs=9", "trainer.early_stopping=2"), []
+    )
+    # With a learning rate of 0 every epoch ties with the best so far, and the later one counts.
+    assert record["epochs"] == 9
+    assert record["best_epoch"] == 9
+
+
+def test_eval_gives_what_the_run_recorded(finished) -> None:
+    folder, record, compose = finished
+    _, result = evaluate(eval_config(folder, "best", compose()))
+    assert result["metrics"]["test"] == record["metrics"]["test"]
+    written = json.loads((folder.path / "eval-best.json").read_text(encoding="utf-8"))
+    assert written == result
+
+
+def test_eval_refuses_other_data(finished) -> None:
+    folder, record, compose = finished
+    folder.write({**record, "data_digest": "0" * 64})
+    with pytest.raises(UserError, match="holds other data"):
+        evaluate(eval_config(folder, "best", compose()))
+
+
+def eval_config(folder: RunFolder, checkpoint: str, config):
+    return compose_config(
+        [
+            f"run={folder.run_id}",
+            f"checkpoint={checkpoint}",
+            "trainer.num_threads=1",
+            f"data_dir={config.data_dir}",
+            f"runs_dir={config.runs_dir}",
+        ],
+        "eval",
+    )
