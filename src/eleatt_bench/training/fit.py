@@ -205,6 +205,8 @@ def _quiet_lightning() -> None:
     for name in ("pytorch_lightning", "lightning.fabric", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", category=PossibleUserWarning)
+    # Lightning 2.6 with torch 2.13: about a class that Lightning uses, not this package.
+    warnings.filterwarnings("ignore", message=".*LeafSpec", category=FutureWarning)
 
 
 def _stage(stage: str, metrics: Mapping[str, float]) -> dict[str, float]:

@@ -1,0 +1,1 @@
+"""Raw release → store → batches; only `module` and `transforms` import torch."""

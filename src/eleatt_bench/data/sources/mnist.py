@@ -1,0 +1,169 @@
+"""MNIST from its four IDX files, as published or as everybody mirrors them."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import logging
+import struct
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from eleatt_bench.data.release import Release
+from eleatt_bench.data.store import Sample
+from eleatt_bench.errors import UserError
+
+MD5 = {
+    "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
+    "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
+    "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
+    "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
+}
+"""The four files and the MD5 of each, uncompressed: compressed copies differ between mirrors."""
+
+MIRRORS = (
+    "https://ossci-datasets.s3.amazonaws.com/mnist/",
+    "https://storage.googleapis.com/cvdf-datasets/mnist/",
+)
+_PREPARE = "eleatt-bench data prepare mnist --source"
+_PARTS = ("train", "t10k")
+_SIDE = 28
+
+
+def read(source: Path) -> Release:
+    """The images in folder ``source``: 28 frames (rows, top first) of 28 pixels in [0, 1].
+
+    The files may be compressed (``.gz``) or not, and be spelt ``…-idx3-ubyte`` or
+    ``….idx3-ubyte``. ``split`` is 0 for the 60,000 training images, 1 for the 10,000 others.
+
+    Raises:
+        UserError: no such folder, or a file is missing, cut short, or not the published one.
+    """
+    if not source.is_dir():
+        what = "is not a folder" if source.exists() else "does not exist"
+        raise UserError(f"{source} {what}: give the folder with MNIST's files, {_PREPARE} FOLDER")
+    files = {name: _find(source, name) for name in MD5}
+    arrays = {name: _read_idx(path, MD5[name]) for name, path in files.items()}
+    images = [arrays[f"{part}-images-idx3-ubyte"] for part in _PARTS]
+    labels = [arrays[f"{part}-labels-idx1-ubyte"] for part in _PARTS]
+    return Release(
+        description="MNIST, four IDX files of the published MD5",
+        class_names=tuple("0123456789"),
+        layout={"kind": "image", "height": _SIDE, "width": _SIDE},
+        count=sum(len(part) for part in labels),
+        samples=_samples(images, labels),
+    )
+
+
+def download(folder: Path) -> None:
+    """Fetch the four files into ``folder``, from the first mirror that has them unharmed.
+
+    Files that are there already and are the published ones are left alone.
+
+    Raises:
+        UserError: no mirror answers, or what comes is something else.
+    """
+    for name, md5 in MD5.items():
+        problems: list[str] = []
+        if not any(_fetch(url, name, md5, folder, problems) for url in ("", *MIRRORS)):
+            raise UserError(
+                f"Cannot download MNIST ({problems[-1]}): fetch "
+                f"{', '.join(f'{n}.gz' for n in MD5)} by hand from {' or '.join(MIRRORS)} into "
+                f"{folder}, then {_PREPARE} {folder}"
+            )
+
+
+def _samples(
+    images: list[npt.NDArray[np.uint8]], labels: list[npt.NDArray[np.uint8]]
+) -> Iterator[Sample]:
+    for split, part in enumerate(_PARTS):
+        pixels = images[split].astype(np.float32) / 255
+        for index, label in enumerate(labels[split].tolist()):
+            yield Sample(f"{part}_{index:05d}", pixels[index], label, {"split": split})
+
+
+def _find(folder: Path, name: str) -> Path:
+    """The file called ``name`` in one of its spellings."""
+    spellings = (name, name.replace("-idx", ".idx"))
+    for spelling in spellings:
+        for path in (folder / spelling, folder / f"{spelling}.gz"):
+            if path.is_file():
+                return path
+    raise UserError(
+        f"{folder} has no {name} (nor {name}.gz): MNIST needs {', '.join(MD5)}, "
+        "which eleatt-bench data download mnist fetches"
+    )
+
+
+def _read_idx(path: Path, md5: str) -> npt.NDArray[np.uint8]:
+    """The array in an IDX file: (N, 28, 28) images or (N,) labels.
+
+    IDX: two zero bytes, the type (8: unsigned byte), the number of axes, the size of each axis as
+    a big-endian 32-bit integer, the values.
+    """
+    content = _content(path)
+    axes = 3 if "idx3" in path.name else 1
+    head = 4 + 4 * axes
+    if len(content) < head or content[:4] != bytes((0, 0, 8, axes)):
+        raise _wrong(path, "is not an IDX file of unsigned bytes in the right number of axes")
+    shape = struct.unpack(f">{axes}I", content[4:head])
+    values = np.frombuffer(content, np.uint8, offset=head)
+    if len(values) != int(np.prod(shape, dtype=np.int64)):
+        raise _wrong(path, f"has {len(values):,} values where its head announces {shape}")
+    if hashlib.md5(content, usedforsecurity=False).hexdigest() != md5:
+        raise _wrong(path, f"is not the published file (its content's MD5 is not {md5})")
+    return values.reshape(shape)
+
+
+def _content(path: Path) -> bytes:
+    try:
+        if path.suffix != ".gz":
+            return path.read_bytes()
+        with gzip.open(path) as file:
+            return file.read()
+    except EOFError as error:
+        raise _wrong(path, "is cut short") from error
+    except (gzip.BadGzipFile, zlib.error) as error:
+        raise _wrong(path, f"cannot be unpacked ({error})") from error
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror})") from error
+
+
+def _wrong(path: Path, what: str) -> UserError:
+    return UserError(
+        f"{path} {what}: remove it, run eleatt-bench data download mnist, then {_PREPARE} FOLDER"
+    )
+
+
+def _fetch(url: str, name: str, md5: str, folder: Path, problems: list[str]) -> bool:
+    """Get ``name`` from ``url`` (nowhere: look whether it is there); on failure note why."""
+    import pooch
+
+    path = folder / f"{name}.gz"
+    if url:
+        path.unlink(missing_ok=True)
+        pooch.get_logger().setLevel(logging.WARNING)
+        try:
+            pooch.retrieve(
+                f"{url}{path.name}",
+                known_hash=None,  # of the archive; the content is checked below
+                fname=path.name,
+                path=folder,
+                downloader=pooch.HTTPDownloader(timeout=30),
+            )
+        except (OSError, ValueError) as error:  # requests' errors are OSErrors
+            problems.append(f"{url}: {type(error).__name__}")
+            return False
+    elif not path.exists():
+        return False
+    try:
+        _read_idx(path, md5)
+    except UserError:
+        path.unlink()
+        problems.append(f"{url or folder}: {path.name} is not the published file")
+        return False
+    return True

@@ -1,0 +1,227 @@
+"""All sequences of one data set in one HDF5 file, mapped into memory.
+
+The frames of all sequences stand one after the other in one contiguous array, so that every
+process of a host reads them through the same page cache. `writing` makes such a file.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from eleatt_bench.data.digests import ContentHash, sequence_digest
+from eleatt_bench.errors import UserError
+
+FORMAT_VERSION = 1
+EMBEDDED = frozenset({"digits"})
+"""Data sets that ship inside an installed package: prepared without a source."""
+
+Integers = npt.NDArray[np.int64]
+Frames = npt.NDArray[np.float32]
+
+
+class Sample(NamedTuple):
+    """One sequence as a reader yields it; ``frames`` is (T, D) with T ≥ 1."""
+
+    name: str
+    frames: Frames
+    label: int
+    metadata: dict[str, int]
+
+
+@dataclass(frozen=True, eq=False)
+class SequenceStore:
+    """N sequences of vectors of ``input_size`` values; sequence i is rows offsets[i]:offsets[i+1].
+
+    ``layout`` says what a frame is. Its ``kind`` is "skeleton" (a frame is x, y, z of each joint;
+    with ``joints``, ``bones``, ``units`` and ``origin``, the 0-based joint that the origin
+    transform subtracts) or "image" (a frame is a row of pixels; with ``height`` and ``width``).
+    """
+
+    name: str
+    path: Path
+    content_digest: str
+    class_names: tuple[str, ...]
+    layout: dict[str, Any]
+    source: str
+    origin_applied: bool
+    frames: Frames  # (total frames, D), a read-only memory map
+    offsets: Integers  # (N + 1,)
+    labels: Integers  # (N,)
+    names: tuple[str, ...]  # N
+    metadata: dict[str, Integers]  # columns of (N,)
+    sequence_digests: npt.NDArray[np.uint8]  # (N, 16), equal for byte-identical sequences
+
+    @classmethod
+    def open(cls, path: Path, *, name: str | None = None) -> SequenceStore:
+        """Open the store at ``path``, which must be that of data set ``name`` if that is given.
+
+        Cheap: shapes and sizes are checked, the frames are not read (`verify` does).
+
+        Raises:
+            UserError: no such file, not a store, cut short, of another format version or of
+                another data set.
+        """
+        with open_file(path, name) as file:
+            try:
+                store = _read(cls, path, file)
+            except (KeyError, ValueError, OSError, RuntimeError) as error:
+                raise _damaged(path, str(file.attrs["dataset"]), str(error).strip("'\"")) from error
+        store._check_shapes()
+        return store
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.class_names)
+
+    @property
+    def input_size(self) -> int:
+        """D, the number of values of a frame."""
+        return int(self.frames.shape[1])
+
+    @cached_property
+    def lengths(self) -> Integers:
+        """The number of frames of each sequence, (N,)."""
+        return np.diff(self.offsets)
+
+    def sequence(self, index: int) -> Frames:
+        """The frames (T, D) of one sequence, a view into the map."""
+        return self.frames[self.offsets[index] : self.offsets[index + 1]]
+
+    def verify(self) -> None:
+        """Read everything and compare it with the digests.
+
+        Raises:
+            UserError: the file holds something else than was written.
+        """
+        for index, name in enumerate(self.names):
+            sequence = self.sequence(index)
+            if not np.isfinite(sequence).all():
+                raise self._damaged(f"sequence {name} holds a value that is not finite")
+            if sequence_digest(sequence) != self.sequence_digests[index].tobytes():
+                raise self._damaged(f"sequence {name} does not match its digest")
+        content = ContentHash()
+        content.frames(self.frames)
+        found = content.digest(
+            self.input_size, self.offsets, self.labels, self.names, self.metadata
+        )
+        if found != self.content_digest:
+            raise self._damaged("its content does not match its digest")
+
+    def _check_shapes(self) -> None:
+        count = len(self.labels)
+        columns = [self.names, self.sequence_digests, *self.metadata.values(), self.offsets[1:]]
+        if not count or any(len(column) != count for column in columns):
+            raise self._damaged("its columns are empty or of different lengths")
+        if self.offsets[0] != 0 or self.offsets[-1] != len(self.frames) or self.lengths.min() < 1:
+            raise self._damaged("its offsets do not fit its frames")
+        if self.labels.min() < 0 or self.labels.max() >= self.num_classes:
+            raise self._damaged("it has a label without a class")
+
+    def _damaged(self, what: str) -> UserError:
+        return _damaged(self.path, self.name, what)
+
+
+def read_digest(path: Path, *, name: str | None = None) -> str:
+    """The content digest in the attributes of the store at ``path``; nothing else is read.
+
+    Raises:
+        UserError: as for `SequenceStore.open`.
+    """
+    with open_file(path, name) as file:
+        return str(file.attrs["content_digest"])
+
+
+def prepare_command(name: str) -> str:
+    """The command line that makes the store of data set ``name``."""
+    return f"eleatt-bench data prepare {name}" + ("" if name in EMBEDDED else " --source PATH")
+
+
+def open_file(path: Path, name: str | None) -> h5py.File:
+    """The HDF5 file at ``path``, once it is known to be a store of this version and data set."""
+    wanted = name or path.stem
+    if not path.is_file():
+        raise UserError(f"There is no store {path}. Make it with: {prepare_command(wanted)}")
+    try:
+        with path.open("rb") as head:
+            signature = head.read(8)
+        if signature != b"\x89HDF\r\n\x1a\n":
+            raise UserError(
+                f"{path} is not an HDF5 file. Make it anew with: {prepare_command(wanted)}"
+            )
+        file = h5py.File(path, "r")
+    except PermissionError as error:
+        raise UserError(f"{path} may not be read by this user: change its permissions") from error
+    except (OSError, RuntimeError) as error:
+        what = "is cut short" if "truncated" in str(error) else "is damaged"
+        raise UserError(f"{path} {what}. Make it anew with: {prepare_command(wanted)}") from error
+    try:
+        _check_attributes(file, path, wanted if name else None)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def _check_attributes(file: h5py.File, path: Path, name: str | None) -> None:
+    wanted = name or path.stem
+    version, dataset = file.attrs.get("format_version"), file.attrs.get("dataset")
+    if version is None or dataset is None or "content_digest" not in file.attrs:
+        raise UserError(
+            f"{path} is an HDF5 file, but not a store. Make it anew with: {prepare_command(wanted)}"
+        )
+    if version != FORMAT_VERSION:
+        raise UserError(
+            f"{path} has format version {version}, this program reads {FORMAT_VERSION}. "
+            f"Make it anew with: {prepare_command(wanted)}"
+        )
+    if name is not None and dataset != name:
+        raise UserError(
+            f"{path} holds the data set {dataset!r}, not {name!r}. "
+            f"Make it anew with: {prepare_command(name)}"
+        )
+
+
+def _read(cls: type[SequenceStore], path: Path, file: h5py.File) -> SequenceStore:
+    attributes = file.attrs
+    return cls(
+        name=str(attributes["dataset"]),
+        path=path,
+        content_digest=str(attributes["content_digest"]),
+        class_names=tuple(str(c) for c in attributes["class_names"]),
+        layout=json.loads(attributes["layout"]),
+        source=str(attributes["source"]),
+        origin_applied=bool(attributes["origin_applied"]),
+        frames=_map(path, file["frames"]),
+        offsets=_column(file["offsets"]),
+        labels=_column(file["label"]),
+        names=tuple(name.decode() for name in file["name"][...].tolist()),
+        metadata={key: _column(file["metadata"][key]) for key in sorted(file["metadata"])},
+        sequence_digests=file["sequence_digest"][...],
+    )
+
+
+def _map(path: Path, frames: h5py.Dataset) -> Frames:
+    """``frames`` as a memory map of the file, not a copy."""
+    start = frames.id.get_offset()
+    if start is None or frames.ndim != 2 or frames.dtype != np.dtype("<f4"):
+        raise ValueError("its frames are not one contiguous float32 array")
+    if start + frames.nbytes > path.stat().st_size:
+        raise ValueError("it is cut short")
+    return np.memmap(path, dtype="<f4", mode="r", offset=start, shape=frames.shape)
+
+
+def _column(column: h5py.Dataset) -> Integers:
+    values: Integers = column.astype(np.int64)[...]
+    return values
+
+
+def _damaged(path: Path, name: str, what: str) -> UserError:
+    return UserError(f"{path} is damaged: {what}. Make it anew with: {prepare_command(name)}")

@@ -1,0 +1,155 @@
+"""Samples into a store: complete and verified, or not there at all."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from array import array
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import h5py
+import numpy as np
+
+from eleatt_bench.data.digests import ContentHash, sequence_digest
+from eleatt_bench.data.store import FORMAT_VERSION, Integers, Sample, SequenceStore
+from eleatt_bench.errors import UserError
+from eleatt_bench.files import replacing
+
+Progress = Callable[[int, int | None], None]
+"""Called with the number of samples done, and of all if that is known."""
+
+_COPIED = 1 << 24  # bytes copied at a time
+
+
+def write_store(
+    path: Path,
+    *,
+    name: str,
+    samples: Iterable[Sample],
+    class_names: Sequence[str],
+    layout: dict[str, Any],
+    source: str,
+    total: int | None = None,
+    origin_applied: bool = False,
+    progress: Progress | None = None,
+) -> SequenceStore:
+    """Write ``samples``, in their order, to a new store at ``path``, and open it.
+
+    The store is written under another name, read back and verified before it takes its place;
+    until then whatever was at ``path`` stays. ``source`` says in words where the samples come
+    from; ``total`` is only handed on to ``progress``.
+
+    Raises:
+        UserError: a sample without frames, with a value that is not finite, of another width
+            or with a name that was there before; or no samples at all.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # A contiguous HDF5 data set cannot grow, so the frames wait in a file without a name, which
+    # is gone even if this process is killed.
+    with tempfile.TemporaryFile(dir=path.parent) as spooled:
+        spool = _Spool(spooled, name, len(class_names))
+        for done, sample in enumerate(samples, start=1):
+            spool.add(sample)
+            if progress is not None:
+                progress(done, total)
+        with replacing(path) as temporary:
+            with h5py.File(temporary, "w", alignment_threshold=1, alignment_interval=64) as file:
+                file.attrs["format_version"] = FORMAT_VERSION
+                file.attrs["dataset"] = name
+                file.attrs["class_names"] = list(class_names)
+                file.attrs["layout"] = json.dumps(layout, sort_keys=True)
+                file.attrs["source"] = source
+                file.attrs["origin_applied"] = origin_applied
+                spool.write(file)
+            SequenceStore.open(temporary, name=name).verify()
+    return SequenceStore.open(path, name=name)
+
+
+class _Spool:
+    """Checks samples one by one; keeps their frames in ``file`` and the rest in memory."""
+
+    def __init__(self, file: IO[bytes], dataset: str, num_classes: int) -> None:
+        self.file, self.dataset, self.num_classes = file, dataset, num_classes
+        self.width = 0
+        self.offsets = array("q", [0])
+        self.labels = array("q")
+        self.names: dict[str, None] = {}
+        self.metadata: dict[str, array[int]] = {}
+        self.digests: list[bytes] = []
+
+    def add(self, sample: Sample) -> None:
+        frames = np.ascontiguousarray(sample.frames, dtype="<f4")
+        self._check(sample, frames)
+        frames.tofile(self.file)
+        self.offsets.append(self.offsets[-1] + len(frames))
+        self.labels.append(sample.label)
+        self.names[sample.name] = None
+        for key, value in sample.metadata.items():
+            self.metadata[key].append(value)
+        self.digests.append(sequence_digest(frames))
+
+    def _check(self, sample: Sample, frames: np.ndarray[Any, Any]) -> None:
+        if frames.ndim != 2 or not frames.size:
+            raise self._wrong(sample, f"has no frames (its shape is {frames.shape})")
+        if not self.names:
+            self.width = frames.shape[1]
+            self.metadata = {key: array("q") for key in sample.metadata}
+        if frames.shape[1] != self.width:
+            raise self._wrong(
+                sample, f"has {frames.shape[1]} values per frame, the first sample {self.width}"
+            )
+        finite = np.isfinite(frames)
+        if not finite.all():
+            frame = int((~finite).any(axis=1).argmax())
+            raise self._wrong(sample, f"has a value in frame {frame} that is not finite")
+        if sample.name in self.names:
+            raise self._wrong(sample, "is there twice")
+        if not 0 <= sample.label < self.num_classes or sample.metadata.keys() != (
+            self.metadata.keys()
+        ):
+            raise ValueError(f"{self.dataset}: label or metadata of {sample.name} do not fit")
+
+    def _wrong(self, sample: Sample, what: str) -> UserError:
+        return UserError(
+            f"Sample {sample.name!r} of {self.dataset} {what}: mend or replace the source, then "
+            f"run eleatt-bench data prepare {self.dataset} again"
+        )
+
+    def write(self, file: h5py.File) -> None:
+        """Everything gathered, and its digests, to ``file``."""
+        if not self.names:
+            raise UserError(
+                f"The source of {self.dataset} has no samples: give another one with "
+                f"eleatt-bench data prepare {self.dataset} --source PATH"
+            )
+        content = ContentHash()
+        self._write_frames(file, content)
+        offsets, labels = _integers(self.offsets), _integers(self.labels)
+        metadata = {key: _integers(column) for key, column in self.metadata.items()}
+        file["offsets"], file["label"] = offsets, labels
+        names = [name.encode() for name in self.names]
+        width = max(len(name) for name in names)
+        file["name"] = np.array(names, dtype=h5py.string_dtype("utf-8", width))
+        columns = file.create_group("metadata")
+        for key, column in metadata.items():
+            columns[key] = column
+        file["sequence_digest"] = np.frombuffer(b"".join(self.digests), np.uint8).reshape(-1, 16)
+        file.attrs["content_digest"] = content.digest(
+            self.width, offsets, labels, tuple(self.names), metadata
+        )
+
+    def _write_frames(self, file: h5py.File, content: ContentHash) -> None:
+        frames = file.create_dataset("frames", (self.offsets[-1], self.width), dtype="<f4")
+        rows = max(1, _COPIED // (4 * self.width))
+        self.file.seek(0)
+        for start in range(0, len(frames), rows):
+            count = min(rows, len(frames) - start) * self.width
+            piece = np.fromfile(self.file, dtype="<f4", count=count).reshape(-1, self.width)
+            frames[start : start + len(piece)] = piece
+            content.frames(piece)
+
+
+def _integers(values: array[int]) -> Integers:
+    return np.array(values, dtype=np.int64)
