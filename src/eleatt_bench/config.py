@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, ListConfig, OmegaConf
@@ -176,8 +176,10 @@ def schema_at(schema: type, path: list[str]) -> type | None:
     """The dataclass at ``path`` below ``schema``; None where the path ends in a plain value."""
     for key in path:
         hint = get_type_hints(schema).get(key)
+        if get_origin(hint) is list:  # what is in a list cannot be named by an override
+            return None
         nested = [t for t in (hint, *get_args(hint)) if is_dataclass(t)]
-        if not nested or get_args(hint)[:1] == (nested[0],) and "list" in str(hint):
+        if not nested:
             return None
         schema = nested[0]  # type: ignore[assignment]
     return schema
@@ -203,10 +205,10 @@ def check(cfg: DictConfig, name: str = "train") -> None:
 
 def _check_keys(cfg: DictConfig, schema: type, prefix: str) -> None:
     names = {f.name for f in fields(schema)}
-    for key in cfg:
+    for key in map(str, cfg):
         if key not in names:
             raise unknown("config key", f"{prefix}{key}", [f"{prefix}{n}" for n in names])
-        inner = schema_at(schema, [str(key)])
+        inner = schema_at(schema, [key])
         if inner is not None and not OmegaConf.is_missing(cfg, key) and cfg[key] is not None:
             _check_keys(cfg[key], inner, f"{prefix}{key}.")
 
@@ -252,6 +254,4 @@ def _check_ranges(cfg: DictConfig) -> None:
 
 def plain(node: DictConfig | ListConfig) -> Any:
     """``node`` resolved to dicts, lists, numbers and strings (choices by their names)."""
-    return OmegaConf.to_container(
-        node, resolve=True, throw_on_missing=True, enum_to_str=True
-    )
+    return OmegaConf.to_container(node, resolve=True, throw_on_missing=True, enum_to_str=True)

@@ -49,7 +49,8 @@ class EleattTableSweeper(Sweeper):
     def sweep(self, arguments: list[str]) -> Any:
         from eleatt_bench.tables.sweep import missing_jobs
 
-        jobs = missing_jobs(self.config, arguments)
+        assert self.launcher is not None  # set up before
+        jobs = missing_jobs(arguments)
         return self.launcher.launch(jobs, initial_job_idx=0) if jobs else []
 
 

@@ -133,9 +133,7 @@ def test_cfg_job_prints_the_configuration_without_running(command_line, tmp_path
     ],
 )
 def test_tab_completion(command_line, line: str, offers: str) -> None:
-    done = command_line(
-        "-sc", "query=bash", env={"COMP_LINE": line, "COMP_POINT": str(len(line))}
-    )
+    done = command_line("-sc", "query=bash", env={"COMP_LINE": line, "COMP_POINT": str(len(line))})
     assert offers in done.stdout.split()
 
 

@@ -1,4 +1,4 @@
-"""The one entry point, ``eleatt-bench VERB ...``. A verb imports its room only when it is called."""
+"""The one entry point, ``eleatt-bench VERB ...``; a verb imports its room only when called."""
 
 from __future__ import annotations
 
@@ -91,7 +91,8 @@ def _message(error: Exception) -> str:
     if isinstance(error, UserError):
         return str(error)
     if isinstance(error, OSError):
-        return ": ".join(str(part) for part in (error.filename, error.strerror) if part) or str(error)
+        parts = (error.filename, error.strerror)
+        return ": ".join(str(part) for part in parts if part) or str(error)
     return (
         f"{type(error).__name__}: {error}\nThis is a bug. "
         "Run the same command with --debug for the traceback, and please report it"

@@ -56,6 +56,9 @@ def _prepare(name: str, source: Path | None) -> None:
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(f"preparing {name}", total=None)
         store = catalog.prepare(
-            data_dir(), name, source, lambda done, total: bar.update(task, completed=done, total=total)
+            data_dir(),
+            name,
+            source,
+            lambda done, total: bar.update(task, completed=done, total=total),
         )
     print(f"{store.path}: {len(store.lengths):,} sequences")

@@ -52,7 +52,10 @@ def _devices() -> list[str]:
         built = torch.version.cuda is not None
         lines.append(
             "cuda  none: "
-            + ("this torch supports it, but finds no device (nvidia-smi should list one)" if built
-               else "this torch is built for CPUs; on a GPU machine install torch's CUDA build")
+            + (
+                "this torch supports it, but finds no device (nvidia-smi should list one)"
+                if built
+                else "this torch is built for CPUs; on a GPU machine install torch's CUDA build"
+            )
         )
     return lines

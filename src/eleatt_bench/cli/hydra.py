@@ -54,7 +54,7 @@ def train(arguments: list[str]) -> int:
         return _help("train", what, groups)
 
     def task(cfg: DictConfig) -> None:
-        from eleatt_bench.training.run import is_rank_zero
+        from eleatt_bench.training.environment import is_rank_zero
         from eleatt_bench.training.run import train as train_one
 
         folder, record = train_one(cfg, list(HydraConfig.get().overrides.task))

@@ -69,8 +69,9 @@ class SequenceDataset(Dataset[Batch]):
         indices = self.indices[batch.positions]
         inputs, lengths = self._gather(indices)
         if self.sequence != "frames":
-            inputs = inputs.reshape(len(indices), -1, 1)
-            lengths = lengths * self.store.input_size
+            pixels = self.store.layout["height"] * self.store.layout["width"]
+            inputs = inputs.reshape(len(indices), pixels, 1)
+            lengths = np.full_like(lengths, pixels)
             if self._order is not None:
                 inputs = inputs[:, self._order]
         return Batch(
@@ -137,7 +138,9 @@ class EpochBatchSampler(Sampler[Positions]):
     def _batches(self) -> list[Integers]:
         """All batches of the epoch, whole."""
         order = np.arange(len(self.lengths))
-        random = np.random.default_rng(np.random.SeedSequence([self.seed, self.epoch]))
+        state = np.random.SeedSequence([self.seed, self.epoch])
+        # RandomState: its numbers are frozen across NumPy versions.
+        random = np.random.RandomState(np.random.MT19937(state))
         if self.shuffle:
             order = random.permutation(order)
         if self.bucket:

@@ -55,7 +55,9 @@ class Table:
     @property
     def has_paper(self) -> bool:
         """Whether the paper has a number for any of its cells."""
-        return any(cell.paper is not None for row in (*self.rows, *self.cited) for cell in row.cells)
+        return any(
+            cell.paper is not None for row in (*self.rows, *self.cited) for cell in row.cells
+        )
 
 
 def table(plan: Plan) -> Table:

@@ -110,4 +110,3 @@ def merge(*groups: Sequence[str]) -> tuple[str, ...]:
         by_key.pop(key, None)
         by_key[key] = override
     return tuple(by_key.values())
-

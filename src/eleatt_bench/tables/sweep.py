@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from omegaconf import DictConfig
-
 from eleatt_bench.errors import UserError
 from eleatt_bench.tables.cells import missing
 from eleatt_bench.tables.plan import plan
 
 
-def missing_jobs(config: DictConfig, arguments: Sequence[str]) -> list[list[str]]:
-    """The overrides of every run that the table in ``config`` lacks.
+def missing_jobs(arguments: Sequence[str]) -> list[list[str]]:
+    """The overrides of every run that a table lacks.
 
-    ``arguments`` are the overrides given on the command line; they are said of every run.
+    ``arguments`` are the overrides given on the command line: ``table=NAME``, and others that are
+    said of every run.
 
     Raises:
         UserError: no table is chosen, or its data are not prepared.

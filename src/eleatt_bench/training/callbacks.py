@@ -16,27 +16,30 @@ from typing import Any
 
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.loggers import TensorBoardLogger
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from eleatt_bench.errors import UserError
 from eleatt_bench.files import replacing
+from eleatt_bench.training.classifier import SequenceClassifier
 
 
 class Schedule(Callback):
     """Step the learning-rate scheduler on what it monitors."""
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        scheduler = pl_module.scheduler
+        classifier = _classifier(pl_module)
+        scheduler = classifier.scheduler
         if scheduler is None:
             return
         if not isinstance(scheduler, ReduceLROnPlateau):
             scheduler.step()
             return
-        monitor = pl_module.config["scheduler"]["monitor"]
-        if monitor not in pl_module.epoch_metrics:
-            known = ", ".join(sorted(pl_module.epoch_metrics))
+        monitor = classifier.config["scheduler"]["monitor"]
+        if monitor not in classifier.epoch_metrics:
+            known = ", ".join(sorted(classifier.epoch_metrics))
             raise UserError(f"scheduler.monitor is {monitor!r}; it can be one of: {known}")
-        scheduler.step(pl_module.epoch_metrics[monitor])
+        scheduler.step(classifier.epoch_metrics[monitor])
 
 
 class EpochReport(Callback):
@@ -62,18 +65,19 @@ class EpochReport(Callback):
     ) -> None:
         done = trainer.current_epoch + (batch_idx + 1) / trainer.num_training_batches
         assert trainer.max_epochs is not None
-        self.progress(done, trainer.max_epochs, pl_module.epoch_metrics)
+        self.progress(done, trainer.max_epochs, _classifier(pl_module).epoch_metrics)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        metrics, epoch = pl_module.epoch_metrics, trainer.current_epoch
+        metrics, epoch = _classifier(pl_module).epoch_metrics, trainer.current_epoch
         if not math.isfinite(metrics["train/loss"]):
             raise UserError(
                 f"The training loss is {metrics['train/loss']} in epoch {epoch + 1}: the run "
                 "diverged. Try a smaller optimizer.lr or a smaller trainer.gradient_clip_val"
             )
         self.seconds.append(time.perf_counter() - self._start)
-        if trainer.logger is not None:
+        if isinstance(trainer.logger, TensorBoardLogger):
             trainer.logger.log_metrics(metrics, step=epoch)
+            trainer.logger.experiment.flush()  # on disk before the epoch counts as done
         assert trainer.max_epochs is not None
         done, total = epoch + 1, trainer.max_epochs
         left = (total - done) * sum(self.seconds) / len(self.seconds)
@@ -109,23 +113,22 @@ class Checkpoints(Callback):
         state = self._resumed
         if state is None:
             return
-        pl_module.load_state_dict(state["model"])
+        classifier = _classifier(pl_module)
+        classifier.load_state_dict(state["model"])
         trainer.optimizers[0].load_state_dict(state["optimizer"])
-        if pl_module.scheduler is not None:
-            pl_module.scheduler.load_state_dict(state["scheduler"])
+        if classifier.scheduler is not None:
+            classifier.scheduler.load_state_dict(state["scheduler"])
         trainer.precision_plugin.load_state_dict(state["precision"])
         self.best, self.last = state["best"], state["last"]
-        progress = trainer.fit_loop.epoch_progress.current
-        progress.ready = progress.started = state["epoch"] + 1
-        progress.processed = progress.completed = state["epoch"] + 1
+        done = state["epoch"] + 1
+        counts = {"ready": done, "started": done, "processed": done, "completed": done}
+        trainer.fit_loop.epoch_progress.current.load_state_dict(counts)
         trainer.should_stop = self._exhausted()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        metrics = pl_module.epoch_metrics
+        metrics = _classifier(pl_module).epoch_metrics
         self.last = {"epoch": trainer.current_epoch, "metrics": dict(metrics)}
-        improved = (
-            not self.best or metrics["val/accuracy"] >= self.best["metrics"]["val/accuracy"]
-        )
+        improved = not self.best or metrics["val/accuracy"] >= self.best["metrics"]["val/accuracy"]
         if improved:
             self.best = self.last
         if trainer.is_global_zero:
@@ -138,7 +141,7 @@ class Checkpoints(Callback):
         return bool(self.last["epoch"] - self.best["epoch"] >= self.early_stopping)
 
     def _save(self, trainer: Trainer, pl_module: LightningModule, improved: bool) -> None:
-        scheduler = pl_module.scheduler
+        scheduler = _classifier(pl_module).scheduler
         state = {
             "epoch": trainer.current_epoch,
             "model": pl_module.state_dict(),
@@ -154,6 +157,11 @@ class Checkpoints(Callback):
             if improved:  # before last.ckpt appears: it names an epoch that best.ckpt must hold
                 with replacing(best) as new_best:
                     os.link(new_last, new_best)
+
+
+def _classifier(module: LightningModule) -> SequenceClassifier:
+    assert isinstance(module, SequenceClassifier)  # what this package gives to the trainer
+    return module
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:

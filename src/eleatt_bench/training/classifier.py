@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
-from torchmetrics import MeanMetric
+from torchmetrics import MeanMetric, Metric
 from torchmetrics.classification import MulticlassAccuracy
 
 from eleatt_bench.data.module import Batch
@@ -48,13 +48,9 @@ class SequenceClassifier(LightningModule):
         self.classifier = nn.Linear(features, num_classes)
         self._reset_parameters()
 
-        self.loss = nn.ModuleDict({f"{s}_loss": MeanMetric() for s in ("train", "val")})
-        self.accuracy = nn.ModuleDict(
-            {
-                f"{s}_accuracy": MulticlassAccuracy(num_classes, average="micro")
-                for s in ("train", "val")
-            }
-        )
+        self.train_loss, self.val_loss = MeanMetric(), MeanMetric()
+        self.train_accuracy = MulticlassAccuracy(num_classes, average="micro")
+        self.val_accuracy = MulticlassAccuracy(num_classes, average="micro")
         self.grad_norm = MeanMetric()
         self.epoch_metrics: dict[str, float] = {}  # of the epoch that just ended
         self.scheduler: Any = None
@@ -75,7 +71,8 @@ class SequenceClassifier(LightningModule):
         output, _ = self.recurrent(inputs, lengths=lengths)
         if self.readout == "last":
             last = (lengths - 1).view(-1, 1, 1).expand(-1, 1, output.shape[2])
-            return self.classifier(self.dropout(output.gather(1, last).squeeze(1)))
+            logits: Tensor = self.classifier(self.dropout(output.gather(1, last).squeeze(1)))
+            return logits
         logits = self.classifier(self.dropout(output))
         valid = torch.arange(inputs.shape[1], device=lengths.device) < lengths[:, None]
         return logits.masked_fill(~valid[:, :, None], 0).sum(1) / lengths[:, None]
@@ -99,8 +96,9 @@ class SequenceClassifier(LightningModule):
         logits = self(batch.inputs, batch.lengths)
         losses = F.cross_entropy(logits, batch.labels, reduction="none")
         if len(batch.labels):
-            self.loss[f"{stage}_loss"].update(losses.detach())
-            self.accuracy[f"{stage}_accuracy"].update(logits.detach(), batch.labels)
+            loss, accuracy = self._metrics(stage)
+            loss.update(losses.detach())
+            accuracy.update(logits.detach(), batch.labels)
         return losses
 
     def on_train_epoch_start(self) -> None:
@@ -109,18 +107,22 @@ class SequenceClassifier(LightningModule):
     def on_validation_epoch_end(self) -> None:
         # Validation closes the epoch, so the training metrics are complete here as well.
         self.epoch_metrics = {"lr": self.trainer.optimizers[0].param_groups[0]["lr"]}
-        metrics = {"grad_norm": self.grad_norm}
+        metrics: dict[str, Metric] = {"grad_norm": self.grad_norm}
         for stage in ("train", "val"):
-            metrics[f"{stage}/loss"] = self.loss[f"{stage}_loss"]  # type: ignore[assignment]
-            metrics[f"{stage}/accuracy"] = self.accuracy[f"{stage}_accuracy"]  # type: ignore[assignment]
+            metrics[f"{stage}/loss"], metrics[f"{stage}/accuracy"] = self._metrics(stage)
         for name, metric in metrics.items():
             self.epoch_metrics[name] = float(metric.compute())
             metric.reset()
 
+    def _metrics(self, stage: str) -> tuple[MeanMetric, MulticlassAccuracy]:
+        if stage == "train":
+            return self.train_loss, self.train_accuracy
+        return self.val_loss, self.val_accuracy
+
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """The optimizer; the scheduler is kept here and stepped by `callbacks.Schedule`."""
         optimizer_config, scheduler = self.config["optimizer"], self.config["scheduler"]
-        optimizer = _instantiate(
+        optimizer: torch.optim.Optimizer = _instantiate(
             optimizer_config["_target_"],
             self.parameters(),
             lr=optimizer_config["lr"],
@@ -128,9 +130,7 @@ class SequenceClassifier(LightningModule):
             **optimizer_config["options"],
         )
         if scheduler["_target_"] is not None:
-            self.scheduler = _instantiate(
-                scheduler["_target_"], optimizer, **scheduler["options"]
-            )
+            self.scheduler = _instantiate(scheduler["_target_"], optimizer, **scheduler["options"])
         return optimizer
 
     def configure_gradient_clipping(
@@ -141,15 +141,15 @@ class SequenceClassifier(LightningModule):
     ) -> None:
         """Clip the global norm, and note what it was before."""
         limit = self.config["trainer"]["gradient_clip_val"]
-        norm = nn.utils.clip_grad_norm_(
-            self.parameters(), float("inf") if limit is None else limit
-        )
+        norm = nn.utils.clip_grad_norm_(self.parameters(), float("inf") if limit is None else limit)
         self.grad_norm.update(norm)
 
 
 def build_layers(model: Mapping[str, Any], input_size: int) -> Stack:
     """The recurrent layers that the ``model`` section of a config describes."""
-    options: dict[str, Any] = {"reset_after": model["reset_after"]} if model["cell"] == "gru" else {}
+    options: dict[str, Any] = (
+        {"reset_after": model["reset_after"]} if model["cell"] == "gru" else {}
+    )
     if model["reset_after"] and not options:
         raise UserError(f"model.reset_after is for the GRU; model.cell is {model['cell']}")
     try:

@@ -1,4 +1,4 @@
-"""Where a run is computed: versions, device, threads, commit. None of it is part of what a run is."""
+"""Where a run is computed: versions, device, threads, commit. None of it names a run."""
 
 from __future__ import annotations
 
@@ -61,9 +61,7 @@ def leased_threads() -> int | None:
 
 def is_rank_zero() -> bool:
     """Whether this is the process that writes: the only one, or the first of a distributed run."""
-    return all(
-        os.environ.get(name, "0") == "0" for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID")
-    )
+    return all(os.environ.get(name, "0") == "0" for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))
 
 
 def _git(top: Path, *arguments: str) -> str:

@@ -12,10 +12,10 @@ from typing import Any, cast
 
 import numpy as np
 import torch
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+from lightning_fabric.utilities.warnings import PossibleUserWarning
 from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.loggers import TensorBoardLogger
-from pytorch_lightning.utilities.exceptions import MisconfigurationException
-from pytorch_lightning.utilities.warnings import PossibleUserWarning
 
 from eleatt_bench.data.store import SequenceStore
 from eleatt_bench.errors import UserError
@@ -36,9 +36,7 @@ from eleatt_bench.training.progress import Display
 Config = Mapping[str, Any]
 
 
-def fit(
-    config: Config, store: SequenceStore, folder: RunFolder, show: Display
-) -> dict[str, Any]:
+def fit(config: Config, store: SequenceStore, folder: RunFolder, show: Display) -> dict[str, Any]:
     """Train as ``config`` says, from the last checkpoint in ``folder`` if there is one, and test.
 
     Returns what the record says of the result. On the first process of the run, ``predictions.h5``
@@ -94,7 +92,7 @@ def fit(
 def test(
     config: Config, store: SequenceStore, folder: RunFolder, checkpoint: str
 ) -> dict[str, Any]:
-    """Test the ``best`` or ``last`` checkpoint of a run; its trainer section says on what device."""
+    """Test the ``best`` or ``last`` checkpoint of a run, where its trainer section says."""
     clock = time.perf_counter()
     data, classifier = build(config, store)
     with as_user_errors():
@@ -122,7 +120,7 @@ def build(config: Config, store: SequenceStore) -> tuple[SequenceDataModule, Seq
 def make_trainer(
     section: Config, callbacks: list[Callback], logger: TensorBoardLogger | bool
 ) -> Trainer:
-    """A Lightning trainer that leaves checkpoints, progress and sharding of data to this package."""
+    """A Lightning trainer that leaves checkpoints, progress and sharding to this package."""
     trainer = Trainer(
         accelerator=section["accelerator"],
         devices=section["devices"],
@@ -140,7 +138,7 @@ def make_trainer(
         log_every_n_steps=1,
     )
     # Deterministic operations do not need every new tensor filled first, which costs time.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     return trainer
 
 
@@ -217,7 +215,9 @@ def _log_hparams(
     logger: TensorBoardLogger, config: Config, metrics: Mapping[str, Mapping[str, float]]
 ) -> None:
     """The settings and final numbers of the run, for TensorBoard's HPARAMS page."""
-    settings = {k: config[k] for k in ("data", "model", "optimizer", "scheduler", "trainer", "seed")}
+    settings = {
+        k: config[k] for k in ("data", "model", "optimizer", "scheduler", "trainer", "seed")
+    }
     finals = {
         f"final/{stage}_{name}": value
         for stage, values in metrics.items()

@@ -1,4 +1,4 @@
-"""What a person sees of a run: a bar in a terminal, one line per epoch elsewhere, all in log.txt."""
+"""What a person sees of a run: a bar in a terminal, elsewhere a line per epoch; log.txt."""
 
 from __future__ import annotations
 

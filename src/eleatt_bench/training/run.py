@@ -114,7 +114,7 @@ def evaluate(cfg: DictConfig) -> tuple[RunFolder, Record]:
     record = folder.read()
     if record is None or not folder.config.exists():
         raise UserError(f"Run {folder.run_id} has no record. Train it again: it will continue")
-    config = schema.plain(OmegaConf.load(folder.config))  # type: ignore[arg-type]
+    config = schema.plain(OmegaConf.load(folder.config))
     for key in ("accelerator", "devices", "strategy", "num_threads"):
         config["trainer"][key] = asked["trainer"][key]
     config["model"]["backend"] = "auto"

@@ -1,0 +1,152 @@
+"""The catalog: preparing, finding and checking stores by name."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from eleatt_bench.data import catalog
+from eleatt_bench.data.protocols import PROTOCOLS
+from eleatt_bench.data.store import EMBEDDED
+from eleatt_bench.errors import UserError
+
+DIGITS = "efc830bd2e93daca8109a12daa5b1d2fc7a9d22e3b31e99706563675979f295a"
+"""The content of the digits' store on every machine: run names depend on it."""
+
+OPEN_DIGITS = (
+    "import sys; from pathlib import Path; from eleatt_bench.data import catalog;"
+    "print(catalog.open_store(Path(sys.argv[1]), 'digits').content_digest)"
+)
+
+
+def test_digits_are_prepared_at_first_use(tmp_path: Path) -> None:
+    assert catalog.status(tmp_path, "digits") == "not prepared: will be at its first use"
+    assert catalog.data_digest(tmp_path, "digits") == DIGITS
+    assert catalog.status(tmp_path, "digits") == "ready (1,797 sequences)"
+    store = catalog.open_store(tmp_path, "digits")
+    assert store.path == catalog.store_path(tmp_path, "digits") == tmp_path / "prepared/digits.h5"
+
+
+def test_several_processes_prepare_digits_at_once(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", OPEN_DIGITS, str(tmp_path)]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    assert [process.communicate()[0].strip() for process in processes] == [DIGITS] * 3
+    assert [process.returncode for process in processes] == [0] * 3
+    assert {p.name for p in (tmp_path / "prepared").iterdir()} <= {"digits.h5", ".digits.lock"}
+
+
+def test_the_digest_of_a_store_is_had_in_no_time(tmp_path: Path) -> None:
+    catalog.open_store(tmp_path, "digits")
+    start = time.perf_counter()
+    assert catalog.data_digest(tmp_path, "digits") == DIGITS
+    assert time.perf_counter() - start < 0.3
+    heavy = "print({'torch', 'sklearn'} & set(sys.modules) or 'light')"
+    command = [sys.executable, "-c", f"{OPEN_DIGITS}; {heavy}", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [DIGITS, "light"]
+
+
+def test_what_is_not_prepared(tmp_path: Path) -> None:
+    assert catalog.data_digest(tmp_path, "nucla") is None
+    for attempt in (catalog.open_store, catalog.verify):
+        with pytest.raises(UserError) as caught:
+            attempt(tmp_path, "nucla")
+        message = str(caught.value)
+        assert message.startswith("Data set 'nucla' is not prepared: ")
+        assert "eleatt-bench data prepare nucla --source PATH" in message
+        assert "all_sqe.zip" in message
+    assert catalog.status(tmp_path, "nucla").startswith("not prepared: eleatt-bench data prepare")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_damaged_store(tmp_path: Path) -> None:
+    path = catalog.store_path(tmp_path, "nucla")
+    path.parent.mkdir()
+    path.write_bytes(b"x" * 99)
+    assert catalog.status(tmp_path, "nucla").startswith(f"damaged: {path} is not an HDF5 file")
+    for attempt in (catalog.open_store, catalog.data_digest, catalog.verify):
+        with pytest.raises(UserError, match="is not an HDF5 file"):
+            attempt(tmp_path, "nucla")
+
+
+def test_another_data_sets_store_is_damaged(tmp_path: Path) -> None:
+    store = catalog.open_store(tmp_path, "digits")
+    store.path.rename(catalog.store_path(tmp_path, "mnist"))
+    assert "holds the data set 'digits', not 'mnist'" in catalog.status(tmp_path, "mnist")
+
+
+def test_verify_of_digits(tmp_path: Path) -> None:
+    report = catalog.verify(tmp_path, "digits")
+    assert report.counts == {"fixed": (1438, 359)}
+    assert report.repeats == {"fixed": 0}
+    assert (report.sequences, report.frames) == (1797, 8 * 1797)
+    assert (report.frame_size, report.classes) == (8, 10)
+    assert report.content_digest == DIGITS
+    assert DIGITS in str(report)
+
+
+def test_verify_of_nucla_counts_the_repeated_sequences(real_nucla) -> None:
+    report = catalog.verify(real_nucla.path.parents[1], "nucla")
+    assert report.counts == {"cross_view": (1020, 464)}
+    assert report.repeats == {"cross_view": 95}
+    assert "95 test sequences are identical to training ones" in str(report)
+
+
+def test_verify_finds_a_flipped_bit(tmp_path: Path) -> None:
+    store = catalog.open_store(tmp_path, "digits")
+    position = store.frames.offset + 4 * (8 * 8 * 5 + 3)  # type: ignore[attr-defined]
+    with store.path.open("r+b") as file:
+        file.seek(position)
+        byte = file.read(1)
+        file.seek(position)
+        file.write(bytes([byte[0] ^ 1]))
+    with pytest.raises(UserError, match=r"digit_0005 does not match.*data prepare digits$"):
+        catalog.verify(tmp_path, "digits")
+    catalog.prepare(tmp_path, "digits", None)
+    assert catalog.verify(tmp_path, "digits").content_digest == DIGITS
+
+
+def test_prepare_removes_what_a_killed_process_left(tmp_path: Path) -> None:
+    leftover = tmp_path / "prepared" / ".digits.h5.123.tmp"
+    leftover.parent.mkdir()
+    leftover.write_bytes(b"half")
+    catalog.prepare(tmp_path, "digits", None)
+    assert not leftover.exists()
+
+
+@pytest.mark.parametrize(
+    ("action", "says"),
+    [
+        (lambda d: catalog.prepare(d, "nucla", None), "data prepare nucla needs its source, all_s"),
+        (lambda d: catalog.prepare(d, "digits", d), "digits takes no --source"),
+        (lambda d: catalog.prepare(d, "nuclaa", d), "Did you mean 'nucla'"),
+        (lambda d: catalog.prepare(d, "mnist", d / "no"), "no does not exist"),
+        (lambda d: catalog.download(d, "digits"), "digits needs no download"),
+        (lambda d: catalog.download(d, "nucla"), "nucla must be fetched by hand: get all_sqe.zip"),
+        (lambda d: catalog.status(d, "ntu"), "Unknown data set 'ntu'"),
+    ],
+)
+def test_mistakes(tmp_path: Path, action, says: str) -> None:
+    with pytest.raises(UserError, match=says):
+        action(tmp_path)
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("a file, where the folder should be")
+    with pytest.raises(UserError, match=r"Cannot write to .*ELEATT_DATA=FOLDER"):
+        catalog.open_store(tmp_path / "data", "digits")
+    with pytest.raises(UserError, match=r"Cannot write to .*ELEATT_DATA=FOLDER"):
+        catalog.download(tmp_path / "data", "mnist")
+
+
+def test_entries_agree_with_the_other_lists() -> None:
+    assert set(catalog.names()) == set(PROTOCOLS)
+    embedded = {name for name in catalog.names() if catalog.entry(name).embedded}
+    assert embedded == EMBEDDED
+    for name in catalog.names():
+        assert catalog.entry(name).protocols == PROTOCOLS[name]
+        assert catalog.entry(name).homepage.startswith("https://")

@@ -1,0 +1,100 @@
+"""Splits: every sequence in one part, the parts that the protocols name, repeats found."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from eleatt_bench.data.protocols import PROTOCOLS, repeats, split
+from eleatt_bench.data.store import Sample, SequenceStore
+from eleatt_bench.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def store(make_store) -> SequenceStore:
+    return make_store([1] * 60)  # cameras 1, 2, 3, 1, 2, 3, …
+
+
+def test_cross_view_tests_on_the_third_camera(store: SequenceStore) -> None:
+    parts = split(store, "cross_view")
+    assert set(store.metadata["camera"][parts.test]) == {3}
+    assert set(store.metadata["camera"][np.r_[parts.train, parts.val]]) == {1, 2}
+    assert [len(part) for part in parts[:3]] == [38, 2, 20]
+
+
+@settings(max_examples=50, deadline=None)
+@given(fraction=st.floats(0.001, 0.97), seed=st.integers(0, 99))
+def test_every_sequence_is_in_exactly_one_part(store, fraction: float, seed: int) -> None:
+    parts = split(store, "cross_view", val_fraction=fraction, val_seed=seed)
+    assert sorted(np.concatenate(parts[:3])) == list(range(60))
+    for part in parts[:3]:
+        assert part.dtype == np.int64
+        assert (np.diff(part) > 0).all()
+    assert len(parts.val) == max(1, round(fraction * 40))
+    again = split(store, "cross_view", val_fraction=fraction, val_seed=seed)
+    np.testing.assert_array_equal(parts.val, again.val)
+
+
+def test_validation_follows_its_seed(store: SequenceStore) -> None:
+    drawn = {tuple(split(store, "cross_view", val_seed=seed).val) for seed in range(9)}
+    assert len(drawn) > 5
+
+
+def test_clean_marks_what_is_not_a_copy(make_store) -> None:
+    frames = [np.full((n, 2), v, dtype=np.float32) for n, v in ((1, 1), (2, 1), (1, 2), (3, 5))]
+    #            camera: 1       1    2   3: a copy  3: longer  3: a copy  3: of a test one
+    contents = [frames[0], frames[3], frames[2], frames[0], frames[1], frames[2], frames[1]]
+    cameras = [1, 1, 2, 3, 3, 3, 3]
+    samples = [
+        Sample(f"s{i}", content, 0, {"camera": camera})
+        for i, (content, camera) in enumerate(zip(contents, cameras, strict=True))
+    ]
+    store = make_store(samples=samples)
+    parts = split(store, "cross_view")
+    assert parts.test.tolist() == [3, 4, 5, 6]
+    assert parts.clean is not None
+    assert parts.clean.tolist() == [False, True, False, True]
+    assert repeats(store, "cross_view") == 2
+
+
+def test_real_nucla(real_nucla: SequenceStore) -> None:
+    parts = split(real_nucla, "cross_view")
+    assert len(parts.train) + len(parts.val) == 1020
+    assert (len(parts.val), len(parts.test)) == (51, 464)
+    assert parts.clean is not None
+    assert parts.clean.sum() == 369
+    assert repeats(real_nucla, "cross_view") == 95
+    repeated = real_nucla.metadata["action"][parts.test[~parts.clean]]
+    assert np.unique_counts(repeated).counts.tolist() == [50, 45]
+    assert set(repeated) == {2, 3}
+
+
+def test_digits(digits: SequenceStore) -> None:
+    parts = split(digits, "fixed")
+    assert [len(part) for part in parts[:3]] == [1366, 72, 359]
+    assert parts.clean is None
+    np.testing.assert_array_equal(digits.metadata["split"][parts.test], 1)
+
+
+def test_official_takes_the_published_split(make_store) -> None:
+    store = make_store([1] * 6, name="mnist", metadata={"split": [0, 0, 1, 0, 0, 1]})
+    assert split(store, "official").test.tolist() == [2, 5]
+
+
+def test_mistakes(store: SequenceStore, make_store) -> None:
+    with pytest.raises(UserError, match=r"Unknown protocol of nucla 'cross_veiw'\. Did you mean"):
+        split(store, "cross_veiw")
+    with pytest.raises(UserError, match=r"Choices: cross_view$"):
+        repeats(store, "official")
+    with pytest.raises(UserError, match="fold is 1, but cross_view of nucla has one fold: 0"):
+        split(store, "cross_view", fold=1)
+    with pytest.raises(UserError, match="leaves none of 40 sequences"):
+        split(store, "cross_view", val_fraction=0.999)
+    with pytest.raises(UserError, match="Unknown data set 'other'"):
+        split(make_store(name="other"), "fixed")
+
+
+def test_every_data_set_has_a_protocol() -> None:
+    assert all(PROTOCOLS.values())
