@@ -102,7 +102,7 @@ class SequenceClassifier(LightningModule):
         return losses
 
     def on_train_epoch_start(self) -> None:
-        seed_everything(self.config["seed"], self.current_epoch)
+        seed_everything(self.config["seed"], self.current_epoch, self.global_rank)
 
     def on_validation_epoch_end(self) -> None:
         # Validation closes the epoch, so the training metrics are complete here as well.
