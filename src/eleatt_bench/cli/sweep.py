@@ -23,17 +23,27 @@ Jobs = Sequence[Sequence[str]]
 def sweep(config: DictConfig, jobs: Jobs, initial_job_idx: int) -> Sequence[JobReturn]:
     """What Hydra's launcher does: run ``jobs``, each a list of overrides.
 
+    Runs that are finished are not started again, unless ``force`` says so.
+
     Raises:
         UserError: a job that cannot be composed, before any is started; or, after all have
             ended, the jobs that failed.
     """
     verb = str(config.hydra.job.name)
     folders = [_folder(verb, overrides) for overrides in jobs]
+    left = [
+        overrides
+        for overrides, folder in zip(jobs, folders, strict=True)
+        if verb != "train" or config.force or folder.status() != "finished"
+    ]
+    if len(left) < len(jobs):
+        print(f"{len(jobs) - len(left)} of {len(jobs)} runs are finished already")
     try:
-        return launch(config, jobs, initial_job_idx)
+        returned: Sequence[JobReturn] = launch(config, left, initial_job_idx)
     finally:
         if config.get("table") is None:  # a table shows the results itself
             print_results(verb, jobs, folders)
+    return returned
 
 
 def print_results(verb: str, jobs: Jobs, folders: Sequence[RunFolder]) -> None:

@@ -1,0 +1,1 @@
+"""Where jobs run. This room knows command lines, not science."""

@@ -1,0 +1,89 @@
+"""Many jobs, a few at a time."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.console import Console
+
+from eleatt_bench.launch.devices import DevicePool
+from eleatt_bench.launch.overview import Overview
+from eleatt_bench.launch.process import Job, Running, start
+
+GRACE = 10.0
+"""Seconds that a job has to end by itself when the sweep is stopped."""
+
+_POLL = 0.05  # seconds between looks at the running jobs
+
+
+@dataclass(frozen=True)
+class JobResult:
+    job: Job
+    returncode: int
+    seconds: float
+
+
+def run_jobs(
+    jobs: Sequence[Job],
+    *,
+    num_jobs: int,
+    threads_per_job: int,
+    devices: DevicePool | None = None,
+    warm: bool = True,
+    console: Console | None = None,
+) -> list[JobResult]:
+    """Run ``jobs``, at most ``num_jobs`` at once, and wait for all; results in their order.
+
+    Every job is told its share of CPU threads and, with ``devices``, the one device it leases.
+    A failed job does not stop the others. On Ctrl-C or SIGTERM all jobs are ended before the
+    exception goes on.
+    """
+    waiting, running = deque(jobs), dict[Job, tuple[Running, str | None]]()
+    results: dict[Job, JobResult] = {}
+    with Overview(len(jobs), num_jobs, console or Console()) as overview:
+        try:
+            while waiting or running:
+                while waiting and len(running) < num_jobs:
+                    job = waiting.popleft()
+                    device = devices.lease() if devices else None
+                    environment = _environment(threads_per_job, device)
+                    running[job] = (start(job, environment, warm=warm), device)
+                    overview.started(job)
+                for job, (process, device) in list(running.items()):
+                    returncode = process.poll()
+                    if returncode is None:
+                        continue
+                    del running[job]
+                    if devices and device is not None:
+                        devices.give_back(device)
+                    results[job] = JobResult(job, returncode, overview.ended(job, returncode))
+                time.sleep(_POLL)
+        finally:
+            _end([process for process, _ in running.values()])
+    return [results[job] for job in jobs]
+
+
+def _environment(threads: int, device: str | None) -> dict[str, str]:
+    # A warm job has its libraries loaded already: there ELEATT_NUM_THREADS alone has an effect.
+    environment = dict.fromkeys(
+        ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "ELEATT_NUM_THREADS"), str(threads)
+    )
+    if device is not None:
+        environment["CUDA_VISIBLE_DEVICES"] = device
+    return environment
+
+
+def _end(processes: Sequence[Running]) -> None:
+    """End ``processes``: ask, wait for `GRACE` seconds, then kill."""
+    for process in processes:
+        process.signal_group(signal.SIGTERM)
+    deadline = time.monotonic() + GRACE
+    while time.monotonic() < deadline and any(process.poll() is None for process in processes):
+        time.sleep(_POLL)
+    for process in processes:
+        if process.poll() is None:
+            process.signal_group(signal.SIGKILL)

@@ -1,0 +1,144 @@
+"""One job as a process of its own: a command line, started cold or forked from a warm server."""
+
+from __future__ import annotations
+
+import ctypes
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import Any, Protocol
+
+PRELOADED = ("torch", "pytorch_lightning", "eleatt_bench.training.fit")
+"""What the warm server imports; none of it runs a torch operation or touches CUDA."""
+
+_RANK_VARIABLES = (
+    "RANK",
+    "LOCAL_RANK",
+    "NODE_RANK",
+    "GROUP_RANK",
+    "WORLD_SIZE",
+    "LOCAL_WORLD_SIZE",
+    "MASTER_ADDR",
+    "MASTER_PORT",
+    "SLURM_PROCID",
+    "SLURM_NTASKS",
+    "PL_GLOBAL_SEED",
+)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One command line, ``eleatt-bench`` and ``arguments``; its output goes to ``log_path``."""
+
+    arguments: tuple[str, ...]
+    label: str
+    log_path: Path
+    warm_ok: bool = True
+
+
+class Running(Protocol):
+    """A job's process."""
+
+    def poll(self) -> int | None:
+        """The exit status, negative for a signal; None while it runs."""
+
+    def signal_group(self, number: signal.Signals) -> None:
+        """Send a signal to the process and all it has started."""
+
+
+def start(job: Job, environment: Mapping[str, str], *, warm: bool) -> Running:
+    """Start ``job`` with ``environment`` added to this process's (less the rank variables)."""
+    job.log_path.parent.mkdir(parents=True, exist_ok=True)
+    everything = {k: v for k, v in os.environ.items() if k not in _RANK_VARIABLES}
+    everything |= environment
+    if warm and job.warm_ok and sys.platform == "linux":
+        return _Warm(job, everything)
+    return _Cold(job, everything)
+
+
+def command(arguments: Sequence[str]) -> list[str]:
+    """The command line of a job that starts cold."""
+    return [sys.executable, "-m", "eleatt_bench", *arguments]
+
+
+class _Cold:
+    def __init__(self, job: Job, environment: Mapping[str, str]) -> None:
+        with job.log_path.open("wb") as log:
+            self._process = subprocess.Popen(
+                command(job.arguments),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=dict(environment),
+                start_new_session=True,
+                preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+            )
+
+    def poll(self) -> int | None:
+        return self._process.poll()
+
+    def signal_group(self, number: signal.Signals) -> None:
+        _signal_group(self._process.pid, number)
+
+
+class _Warm:
+    def __init__(self, job: Job, environment: Mapping[str, str]) -> None:
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(list(PRELOADED))
+        self._process = context.Process(
+            target=_run_warm, args=(job.arguments, str(job.log_path), dict(environment))
+        )
+        self._process.start()
+
+    def poll(self) -> int | None:
+        return self._process.exitcode
+
+    def signal_group(self, number: signal.Signals) -> None:
+        assert self._process.pid is not None
+        _signal_group(self._process.pid, number)
+
+
+def _run_warm(arguments: Sequence[str], log_path: str, environment: dict[str, str]) -> None:
+    """In the forked process: become the command line ``eleatt-bench arguments``."""
+    os.setsid()
+    parent: Any = multiprocessing.parent_process()
+    threading.Thread(target=_watch, args=(parent.sentinel,), daemon=True).start()
+    log = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.argv = ["eleatt-bench", *arguments]
+    from eleatt_bench.cli import main
+
+    sys.exit(main())
+
+
+def _watch(sentinel: int) -> None:
+    """End this job and all it has started when the process that asked for it is gone."""
+    wait([sentinel])
+    os.killpg(0, signal.SIGKILL)
+
+
+def _die_with_parent() -> None:
+    set_parent_death_signal = 1
+    ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
+
+
+def _signal_group(pid: int, number: signal.Signals) -> None:
+    try:
+        os.killpg(pid, number)
+    except ProcessLookupError:  # not yet a group of its own, or gone
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            pass
