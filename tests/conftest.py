@@ -14,7 +14,14 @@ CommandLine = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def command_line(tmp_path: Path) -> CommandLine:
+def user_environment() -> dict[str, str]:
+    """This process's environment without what would change where data and runs lie."""
+    ours = ("ELEATT_", "COMP_", "HYDRA_")
+    return {key: value for key, value in os.environ.items() if not key.startswith(ours)}
+
+
+@pytest.fixture
+def command_line(tmp_path: Path, user_environment: dict[str, str]) -> CommandLine:
     """Run ``eleatt-bench`` with the given arguments in an empty folder, as a user would."""
 
     def run(
@@ -23,7 +30,7 @@ def command_line(tmp_path: Path) -> CommandLine:
         return subprocess.run(
             [sys.executable, "-m", "eleatt_bench", *arguments],
             cwd=tmp_path,
-            env=user_environment() | dict(env or {}),
+            env=user_environment | dict(env or {}),
             capture_output=True,
             text=True,
             timeout=timeout,
@@ -31,12 +38,6 @@ def command_line(tmp_path: Path) -> CommandLine:
         )
 
     return run
-
-
-def user_environment() -> dict[str, str]:
-    """This process's environment without what would change where data and runs lie."""
-    ours = ("ELEATT_", "COMP_", "HYDRA_")
-    return {key: value for key, value in os.environ.items() if not key.startswith(ours)}
 
 
 @pytest.fixture

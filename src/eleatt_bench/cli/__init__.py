@@ -42,6 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if "--debug" in arguments:
         arguments.remove("--debug")
         os.environ["ELEATT_DEBUG"] = "1"  # jobs inherit it
+    # OpenMP's threads would spin between small operations: ruinous as soon as cores are shared.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     _handle_termination()
     try:
         return _dispatch(arguments)
@@ -100,9 +102,11 @@ def _message(error: Exception) -> str:
 
 
 def _handle_termination() -> None:
-    """End on SIGTERM as on an exception, so that locks and temporary files are cleaned up."""
+    """End on SIGTERM and SIGHUP as on an exception, so that locks and files are cleaned up."""
 
     def stop(signum: int, frame: object) -> NoReturn:
         raise SystemExit(128 + signum)
 
-    signal.signal(signal.SIGTERM, stop)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:  # nohup, for one, ignores SIGHUP
+            signal.signal(number, stop)

@@ -47,7 +47,7 @@ def _list(folders: Sequence[RunFolder]) -> None:
             f"{record['parameters']:,}" if "parameters" in record else "–",
             "–" if seconds is None else f"{seconds:.0f}",
         )
-    Console().print(table)
+    show(table)
 
 
 def _show(folder: RunFolder) -> None:
@@ -79,8 +79,16 @@ def accuracy_text(record: Mapping[str, Any] | None) -> str:
 
 
 def grid(*columns: str) -> Table:
-    """An empty table for the terminal."""
+    """An empty table for `show`; the first column, a run's name, is never broken."""
     table = Table(box=box.SIMPLE_HEAD)
     for name in columns:
-        table.add_column(name, overflow="fold")
+        table.add_column(name, no_wrap=name == columns[0], overflow="fold")
     return table
+
+
+def show(table: Table) -> None:
+    """Print ``table`` as wide as the terminal, or as it needs to be where there is none."""
+    console = Console()
+    if not console.is_terminal:
+        console.width = 200
+    console.print(table)

@@ -8,9 +8,8 @@ from pathlib import Path
 
 from hydra.core.utils import JobReturn
 from omegaconf import DictConfig
-from rich.console import Console
 
-from eleatt_bench.cli.runs import accuracy_text, grid
+from eleatt_bench.cli.runs import accuracy_text, grid, show
 from eleatt_bench.composition import compose_config
 from eleatt_bench.config import plain
 from eleatt_bench.launch.hydra import launch
@@ -57,7 +56,7 @@ def print_results(verb: str, jobs: Jobs, folders: Sequence[RunFolder]) -> None:
         path = folder.path / f"eval-{checkpoint}.json"
         result = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
         table.add_row(folder.run_id, accuracy_text(result), f"{checkpoint} checkpoint")
-    Console().print(table)
+    show(table)
 
 
 def _folder(verb: str, overrides: Sequence[str]) -> RunFolder:

@@ -36,7 +36,7 @@ class DevicePool:
     """Lends each device to at most ``jobs_per_device`` jobs at once, the least used one first."""
 
     def __init__(self, devices: list[str], jobs_per_device: int) -> None:
-        self._free = Counter({device: jobs_per_device for device in devices})
+        self._free = Counter(dict.fromkeys(devices, jobs_per_device))
 
     def lease(self) -> str:
         """A device with room; there must be one."""

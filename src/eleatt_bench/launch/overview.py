@@ -11,6 +11,7 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from eleatt_bench.durations import duration
 from eleatt_bench.launch.process import Job
 
 _TAIL = 4096  # bytes of a log that are looked at for its last lines
@@ -114,11 +115,3 @@ def failures_message(failed: Sequence[tuple[Job, int]], total: int) -> str:
     """The error that ends a sweep: each failed job with the end of its log."""
     parts = [failure(job, returncode) for job, returncode in failed]
     return "\n\n".join([f"{len(failed)} of {total} jobs failed", *parts])
-
-
-def duration(seconds: float) -> str:
-    """``seconds`` for a person: 42 s, 3 min, 1 h 20 min."""
-    minutes = round(seconds / 60)
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

@@ -19,6 +19,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.loggers import TensorBoardLogger
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from eleatt_bench.durations import duration
 from eleatt_bench.errors import UserError
 from eleatt_bench.files import replacing
 from eleatt_bench.training.classifier import SequenceClassifier
@@ -180,11 +181,3 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
             f"Checkpoint {path} cannot be read ({error}). Train again with force=true"
         ) from error
     return state
-
-
-def duration(seconds: float) -> str:
-    """``seconds`` for a person: 42 s, 3 min, 1 h 20 min."""
-    minutes = round(seconds / 60)
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

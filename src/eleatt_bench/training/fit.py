@@ -48,7 +48,7 @@ def fit(config: Config, store: SequenceStore, folder: RunFolder, show: Display) 
     epochs_before = checkpoints.resume()
     if epochs_before:
         show.say(f"continuing after epoch {epochs_before}")
-    report = EpochReport(show.say, show.advance)
+    report = EpochReport(show.epoch, show.advance)
     logger = TensorBoardLogger(
         str(folder.path),
         name="tensorboard",

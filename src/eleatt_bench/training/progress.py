@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,22 +10,30 @@ from datetime import datetime
 from pathlib import Path
 from typing import TextIO
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from eleatt_bench.training.environment import is_rank_zero
 
 
 class Display:
-    """Made by `display`; `say` takes the lines, `advance` moves the bar."""
+    """Made by `display`. Everything said goes to the log as well."""
 
-    def __init__(self, log: TextIO, bar: Progress | None, total: int) -> None:
-        self._log, self._bar = log, bar
-        self._task = bar.add_task("", total=total, summary="") if bar else None
+    def __init__(self, log: TextIO, *, echo: bool, bar: Progress | None = None) -> None:
+        self._log, self._echo, self._bar = log, echo, bar
+        self._task = bar.add_task("", summary="") if bar else None
 
     def say(self, line: str) -> None:
-        """Write ``line`` to the log, and to the output unless a bar stands there."""
+        """Write a line that matters in any case."""
         self.log(line)
-        if self._bar is None:
+        if self._echo:
             print(line, flush=True)
+
+    def epoch(self, line: str) -> None:
+        """Write the line of an epoch, to the log alone where a bar says the same."""
+        if self._bar is None:
+            self.say(line)
+        else:
+            self.log(line)
 
     def log(self, text: str) -> None:
         """Write ``text`` to the log alone, with the time in front."""
@@ -37,24 +46,27 @@ class Display:
         summary = f"epoch {min(int(epochs) + 1, total)}/{total}"
         if metrics:
             summary += f"  loss {metrics['train/loss']:.3f}  val {metrics['val/accuracy']:.1%}"
-        self._bar.update(self._task, completed=epochs, summary=summary)
+        self._bar.update(self._task, completed=epochs, total=total, summary=summary)
 
 
 @contextmanager
-def display(log: Path, total: int) -> Iterator[Display]:
-    """A `Display` that appends to ``log``; ``total`` is the number of epochs."""
+def display(log: Path) -> Iterator[Display]:
+    """A `Display` that appends to ``log``; on all but the first process of a run, a silent one."""
+    if not is_rank_zero():
+        with open(os.devnull, "w", encoding="utf-8") as nowhere:  # noqa: PTH123
+            yield Display(nowhere, echo=False)
+        return
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a", encoding="utf-8") as file:
         if not sys.stdout.isatty():
-            yield Display(file, None, total)
+            yield Display(file, echo=True)
             return
         bar = Progress(
             TextColumn("{task.fields[summary]}"),
             BarColumn(bar_width=None),
             TextColumn("left"),
             TimeRemainingColumn(compact=True),
-            console=Console(),
             transient=True,
         )
         with bar:
-            yield Display(file, bar, total)
+            yield Display(file, echo=True, bar=bar)

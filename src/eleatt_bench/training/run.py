@@ -59,7 +59,7 @@ def run_folder(config: Mapping[str, Any]) -> tuple[RunFolder, dict[str, Any]]:
 
 def _work(config: dict[str, Any], folder: RunFolder, head: Mapping[str, Any]) -> Record:
     """Train and test; the record is written by the first process alone."""
-    with display(folder.log, config["trainer"]["max_epochs"]) as show:
+    with display(folder.log) as show:
         if head:
             show.say(folder.run_id)
             show.log(head["command"])

@@ -1,0 +1,134 @@
+"""Sweeps and tables from the outside, on the digits."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+TINY = ["experiment=digits", "model.hidden_size=4", "trainer.max_epochs=1"]
+
+
+def records(folder: Path) -> dict[str, int]:
+    """When each run's record was written, by run id."""
+    return {p.parent.name: p.stat().st_mtime_ns for p in folder.glob("runs/*/record.json")}
+
+
+def test_a_grid_twice_is_four_runs_then_none(command_line, tmp_path: Path) -> None:
+    sweep = ["train", "-m", *TINY, "model=gru,eleatt_gru", "seed=0,1"]
+    first = command_line(*sweep)
+    assert first.returncode == 0, first.stderr
+    assert "4 done, 0 failed" in first.stdout
+    written = records(tmp_path)
+    assert len(written) == 4
+    assert all(run in first.stdout for run in written)
+
+    second = command_line(*sweep)
+    assert second.returncode == 0, second.stderr
+    assert "4 of 4 runs are finished already" in second.stdout
+    assert records(tmp_path) == written
+
+    ids = sorted(written)[:2]
+    both = command_line("eval", f"run={ids[0]},{ids[1]}", "checkpoint=last")
+    assert both.returncode == 0, both.stderr
+    for run in ids:
+        assert run in both.stdout
+        result = json.loads((tmp_path / "runs" / run / "eval-last.json").read_text("utf-8"))
+        assert result["samples"]["test"] == 359
+
+    shown = command_line("runs", "list").stdout
+    assert all(run in shown for run in written)
+    one = command_line("runs", "show", ids[0])
+    assert one.stdout.startswith(f"{ids[0]}  finished")
+    assert "command:" in one.stdout
+
+
+def test_a_failed_job_is_named_with_its_reason_and_the_others_are_done(
+    command_line, tmp_path: Path
+) -> None:
+    done = command_line("train", "-m", *TINY, "model=rnn", "optimizer.lr=0.01,1e36", "seed=0")
+    assert done.returncode == 1
+    assert "1 of 2 jobs failed" in done.stderr
+    assert "optimizer.lr=1e+36: exit status 1" in done.stderr
+    assert "diverged" in done.stderr
+    assert "again: eleatt-bench train" in done.stderr
+    assert "Traceback" not in done.stderr
+    states = [
+        json.loads(p.read_text(encoding="utf-8"))["status"]
+        for p in tmp_path.glob("runs/*/record.json")
+    ]
+    assert sorted(states) == ["failed", "finished"]
+
+
+def test_a_table_is_reproduced_and_then_complete(command_line, tmp_path: Path) -> None:
+    smaller = ["model.hidden_size=4", "trainer.max_epochs=1", "table.seeds=[0,1]"]
+    empty = command_line("table", "digits", *smaller)
+    assert empty.returncode == 0, empty.stderr
+    assert "0 of 12 runs are done" in empty.stdout
+
+    first = command_line("reproduce", "digits", *smaller)
+    assert first.returncode == 0, first.stderr
+    assert "12 done, 0 failed" in first.stdout
+    (file,) = tmp_path.glob("runs/tables/digits-*.csv")
+    rows = list(csv.DictReader(file.read_text(encoding="utf-8").splitlines()))
+    assert [row["finished"] for row in rows] == ["2"] * 6
+    accuracies = {
+        (r["identity"]["model"]["cell"], bool(r["identity"]["model"]["gate"]), r["seed"]): 100
+        * r["metrics"]["test"]["accuracy"]
+        for r in (json.loads(p.read_text("utf-8")) for p in tmp_path.glob("runs/*/record.json"))
+    }
+    gru = next(row for row in rows if row["row"] == "EleAtt-GRU")
+    expected = [accuracies["gru", True, seed] for seed in (0, 1)]
+    assert abs(float(gru["mean"]) - sum(expected) / 2) < 1e-5
+    assert abs(float(gru["std"]) - abs(expected[0] - expected[1]) / 2**0.5) < 1e-5
+
+    written = records(tmp_path)
+    assert command_line("reproduce", "digits", *smaller).returncode == 0
+    assert records(tmp_path) == written
+    out = tmp_path / "table.tex"
+    shown = command_line("table", "digits", *smaller, "--format", "tex", "--out", str(out))
+    assert shown.returncode == 0, shown.stderr
+    assert r"\toprule" in out.read_text(encoding="utf-8")
+
+
+def test_an_interrupted_table_keeps_what_is_finished_and_continues(
+    command_line, user_environment, tmp_path: Path
+) -> None:
+    smaller = ["model.hidden_size=4", "trainer.max_epochs=1", "table.seeds=[0]"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "eleatt_bench", "reproduce", "digits", *smaller, "launcher.jobs=1"],
+        cwd=tmp_path, env=user_environment, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while not finished(tmp_path):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGINT)
+    output, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in error
+    kept = finished(tmp_path)
+    assert 1 <= len(kept) < 6
+    assert f"{len(kept)} of 6 runs are done" in output
+
+    again = command_line("reproduce", "digits", *smaller)
+    assert again.returncode == 0, again.stderr
+    assert len(finished(tmp_path)) == 6
+    assert kept.items() <= finished(tmp_path).items()
+
+
+def finished(folder: Path) -> dict[str, int]:
+    """As `records`, of finished runs alone."""
+    return {
+        run: written
+        for run, written in records(folder).items()
+        if json.loads((folder / "runs" / run / "record.json").read_text("utf-8"))["status"]
+        == "finished"
+    }

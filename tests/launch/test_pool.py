@@ -1,0 +1,236 @@
+"""The pool with real processes: how many, with what environment, and how they end."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from eleatt_bench.launch import process
+from eleatt_bench.launch.devices import DevicePool
+from eleatt_bench.launch.pool import run_jobs
+from eleatt_bench.launch.process import Job
+
+
+@pytest.fixture
+def scripted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., list[Job]]:
+    """Jobs whose command line is a Python script instead of eleatt-bench; started cold."""
+    monkeypatch.setattr(process, "command", lambda arguments: [sys.executable, *arguments])
+
+    def jobs(*scripts: str) -> list[Job]:
+        return [
+            Job(("-c", textwrap.dedent(script)), f"job {i}", tmp_path / f"{i}.log", warm_ok=False)
+            for i, script in enumerate(scripts)
+        ]
+
+    return jobs
+
+
+def quiet() -> Console:
+    return Console(file=io.StringIO())
+
+
+def test_results_come_in_the_order_of_the_jobs_and_a_failure_stops_nobody(scripted) -> None:
+    jobs = scripted("import time; time.sleep(0.4)", "print('no'); raise SystemExit(3)", "pass")
+    results = run_jobs(jobs, num_jobs=2, threads_per_job=1, console=quiet())
+    assert [r.job for r in results] == jobs
+    assert [r.returncode for r in results] == [0, 3, 0]
+    assert results[0].seconds > 0.3
+    assert jobs[1].log_path.read_text(encoding="utf-8") == "no\n"
+
+
+def test_no_more_than_num_jobs_run_at_once(scripted, tmp_path: Path) -> None:
+    script = f"""
+        import os, time
+        from pathlib import Path
+        mine = Path({str(tmp_path)!r}) / f"running-{{os.getpid()}}"
+        mine.touch()
+        time.sleep(0.2)
+        print(len(list(Path({str(tmp_path)!r}).glob("running-*"))))
+        mine.unlink()
+    """
+    jobs = scripted(*[script] * 6)
+    run_jobs(jobs, num_jobs=2, threads_per_job=1, console=quiet())
+    together = [int(job.log_path.read_text(encoding="utf-8")) for job in jobs]
+    assert max(together) == 2
+
+
+def test_a_job_knows_its_threads_and_nothing_of_ranks(scripted, monkeypatch) -> None:
+    for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "SLURM_PROCID"):
+        monkeypatch.setenv(name, "1")
+    script = "import os; print(*sorted(f'{k}={v}' for k, v in os.environ.items()), sep='\\n')"
+    jobs = scripted(script)
+    run_jobs(jobs, num_jobs=1, threads_per_job=3, console=quiet())
+    lines = jobs[0].log_path.read_text(encoding="utf-8").splitlines()
+    environment = dict(line.split("=", 1) for line in lines if "=" in line)
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "ELEATT_NUM_THREADS"):
+        assert environment[name] == "3"
+    assert not {"RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "SLURM_PROCID"} & set(
+        environment
+    )
+
+
+def test_every_device_is_lent_to_so_many_jobs_and_no_more(scripted, tmp_path: Path) -> None:
+    script = f"""
+        import os, time
+        from pathlib import Path
+        device = os.environ["CUDA_VISIBLE_DEVICES"]
+        mine = Path({str(tmp_path)!r}) / f"on-{{device}}-{{os.getpid()}}"
+        mine.touch()
+        time.sleep(0.3)
+        print(device, len(list(Path({str(tmp_path)!r}).glob(f"on-{{device}}-*"))))
+        mine.unlink()
+    """
+    jobs = scripted(*[script] * 8)
+    devices = DevicePool(["4", "7"], jobs_per_device=2)
+    run_jobs(jobs, num_jobs=4, threads_per_job=1, devices=devices, console=quiet())
+    used = [job.log_path.read_text(encoding="utf-8").split() for job in jobs]
+    assert {device for device, _ in used} == {"4", "7"}
+    assert max(int(count) for _, count in used) == 2
+
+
+def test_redirected_output_is_plain_lines(scripted) -> None:
+    console = quiet()
+    jobs = scripted("pass", "raise SystemExit(1)")
+    run_jobs(jobs, num_jobs=1, threads_per_job=1, console=console)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "\x1b" not in text
+    lines = text.splitlines()
+    assert lines[0].startswith("1/2 done  job 0")
+    assert lines[1].startswith("2/2 FAILED  job 1")
+    assert lines[2].startswith("1 done, 1 failed in ")
+
+
+DRIVER = """
+import sys
+from pathlib import Path
+from eleatt_bench.launch import pool, process
+from eleatt_bench.launch.process import Job
+
+process.command = lambda arguments: [sys.executable, *arguments]
+pool.GRACE = 1.0
+folder, script = Path(sys.argv[1]), sys.argv[2]
+jobs = [Job(("-c", script, str(folder)), str(i), folder / f"{i}.log", False) for i in range(3)]
+pool.run_jobs(jobs, num_jobs=2, threads_per_job=1)
+"""
+
+SLEEPER = """
+import os, subprocess, sys, time
+from pathlib import Path
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+Path(sys.argv[1], f"pid-{os.getpid()}").write_text(str(child.pid))
+time.sleep(600)
+"""
+
+STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + SLEEPER
+
+
+@pytest.fixture
+def driver(tmp_path: Path) -> Iterator[Callable[[str], subprocess.Popen[str]]]:
+    """A process that runs three jobs, two at once; started when both have begun."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(script: str) -> subprocess.Popen[str]:
+        driving = subprocess.Popen(
+            [sys.executable, "-c", DRIVER, str(tmp_path), script],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )  # fmt: skip
+        started.append(driving)
+        wait_for(lambda: len(family(tmp_path)) == 4)
+        return driving
+
+    yield start
+    for one in started:
+        one.kill()
+        one.communicate()
+    for pid in family(tmp_path):
+        if alive(pid):
+            os.kill(pid, signal.SIGKILL)
+
+
+def family(folder: Path) -> list[int]:
+    """The process ids of the jobs that have started, and of their children."""
+    files = [p for p in folder.glob("pid-*") if p.read_text(encoding="utf-8")]
+    jobs = [int(p.name.removeprefix("pid-")) for p in files]
+    return jobs + [int(p.read_text(encoding="utf-8")) for p in files]
+
+
+def alive(pid: int) -> bool:
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return False
+    return status.rpartition(")")[2].split()[0] != "Z"
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+
+
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+
+
+@linux_only
+def test_ctrl_c_ends_all_jobs_and_what_they_started(driver, tmp_path: Path) -> None:
+    driving = driver(SLEEPER)
+    pids = family(tmp_path)
+    driving.send_signal(signal.SIGINT)
+    _, error = driving.communicate(timeout=20)
+    assert driving.returncode != 0
+    assert "KeyboardInterrupt" in error
+    wait_for(lambda: not any(alive(pid) for pid in pids), 5)
+    assert len(family(tmp_path)) == 4, "no further job may start"
+
+
+@linux_only
+def test_a_job_that_does_not_want_to_end_is_killed(driver, tmp_path: Path) -> None:
+    driving = driver(STUBBORN)
+    pids = family(tmp_path)
+    driving.send_signal(signal.SIGINT)
+    driving.communicate(timeout=20)
+    wait_for(lambda: not any(alive(pid) for pid in pids), 5)
+
+
+@linux_only
+def test_jobs_die_with_a_killed_launcher(driver, tmp_path: Path) -> None:
+    driving = driver(SLEEPER)
+    jobs = family(tmp_path)[:2]
+    driving.kill()
+    driving.communicate()
+    wait_for(lambda: not any(alive(pid) for pid in jobs), 5)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="jobs start warm on Linux alone")
+def test_warm_jobs_are_command_lines_that_find_torch_imported(tmp_path: Path) -> None:
+    jobs = [
+        Job(("train", "experiment=digits", "trainer.max_epochs=1", "model.hidden_size=4",
+             f"seed={seed}", f"data_dir={tmp_path}", f"runs_dir={tmp_path / 'runs'}"),
+            f"seed={seed}", tmp_path / f"{seed}.log")
+        for seed in range(2)
+    ] + [Job(("train", "+typo=1"), "typo", tmp_path / "typo.log")]  # fmt: skip
+    results = run_jobs(jobs, num_jobs=1, threads_per_job=1, console=quiet())
+    assert [r.returncode for r in results] == [0, 0, 1]
+    assert "Unknown config key 'typo'" in jobs[2].log_path.read_text(encoding="utf-8")
+    assert "test accuracy" in jobs[0].log_path.read_text(encoding="utf-8")
+    assert len(list((tmp_path / "runs").glob("*/record.json"))) == 2
+    cold_import = _seconds("import torch, pytorch_lightning")
+    assert results[1].seconds < cold_import + results[0].seconds  # the first waits for the server
+
+
+def _seconds(code: str) -> float:
+    began = time.monotonic()
+    subprocess.run([sys.executable, "-c", code], check=True)
+    return time.monotonic() - began
