@@ -120,11 +120,12 @@ def test_tensorboard_has_the_curves_and_the_settings(finished) -> None:
         "val/accuracy",
         "lr",
         "grad_norm",
-        "final/test_accuracy",
+        "test/accuracy",
+        "selected/val_accuracy",
     }
     for tag in ("train/loss", "val/accuracy", "lr", "grad_norm"):
         assert [event.step for event in events.Scalars(tag)] == [0, 1, 2]
-    final = events.Scalars("final/test_accuracy")[-1].value
+    final = events.Scalars("test/accuracy")[-1].value
     assert final == pytest.approx(record["metrics"]["test"]["accuracy"])
     assert "_hparams_/session_start_info" in events.summary_metadata
 

@@ -215,14 +215,10 @@ def _log_hparams(
     logger: TensorBoardLogger, config: Config, metrics: Mapping[str, Mapping[str, float]]
 ) -> None:
     """The settings and final numbers of the run, for TensorBoard's HPARAMS page."""
-    settings = {
-        k: config[k] for k in ("data", "model", "optimizer", "scheduler", "trainer", "seed")
-    }
-    finals = {
-        f"final/{stage}_{name}": value
-        for stage, values in metrics.items()
-        for name, value in values.items()
-    }
+    sections = ("seed", "model", "optimizer", "scheduler", "trainer", "data")
+    settings = {key: config[key] for key in sections}
+    finals = {f"test/{name}": value for name, value in metrics["test"].items()}
+    finals["selected/val_accuracy"] = metrics["val"]["accuracy"]
     write = cast(Callable[..., None], logger.log_hyperparams)
     write(settings, finals)
     logger.finalize("success")
