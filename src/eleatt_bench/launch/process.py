@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import multiprocessing
 import os
+import runpy
 import signal
 import subprocess
 import sys
@@ -119,9 +120,7 @@ def _run_warm(arguments: Sequence[str], log_path: str, environment: dict[str, st
     os.environ.clear()
     os.environ.update(environment)
     sys.argv = ["eleatt-bench", *arguments]
-    from eleatt_bench.cli import main
-
-    sys.exit(main())
+    runpy.run_module("eleatt_bench", run_name="__main__")
 
 
 def _watch(sentinel: int) -> None:
