@@ -1,0 +1,121 @@
+"""The folder of a run, with real locks held by real processes."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from eleatt_bench.errors import UserError
+from eleatt_bench.runs.record import RunFolder, all_runs, find_run
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from eleatt_bench.runs.record import RunFolder
+with RunFolder(Path(sys.argv[1]), "run").held():
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.fixture
+def holder(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process that works on the run."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path, "run")
+    assert run.read() is None
+    run.write({"status": "finished", "metrics": {"test": {"accuracy": 0.25}}, "name": "é"})
+    assert run.read() == {
+        "status": "finished",
+        "metrics": {"test": {"accuracy": 0.25}},
+        "name": "é",
+    }
+    assert run.status() == "finished"
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"status": "fini', "[]", "{}", "\xff"])
+def test_half_a_record_is_none(tmp_path: Path, content: str) -> None:
+    run = RunFolder(tmp_path, "run")
+    run.path.mkdir()
+    run.record.write_bytes(content.encode("latin-1"))
+    assert run.read() is None
+    assert run.status() == "interrupted"
+
+
+def test_numbers_that_are_none_are_never_written(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path, "run")
+    run.write({"status": "running"})
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        run.write({"status": "finished", "accuracy": float("nan")})
+    assert run.read() == {"status": "running"}
+
+
+def test_running_means_that_a_living_process_holds_the_lock(
+    tmp_path: Path, holder: subprocess.Popen[str]
+) -> None:
+    run = RunFolder(tmp_path, "run")
+    run.write({"status": "running"})
+    assert run.status() == "running"
+    holder.send_signal(signal.SIGKILL)
+    holder.wait()
+    assert run.status() == "interrupted"
+
+
+def test_the_lock_is_waited_for(
+    tmp_path: Path, holder: subprocess.Popen[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    waiting = subprocess.Popen(
+        [sys.executable, "-c", HOLDER.replace(".held()", ".held(on_wait='waiting')"),
+         str(tmp_path)], stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert waiting.stdout is not None
+    assert waiting.stdout.readline() == "waiting\n"
+    holder.kill()
+    assert waiting.stdout.readline() == "held\n"
+    waiting.kill()
+    waiting.communicate()
+
+
+def test_clear_leaves_the_lock_alone(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path, "run")
+    with run.held():
+        run.write({"status": "finished"})
+        for path in (run.predictions, run.log, run.config, run.path / "eval-best.json"):
+            path.write_text("x", encoding="utf-8")
+        run.checkpoints.mkdir()
+        (run.checkpoints / "last.ckpt").write_text("x", encoding="utf-8")
+        run.clear()
+        assert [p.name for p in run.path.iterdir()] == [".lock"]
+        assert run.status() == "running"
+
+
+def test_a_run_is_found_by_its_name_or_a_beginning_of_it(tmp_path: Path) -> None:
+    for name in ("digits-gru-seed0-abc123", "digits-gru-seed1-abd456", "sweeps-not-a-run"):
+        (tmp_path / name).mkdir()
+    names = ["digits-gru-seed0-abc123", "digits-gru-seed1-abd456"]
+    for name in names:
+        RunFolder(tmp_path, name).write({"status": "finished"})
+    assert [run.run_id for run in all_runs(tmp_path)] == names
+    for name in (names[0], "digits-gru-seed0", "abc123", "abc"):
+        assert find_run(tmp_path, name).run_id == names[0]
+    with pytest.raises(UserError, match="the beginning of 2 runs"):
+        find_run(tmp_path, "ab")
+    with pytest.raises(UserError, match=f"Did you mean '{names[1]}'"):
+        find_run(tmp_path, "digits-gru-sed1-abd456")
+    with pytest.raises(UserError, match="There are no runs"):
+        find_run(tmp_path / "none", "x")
