@@ -223,7 +223,8 @@ def test_a_killed_run_continues_to_bit_identical_weights(
 
     again, record = train(compose_config(killed), [])
     assert again.path == folder.path
-    assert record["timing"]["resumed_after_epoch"] >= 2
+    # The second epoch was reported; its checkpoint may or may not have been complete.
+    assert record["timing"]["resumed_after_epoch"] >= 1
     assert_same_run(undisturbed, folder)
     events = EventAccumulator(str(folder.tensorboard))
     events.Reload()

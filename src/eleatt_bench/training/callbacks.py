@@ -70,11 +70,12 @@ class EpochReport(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         metrics, epoch = _classifier(pl_module).epoch_metrics, trainer.current_epoch
-        if not math.isfinite(metrics["train/loss"]):
-            raise UserError(
-                f"The training loss is {metrics['train/loss']} in epoch {epoch + 1}: the run "
-                "diverged. Try a smaller optimizer.lr or a smaller trainer.gradient_clip_val"
-            )
+        for name in ("train/loss", "val/loss"):
+            if not math.isfinite(metrics[name]):
+                raise UserError(
+                    f"{name} is {metrics[name]} in epoch {epoch + 1}: the run diverged. "
+                    "Try a smaller optimizer.lr or a smaller trainer.gradient_clip_val"
+                )
         self.seconds.append(time.perf_counter() - self._start)
         if isinstance(trainer.logger, TensorBoardLogger):
             trainer.logger.log_metrics(metrics, step=epoch)

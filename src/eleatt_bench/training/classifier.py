@@ -48,10 +48,12 @@ class SequenceClassifier(LightningModule):
         self.classifier = nn.Linear(features, num_classes)
         self._reset_parameters()
 
-        self.train_loss, self.val_loss = MeanMetric(), MeanMetric()
+        # "disable": the mean with a NaN is NaN; by default torchmetrics would leave it out.
+        self.train_loss = MeanMetric(nan_strategy="disable")
+        self.val_loss = MeanMetric(nan_strategy="disable")
         self.train_accuracy = MulticlassAccuracy(num_classes, average="micro")
         self.val_accuracy = MulticlassAccuracy(num_classes, average="micro")
-        self.grad_norm = MeanMetric()
+        self.grad_norm = MeanMetric(nan_strategy="disable")
         self.epoch_metrics: dict[str, float] = {}  # of the epoch that just ended
         self.scheduler: Any = None
 
