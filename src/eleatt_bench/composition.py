@@ -11,7 +11,9 @@ from pathlib import Path
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.object_type import ObjectType
+from hydra.errors import HydraException
 from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
 
 from eleatt_bench import config
 from eleatt_bench.errors import UserError, unknown
@@ -51,7 +53,7 @@ def compose_config(overrides: Sequence[str], name: str = "train") -> DictConfig:
     with hydra_ready():
         try:
             cfg = compose(config_name=name, overrides=list(overrides))
-        except Exception as error:
+        except (HydraException, OmegaConfBaseException) as error:
             raise explain(error, overrides, name) from error
     config.check(cfg, name)
     return cfg

@@ -21,6 +21,9 @@ Cell = Enum("Cell", ["rnn", "lstm", "gru"])
 Gate = Enum("Gate", ["sigmoid", "softmax"])
 Readout = Enum("Readout", ["mean", "last"])
 Sequence = Enum("Sequence", ["frames", "pixels", "permuted_pixels"])
+Accelerator = Enum("Accelerator", ["auto", "cpu", "gpu", "mps"])
+Strategy = Enum("Strategy", ["auto", "ddp"])
+Precision = Enum("Precision", ["32-true", "64-true", "bf16-mixed", "16-mixed"])
 Selection = Enum("Selection", ["best", "last"])
 Checkpoint = Enum("Checkpoint", ["best", "last"])
 
@@ -86,10 +89,10 @@ class SchedulerConfig:
 
 @dataclass
 class TrainerConfig:
-    accelerator: str = "cpu"
+    accelerator: Accelerator = Accelerator.cpu
     devices: int = 1
-    strategy: str = "auto"
-    precision: str = "32-true"
+    strategy: Strategy = Strategy.auto
+    precision: Precision = Precision["32-true"]
     max_epochs: int = MISSING
     gradient_clip_val: float | None = 1.0
     selection: Selection = Selection.best  # best validation accuracy, or the last epoch

@@ -60,6 +60,11 @@ def test_the_console_script_is_the_module(command_line, tmp_path: Path) -> None:
         (["train", "seed"], "write KEY=VALUE"),
         (["train", "seed=0,1"], "--multirun"),
         (["train", "optimizer._target_=os.system"], "_target_ 'os.system' is refused"),
+        (["train", "trainer.precision=16-mixed", "trainer.max_epochs=1"], "use bf16-mixed"),
+        (["train", "trainer.precision=half"], "expected one of [32-true"),
+        (["train", "--cfg", "job", "-m"], "--multirun"),
+        (["train", "model.hidden_size=9000000"], "Out of memory. Try a smaller data.batch_size"),
+        (["train", "runs_dir=/dev/null"], "/dev/null"),
         (["train", "experiment=nucla"], "eleatt-bench data prepare nucla --source PATH"),
         (["eval"], "run"),
         (["eval", "run=nothing"], "There are no runs in runs"),
@@ -80,6 +85,15 @@ def test_the_console_script_is_the_module(command_line, tmp_path: Path) -> None:
 )
 def test_a_mistake_ends_in_one_sentence(command_line, arguments: list[str], says: str) -> None:
     assert says in error_of(command_line(*arguments))
+
+
+def test_output_that_nobody_reads_is_no_error(tmp_path: Path) -> None:
+    done = subprocess.run(
+        f"'{sys.executable}' -m eleatt_bench train --cfg job | head -n 1",
+        shell=True, capture_output=True, text=True, cwd=tmp_path,
+    )  # fmt: skip
+    assert done.stdout == "data:\n"
+    assert done.stderr == ""
 
 
 def test_debug_shows_the_traceback(command_line) -> None:

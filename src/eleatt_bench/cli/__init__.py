@@ -47,6 +47,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     _handle_termination()
     try:
         return _dispatch(arguments)
+    except BrokenPipeError:  # whoever read the output has gone, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except Exception as error:
         if os.environ.get("ELEATT_DEBUG") == "1":
             traceback.print_exc()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from hydra import main as hydra_main
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
 from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
 
 from eleatt_bench import config as schema
 from eleatt_bench.composition import VERSION_BASE, check_override, config_dir, explain, options
@@ -59,9 +61,7 @@ def train(arguments: list[str]) -> int:
 
         folder, record = train_one(cfg, list(HydraConfig.get().overrides.task))
         if is_rank_zero():
-            test = record["metrics"]["test"]
-            numbers = "  ".join(f"{k} {v:.2%}" for k, v in test.items() if k != "loss")
-            print(f"test {numbers}  ({record['epochs']} epochs)  {folder.record}")
+            print(f"{_test(record)}  ({record['epochs']} epochs)  {folder.record}")
 
     run_hydra("train", flags, overrides, task)
     return 0
@@ -78,12 +78,12 @@ def eval(arguments: list[str]) -> int:  # noqa: A001  (the verb's name)
         flags = ["-m", *flags]
 
     def task(cfg: DictConfig) -> None:
+        from eleatt_bench.training.environment import is_rank_zero
         from eleatt_bench.training.run import evaluate
 
         folder, result = evaluate(cfg)
-        test = result["metrics"]["test"]
-        numbers = "  ".join(f"{k} {v:.2%}" for k, v in test.items() if k != "loss")
-        print(f"{folder.run_id}  {result['checkpoint']}  test {numbers}")
+        if is_rank_zero():
+            print(f"{folder.run_id}  {result['checkpoint']} checkpoint  {_test(result)}")
 
     run_hydra("eval", flags, overrides, task)
     return 0
@@ -136,10 +136,12 @@ def run_hydra(
     sys.argv = [own_argv[0], *flags, *overrides]
     try:
         hydra_main(str(config_dir()), name, VERSION_BASE)(guarded)()
-    except (UserError, OSError):
-        raise
-    except Exception as error:
+    except (HydraException, OmegaConfBaseException) as error:
         raise explain(error, overrides, name) from error
+    except ValueError as error:
+        if flags:  # Hydra's way to say that flags do not go together
+            raise UserError(f"{' '.join(flags)}: {error}") from error
+        raise
     finally:
         sys.argv = own_argv
     if raised:
@@ -165,6 +167,12 @@ def complete(arguments: Sequence[str], verbs: Sequence[str]) -> int:
     sys.argv = [sys.argv[0], "-sc", *arguments]
     hydra_main(str(config_dir()), name, VERSION_BASE)(lambda cfg: None)()
     return 0
+
+
+def _test(record: Mapping[str, Any]) -> str:
+    """The test accuracies in words."""
+    test: Mapping[str, float] = record["metrics"]["test"]
+    return "test " + "  ".join(f"{k} {v:.2%}" for k, v in test.items() if k != "loss")
 
 
 def _help(verb: str, what: str, groups: Sequence[str]) -> int:

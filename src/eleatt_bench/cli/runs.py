@@ -53,7 +53,9 @@ def _list(folders: Sequence[RunFolder]) -> None:
 def _show(folder: RunFolder) -> None:
     record = folder.read() or {}
     print(f"{folder.run_id}  {folder.status()}")
-    for line in _lines({k: v for k, v in record.items() if k not in {"run_id", "status"}}):
+    long = ("identity", "versions")  # last, below what one looks for first
+    keys = [k for k in record if k not in {"run_id", "status", *long}]
+    for line in _lines({key: record[key] for key in (*keys, *long) if key in record}):
         print(line)
     print(f"  files: {folder.path}")
     print(f"  test again: eleatt-bench eval run={folder.run_id}")

@@ -36,6 +36,32 @@ from eleatt_bench.training.progress import Display
 Config = Mapping[str, Any]
 
 
+@contextmanager
+def as_user_errors() -> Iterator[None]:
+    """Turn what Lightning and torch raise for a user's mistake into a `UserError`."""
+    try:
+        yield
+    except MisconfigurationException as error:
+        raise UserError(f"trainer: {' '.join(str(error).split())}") from error
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise UserError(_OUT_OF_MEMORY) from error
+    except RuntimeError as error:
+        if "DefaultCPUAllocator" in str(error):
+            raise UserError(_OUT_OF_MEMORY) from error
+        raise
+    except SystemExit as error:
+        if isinstance(error.__context__, KeyboardInterrupt):  # Lightning's way to end on Ctrl-C
+            raise KeyboardInterrupt from None
+        raise
+
+
+_OUT_OF_MEMORY = (
+    "Out of memory. Try a smaller data.batch_size, model.hidden_size, or fewer jobs at once "
+    "(launcher.jobs_per_device, launcher.jobs)"
+)
+
+
+@as_user_errors()
 def fit(config: Config, store: SequenceStore, folder: RunFolder, show: Display) -> dict[str, Any]:
     """Train as ``config`` says, from the last checkpoint in ``folder`` if there is one, and test.
 
@@ -55,12 +81,11 @@ def fit(config: Config, store: SequenceStore, folder: RunFolder, show: Display) 
         version="",
         purge_step=epochs_before if epochs_before else None,
     )
-    with as_user_errors():
-        trainer = make_trainer(config["trainer"], [Schedule(), report, checkpoints], logger)
-        trainer.fit(classifier, datamodule=data)
-        selection = config["trainer"]["selection"]
-        chosen = checkpoints.best if selection == "best" else checkpoints.last
-        logits = load_and_predict(folder, selection, trainer, classifier, data)
+    trainer = make_trainer(config["trainer"], [Schedule(), report, checkpoints], logger)
+    trainer.fit(classifier, datamodule=data)
+    selection = config["trainer"]["selection"]
+    chosen = checkpoints.best if selection == "best" else checkpoints.last
+    logits = load_and_predict(folder, selection, trainer, classifier, data)
     metrics = {
         "train": _stage("train", chosen["metrics"]),
         "val": _stage("val", chosen["metrics"]),
@@ -89,15 +114,15 @@ def fit(config: Config, store: SequenceStore, folder: RunFolder, show: Display) 
     }
 
 
+@as_user_errors()
 def test(
     config: Config, store: SequenceStore, folder: RunFolder, checkpoint: str
 ) -> dict[str, Any]:
     """Test the ``best`` or ``last`` checkpoint of a run, where its trainer section says."""
     clock = time.perf_counter()
     data, classifier = build(config, store)
-    with as_user_errors():
-        trainer = make_trainer(config["trainer"], [], logger=False)
-        logits = load_and_predict(folder, checkpoint, trainer, classifier, data)
+    trainer = make_trainer(config["trainer"], [], logger=False)
+    logits = load_and_predict(folder, checkpoint, trainer, classifier, data)
     return {
         "metrics": {"test": measure(logits, data)},
         "samples": {"test": len(data.split.test)},
@@ -137,6 +162,12 @@ def make_trainer(
         use_distributed_sampler=False,
         log_every_n_steps=1,
     )
+    if trainer.precision != section["precision"]:  # Lightning would only warn
+        device = trainer.strategy.root_device.type
+        raise UserError(
+            f"trainer.precision={section['precision']} does not work on the {device}: "
+            f"use {trainer.precision}"
+        )
     # Deterministic operations do not need every new tensor filled first, which costs time.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     return trainer
@@ -173,36 +204,12 @@ def where(trainer: Trainer, config: Config) -> dict[str, Any]:
     }
 
 
-@contextmanager
-def as_user_errors() -> Iterator[None]:
-    """Turn what Lightning and torch raise for a user's mistake into a `UserError`."""
-    try:
-        yield
-    except MisconfigurationException as error:
-        raise UserError(f"trainer: {' '.join(str(error).split())}") from error
-    except (torch.OutOfMemoryError, MemoryError) as error:
-        raise UserError(_OUT_OF_MEMORY) from error
-    except RuntimeError as error:
-        if "DefaultCPUAllocator" in str(error):
-            raise UserError(_OUT_OF_MEMORY) from error
-        raise
-    except SystemExit as error:
-        if isinstance(error.__context__, KeyboardInterrupt):  # Lightning's way to end on Ctrl-C
-            raise KeyboardInterrupt from None
-        raise
-
-
-_OUT_OF_MEMORY = (
-    "Out of memory. Try a smaller data.batch_size, model.hidden_size, or fewer jobs at once "
-    "(launcher.jobs_per_device, launcher.jobs)"
-)
-
-
 def _quiet_lightning() -> None:
     """Keep Lightning's hints out of the output; errors still come through."""
     for name in ("pytorch_lightning", "lightning.fabric", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", category=PossibleUserWarning)
+    warnings.filterwarnings("ignore", message=".*AMP with fp16")  # `make_trainer` refuses it
     # Lightning 2.6 with torch 2.13: about a class that Lightning uses, not this package.
     warnings.filterwarnings("ignore", message=".*LeafSpec", category=FutureWarning)
 
