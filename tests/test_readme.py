@@ -1,0 +1,63 @@
+"""What the README tells people to type is there and does what it says."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from eleatt_bench.cli import VERBS
+from eleatt_bench.cli.hydra import split
+from eleatt_bench.composition import check_override, options
+from eleatt_bench.data import catalog
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```console\n(.*?)```", README, re.DOTALL)
+LINES = [shlex.split(line, comments=True) for block in BLOCKS for line in block.splitlines()]
+COMMANDS = [line[1:] for line in LINES if line and line[0] == "eleatt-bench"]
+
+
+def test_the_readme_has_commands() -> None:
+    assert len(COMMANDS) > 10
+    assert {line[0] for line in LINES if line} == {"eleatt-bench", "make"}
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_is_one_that_exists(command: list[str]) -> None:
+    verb, *rest = command
+    assert verb in VERBS
+    if verb in {"train", "eval"}:
+        _, overrides = split(rest)
+        for override in overrides:
+            check_override(override, verb)
+    elif verb in {"reproduce", "table"}:
+        assert rest[0] in options("table")
+        for override in (o for o in rest[1:] if "=" in o):
+            check_override(override)
+    elif verb == "data":
+        assert rest[0] in {"list", "download", "prepare", "verify"}
+        assert len(rest) == 1 or rest[1] in catalog.names()
+
+
+@pytest.mark.parametrize("target", sorted({line[1] for line in LINES if line[:1] == ["make"]}))
+def test_every_make_target_is_there_and_explained(target: str) -> None:
+    shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert re.search(rf"^  make {target} +\S", shown.stdout, re.MULTILINE)
+
+
+def test_the_python_example_runs() -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    names: dict[str, object] = {}
+    exec(example, names)
+    assert tuple(names["output"].shape) == (8, 40, 100)  # type: ignore[attr-defined]
+    assert len(names["attention"]) == 3  # type: ignore[arg-type]
+
+
+def test_every_file_the_readme_shows_is_there() -> None:
+    for path in re.findall(r"\]\(([^)#]+)\)", README):
+        if not path.startswith("http"):
+            assert (ROOT / path).exists(), path
