@@ -20,6 +20,8 @@ from eleatt_bench.launch.devices import DevicePool
 from eleatt_bench.launch.pool import run_jobs
 from eleatt_bench.launch.process import Job
 
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+
 
 @pytest.fixture
 def scripted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., list[Job]]:
@@ -105,9 +107,23 @@ def test_redirected_output_is_plain_lines(scripted) -> None:
     text = console.file.getvalue()  # type: ignore[attr-defined]
     assert "\x1b" not in text
     lines = text.splitlines()
-    assert lines[0].startswith("1/2 done  job 0")
-    assert lines[1].startswith("2/2 FAILED  job 1")
-    assert lines[2].startswith("1 done, 1 failed in ")
+    starts = ["1/2 started  job 0", "1/2 done  job 0", "2/2 started  job 1", "2/2 FAILED  job 1"]
+    assert all(line.startswith(start) for line, start in zip(lines, starts, strict=False))
+    assert lines[4].startswith("1 done, 1 failed in ")
+    assert len(lines) == 5
+
+
+@linux_only
+def test_nothing_that_a_job_leaves_behind_outlives_it(scripted, tmp_path: Path) -> None:
+    left = tmp_path / "left"
+    (job,) = scripted(f"""
+        import subprocess, sys
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+        open({str(left)!r}, "w").write(str(child.pid))
+        raise SystemExit(1)
+    """)
+    run_jobs([job], num_jobs=1, threads_per_job=1, console=quiet())
+    wait_for(lambda: not alive(int(left.read_text(encoding="utf-8"))), 5)
 
 
 DRIVER = """
@@ -117,8 +133,7 @@ from eleatt_bench.launch import pool, process
 from eleatt_bench.launch.process import Job
 
 process.command = lambda arguments: [sys.executable, *arguments]
-pool.GRACE = 1.0
-folder, script = Path(sys.argv[1]), sys.argv[2]
+folder, script, pool.GRACE = Path(sys.argv[1]), sys.argv[2], float(sys.argv[3])
 jobs = [Job(("-c", script, str(folder)), str(i), folder / f"{i}.log", False) for i in range(3)]
 pool.run_jobs(jobs, num_jobs=2, threads_per_job=1)
 """
@@ -135,13 +150,13 @@ STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + SL
 
 
 @pytest.fixture
-def driver(tmp_path: Path) -> Iterator[Callable[[str], subprocess.Popen[str]]]:
+def driver(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """A process that runs three jobs, two at once; started when both have begun."""
     started: list[subprocess.Popen[str]] = []
 
-    def start(script: str) -> subprocess.Popen[str]:
+    def start(script: str, grace: float = 1.0) -> subprocess.Popen[str]:
         driving = subprocess.Popen(
-            [sys.executable, "-c", DRIVER, str(tmp_path), script],
+            [sys.executable, "-c", DRIVER, str(tmp_path), script, str(grace)],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )  # fmt: skip
@@ -180,9 +195,6 @@ def wait_for(condition: Callable[[], bool], seconds: float = 20) -> None:
         time.sleep(0.02)
 
 
-linux_only = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-
-
 @linux_only
 def test_ctrl_c_ends_all_jobs_and_what_they_started(driver, tmp_path: Path) -> None:
     driving = driver(SLEEPER)
@@ -205,32 +217,22 @@ def test_a_job_that_does_not_want_to_end_is_killed(driver, tmp_path: Path) -> No
 
 
 @linux_only
-def test_jobs_die_with_a_killed_launcher(driver, tmp_path: Path) -> None:
+def test_a_second_ctrl_c_waits_no_longer(driver, tmp_path: Path) -> None:
+    driving = driver(STUBBORN, grace=300)
+    pids = family(tmp_path)
+    driving.send_signal(signal.SIGINT)
+    time.sleep(0.5)
+    assert driving.poll() is None
+    assert all(alive(pid) for pid in pids[:2])
+    driving.send_signal(signal.SIGINT)
+    driving.communicate(timeout=20)
+    wait_for(lambda: not any(alive(pid) for pid in pids), 5)
+
+
+@linux_only
+def test_jobs_and_what_they_started_die_with_a_killed_launcher(driver, tmp_path: Path) -> None:
     driving = driver(SLEEPER)
-    jobs = family(tmp_path)[:2]
+    pids = family(tmp_path)
     driving.kill()
     driving.communicate()
-    wait_for(lambda: not any(alive(pid) for pid in jobs), 5)
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="jobs start warm on Linux alone")
-def test_warm_jobs_are_command_lines_that_find_torch_imported(tmp_path: Path) -> None:
-    jobs = [
-        Job(("train", "experiment=digits", "trainer.max_epochs=1", "model.hidden_size=4",
-             f"seed={seed}", f"data_dir={tmp_path}", f"runs_dir={tmp_path / 'runs'}"),
-            f"seed={seed}", tmp_path / f"{seed}.log")
-        for seed in range(2)
-    ] + [Job(("train", "+typo=1"), "typo", tmp_path / "typo.log")]  # fmt: skip
-    results = run_jobs(jobs, num_jobs=1, threads_per_job=1, console=quiet())
-    assert [r.returncode for r in results] == [0, 0, 1]
-    assert "Unknown config key 'typo'" in jobs[2].log_path.read_text(encoding="utf-8")
-    assert "test accuracy" in jobs[0].log_path.read_text(encoding="utf-8")
-    assert len(list((tmp_path / "runs").glob("*/record.json"))) == 2
-    cold_import = _seconds("import torch, pytorch_lightning")
-    assert results[1].seconds < cold_import + results[0].seconds  # the first waits for the server
-
-
-def _seconds(code: str) -> float:
-    began = time.monotonic()
-    subprocess.run([sys.executable, "-c", code], check=True)
-    return time.monotonic() - began
+    wait_for(lambda: not any(alive(pid) for pid in pids), 5)

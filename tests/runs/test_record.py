@@ -39,6 +39,7 @@ def holder(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
 def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
     run = RunFolder(tmp_path, "run")
     assert run.read() is None
+    assert run.status() == "not started"
     run.write({"status": "finished", "metrics": {"test": {"accuracy": 0.25}}, "name": "é"})
     assert run.read() == {
         "status": "finished",

@@ -117,7 +117,8 @@ def run_hydra(
 
     Hydra prints and exits when a task raises, so what is raised is carried past it.
     """
-    if "--config-dir" not in flags and "-cd" not in flags:  # there might be more to choose from
+    added = {"--config-dir", "-cd"} & set(flags) or any("searchpath" in o for o in overrides)
+    if not added:  # else there is more to choose from, which Hydra knows
         for override in overrides:
             check_override(override, name)
     raised: list[BaseException] = []

@@ -81,10 +81,10 @@ def accuracy_text(record: Mapping[str, Any] | None) -> str:
 
 
 def grid(*columns: str) -> Table:
-    """An empty table for `show`; the first column, a run's name, is never broken."""
+    """An empty table for `show`; runs' names and their status are never broken."""
     table = Table(box=box.SIMPLE_HEAD)
     for name in columns:
-        table.add_column(name, no_wrap=name == columns[0], overflow="fold")
+        table.add_column(name, no_wrap=name in {"run", "status"}, overflow="fold")
     return table
 
 

@@ -5,20 +5,44 @@ from __future__ import annotations
 import os
 import subprocess
 from collections import Counter
+from itertools import takewhile
+from pathlib import Path
+
+_CGROUP = Path("/proc/self/cgroup")
+_CGROUPS = Path("/sys/fs/cgroup")
 
 
 def available_cores() -> int:
-    """How many CPU cores this process may use."""
+    """How many CPU cores this process may use, by its affinity and, in a container, its quota."""
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
+    return max(1, int(min([cores, *_quotas()])))
+
+
+def _quotas() -> list[float]:
+    """Linux: the cores' worth of time granted to this process's control group and those above."""
+    try:
+        lines = _CGROUP.read_text(encoding="utf-8").splitlines()
+    except OSError:  # no Linux
+        return []
+    path = next((line.removeprefix("0::/") for line in lines if line.startswith("0::/")), "")
+    quotas = []
+    for group in [_CGROUPS / path, *(_CGROUPS / path).parents]:
+        file = group / "cpu.max"  # "QUOTA PERIOD" in microseconds, or "max PERIOD"
+        if group.is_relative_to(_CGROUPS) and file.is_file():
+            quota, period = file.read_text(encoding="utf-8").split()
+            quotas += [] if quota == "max" else [int(quota) / int(period)]
+    return quotas
 
 
 def visible_devices() -> list[str]:
     """The CUDA devices this process may use, as ``CUDA_VISIBLE_DEVICES`` would name them."""
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
     if chosen is not None:
-        return [device.strip() for device in chosen.split(",") if device.strip()]
+        names = [device.strip() for device in chosen.split(",") if device.strip()]
+        return list(takewhile(lambda name: name != "-1", names))  # CUDA ignores what follows
     try:
         listed = subprocess.run(
             ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"],

@@ -48,7 +48,7 @@ def launch(
 
 
 def _devices(config: DictConfig) -> list[str]:
-    return [] if config.trainer.accelerator == "cpu" else visible_devices()
+    return [] if config.trainer.accelerator.name == "cpu" else visible_devices()
 
 
 def _num_jobs(config: DictConfig, devices: int, jobs: int) -> int:

@@ -42,12 +42,17 @@ class Overview:
             self._live.stop()
         done = len(self._seconds) - self._failed
         left = self._total - len(self._seconds)
-        parts = [f"{done} done", f"{self._failed} failed"] + ([f"{left} not run"] if left else [])
+        parts = [f"{done} done", f"{self._failed} failed"] + (
+            [f"{left} not finished"] if left else []
+        )
         self._say(f"{', '.join(parts)} in {duration(time.monotonic() - self._began)}")
 
     def started(self, job: Job) -> None:
         """``job`` runs now."""
         self._running[job] = time.monotonic()
+        if self._live is None:
+            number = len(self._seconds) + len(self._running)
+            self._say(f"{self._count(number)} started  {job.label}")
 
     def ended(self, job: Job, returncode: int) -> float:
         """``job`` has ended; how many seconds it took."""
@@ -55,9 +60,11 @@ class Overview:
         self._seconds.append(seconds)
         self._failed += returncode != 0
         word = "done" if returncode == 0 else "FAILED"
-        count = f"{len(self._seconds):>{len(str(self._total))}}/{self._total}"
-        self._say(f"{count} {word}  {job.label}  {duration(seconds)}")
+        self._say(f"{self._count(len(self._seconds))} {word}  {job.label}  {duration(seconds)}")
         return seconds
+
+    def _count(self, number: int) -> str:
+        return f"{number:>{len(str(self._total))}}/{self._total}"
 
     def _say(self, line: str) -> None:
         self._console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from rich.console import Console
 
 from eleatt_bench.launch.devices import DevicePool
+from eleatt_bench.launch.guard import Guard, signal_group
 from eleatt_bench.launch.overview import Overview
 from eleatt_bench.launch.process import Job, Running, start
 
@@ -39,24 +42,29 @@ def run_jobs(
     """Run ``jobs``, at most ``num_jobs`` at once, and wait for all; results in their order.
 
     Every job is told its share of CPU threads and, with ``devices``, the one device it leases.
-    A failed job does not stop the others. On Ctrl-C or SIGTERM all jobs are ended before the
-    exception goes on.
+    A failed job does not stop the others. On Ctrl-C or SIGTERM (which the command line turns into
+    an exception) all jobs are ended before the exception goes on; a second one ends them at once.
     """
     waiting, running = deque(jobs), dict[Job, tuple[Running, str | None]]()
     results: dict[Job, JobResult] = {}
-    with Overview(len(jobs), num_jobs, console or Console()) as overview:
+    with Guard() as guard, Overview(len(jobs), num_jobs, console or Console()) as overview:
         try:
             while waiting or running:
                 while waiting and len(running) < num_jobs:
                     job = waiting.popleft()
                     device = devices.lease() if devices else None
                     environment = _environment(threads_per_job, device)
-                    running[job] = (start(job, environment, warm=warm), device)
+                    process = start(job, environment, warm=warm)
+                    guard.watch(process.pid)
+                    running[job] = (process, device)
                     overview.started(job)
                 for job, (process, device) in list(running.items()):
                     returncode = process.poll()
                     if returncode is None:
                         continue
+                    with suppress(ProcessLookupError, PermissionError):  # nothing was left behind
+                        os.killpg(process.pid, signal.SIGKILL)
+                    guard.release(process.pid)
                     del running[job]
                     if devices and device is not None:
                         devices.give_back(device)
@@ -78,12 +86,12 @@ def _environment(threads: int, device: str | None) -> dict[str, str]:
 
 
 def _end(processes: Sequence[Running]) -> None:
-    """End ``processes``: ask, wait for `GRACE` seconds, then kill."""
+    """Ask ``processes`` to end and wait for `GRACE` seconds; the guard kills what is left then.
+
+    So it does when a second Ctrl-C cuts the waiting short.
+    """
     for process in processes:
-        process.signal_group(signal.SIGTERM)
+        signal_group(process.pid, signal.SIGTERM)
     deadline = time.monotonic() + GRACE
     while time.monotonic() < deadline and any(process.poll() is None for process in processes):
         time.sleep(_POLL)
-    for process in processes:
-        if process.poll() is None:
-            process.signal_group(signal.SIGKILL)

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import ctypes
 import multiprocessing
 import os
 import runpy
-import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 PRELOADED = ("torch", "pytorch_lightning", "eleatt_bench.training.fit")
 """What the warm server imports; none of it runs a torch operation or touches CUDA."""
@@ -29,8 +24,11 @@ _RANK_VARIABLES = (
     "LOCAL_WORLD_SIZE",
     "MASTER_ADDR",
     "MASTER_PORT",
+    "TORCHELASTIC_RUN_ID",
     "SLURM_PROCID",
+    "SLURM_LOCALID",
     "SLURM_NTASKS",
+    "JSM_NAMESPACE_RANK",
     "PL_GLOBAL_SEED",
 )
 
@@ -46,13 +44,13 @@ class Job:
 
 
 class Running(Protocol):
-    """A job's process."""
+    """A job's process, the first of a group of its own."""
+
+    @property
+    def pid(self) -> int: ...
 
     def poll(self) -> int | None:
         """The exit status, negative for a signal; None while it runs."""
-
-    def signal_group(self, number: signal.Signals) -> None:
-        """Send a signal to the process and all it has started."""
 
 
 def start(job: Job, environment: Mapping[str, str], *, warm: bool) -> Running:
@@ -80,14 +78,11 @@ class _Cold:
                 stderr=subprocess.STDOUT,
                 env=dict(environment),
                 start_new_session=True,
-                preexec_fn=_die_with_parent if sys.platform == "linux" else None,
             )
+        self.pid = self._process.pid
 
     def poll(self) -> int | None:
         return self._process.poll()
-
-    def signal_group(self, number: signal.Signals) -> None:
-        _signal_group(self._process.pid, number)
 
 
 class _Warm:
@@ -98,20 +93,16 @@ class _Warm:
             target=_run_warm, args=(job.arguments, str(job.log_path), dict(environment))
         )
         self._process.start()
+        assert self._process.pid is not None  # started
+        self.pid = self._process.pid
 
     def poll(self) -> int | None:
         return self._process.exitcode
-
-    def signal_group(self, number: signal.Signals) -> None:
-        assert self._process.pid is not None
-        _signal_group(self._process.pid, number)
 
 
 def _run_warm(arguments: Sequence[str], log_path: str, environment: dict[str, str]) -> None:
     """In the forked process: become the command line ``eleatt-bench arguments``."""
     os.setsid()
-    parent: Any = multiprocessing.parent_process()
-    threading.Thread(target=_watch, args=(parent.sentinel,), daemon=True).start()
     log = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
@@ -121,22 +112,3 @@ def _run_warm(arguments: Sequence[str], log_path: str, environment: dict[str, st
     os.environ.update(environment)
     sys.argv = ["eleatt-bench", *arguments]
     runpy.run_module("eleatt_bench", run_name="__main__")
-
-
-def _watch(sentinel: int) -> None:
-    """End this job and all it has started when the process that asked for it is gone."""
-    wait([sentinel])
-    os.killpg(0, signal.SIGKILL)
-
-
-def _die_with_parent() -> None:
-    set_parent_death_signal = 1
-    ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
-
-
-def _signal_group(pid: int, number: signal.Signals) -> None:
-    try:
-        os.killpg(pid, number)
-    except ProcessLookupError:  # not yet a group of its own, or gone
-        with suppress(ProcessLookupError):
-            os.kill(pid, number)

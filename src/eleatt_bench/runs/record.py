@@ -50,17 +50,17 @@ class RunFolder:
         write_text(self.record, text + "\n")
 
     def status(self) -> str:
-        """``finished``, ``failed``, ``running``, or ``interrupted``."""
-        if self.locked():
+        """``finished``, ``failed``, ``running``, ``interrupted``, or ``not started``."""
+        if not self.path.is_dir():
+            return "not started"
+        if self._locked():
             return "running"
         record = self.read()
         status = str(record["status"]) if record else "interrupted"
         return "interrupted" if status == "running" else status
 
-    def locked(self) -> bool:
-        """Whether a living process works on this run."""
-        if not self.path.is_dir():
-            return False
+    def _locked(self) -> bool:
+        """Whether a living process works on this run, whose folder exists."""
         try:
             with FileLock(self.path / ".lock", timeout=0):
                 return False

@@ -1,0 +1,79 @@
+"""Kills what is left of the jobs when their launcher ends, however that comes about.
+
+``kill -9`` leaves a launcher no time to end its jobs, and the warm server's children and the ranks
+of a distributed run would not notice. So a small process, the guard, reads the jobs' process
+groups from a pipe of which the launcher alone holds the other end; when that closes, it kills the
+groups still listed.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable
+from contextlib import suppress
+
+
+class Guard:
+    """The launcher's side of the guard; a context manager around all jobs."""
+
+    def __enter__(self) -> Guard:
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-S", __file__],  # the standard library alone: up in no time
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C in the terminal is not for the guard
+            bufsize=0,
+        )
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait()
+
+    def watch(self, pid: int) -> None:
+        """The group of ``pid`` is to end with this process."""
+        self._tell(pid)
+
+    def release(self, pid: int) -> None:
+        """The group of ``pid`` has ended."""
+        self._tell(-pid)
+
+    def _tell(self, number: int) -> None:
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):  # someone killed the guard: no reason to stop the jobs
+            self._process.stdin.write(f"{number}\n".encode())
+
+
+def signal_group(pid: int, number: signal.Signals) -> None:
+    """Send a signal to ``pid`` and all it has started; nothing happens where all have ended."""
+    try:
+        os.killpg(pid, number)
+    except ProcessLookupError:  # not yet a group of its own, or gone
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+    except PermissionError:  # how macOS says that all have ended, but are not yet waited for
+        pass
+
+
+def guard(lines: Iterable[str]) -> None:
+    """Keep the list that ``lines`` tells of, and kill what is on it when they end."""
+    groups: set[int] = set()
+    for line in lines:
+        pid = int(line)
+        if pid > 0:
+            groups.add(pid)
+        else:
+            groups.discard(-pid)
+    for pid in groups:
+        signal_group(pid, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    for stop in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(stop, signal.SIG_IGN)
+    guard(sys.stdin)

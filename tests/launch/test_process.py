@@ -1,0 +1,154 @@
+"""Warm jobs: what the server may import, what a job finds there, and how it ends."""
+
+from __future__ import annotations
+
+import multiprocessing
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+
+from eleatt_bench.launch.process import PRELOADED, Job, Running, start
+
+ROOM = ("devices", "guard", "hydra", "overview", "pool", "process")
+
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="jobs start warm on Linux alone")
+
+
+def python(code: str, *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def run_to_the_end(job: Job, environment: dict[str, str], seconds: float = 60) -> tuple[int, float]:
+    """Exit status and duration of a warm job."""
+    began = time.monotonic()
+    running = start(job, environment, warm=True)
+    return wait(running, seconds), time.monotonic() - began
+
+
+def wait(running: Running, seconds: float) -> int:
+    deadline = time.monotonic() + seconds
+    while (status := running.poll()) is None:
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.01)
+    return status
+
+
+def test_the_launcher_knows_no_science() -> None:
+    modules = [f"eleatt_bench.launch.{name}" for name in ROOM]
+    code = f"""
+import importlib, sys
+for name in {modules}:
+    importlib.import_module(name)
+rooms = ("nn", "data", "training", "runs", "tables", "report", "cli")
+print([m for m in sys.modules if m in ("torch", "pytorch_lightning", "numpy", "h5py")
+       or m.startswith(tuple(f"eleatt_bench.{{room}}" for room in rooms))])
+"""
+    assert python(code) == "[]\n"
+
+
+@linux_only
+def test_what_the_server_imports_leaves_torch_and_cuda_untouched() -> None:
+    code = f"""
+import importlib, os
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # NumPy's pool is made anew in a forked process
+import torch
+
+def threads():
+    return len(os.listdir("/proc/self/task"))
+
+def refuse(*arguments, **options):
+    raise AssertionError("touches CUDA")
+
+for name in ("is_available", "device_count", "init", "_lazy_init", "current_device"):
+    setattr(torch.cuda, name, refuse)
+for name in {PRELOADED}:
+    importlib.import_module(name)
+assert not torch.cuda.is_initialized()
+print(threads())
+torch.set_num_threads(3)
+(torch.ones(2000, 2000) @ torch.ones(2000, 2000)).exp()
+print(threads())
+"""
+    imported, after = map(int, python(code).split())
+    assert imported == 1, "a pool of threads would hang every job"
+    assert after > 1, "or else this test sees no threads"
+
+
+@linux_only
+def test_a_warm_job_starts_at_once_with_torch_in_working_order(tmp_path: Path) -> None:
+    job = Job(("--version",), "version", tmp_path / "version.log")
+    first, _ = run_to_the_end(job, {})  # waits for the server
+    again = [run_to_the_end(job, {}) for _ in range(3)]
+    assert [first, *(status for status, _ in again)] == [0] * 4
+    assert min(seconds for _, seconds in again) < 1
+    assert job.log_path.read_text(encoding="utf-8").startswith("eleatt-bench ")
+
+    code = f"""
+import sys
+assert all(name in sys.modules for name in {PRELOADED})
+import torch
+torch.set_num_threads(2)
+assert float((torch.ones(300, 300) @ torch.ones(300, 300)).sum()) == 300 ** 3
+"""
+    in_the_server = multiprocessing.get_context("forkserver").Process(target=exec, args=(code, {}))
+    in_the_server.start()
+    in_the_server.join(30)
+    assert in_the_server.exitcode == 0
+
+
+@linux_only
+def test_a_warm_job_has_the_environment_it_is_given(tmp_path: Path) -> None:
+    job = Job(("runs", "list"), "list", tmp_path / "list.log")
+    place = tmp_path / "elsewhere"
+    assert run_to_the_end(job, {"ELEATT_RUNS": str(place)})[0] == 0
+    assert f"No runs in {place}" in job.log_path.read_text(encoding="utf-8")
+
+
+@linux_only
+def test_a_failing_warm_job_says_so_in_its_log(tmp_path: Path) -> None:
+    job = Job(("train", "+typo=1"), "typo", tmp_path / "new" / "typo.log")
+    assert run_to_the_end(job, {})[0] == 1
+    assert "Unknown config key 'typo'" in job.log_path.read_text(encoding="utf-8")
+
+
+WARM_DRIVER = """
+import sys, time
+from pathlib import Path
+from eleatt_bench.launch.pool import run_jobs
+from eleatt_bench.launch.process import Job
+
+folder = Path(sys.argv[1])
+arguments = ("train", "experiment=digits", "model.hidden_size=4", "trainer.max_epochs=100000",
+             f"data_dir={folder}", f"runs_dir={folder / 'runs'}")
+run_jobs([Job(arguments, "long", folder / "long.log")], num_jobs=1, threads_per_job=1)
+"""
+
+
+@linux_only
+def test_a_warm_job_dies_with_a_killed_launcher(tmp_path: Path) -> None:
+    driving = subprocess.Popen(
+        [sys.executable, "-c", WARM_DRIVER, str(tmp_path)],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    log, deadline = tmp_path / "long.log", time.monotonic() + 60
+    try:
+        while not (log.exists() and "epoch" in log.read_text(encoding="utf-8")):
+            assert time.monotonic() < deadline, "waited in vain"
+            assert driving.poll() is None
+            time.sleep(0.05)
+    finally:
+        driving.kill()
+        driving.wait()
+    (lock,) = tmp_path.glob("runs/*/.lock")
+    with FileLock(lock, timeout=10):  # free: whoever trained is gone
+        written = log.read_bytes()
+        time.sleep(0.3)
+        assert log.read_bytes() == written
