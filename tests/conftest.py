@@ -40,9 +40,9 @@ def command_line(tmp_path: Path, user_environment: dict[str, str]) -> CommandLin
     return run
 
 
-@pytest.fixture
-def shared_data() -> Path:
-    """The folder with published data sets; the test is skipped where there is none."""
+@pytest.fixture(scope="session")
+def published() -> Path:
+    """The folder of the published data sets, or a skip."""
     root = Path(__file__).resolve().parents[1]
     folder = Path(os.environ.get("ELEATT_SHARED_DATA", root.parent / "shared" / "data"))
     if not folder.is_dir():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -55,16 +54,6 @@ def make_store(tmp_path_factory: pytest.TempPathFactory) -> MakeStore:
         )
 
     return make
-
-
-@pytest.fixture(scope="session")
-def published() -> Path:
-    """The folder of the published data sets, or a skip."""
-    root = Path(__file__).resolve().parents[2]
-    folder = Path(os.environ.get("ELEATT_SHARED_DATA", root.parent / "shared" / "data"))
-    if not folder.is_dir():
-        pytest.skip(f"no published data sets in {folder} (ELEATT_SHARED_DATA names the folder)")
-    return folder
 
 
 @pytest.fixture(scope="session")
