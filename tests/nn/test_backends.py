@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
-from eleatt_bench.nn import loop
+from eleatt_bench.nn import loop, scan
 from eleatt_bench.nn.backends import BACKENDS, backend_function, check_backend, resolve_backend
 
 
@@ -19,6 +20,17 @@ def test_auto_resolves_to_a_name_a_record_can_keep():
 def test_equations_are_the_loop_on_every_device():
     assert backend_function("equations", "cpu") is loop.run
     assert backend_function("equations", "cuda:0") is loop.run
+
+
+def test_auto_is_what_was_measured_to_be_the_fastest():
+    assert backend_function("auto", "cpu") is scan.run
+    assert backend_function("auto", "cuda:0") is loop.run  # nothing else was measured there
+
+
+def test_auto_honours_the_precision_that_autocast_asks_for():
+    with torch.autocast("cpu", torch.bfloat16):
+        assert resolve_backend("auto", "cpu") == "equations"
+        assert resolve_backend("scan", "cpu") == "scan"
 
 
 def test_every_word_passes_the_check():

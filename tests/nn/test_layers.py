@@ -11,6 +11,8 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
 from eleatt_bench.nn.layers import EleAttGRU, EleAttLSTM, EleAttRNN
 
+pytestmark = pytest.mark.usefixtures("backend")
+
 CELLS = {"rnn": EleAttRNN, "lstm": EleAttLSTM, "gru": EleAttGRU}
 WITNESSES = {"rnn": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru": torch.nn.GRU}
 T, B, D, N = 7, 4, 5, 3

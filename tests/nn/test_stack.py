@@ -10,6 +10,8 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 
 from eleatt_bench.nn.layers import EleAttGRU, EleAttLSTM, EleAttRNN
 
+pytestmark = pytest.mark.usefixtures("backend")
+
 CELLS = {"rnn": EleAttRNN, "lstm": EleAttLSTM, "gru": EleAttGRU}
 D, N = 4, 3
 TIGHT = {"rtol": 0, "atol": 1e-12}

@@ -69,7 +69,7 @@ def test_a_run_leaves_everything_that_says_what_it_was(finished) -> None:
     assert record["command"] == "eleatt-bench train experiment=digits"
     assert record["versions"]["torch"].startswith(torch.__version__.split("+")[0])
     assert record["seed"] == 0
-    assert record["backend"] == "equations"
+    assert record["backend"] == "scan"
     assert record["num_threads"] == 1
     assert sum(record["samples"].values()) == 1797
     assert record["epochs"] == 3
@@ -273,6 +273,13 @@ def test_a_damaged_checkpoint_is_named_and_force_mends_it(short_config) -> None:
         train(short_config(), [])
     _, again = train(short_config("force=true"), [])
     assert again["metrics"] == record["metrics"]
+
+
+def test_the_record_says_which_backend_ran_under_mixed_precision(short_config) -> None:
+    _, record = train(short_config("trainer.precision=bf16-mixed"), [])
+    assert (record["precision"], record["backend"]) == ("bf16-mixed", "equations")
+    _, record = train(short_config("model.backend=equations"), [])
+    assert record["backend"] == "equations"
 
 
 def test_the_last_epochs_weights_can_be_selected(short_config) -> None:

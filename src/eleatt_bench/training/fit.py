@@ -195,12 +195,14 @@ def where(trainer: Trainer, config: Config) -> dict[str, Any]:
     """The device, threads and backend that computed."""
     device = trainer.strategy.root_device
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name()
+    with trainer.precision_plugin.forward_context():  # the precision may decide
+        backend = resolve_backend(config["model"]["backend"], device)
     return {
         "device": f"{trainer.world_size} x {name}" if trainer.world_size > 1 else name,
         "accelerator": device.type,
         "num_threads": torch.get_num_threads(),
         "precision": config["trainer"]["precision"],
-        "backend": resolve_backend(config["model"]["backend"], device),
+        "backend": backend,
     }
 
 

@@ -1,12 +1,12 @@
-"""The backend ``equations`` as its contract describes it."""
+"""Every backend as the contract describes it."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-from eleatt_bench.nn.contract import BLOCKS, Cell, Weights
-from eleatt_bench.nn.loop import run
+from eleatt_bench.nn import loop, scan
+from eleatt_bench.nn.contract import BLOCKS, Cell, Run, Weights
 
 T, B, D, N = 4, 3, 3, 2
 CASES = [
@@ -15,6 +15,11 @@ CASES = [
     for gate in (None, "sigmoid", "softmax")
     for reset_after in ((False, True) if kind == "gru" else (False,))
 ]
+
+
+@pytest.fixture(params=[loop.run, scan.run], ids=["equations", "scan"])
+def run(request: pytest.FixtureRequest) -> Run:
+    return request.param
 
 
 def problem(cell):
@@ -37,7 +42,7 @@ def problem(cell):
 
 @pytest.mark.parametrize("cell", CASES, ids=str)
 @pytest.mark.parametrize("reverse", [False, True])
-def test_gradients(cell, reverse):
+def test_gradients(run, cell, reverse):
     """Against finite differences, for every input, weight and state, through every result."""
     weights, state = problem(cell)
     lengths = torch.tensor([2, 4, 1])
@@ -58,7 +63,7 @@ def test_gradients(cell, reverse):
 
 
 @pytest.mark.parametrize("cell", CASES, ids=str)
-def test_backward_is_forward_on_each_sequence_turned_round(cell):
+def test_backward_is_forward_on_each_sequence_turned_round(run, cell):
     weights, state = problem(cell)
     lengths = [2, 4, 1]
     x = torch.randn(T, B, D, dtype=torch.float64)
@@ -83,7 +88,7 @@ def test_backward_is_forward_on_each_sequence_turned_round(cell):
             assert (own[length:, n] == 0).all()
 
 
-def test_responses_are_returned_only_when_asked_for():
+def test_responses_are_returned_only_when_asked_for(run):
     cell = Cell("gru", "sigmoid")
     weights, state = problem(cell)
     x = torch.randn(T, B, D, dtype=torch.float64)

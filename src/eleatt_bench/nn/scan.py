@@ -1,0 +1,246 @@
+"""The backend ``scan``: the equations with a backward pass by hand over the whole sequence.
+
+The same function as `eleatt_bench.nn.loop`, in plain torch operations on any device, but
+
+- autograd records one operation per layer and direction instead of some twenty per time step;
+- what is not sequential is one matrix product over all steps: the input's part of the gates, or of
+  the attention gate, before the loop, and every weight gradient after it;
+- sequences are sorted by length, and a step works on those alone that are not finished.
+
+For backward it keeps, per layer and direction, the gates (T, B, kN), the states (T+1, B, N), and
+behind an attention gate its responses (T, B, D); without gradients the states and one product.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from eleatt_bench.nn.contract import Cell, State, Weights
+from eleatt_bench.nn.scan_cells import CellScan, cell_scan, outer
+
+
+@torch.compiler.disable  # type: ignore[untyped-decorator]
+def run(
+    cell: Cell,
+    weights: Weights,
+    input: Tensor,  # noqa: A002  (torch's name for it)
+    lengths: Tensor | None,
+    state: State,
+    *,
+    reverse: bool,
+    return_attention: bool,
+) -> tuple[Tensor, State, Tensor | None]:
+    """Run one layer in one direction; see `eleatt_bench.nn.contract.Run`."""
+    order = None if lengths is None else torch.argsort(lengths, descending=True, stable=True)
+    active: tuple[int, ...] | None = None
+    if lengths is not None and order is not None:
+        lengths = lengths[order]
+        steps = torch.arange(input.shape[0])
+        active = tuple((lengths > steps[:, None]).sum(1).tolist())
+        order = order.to(input.device)
+        input = input.index_select(1, order)  # noqa: A001
+        state = tuple(s.index_select(0, order) for s in state)
+    if reverse:
+        input = _flip(input, lengths)  # noqa: A001
+    h_0, c_0 = (*state, None)[:2]
+    tensors = (input, h_0, c_0, *weights)
+    keep = torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in tensors)
+    with torch.autocast(input.device.type, enabled=False):  # one precision, that of the state
+        outputs, a, h, c = _Scan.apply(cell, active, keep, *tensors)  # type: ignore[no-untyped-call]
+    final = [s for s in (h, c) if s is not None]
+    attention = a if return_attention else None
+    if reverse:
+        outputs = _flip(outputs, lengths)
+        attention = None if attention is None else _flip(attention, lengths)
+    if order is not None:
+        back = torch.argsort(order)
+        outputs = outputs.index_select(1, back)
+        attention = None if attention is None else attention.index_select(1, back)
+        final = [s.index_select(0, back) for s in final]
+    return outputs, tuple(final), attention
+
+
+def _flip(x: Tensor, lengths: Tensor | None) -> Tensor:
+    """Every sequence of ``x`` (T, B, ·) back to front, the padding where it was."""
+    if lengths is None:
+        return x.flip(0)
+    t = torch.arange(len(x)).unsqueeze(1)
+    index = torch.where(t < lengths, lengths - 1 - t, t).to(x.device)
+    return x.gather(0, index.unsqueeze(2).expand_as(x))
+
+
+class _Scan(torch.autograd.Function):
+    """(input, states, weights) → outputs, responses of the gate, final states.
+
+    ``active[t]`` sequences, the first of the sorted batch, have a frame t; None: all of them.
+    ``keep`` says that there will be a backward pass.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        cell: Cell,
+        active: tuple[int, ...] | None,
+        keep: bool,
+        x: Tensor,
+        h_0: Tensor,
+        c_0: Tensor | None,
+        *parameters: Tensor | None,
+    ) -> tuple[Tensor | None, ...]:
+        weights = Weights(*parameters)  # type: ignore[arg-type]
+        T, B, _ = x.shape
+        scan = cell_scan(cell, weights, T, B, keep)
+        states = [_states(s, T, active) for s in (h_0, c_0) if s is not None]
+        gates, a = _project(cell, weights, x, keep)
+        for t in range(T):
+            n = active[t] if active else B
+            h, gate = states[0][t, :n], gates[min(t, len(gates) - 1), :n]
+            if a is not None:
+                _attend(cell, weights, a[t, :n], x[t, :n], h, gate)
+                a[t, n:] = 0
+            scan.forward(gate, t, [s[t, :n] for s in states], [s[t + 1, :n] for s in states])
+        ctx.set_materialize_grads(False)
+        if keep:
+            ctx.save_for_backward(x, gates, a, *states, *parameters)
+            ctx.scan, ctx.cell, ctx.active = scan, cell, active
+        final = [_final(s, active) for s in states]
+        return states[0][1:], a, final[0], final[1] if len(final) > 1 else None
+
+    @staticmethod
+    @once_differentiable
+    def backward(
+        ctx: Any,
+        d_outputs: Tensor | None,
+        d_a: Tensor | None,
+        d_h: Tensor | None,
+        d_c: Tensor | None,
+    ) -> tuple[Tensor | None, ...]:
+        scan, (x, gates, a, *rest) = ctx.scan, ctx.saved_tensors
+        states, weights = rest[: scan.states], Weights(*rest[scan.states :])
+        T, B, _ = x.shape
+        # Where sequences have ended nothing is written: zero, so that the products may run over it.
+        empty = torch.zeros_like if ctx.active else torch.empty_like
+        d_gates = empty(gates)
+        d_states = [_gradient(d, states[0][0]) for d in (d_h, d_c)[: scan.states]]
+        d_x, d_pre = (None, None) if a is None else (empty(x), empty(x))
+        for t in reversed(range(T)):
+            n = ctx.active[t] if ctx.active else B
+            d_state = [d[:n] for d in d_states]
+            if d_outputs is not None:
+                d_state[0] += d_outputs[t, :n]
+            before, after = [s[t, :n] for s in states], [s[t + 1, :n] for s in states]
+            scan.backward(gates[t, :n], d_gates[t, :n], t, before, after, d_state)
+            if d_x is not None and d_pre is not None and weights.weight_ha is not None:
+                torch.mm(d_gates[t, :n], weights.weight_ih, out=d_x[t, :n])
+                torch.mul(d_x[t, :n], x[t, :n], out=d_pre[t, :n])
+                if d_a is not None:
+                    d_pre[t, :n] += d_a[t, :n]
+                _attend_backward(ctx.cell, a[t, :n], d_pre[t, :n])
+                d_state[0].addmm_(d_pre[t, :n], weights.weight_ha)
+        gradients = _weight_gradients(scan, weights, x, a, gates, d_gates, d_pre, states[0][:-1])
+        if not ctx.needs_input_grad[3]:
+            d_x = None
+        elif d_x is None or d_pre is None or weights.weight_ia is None:
+            d_x = d_gates @ weights.weight_ih
+        else:
+            d_x = d_x.mul_(a).add_(d_pre @ weights.weight_ia)
+        return (
+            None,
+            None,
+            None,
+            d_x,
+            d_states[0],
+            d_states[1] if len(d_states) > 1 else None,
+            *gradients,
+        )
+
+
+def _states(first: Tensor, steps: int, active: tuple[int, ...] | None) -> Tensor:
+    """(T+1, B, N) that begins with ``first``; zero beyond the end of a sequence."""
+    size = (steps + 1, *first.shape)
+    states = first.new_zeros(size) if active else first.new_empty(size)
+    states[0] = first
+    return states
+
+
+def _final(states: Tensor, active: tuple[int, ...] | None) -> Tensor:
+    """The state (B, N) of every sequence after its last frame."""
+    if active is None:
+        return states[-1].clone()
+    B = states.shape[1]
+    ends = (torch.tensor(active).unsqueeze(1) > torch.arange(B)).sum(0).to(states.device)
+    return states.gather(0, ends.view(1, B, 1).expand(1, *states.shape[1:])).squeeze(0)
+
+
+def _gradient(given: Tensor | None, like: Tensor) -> Tensor:
+    """A buffer for the gradient of a state, to be written to."""
+    return torch.zeros_like(like) if given is None else given.clone()
+
+
+def _project(cell: Cell, weights: Weights, x: Tensor, keep: bool) -> tuple[Tensor, Tensor | None]:
+    """What does not look at the state, for all steps: the gates' part, or the attention gate's.
+
+    Behind an attention gate the gates are a buffer to be filled step by step: (T, B, kN), or of
+    one step only where nothing has to be kept.
+    """
+    if cell.gate is None:
+        return F.linear(x, weights.weight_ih, weights.bias), None
+    assert weights.weight_ia is not None  # a cell with a gate has its weights
+    T, B, _ = x.shape
+    empty = x.new_empty(T if keep else min(T, 1), B, len(weights.weight_ih))
+    return empty, F.linear(x, weights.weight_ia, weights.bias_a)
+
+
+def _attend(cell: Cell, weights: Weights, a: Tensor, x: Tensor, h: Tensor, gate: Tensor) -> None:
+    """Equations 4 and 5: ``a`` from W_xa x_t + b_a to the response, ``gate`` to W_x x̃_t + b."""
+    assert weights.weight_ha is not None
+    a.addmm_(h, weights.weight_ha.t())
+    if cell.gate == "sigmoid":
+        a.sigmoid_()
+    else:
+        a.copy_(a.softmax(1))
+    if weights.bias is None:
+        torch.mm(a * x, weights.weight_ih.t(), out=gate)
+    else:
+        torch.addmm(weights.bias, a * x, weights.weight_ih.t(), out=gate)
+
+
+def _attend_backward(cell: Cell, a: Tensor, d: Tensor) -> None:
+    """``d`` from the gradient of the response ``a`` to that of what went into σ or softmax."""
+    if cell.gate == "sigmoid":
+        torch.ops.aten.sigmoid_backward.grad_input(d, a, grad_input=d)
+    else:
+        d.mul_(a)
+        d.addcmul_(a, d.sum(1, keepdim=True), value=-1)
+
+
+def _weight_gradients(
+    scan: CellScan,
+    weights: Weights,
+    x: Tensor,
+    a: Tensor | None,
+    gates: Tensor,
+    d_gates: Tensor,
+    d_pre: Tensor | None,
+    h: Tensor,
+) -> Weights:
+    """The gradient of every parameter, each one product over all steps."""
+    weight_hh, bias_hh = scan.weight_gradients(gates, d_gates, h)
+    biased = weights.bias is not None
+    bias = d_gates.sum((0, 1)) if biased else None
+    if a is None or d_pre is None:
+        return Weights(outer(d_gates, x), weight_hh, bias, bias_hh)
+    return Weights(
+        outer(d_gates, a * x),
+        weight_hh,
+        bias,
+        bias_hh,
+        outer(d_pre, x),
+        outer(d_pre, h),
+        d_pre.sum((0, 1)) if weights.bias_a is not None else None,
+    )

@@ -1,0 +1,22 @@
+"""Layers are tested on every backend."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from eleatt_bench.nn import backends
+
+
+@pytest.fixture(scope="module", params=[name for name in backends.BACKENDS if name != "auto"])
+def backend(request: pytest.FixtureRequest) -> Iterator[str]:
+    """While in use, ``backend="auto"`` means this backend."""
+    resolve = backends.resolve_backend
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            backends,
+            "resolve_backend",
+            lambda name, device: resolve(request.param if name == "auto" else name, device),
+        )
+        yield request.param

@@ -1,0 +1,130 @@
+"""The backend ``scan`` against the equations, and what it promises beyond them."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from eleatt_bench.nn import loop, scan
+from eleatt_bench.nn.contract import BLOCKS, Cell, Weights
+from eleatt_bench.nn.layers import EleAttGRU
+
+gates = st.sampled_from([None, "sigmoid", "softmax"])
+cells = st.one_of(
+    st.builds(Cell, st.sampled_from(list(BLOCKS)), gates, st.just(False)),
+    st.builds(Cell, st.just("gru"), gates, st.just(True)),
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    cell=cells,
+    D=st.integers(1, 5),
+    N=st.integers(1, 5),
+    lengths=st.lists(st.integers(1, 9), min_size=1, max_size=6),
+    ragged=st.booleans(),
+    bias=st.booleans(),
+    reverse=st.booleans(),
+    seed=st.integers(0, 2**31),
+)
+def test_everything_agrees_with_the_equations(
+    cell, D, N, lengths, ragged, bias, reverse, seed
+) -> None:
+    """Outputs, states, responses, and the gradients of all of them by every tensor that goes in."""
+    torch.manual_seed(seed)
+    T, B, rows = max(lengths), len(lengths), len(BLOCKS[cell.kind]) * N
+
+    def draw(*shape: int) -> torch.Tensor:
+        return torch.randn(shape, dtype=torch.float64)
+
+    x, valid = draw(T, B, D), torch.arange(T)[:, None] < torch.tensor(lengths)
+    given_lengths = torch.tensor(lengths) if ragged else None
+    if ragged:
+        x = x * valid[:, :, None]
+    biases = (draw(rows), draw(rows) if cell.reset_after else None) if bias else (None, None)
+    gate = (draw(D, D), draw(D, N), draw(D) if bias else None) if cell.gate else ()
+    weights = Weights(draw(rows, D), draw(rows, N), *biases, *gate)
+    state = tuple(draw(B, N) for _ in range(2 if cell.kind == "lstm" else 1))
+    factors: list[torch.Tensor] = []
+
+    def results(run) -> list[torch.Tensor]:
+        leaves = [t.clone().requires_grad_() for t in (x, *state)]
+        own = Weights(*(None if w is None else w.clone().requires_grad_() for w in weights))
+        output, final, attention = run(
+            cell, own, leaves[0], given_lengths, tuple(leaves[1:]),
+            reverse=reverse, return_attention=True,
+        )  # fmt: skip
+        out = [output, *final, *([] if attention is None else [attention])]
+        if not factors:
+            factors.extend(torch.randn_like(t) for t in out)
+        loss = sum((t * f).sum() for t, f in zip(out, factors, strict=True))
+        leaves += [w for w in own if w is not None]
+        return out + list(torch.autograd.grad(loss, leaves))
+
+    for ours, theirs in zip(results(scan.run), results(loop.run), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-10)
+
+
+def saved_bytes(layer: EleAttGRU, x: torch.Tensor) -> int:
+    """What autograd keeps of a forward pass."""
+    kept: list[int] = []
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        kept.append(tensor.numel() * tensor.element_size())
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        layer(x)
+    return sum(kept)
+
+
+def test_without_gradients_nothing_is_kept_and_the_results_are_the_same() -> None:
+    layer, x = EleAttGRU(6, 5, backend="scan"), torch.randn(9, 4, 6)
+    expected = layer(x, return_attention=True)
+    assert saved_bytes(layer, x) > 0
+    for mode in (torch.no_grad, torch.inference_mode):
+        with mode():
+            assert saved_bytes(layer, x) == 0
+            output, h_n, attention = layer(x, return_attention=True)
+        assert torch.equal(output, expected[0])
+        assert torch.equal(h_n, expected[1])
+        assert torch.equal(attention[0], expected[2][0])
+
+
+def test_frozen_inputs_and_weights_get_no_gradient_and_the_others_the_same() -> None:
+    layer, x = EleAttGRU(6, 5, backend="scan"), torch.randn(9, 4, 6)
+    layer(x)[0].square().sum().backward()
+    everything = layer.weight_ha_l0.grad
+    layer.zero_grad()
+    layer.weight_hh_l0.requires_grad_(False)
+    layer(x)[0].square().sum().backward()
+    assert layer.weight_hh_l0.grad is None
+    assert torch.equal(layer.weight_ha_l0.grad, everything)
+
+
+def test_a_second_derivative_is_refused() -> None:
+    layer, x = EleAttGRU(3, 2, backend="scan"), torch.randn(4, 2, 3, requires_grad=True)
+    (first,) = torch.autograd.grad(layer(x)[0].square().sum(), x, create_graph=True)
+    with pytest.raises(RuntimeError, match="differentiate twice"):
+        first.sum().backward()
+
+
+def test_under_autocast_it_computes_in_the_precision_of_its_weights() -> None:
+    layer, x = EleAttGRU(6, 5, backend="scan"), torch.randn(9, 4, 6)
+    expected = layer(x)[0]
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(layer(x)[0], expected)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:The .grad attribute")  # torch's
+def test_inside_a_compiled_model() -> None:
+    layer, x = EleAttGRU(6, 5, backend="scan", batch_first=True), torch.randn(4, 9, 6)
+    model = torch.nn.Sequential(torch.nn.Linear(6, 6), torch.nn.Tanh())
+
+    def forward(x: torch.Tensor) -> torch.Tensor:
+        return layer(model(x))[0].relu().sum(1)
+
+    torch.testing.assert_close(torch.compile(forward)(x), forward(x))
