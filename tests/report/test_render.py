@@ -61,8 +61,8 @@ def test_mean_and_spread_are_those_of_the_seeds(values: list[float]) -> None:
 def test_markdown_has_every_row_and_the_same_number_of_cells_in_each() -> None:
     lines = [line for line in render(make_table(), "md").splitlines() if line.startswith("|")]
     assert len(lines) == 2 + 3
-    assert {line.count("|") for line in lines} == {7}
-    assert "| Baseline-GRU | 62.0 ± 2.0 (n=3) | 84.3 | 55.0 (1/3 seeds) | – | 1,234 |" in lines
+    assert {line.count("|") for line in lines} == {6}
+    assert "| Baseline-GRU | 62.0 ± 2.0 (n=3) | 84.3 | 55.0 (1/3 seeds) | 1,234 |" in lines
 
 
 def test_every_format_says_what_the_papers_values_are_and_what_is_missing() -> None:
@@ -71,6 +71,11 @@ def test_every_format_says_what_the_papers_values_are_and_what_is_missing() -> N
         assert "with NTU pre-training" in text
         assert "3 of 6 runs are done" in text
         assert "eleatt-bench reproduce table4" in text
+
+
+def test_only_columns_that_the_paper_has_show_it() -> None:
+    header = render(make_table(), "md").splitlines()[2]
+    assert header == "|  | cross_view | paper | cross_view_clean | parameters |"
 
 
 def test_a_table_that_is_not_in_the_paper_has_no_column_for_it() -> None:

@@ -36,25 +36,21 @@ def _paper_text(cell: Cell) -> str:
 
 def _header(table: Table) -> list[str]:
     header = [""]
-    for column in table.columns:
-        header.append(column)
-        if table.has_paper:
-            header.append("paper")
+    for column, in_paper in zip(table.columns, table.in_paper, strict=True):
+        header += [column, "paper"] if in_paper else [column]
     return [*header, "parameters"]
 
 
 def _line(table: Table, row: Row) -> list[str]:
     line = [row.name]
-    for cell in row.cells:
-        line.append(cell_text(cell))
-        if table.has_paper:
-            line.append(_paper_text(cell))
+    for cell, in_paper in zip(row.cells, table.in_paper, strict=True):
+        line += [cell_text(cell), _paper_text(cell)] if in_paper else [cell_text(cell)]
     return [*line, NOTHING if row.parameters is None else f"{row.parameters:,}"]
 
 
 def _notes(table: Table) -> list[str]:
     notes = ["Accuracy in %: mean ± sample standard deviation over n seeds."]
-    if table.has_paper:
+    if any(table.in_paper):
         note = "paper: the value printed in the paper"
         notes.append(f"{note}, {table.paper_note}." if table.paper_note else f"{note}.")
     if table.finished < table.runs:
@@ -67,6 +63,8 @@ def _notes(table: Table) -> list[str]:
 
 def _terminal(table: Table) -> str:
     console = Console()
+    if not console.is_terminal:
+        console.width = 120
     with console.capture() as capture:
         _print(table, console)
     return capture.get()
@@ -81,7 +79,7 @@ def _svg(table: Table) -> str:
 def _print(table: Table, console: Console) -> None:
     grid = RichTable(title=table.title, box=box.SIMPLE_HEAD, title_style="bold")
     for index, name in enumerate(_header(table)):
-        grid.add_column(name, justify="left" if index == 0 else "right")
+        grid.add_column(name, justify="left" if index == 0 else "right", overflow="fold")
     for row in table.cited:
         grid.add_row(*_line(table, row), style="dim")
     if table.cited:

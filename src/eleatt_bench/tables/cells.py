@@ -53,11 +53,10 @@ class Table:
     finished: int
 
     @property
-    def has_paper(self) -> bool:
-        """Whether the paper has a number for any of its cells."""
-        return any(
-            cell.paper is not None for row in (*self.rows, *self.cited) for cell in row.cells
-        )
+    def in_paper(self) -> tuple[bool, ...]:
+        """Of each column, whether the paper has a number for any of its cells."""
+        by_column = zip(*(row.cells for row in (*self.rows, *self.cited)), strict=True)
+        return tuple(any(cell.paper is not None for cell in cells) for cells in by_column)
 
 
 def table(plan: Plan) -> Table:
