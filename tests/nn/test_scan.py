@@ -11,6 +11,16 @@ from eleatt_bench.nn import loop, scan
 from eleatt_bench.nn.contract import BLOCKS, Cell, Weights
 from eleatt_bench.nn.layers import EleAttGRU
 
+
+@pytest.fixture(autouse=True, scope="module")
+def poisoned_memory():
+    """Every buffer that is not written to is NaN, as any memory may be."""
+    torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = True
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
 gates = st.sampled_from([None, "sigmoid", "softmax"])
 cells = st.one_of(
     st.builds(Cell, st.sampled_from(list(BLOCKS)), gates, st.just(False)),

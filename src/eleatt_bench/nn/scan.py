@@ -96,7 +96,7 @@ class _Scan(torch.autograd.Function):
         T, B, _ = x.shape
         scan = cell_scan(cell, weights, T, B, keep)
         states = [_states(s, T, active) for s in (h_0, c_0) if s is not None]
-        gates, a = _project(cell, weights, x, keep)
+        gates, a = _project(cell, weights, x, keep, active)
         for t in range(T):
             n = active[t] if active else B
             h, gate = states[0][t, :n], gates[min(t, len(gates) - 1), :n]
@@ -182,7 +182,9 @@ def _gradient(given: Tensor | None, like: Tensor) -> Tensor:
     return torch.zeros_like(like) if given is None else given.clone()
 
 
-def _project(cell: Cell, weights: Weights, x: Tensor, keep: bool) -> tuple[Tensor, Tensor | None]:
+def _project(
+    cell: Cell, weights: Weights, x: Tensor, keep: bool, active: tuple[int, ...] | None
+) -> tuple[Tensor, Tensor | None]:
     """What does not look at the state, for all steps: the gates' part, or the attention gate's.
 
     Behind an attention gate the gates are a buffer to be filled step by step: (T, B, kN), or of
@@ -192,8 +194,10 @@ def _project(cell: Cell, weights: Weights, x: Tensor, keep: bool) -> tuple[Tenso
         return F.linear(x, weights.weight_ih, weights.bias), None
     assert weights.weight_ia is not None  # a cell with a gate has its weights
     T, B, _ = x.shape
-    empty = x.new_empty(T if keep else min(T, 1), B, len(weights.weight_ih))
-    return empty, F.linear(x, weights.weight_ia, weights.bias_a)
+    size = (T if keep else min(T, 1), B, len(weights.weight_ih))
+    # Finite where sequences have ended: products over all steps multiply it by zero.
+    gates = x.new_zeros(size) if active else x.new_empty(size)
+    return gates, F.linear(x, weights.weight_ia, weights.bias_a)
 
 
 def _attend(cell: Cell, weights: Weights, a: Tensor, x: Tensor, h: Tensor, gate: Tensor) -> None:
