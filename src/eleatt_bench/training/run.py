@@ -29,11 +29,11 @@ def train(cfg: DictConfig, overrides: Sequence[str]) -> tuple[RunFolder, Record]
     """
     config = schema.plain(cfg)
     folder, this = run_folder(config)
-    if not is_rank_zero():
-        return folder, _work(config, folder, {})
+    if not is_rank_zero():  # the first process holds the lock and writes
+        return folder, _finished(config, folder) or _work(config, folder, {})
     with folder.held(on_wait=f"{folder.run_id} is being trained by another process; waiting"):
-        record = folder.read()
-        if record is not None and record["status"] == "finished" and not config["force"]:
+        record = _finished(config, folder)
+        if record is not None:
             return folder, record
         if config["force"]:
             folder.clear()
@@ -41,6 +41,14 @@ def train(cfg: DictConfig, overrides: Sequence[str]) -> tuple[RunFolder, Record]
         write_text(folder.config, OmegaConf.to_yaml(OmegaConf.create(config)))
         folder.write({**head, "status": "running"})
         return folder, _work(config, folder, head)
+
+
+def _finished(config: Mapping[str, Any], folder: RunFolder) -> Record | None:
+    """The record of the run if it is finished and good enough."""
+    record = folder.read()
+    if config["force"] or record is None or record["status"] != "finished":
+        return None
+    return record
 
 
 def run_folder(config: Mapping[str, Any]) -> tuple[RunFolder, dict[str, Any]]:
