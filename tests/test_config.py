@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
+from collections.abc import Iterator
+from dataclasses import fields
+from typing import Any
 
+import pytest
+from omegaconf import OmegaConf
+
+from eleatt_bench import config as schema
 from eleatt_bench.composition import compose_config
 from eleatt_bench.errors import UserError
 
@@ -19,15 +25,32 @@ from eleatt_bench.errors import UserError
         ("data.transforms.rotation=-1", "data.transforms.rotation"),
         ("trainer.max_epochs=0", "trainer.max_epochs"),
         ("seed=-1", "seed is -1"),
+        ("data.val_seed=-1", "data.val_seed is -1"),
+        ("data.val_seed=4294967296", "data.val_seed.*below 2"),
+        ("data.val_fraction=1", "data.val_fraction"),
+        ("optimizer.lr=-0.1", "optimizer.lr"),
+        ("optimizer.lr=nan", "optimizer.lr is nan; it must be a finite number"),
+        ("optimizer.weight_decay=-1", "optimizer.weight_decay is -1"),
+        ("data.transforms.noise=inf", "data.transforms.noise is inf"),
+        ("+optimizer.options.betas=[0.9,inf]", r"optimizer.options.betas\[1\] is inf"),
+        ("model.init.chrono_steps=2", "model.init.chrono_steps is 2; it must be at least 3"),
+        ("launcher.jobs=0", "launcher.jobs"),
+        ("trainer.num_threads=0", "trainer.num_threads"),
+        ("trainer.early_stopping=0", "trainer.early_stopping"),
         ("model.gated_layers=[1]", "model.gated_layers names layer 1; layers count 0 to 0"),
+        ("model.gated_layers=[-1]", "model.gated_layers names layer -1"),
         ("model.hidden_size=ten", "model.hidden_size.*could not be converted to Integer"),
         ("model.gate=relu", r"model.gate.*expected one of \[sigmoid, softmax\]"),
         ("data.sequence=rows", "data.sequence.*expected one of"),
         ("force=maybe", "force"),
         ("+model.extra=1", "Unknown config key 'model.extra'"),
         ("+optimizer.lrr=1", "Did you mean 'optimizer.lr'"),
-        ("data.name=???", "Nothing sets 'data.name'"),
+        ("data.name=???", "Nothing sets 'data.name': give it as data.name=VALUE"),
+        ("~seed", "'seed' is taken out of the configuration"),
+        ("model.dropout=${nope}", "model.dropout: Interpolation key 'nope' not found"),
+        ("data.transforms=${nope}", "'nope' not found"),
         ("scheduler._target_=shutil.rmtree", "is refused"),
+        ("optimizer._target_=os.system", "is refused"),
     ],
 )
 def test_what_makes_no_sense_is_refused(override: str, says: str) -> None:
@@ -38,6 +61,57 @@ def test_what_makes_no_sense_is_refused(override: str, says: str) -> None:
 def test_gated_layers_without_a_gate_are_refused() -> None:
     with pytest.raises(UserError, match=r"model\.gate is not: nothing is gated"):
         compose_config(["model=gru", "model.gated_layers=[0]"])
+
+
+def test_the_last_layer_is_the_last_that_can_be_gated() -> None:
+    three = ["experiment=nucla", "model=eleatt_gru"]
+    assert list(compose_config([*three, "model.gated_layers=[0,2]"]).model.gated_layers) == [0, 2]
+    with pytest.raises(UserError, match="names layer 3; layers count 0 to 2"):
+        compose_config([*three, "model.gated_layers=[0,3]"])
+
+
+def test_what_is_mandatory_for_an_evaluation_is_its_run() -> None:
+    with pytest.raises(UserError, match="Nothing sets 'run': give it as run=VALUE"):
+        compose_config([], "eval")
+    assert compose_config(["run=x"], "eval").checkpoint == schema.Checkpoint.best
+    with pytest.raises(UserError, match=r"trainer\.devices is 0"):
+        compose_config(["run=x", "trainer.devices=0"], "eval")
+
+
+def keys_with_minima() -> Iterator[tuple[str, type]]:
+    for key in schema._MINIMA:
+        *path, last = key.split(".")
+        inner = schema.schema_at(schema.TrainConfig, path)
+        assert inner is not None
+        yield last, inner
+
+
+def test_every_key_with_a_minimum_is_one_of_the_schema() -> None:
+    for last, inner in keys_with_minima():
+        assert last in {f.name for f in fields(inner)}
+
+
+def test_the_schema_is_known_down_to_plain_values() -> None:
+    assert schema.schema_at(schema.TrainConfig, []) is schema.TrainConfig
+    assert schema.schema_at(schema.TrainConfig, ["model", "init"]) is schema.InitConfig
+    assert schema.schema_at(schema.TrainConfig, ["table"]) is schema.TableConfig  # optional
+    assert schema.schema_at(schema.TrainConfig, ["model", "gate"]) is None
+    assert schema.schema_at(schema.TrainConfig, ["optimizer", "options"]) is None
+    assert schema.schema_at(schema.TrainConfig, ["table", "rows"]) is None  # a list
+    assert schema.schema_at(schema.TrainConfig, ["nope", "deeper"]) is None
+
+
+def test_plain_is_made_of_dicts_lists_numbers_and_strings() -> None:
+    def kinds(value: Any) -> set[type]:
+        inner = value.values() if isinstance(value, dict) else value
+        deeper = [kinds(v) for v in inner] if isinstance(value, dict | list) else []
+        return {type(value)}.union(*deeper)
+
+    config = schema.plain(compose_config(["table=table4", "model.dropout=${optimizer.lr}"]))
+    assert kinds(config) <= {dict, list, str, int, float, bool, type(None)}
+    assert config["model"]["gate"] == "sigmoid"
+    assert config["model"]["dropout"] == config["optimizer"]["lr"]
+    assert schema.plain(OmegaConf.create([1, "a"])) == [1, "a"]
 
 
 def test_options_of_an_optimizer_or_scheduler_are_free() -> None:

@@ -4,21 +4,57 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Iterator
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from eleatt_bench.composition import compose_config, config_dir, options
+from eleatt_bench.composition import compose_config, config_dir, hydra_ready, options
 from eleatt_bench.config import plain
+from eleatt_bench.tables.plan import merge
 
 MODELS = options("model")
 EXPERIMENTS = options("experiment")
+TABLES = options("table")
+FILES = sorted(path.relative_to(config_dir()) for path in config_dir().rglob("*.yaml"))
 
 
-def compose(*overrides: str) -> dict[str, Any]:
-    config: dict[str, Any] = plain(compose_config(overrides))
+@pytest.fixture(autouse=True, scope="module")
+def hydra_once() -> Iterator[None]:
+    with hydra_ready():
+        yield
+
+
+@cache
+def composed(overrides: tuple[str, ...], name: str) -> dict[str, Any]:
+    config: dict[str, Any] = plain(compose_config(overrides, name))
     return config
+
+
+def compose(*overrides: str, name: str = "train") -> dict[str, Any]:
+    """A configuration of the caller's own; each is composed once for the whole file."""
+    return deepcopy(composed(overrides, name))
+
+
+def opening(path: Path) -> list[str]:
+    """The lines of the comment that a file opens with, without their signs."""
+    lines = (config_dir() / path).read_text(encoding="utf-8").splitlines()
+    if lines[0] == "# @package _global_":
+        del lines[0]
+    end = next(i for i, line in enumerate(lines) if not line.startswith("#"))
+    return [line.lstrip("# ") for line in lines[:end]]
+
+
+def command(path: Path) -> list[str]:
+    """The command in the comment that a file opens with, in words."""
+    lines = [line for line in opening(path) if line.startswith("Command:")]
+    assert len(lines) == 1
+    said = re.fullmatch(r"Command: +(.*?)(?: +\(or: .*\))?", lines[0])
+    assert said is not None
+    return shlex.split(said[1])
 
 
 def test_the_names_are_those_that_are_documented() -> None:
@@ -26,6 +62,14 @@ def test_the_names_are_those_that_are_documented() -> None:
     assert EXPERIMENTS == ["digits", "mnist_rows", "nucla", "nucla_aug", "psmnist", "smnist"]
     assert options("trainer") == ["cpu", "ddp", "debug", "gpu"]
     assert options("table") == ["digits", "mnist", "table4"]
+
+
+@pytest.mark.parametrize("path", FILES, ids=str)
+def test_every_file_composes(path: Path) -> None:
+    if path.parent == Path():
+        compose(*(["run=x"] if path.stem == "eval" else []), name=path.stem)
+    else:
+        compose(f"{path.parent}={path.stem}")
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
@@ -38,13 +82,14 @@ def test_every_experiment_composes_with_every_model(experiment: str) -> None:
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_an_experiment_opens_with_a_command_that_composes_to_it(experiment: str) -> None:
-    text = (config_dir() / "experiment" / f"{experiment}.yaml").read_text(encoding="utf-8")
-    command = re.search(r"^# Command:\s+(.*)$", text, re.MULTILINE)
-    assert command is not None
-    program, verb, *overrides = shlex.split(command[1])
+    path = Path("experiment", f"{experiment}.yaml")
+    assert any(line.startswith("Cost:") for line in opening(path))
+    program, verb, *overrides = command(path)
     assert (program, verb) == ("eleatt-bench", "train")
     assert f"experiment={experiment}" in overrides
-    compose(*overrides)
+    bare, said = compose(f"experiment={experiment}"), compose(*overrides)
+    assert {**said, "trainer": None} == {**bare, "trainer": None}  # eleatt_gru is the default
+    assert said["trainer"]["max_epochs"] == bare["trainer"]["max_epochs"]
 
 
 @pytest.mark.parametrize("trainer", options("trainer"))
@@ -68,6 +113,7 @@ def test_the_skeleton_recipe_is_the_papers() -> None:
     assert (trainer["max_epochs"], trainer["gradient_clip_val"]) == (200, 1.0)
     assert (trainer["selection"], trainer["early_stopping"]) == ("best", None)
     assert (config["data"]["batch_size"], config["data"]["val_fraction"]) == (32, 0.05)
+    assert config["optimizer"]["weight_decay"] == 0.0
     assert config["data"]["transforms"] == {"origin": True, "rotation": 0.0, "noise": 0.0}
 
 
@@ -93,7 +139,9 @@ def test_the_mnist_recipe(experiment: str, sequence: str, epochs: int, steps: in
     assert model["readout"] == "last"
     assert model["init"]["recurrent_gain"] == 1.0
     assert model["init"]["chrono_steps"] == steps
+    assert config["optimizer"]["_target_"] == "torch.optim.Adam"
     assert (config["optimizer"]["lr"], config["data"]["batch_size"]) == (0.001, 128)
+    assert (config["data"]["name"], config["data"]["val_fraction"]) == ("mnist", 0.05)
     assert (config["data"]["sequence"], config["trainer"]["max_epochs"]) == (sequence, epochs)
     assert config["scheduler"]["_target_"] is None
 
@@ -120,11 +168,55 @@ def test_table_4_holds_the_papers_numbers() -> None:
 
 
 def test_every_table_says_how_it_is_made_and_what_it_costs() -> None:
-    for name in options("table"):
-        text = (config_dir() / "table" / f"{name}.yaml").read_text(encoding="utf-8")
-        assert text.startswith(f"# Command:  eleatt-bench reproduce {name}")
-        assert "# Cost:" in text
-        assert compose(f"table={name}")["table"]["name"] == name
+    for name in TABLES:
+        path = Path("table", f"{name}.yaml")
+        program, verb, table, *overrides = command(path)
+        assert (program, verb, table) == ("eleatt-bench", "reproduce", name)
+        assert any(line.startswith("Cost:") for line in opening(path))
+        assert compose(f"table={name}", *overrides)["table"]["name"] == name
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_every_row_of_a_table_composes_with_every_column(name: str) -> None:
+    spec = compose(f"table={name}")["table"]
+    cells = {}
+    for row in spec["rows"]:
+        for column in spec["columns"]:
+            said = merge(spec["overrides"], column["overrides"], row["overrides"])
+            config = cells[row["name"], column["name"]] = compose(*said)
+            model = row["name"].removesuffix("(aug.)").lower().split("-")
+            assert config["model"]["cell"] == model[-1]
+            assert (config["model"]["gate"] is not None) == ("eleatt" in model)
+            assert (config["data"]["transforms"]["rotation"] > 0) == ("(aug.)" in row["name"])
+    for column in spec["columns"]:  # no two rows of a column are the same run
+        runs = [repr(cells[row["name"], column["name"]]) for row in spec["rows"]]
+        assert len(set(runs)) == len(runs)
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_table_speaks_of_its_own_columns(name: str) -> None:
+    spec = compose(f"table={name}")["table"]
+    names = [column["name"] for column in spec["columns"]]
+    assert len(set(names)) == len(names)
+    assert spec["seeds"] == [0, 1, 2]
+    for line in (*spec["rows"], *spec["cited"]):
+        assert set(line["paper"]) <= set(names)
+
+
+def test_table_4_shows_both_test_accuracies_and_says_why() -> None:
+    spec = compose("table=table4")["table"]
+    assert {column["name"]: column["metric"] for column in spec["columns"]} == {
+        "cross_view": "accuracy", "cross_view_clean": "accuracy_clean",
+    }  # fmt: skip
+    assert "464" in spec["notes"][0]
+    assert "369" in spec["notes"][0]
+    assert spec["paper_note"] == "with NTU pre-training"
+
+
+def test_the_columns_of_mnist_are_its_three_sequences() -> None:
+    columns = compose("table=mnist")["table"]["columns"]
+    sequences = [compose(*column["overrides"])["data"]["sequence"] for column in columns]
+    assert sequences == ["frames", "permuted_pixels", "pixels"]
 
 
 def test_the_configs_of_a_checkout_are_those_at_its_top() -> None:

@@ -36,6 +36,10 @@ def test_classes_of_the_list_resolve(target: str) -> None:
         "torch.load",
         "torch.optimizer.Adam",
         "torch.optimum",
+        "torch",
+        "torch.nnx.GRU",
+        ".torch.nn.GRU",
+        "pytorch_lightning.Trainer",
         "Adam",
         "",
     ],
@@ -55,6 +59,13 @@ def test_others_are_refused_by_name(target: str) -> None:
         "torch.nn.Parameter.__init__",
         "eleatt_bench.files.Path",
         "torch.optim.lr_scheduler.warnings.catch_warnings",
+        "torch.optim.os.system",  # a borrowed module is none of the package's
+        "torch.nn.functional.torch.load",
+        "torch.optim..Adam",
+        "torch.nn.",
+        "torch.nn.\0.GRU",
+        "torch.nn.functional",  # a module
+        "eleatt_bench.config.MISSING",  # a value
     ],
 )
 def test_what_an_allowed_module_only_borrows_is_refused(target: str) -> None:
@@ -67,11 +78,21 @@ def test_a_class_that_does_not_exist_is_named() -> None:
         resolve_target("torch.optim.Adamm")
 
 
-def test_a_refusal_imports_nothing() -> None:
+@pytest.mark.parametrize("function", ["check_target", "resolve_target"])
+def test_a_refusal_imports_nothing(function: str) -> None:
     code = (
-        "import sys; from eleatt_bench.targets import resolve_target\n"
-        "try: resolve_target('torch.utils.collect_env.run')\n"
-        "except Exception: pass\n"
-        "sys.exit('torch' in sys.modules)"
+        f"import sys; from eleatt_bench.targets import {function} as refuse\n"
+        "from eleatt_bench.errors import UserError\n"
+        "try: refuse('torch.utils.collect_env.run')\n"
+        "except UserError: sys.exit('torch' in sys.modules)\n"
+        "sys.exit('not refused')"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_name_of_the_list_is_checked_without_an_import() -> None:
+    code = (
+        "import sys; from eleatt_bench.targets import check_target\n"
+        "check_target('torch.optim.Adam'); sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -7,12 +7,14 @@ word that is not a choice fails there, before anything heavy is imported. What H
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
 from typing import Any, get_args, get_origin, get_type_hints
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from eleatt_bench.errors import UserError, unknown
 from eleatt_bench.targets import check_target
@@ -192,13 +194,19 @@ def check(cfg: DictConfig, name: str = "train") -> None:
     """Refuse what Hydra's own typing lets through; ``name`` is the schema's.
 
     Raises:
-        UserError: a key outside the schema (``+typo=1``), a mandatory value that nothing sets,
-            or a value out of its range.
+        UserError: a key outside the schema (``+typo=1``) or taken out of it (``~seed``), a
+            mandatory value that nothing sets, a reference to nothing (``${typo}``), or a value
+            out of its range.
     """
-    _check_keys(cfg, SCHEMAS[name], "")
-    missing = sorted(OmegaConf.missing_keys(cfg))
-    if missing:
-        raise UserError(f"Nothing sets {missing[0]!r}: give it as {missing[0]}=VALUE")
+    try:
+        _check_keys(cfg, SCHEMAS[name], "")
+        missing = sorted(OmegaConf.missing_keys(cfg))
+        if missing:
+            raise UserError(f"Nothing sets {missing[0]!r}: give it as {missing[0]}=VALUE")
+        _check_finite(plain(cfg), "")
+    except OmegaConfBaseException as error:
+        raise UserError(f"{error.full_key}: {str(error).splitlines()[0]}") from error
+    _check_minima(cfg)
     if name == "train":
         _check_ranges(cfg)
         for target in (cfg.optimizer._target_, cfg.scheduler._target_):
@@ -208,7 +216,12 @@ def check(cfg: DictConfig, name: str = "train") -> None:
 
 def _check_keys(cfg: DictConfig, schema: type, prefix: str) -> None:
     names = {f.name for f in fields(schema)}
-    for key in map(str, cfg):
+    keys = [str(key) for key in cfg]
+    absent = sorted(names.difference(keys))
+    if absent:
+        key = f"{prefix}{absent[0]}"
+        raise UserError(f"{key!r} is taken out of the configuration; it must stay: {key}=VALUE")
+    for key in keys:
         if key not in names:
             raise unknown("config key", f"{prefix}{key}", [f"{prefix}{n}" for n in names])
         inner = schema_at(schema, [key])
@@ -216,15 +229,29 @@ def _check_keys(cfg: DictConfig, schema: type, prefix: str) -> None:
             _check_keys(cfg[key], inner, f"{prefix}{key}.")
 
 
+def _check_finite(value: Any, key: str) -> None:
+    """Refuse NaN and infinity: no training can use them, and no run can be named after them."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            _check_finite(inner, f"{key}.{name}" if key else str(name))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            _check_finite(inner, f"{key}[{index}]")
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise UserError(f"{key} is {value}; it must be a finite number")
+
+
 _MINIMA = {
     "data.batch_size": 1,
     "data.fold": 0,
+    "data.val_seed": 0,
     "data.transforms.rotation": 0,
     "data.transforms.noise": 0,
     "model.hidden_size": 1,
     "model.num_layers": 1,
     "model.init.chrono_steps": 3,
     "optimizer.lr": 0,
+    "optimizer.weight_decay": 0,
     "trainer.max_epochs": 1,
     "trainer.devices": 1,
     "trainer.gradient_clip_val": 0,
@@ -236,11 +263,16 @@ _MINIMA = {
 }
 
 
-def _check_ranges(cfg: DictConfig) -> None:
+def _check_minima(cfg: DictConfig) -> None:
     for key, least in _MINIMA.items():
-        value = OmegaConf.select(cfg, key)
+        value = OmegaConf.select(cfg, key)  # None as well where this schema has no such key
         if value is not None and value < least:
             raise UserError(f"{key} is {value}; it must be at least {least}")
+
+
+def _check_ranges(cfg: DictConfig) -> None:
+    if cfg.data.val_seed >= 2**32:  # NumPy's RandomState takes 32 bits
+        raise UserError(f"data.val_seed is {cfg.data.val_seed}; it must be below 2**32")
     if not 0 <= cfg.model.dropout < 1:
         raise UserError(f"model.dropout is {cfg.model.dropout}; it must lie in [0, 1)")
     if not 0 < cfg.data.val_fraction < 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from eleatt_bench.composition import compose_config
 from eleatt_bench.config import plain
+from eleatt_bench.runs import identity as module
 from eleatt_bench.runs.identity import identity, model_name, run_id, without_digest
 
 DIGEST = "d" * 64
@@ -60,6 +62,36 @@ def test_where_and_how_it_is_computed_does_not(path: tuple[str, ...], value: Any
     assert run_id(identity(changed(path, value), DIGEST)) == run_id(identity(CONFIG, DIGEST))
 
 
+def test_every_excluded_name_is_one_of_the_schema() -> None:
+    assert set(ALL) >= ELSEWHERE
+    named = {(section, key) for section, keys in module._EXCLUDED.items() for key in keys}
+    assert named == ELSEWHERE | {
+        ("", key) for key in ("launcher", "table", "force", "data_dir", "runs_dir")
+    }
+
+
+@pytest.mark.parametrize("section", ["data", "model", "optimizer", "scheduler", "trainer", None])
+def test_a_setting_that_is_added_later_is_part_of_it(section: str | None) -> None:
+    config = deepcopy(CONFIG)
+    (config[section] if section else config)["added_later"] = 1
+    assert run_id(identity(config, DIGEST)) != run_id(identity(CONFIG, DIGEST))
+
+
+def test_a_new_recipe_makes_new_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = run_id(identity(CONFIG, DIGEST))
+    monkeypatch.setattr(module, "RECIPE_VERSION", module.RECIPE_VERSION + 1)
+    assert run_id(identity(CONFIG, DIGEST)) != before
+
+
+def test_a_number_has_one_spelling() -> None:
+    def name(*overrides: str) -> str:
+        config = plain(compose_config(["experiment=nucla", *overrides]))
+        return run_id(identity(config, DIGEST))
+
+    written = name("optimizer.lr=0.005", "trainer.gradient_clip_val=1.0", "model.dropout=0.0")
+    assert written == name("optimizer.lr=5e-3", "trainer.gradient_clip_val=1", "model.dropout=0")
+
+
 def test_other_data_make_another_run() -> None:
     assert run_id(identity(CONFIG, "e" * 64)) != run_id(identity(CONFIG, DIGEST))
     with pytest.raises(ValueError, match="no name"):
@@ -69,8 +101,17 @@ def test_other_data_make_another_run() -> None:
 
 def test_all_layers_gated_has_one_spelling() -> None:
     every = changed(("model", "gated_layers"))
-    every["model"]["gated_layers"] = [2, 0, 1, 1]
-    assert run_id(identity(every, DIGEST)) == run_id(identity(CONFIG, DIGEST))
+    for spelling in ([0, 1, 2], [2, 0, 1, 1]):
+        every["model"]["gated_layers"] = spelling
+        assert run_id(identity(every, DIGEST)) == run_id(identity(CONFIG, DIGEST))
+
+
+def test_a_gate_on_no_layer_is_no_gate() -> None:
+    on_none = changed(("model", "gate"), "sigmoid")
+    on_none["model"]["gated_layers"] = []
+    ungated = changed(("model", "gate"), None)
+    assert run_id(identity(on_none, DIGEST)) == run_id(identity(ungated, DIGEST))
+    assert run_id(identity(on_none, DIGEST)) != run_id(identity(CONFIG, DIGEST))
 
 
 def test_the_name_begins_with_what_a_person_looks_for() -> None:
@@ -93,6 +134,23 @@ def test_the_name_is_the_same_in_every_process() -> None:
         for seed in ("0", "1")
     }  # fmt: skip
     assert names == {"d-rnn-seed3-840df9ce2724\n"}
+
+
+def test_a_whole_configuration_has_one_name_everywhere() -> None:
+    code = (
+        "import json, sys; from eleatt_bench.runs.identity import identity, run_id\n"
+        "config, digest = json.load(sys.stdin); print(run_id(identity(config, digest)))"
+    )
+    backwards = {key: CONFIG[key] for key in reversed(CONFIG)}  # nor does the order matter
+    names = {
+        subprocess.run(
+            [sys.executable, "-c", code], input=json.dumps([backwards, DIGEST]),
+            capture_output=True, text=True, check=True,
+            env={"PYTHONHASHSEED": seed, "PATH": ""},
+        ).stdout.strip()
+        for seed in ("0", "1")
+    }  # fmt: skip
+    assert names == {run_id(identity(CONFIG, DIGEST))}
 
 
 def test_the_configuration_is_left_as_it_was() -> None:

@@ -77,9 +77,66 @@ def test_running_means_that_a_living_process_holds_the_lock(
     assert run.status() == "interrupted"
 
 
-def test_the_lock_is_waited_for(
+def test_a_finished_run_that_is_trained_anew_is_running(
+    tmp_path: Path, holder: subprocess.Popen[str]
+) -> None:
+    run = RunFolder(tmp_path, "run")
+    run.write({"status": "finished"})
+    assert run.status() == "running"
+    holder.kill()
+    holder.wait()
+    assert run.status() == "finished"
+
+
+def test_what_a_killed_process_held_is_free_at_once(
     tmp_path: Path, holder: subprocess.Popen[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
+    holder.kill()
+    holder.wait()
+    with RunFolder(tmp_path, "run").held(on_wait="waiting"):
+        assert RunFolder(tmp_path, "run").status() == "running"
+    assert capsys.readouterr().out == ""
+
+
+def test_a_run_goes_from_state_to_state(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path, "run")
+    states = [run.status()]
+    with run.held():
+        states.append(run.status())
+        run.write({"status": "running"})
+        states.append(run.status())
+    states.append(run.status())
+    for status in ("failed", "finished"):
+        run.write({"status": status})
+        states.append(run.status())
+    run.clear()
+    states.append(run.status())
+    assert states == [
+        "not started", "running", "running", "interrupted", "failed", "finished", "interrupted",
+    ]  # fmt: skip
+
+
+def test_a_failure_frees_the_lock(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path, "run")
+
+    def fail() -> None:
+        with run.held():
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert run.status() == "interrupted"
+
+
+def test_looking_at_a_run_that_never_started_creates_nothing(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path, "run")
+    run.status()
+    run.read()
+    assert all_runs(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_lock_is_waited_for(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
     waiting = subprocess.Popen(
         [sys.executable, "-c", HOLDER.replace(".held()", ".held(on_wait='waiting')"),
          str(tmp_path)], stdout=subprocess.PIPE, text=True,
@@ -118,5 +175,8 @@ def test_a_run_is_found_by_its_name_or_a_beginning_of_it(tmp_path: Path) -> None
         find_run(tmp_path, "ab")
     with pytest.raises(UserError, match=f"Did you mean '{names[1]}'"):
         find_run(tmp_path, "digits-gru-sed1-abd456")
+    for unknown in ("", "xyz", "bc123"):  # neither nothing nor the middle of a name is a name
+        with pytest.raises(UserError, match="Unknown run"):
+            find_run(tmp_path, unknown)
     with pytest.raises(UserError, match="There are no runs"):
         find_run(tmp_path / "none", "x")

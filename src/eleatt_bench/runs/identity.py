@@ -31,6 +31,8 @@ def identity(config: Mapping[str, Any], data_digest: str | None) -> dict[str, An
             key: value for key, value in result[section].items() if key not in _EXCLUDED[section]
         }
     result["model"]["gated_layers"] = gated_layers(result["model"])
+    if not result["model"]["gated_layers"]:
+        result["model"]["gate"] = None  # a gate on no layer is the network without one
     result["data"]["digest"] = data_digest
     result["recipe_version"] = RECIPE_VERSION
     return result
