@@ -13,6 +13,7 @@ behind an attention gate its responses (T, B, D); without gradients the states a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -21,7 +22,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from eleatt_bench.nn.contract import Cell, State, Weights
-from eleatt_bench.nn.scan_cells import CellScan, cell_scan, outer
+from eleatt_bench.nn.scan_cells import CellScan, Step, cell_scan, outer
 
 
 @torch.compiler.disable  # type: ignore[untyped-decorator]
@@ -103,7 +104,7 @@ class _Scan(torch.autograd.Function):
             if a is not None:
                 _attend(cell, weights, a[t, :n], x[t, :n], h, gate)
                 a[t, n:] = 0
-            scan.forward(gate, t, [s[t, :n] for s in states], [s[t + 1, :n] for s in states])
+            scan.forward(_step(t, n, gate, states))
         ctx.set_materialize_grads(False)
         if keep:
             ctx.save_for_backward(x, gates, a, *states, *parameters)
@@ -133,8 +134,7 @@ class _Scan(torch.autograd.Function):
             d_state = [d[:n] for d in d_states]
             if d_outputs is not None:
                 d_state[0] += d_outputs[t, :n]
-            before, after = [s[t, :n] for s in states], [s[t + 1, :n] for s in states]
-            scan.backward(gates[t, :n], d_gates[t, :n], t, before, after, d_state)
+            scan.backward(_step(t, n, gates[t, :n], states), d_gates[t, :n], d_state)
             if d_x is not None and d_pre is not None and weights.weight_ha is not None:
                 torch.mm(d_gates[t, :n], weights.weight_ih, out=d_x[t, :n])
                 torch.mul(d_x[t, :n], x[t, :n], out=d_pre[t, :n])
@@ -158,6 +158,10 @@ class _Scan(torch.autograd.Function):
             d_states[1] if len(d_states) > 1 else None,
             *gradients,
         )
+
+
+def _step(t: int, n: int, gate: Tensor, states: Sequence[Tensor]) -> Step:
+    return Step(t, gate, [s[t, :n] for s in states], [s[t + 1, :n] for s in states])
 
 
 def _states(first: Tensor, steps: int, active: tuple[int, ...] | None) -> Tensor:

@@ -19,6 +19,15 @@ _sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
 _tanh_backward = torch.ops.aten.tanh_backward.grad_input
 
 
+class Step(NamedTuple):
+    """Views of step t, of the n sequences that are active in it."""
+
+    t: int
+    gate: Tensor  # (n, kN)
+    before: Sequence[Tensor]  # the states before it, (n, N) each
+    after: Sequence[Tensor]  # and after it
+
+
 class WeightGradients(NamedTuple):
     """Gradients of the parameters that look at the state."""
 
@@ -35,20 +44,10 @@ class CellScan(Protocol):
 
     states: int  # how many tensors a state has
 
-    def forward(
-        self, gate: Tensor, t: int, before: Sequence[Tensor], after: Sequence[Tensor]
-    ) -> None:
-        """``gate`` (n, kN), states before the step (n, N) → states ``after`` it, in place."""
+    def forward(self, step: Step) -> None:
+        """From ``before`` and what ``gate`` arrives with to ``after`` and to what it keeps."""
 
-    def backward(
-        self,
-        gate: Tensor,
-        dgate: Tensor,
-        t: int,
-        before: Sequence[Tensor],
-        after: Sequence[Tensor],
-        dstate: Sequence[Tensor],
-    ) -> None:
+    def backward(self, step: Step, dgate: Tensor, dstate: Sequence[Tensor]) -> None:
         """``dstate`` comes as the gradient of ``after`` and becomes that of ``before``."""
 
     def weight_gradients(self, gates: Tensor, dgates: Tensor, h: Tensor) -> WeightGradients:
@@ -79,22 +78,12 @@ class RNNScan:
     def __init__(self, weights: Weights) -> None:
         self.w, self.w_t = weights.weight_hh, weights.weight_hh.t()
 
-    def forward(
-        self, gate: Tensor, t: int, before: Sequence[Tensor], after: Sequence[Tensor]
-    ) -> None:
-        torch.tanh(gate.addmm_(before[0], self.w_t), out=after[0])
+    def forward(self, step: Step) -> None:
+        torch.tanh(step.gate.addmm_(step.before[0], self.w_t), out=step.after[0])
 
-    def backward(
-        self,
-        gate: Tensor,
-        dgate: Tensor,
-        t: int,
-        before: Sequence[Tensor],
-        after: Sequence[Tensor],
-        dstate: Sequence[Tensor],
-    ) -> None:
+    def backward(self, step: Step, dgate: Tensor, dstate: Sequence[Tensor]) -> None:
         (dh,) = dstate
-        _tanh_backward(dh, after[0], grad_input=dgate)
+        _tanh_backward(dh, step.after[0], grad_input=dgate)
         torch.mm(dgate, self.w, out=dh)
 
     def weight_gradients(self, gates: Tensor, dgates: Tensor, h: Tensor) -> WeightGradients:
@@ -109,36 +98,26 @@ class LSTMScan:
     def __init__(self, weights: Weights) -> None:
         self.w, self.w_t = weights.weight_hh, weights.weight_hh.t()
 
-    def forward(
-        self, gate: Tensor, t: int, before: Sequence[Tensor], after: Sequence[Tensor]
-    ) -> None:
-        gate.addmm_(before[0], self.w_t)
+    def forward(self, step: Step) -> None:
+        gate = step.gate.addmm_(step.before[0], self.w_t)
         N = gate.shape[1] // 4
         gate[:, : 2 * N].sigmoid_()
         i, f, g, o = gate.chunk(4, dim=1)
         g.tanh_()
         o.sigmoid_()
-        h, c = after
-        torch.mul(f, before[1], out=c).addcmul_(i, g)
+        h, c = step.after
+        torch.mul(f, step.before[1], out=c).addcmul_(i, g)
         torch.tanh(c, out=h).mul_(o)
 
-    def backward(
-        self,
-        gate: Tensor,
-        dgate: Tensor,
-        t: int,
-        before: Sequence[Tensor],
-        after: Sequence[Tensor],
-        dstate: Sequence[Tensor],
-    ) -> None:
-        i, f, g, o = gate.chunk(4, dim=1)
+    def backward(self, step: Step, dgate: Tensor, dstate: Sequence[Tensor]) -> None:
+        i, f, g, o = step.gate.chunk(4, dim=1)
         di, df, dg, do = dgate.chunk(4, dim=1)
         dh, dc = dstate
-        tanh_c = torch.tanh(after[1])
+        tanh_c = torch.tanh(step.after[1])
         _sigmoid_backward(dh * tanh_c, o, grad_input=do)
         dc += torch.ops.aten.tanh_backward(dh * o, tanh_c)
         _sigmoid_backward(dc * g, i, grad_input=di)
-        _sigmoid_backward(dc * before[1], f, grad_input=df)
+        _sigmoid_backward(dc * step.before[1], f, grad_input=df)
         _tanh_backward(dc * i, g, grad_input=dg)
         dc *= f
         torch.mm(dgate, self.w, out=dh)
@@ -157,27 +136,16 @@ class GRUScan:
         self.w_rz, self.w_n = weights.weight_hh[: 2 * self.N], weights.weight_hh[2 * self.N :]
         self.w_rz_t, self.w_n_t = self.w_rz.t(), self.w_n.t()
 
-    def forward(
-        self, gate: Tensor, t: int, before: Sequence[Tensor], after: Sequence[Tensor]
-    ) -> None:
-        (h,) = before
-        N = self.N
+    def forward(self, step: Step) -> None:
+        gate, (h,), N = step.gate, step.before, self.N
         gate[:, : 2 * N].addmm_(h, self.w_rz_t).sigmoid_()
         n = gate[:, 2 * N :]
         n.addmm_(gate[:, :N] * h, self.w_n_t).tanh_()
-        torch.lerp(n, h, gate[:, N : 2 * N], out=after[0])
+        torch.lerp(n, h, gate[:, N : 2 * N], out=step.after[0])
 
-    def backward(
-        self,
-        gate: Tensor,
-        dgate: Tensor,
-        t: int,
-        before: Sequence[Tensor],
-        after: Sequence[Tensor],
-        dstate: Sequence[Tensor],
-    ) -> None:
-        (h,), (dh,) = before, dstate
-        r, z, n = gate.chunk(3, dim=1)
+    def backward(self, step: Step, dgate: Tensor, dstate: Sequence[Tensor]) -> None:
+        (h,), (dh,) = step.before, dstate
+        r, z, n = step.gate.chunk(3, dim=1)
         dr, dz, dn = dgate.chunk(3, dim=1)
         _sigmoid_backward(dh * (h - n), z, grad_input=dz)
         direct = dh * z
@@ -204,31 +172,20 @@ class ResetAfterGRUScan:
         # W_h h + b_h of the n rows, which backward needs.
         self.hn = self.w.new_zeros(steps, batch, self.N)
 
-    def forward(
-        self, gate: Tensor, t: int, before: Sequence[Tensor], after: Sequence[Tensor]
-    ) -> None:
-        (h,) = before
-        N = self.N
+    def forward(self, step: Step) -> None:
+        gate, (h,), N = step.gate, step.before, self.N
         wh = h @ self.w_t if self.b is None else torch.addmm(self.b, h, self.w_t)
         gate[:, : 2 * N].add_(wh[:, : 2 * N]).sigmoid_()
         n = gate[:, 2 * N :]
         n.addcmul_(gate[:, :N], wh[:, 2 * N :]).tanh_()
-        self._hn(t)[: len(h)] = wh[:, 2 * N :]
-        torch.lerp(n, h, gate[:, N : 2 * N], out=after[0])
+        self._hn(step.t)[: len(h)] = wh[:, 2 * N :]
+        torch.lerp(n, h, gate[:, N : 2 * N], out=step.after[0])
 
-    def backward(
-        self,
-        gate: Tensor,
-        dgate: Tensor,
-        t: int,
-        before: Sequence[Tensor],
-        after: Sequence[Tensor],
-        dstate: Sequence[Tensor],
-    ) -> None:
-        (h,), (dh,) = before, dstate
-        r, z, n = gate.chunk(3, dim=1)
+    def backward(self, step: Step, dgate: Tensor, dstate: Sequence[Tensor]) -> None:
+        (h,), (dh,) = step.before, dstate
+        r, z, n = step.gate.chunk(3, dim=1)
         dr, dz, dn = dgate.chunk(3, dim=1)
-        hn = self._hn(t)[: len(h)]
+        hn = self._hn(step.t)[: len(h)]
         _sigmoid_backward(dh * (h - n), z, grad_input=dz)
         direct = dh * z
         _tanh_backward(dh - direct, n, grad_input=dn)
