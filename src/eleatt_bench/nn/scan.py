@@ -100,11 +100,12 @@ class _Scan(torch.autograd.Function):
         gates, a = _project(cell, weights, x, keep, active)
         for t in range(T):
             n = active[t] if active else B
-            h, gate = states[0][t, :n], gates[min(t, len(gates) - 1), :n]
+            step = _step(t, n, _rows(gates, min(t, len(gates) - 1), n), states)
             if a is not None:
-                _attend(cell, weights, a[t, :n], x[t, :n], h, gate)
-                a[t, n:] = 0
-            scan.forward(_step(t, n, gate, states))
+                _attend(cell, weights, _rows(a, t, n), _rows(x, t, n), step)
+                if n < B:
+                    a[t, n:] = 0
+            scan.forward(step)
         ctx.set_materialize_grads(False)
         if keep:
             ctx.save_for_backward(x, gates, a, *states, *parameters)
@@ -131,17 +132,19 @@ class _Scan(torch.autograd.Function):
         d_x, d_pre = (None, None) if a is None else (empty(x), empty(x))
         for t in reversed(range(T)):
             n = ctx.active[t] if ctx.active else B
-            d_state = [d[:n] for d in d_states]
+            d_state = [d[:n] for d in d_states] if n < B else d_states
             if d_outputs is not None:
-                d_state[0] += d_outputs[t, :n]
-            scan.backward(_step(t, n, gates[t, :n], states), d_gates[t, :n], d_state)
+                d_state[0].add_(_rows(d_outputs, t, n))
+            d_gate = _rows(d_gates, t, n)
+            scan.backward(_step(t, n, _rows(gates, t, n), states), d_gate, d_state)
             if d_x is not None and d_pre is not None and weights.weight_ha is not None:
-                torch.mm(d_gates[t, :n], weights.weight_ih, out=d_x[t, :n])
-                torch.mul(d_x[t, :n], x[t, :n], out=d_pre[t, :n])
+                d_x_t, d_pre_t = _rows(d_x, t, n), _rows(d_pre, t, n)
+                torch.mm(d_gate, weights.weight_ih, out=d_x_t)
+                torch.mul(d_x_t, _rows(x, t, n), out=d_pre_t)
                 if d_a is not None:
-                    d_pre[t, :n] += d_a[t, :n]
-                _attend_backward(ctx.cell, a[t, :n], d_pre[t, :n])
-                d_state[0].addmm_(d_pre[t, :n], weights.weight_ha)
+                    d_pre_t.add_(_rows(d_a, t, n))
+                _attend_backward(ctx.cell, _rows(a, t, n), d_pre_t)
+                d_state[0].addmm_(d_pre_t, weights.weight_ha)
         gradients = _weight_gradients(scan, weights, x, a, gates, d_gates, d_pre, states[0][:-1])
         if not ctx.needs_input_grad[3]:
             d_x = None
@@ -160,8 +163,14 @@ class _Scan(torch.autograd.Function):
         )
 
 
+def _rows(buffer: Tensor, t: int, n: int) -> Tensor:
+    """The first ``n`` sequences of step ``t``; a view saved where that is all of them."""
+    return buffer[t] if n == buffer.shape[1] else buffer[t, :n]
+
+
 def _step(t: int, n: int, gate: Tensor, states: Sequence[Tensor]) -> Step:
-    return Step(t, gate, [s[t, :n] for s in states], [s[t + 1, :n] for s in states])
+    before, after = [_rows(s, t, n) for s in states], [_rows(s, t + 1, n) for s in states]
+    return Step(t, gate, before, after)
 
 
 def _states(first: Tensor, steps: int, active: tuple[int, ...] | None) -> Tensor:
@@ -204,18 +213,18 @@ def _project(
     return gates, F.linear(x, weights.weight_ia, weights.bias_a)
 
 
-def _attend(cell: Cell, weights: Weights, a: Tensor, x: Tensor, h: Tensor, gate: Tensor) -> None:
-    """Equations 4 and 5: ``a`` from W_xa x_t + b_a to the response, ``gate`` to W_x x̃_t + b."""
+def _attend(cell: Cell, weights: Weights, a: Tensor, x: Tensor, step: Step) -> None:
+    """Equations 4 and 5: ``a`` from W_xa x_t + b_a to the response, the gates to W_x x̃_t + b."""
     assert weights.weight_ha is not None
-    a.addmm_(h, weights.weight_ha.t())
+    a.addmm_(step.before[0], weights.weight_ha.t())
     if cell.gate == "sigmoid":
         a.sigmoid_()
     else:
         a.copy_(a.softmax(1))
     if weights.bias is None:
-        torch.mm(a * x, weights.weight_ih.t(), out=gate)
+        torch.mm(a * x, weights.weight_ih.t(), out=step.gate)
     else:
-        torch.addmm(weights.bias, a * x, weights.weight_ih.t(), out=gate)
+        torch.addmm(weights.bias, a * x, weights.weight_ih.t(), out=step.gate)
 
 
 def _attend_backward(cell: Cell, a: Tensor, d: Tensor) -> None:
