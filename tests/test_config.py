@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import fields
+from copy import deepcopy
 from typing import Any
 
 import pytest
 from omegaconf import OmegaConf
 
 from eleatt_bench import config as schema
-from eleatt_bench.composition import compose_config
+from eleatt_bench.composition import compose_config, hydra_ready
 from eleatt_bench.errors import UserError
+
+
+@pytest.fixture(autouse=True, scope="module")
+def hydra_once() -> Iterator[None]:
+    with hydra_ready():
+        yield
 
 
 @pytest.mark.parametrize(
@@ -21,22 +27,11 @@ from eleatt_bench.errors import UserError
         ("model.dropout=1", r"model.dropout is 1.0; it must lie in \[0, 1\)"),
         ("model.dropout=-0.1", "model.dropout"),
         ("data.val_fraction=0", "data.val_fraction"),
-        ("data.batch_size=0", "data.batch_size"),
-        ("data.transforms.rotation=-1", "data.transforms.rotation"),
-        ("trainer.max_epochs=0", "trainer.max_epochs"),
-        ("seed=-1", "seed is -1"),
-        ("data.val_seed=-1", "data.val_seed is -1"),
         ("data.val_seed=4294967296", "data.val_seed.*below 2"),
         ("data.val_fraction=1", "data.val_fraction"),
-        ("optimizer.lr=-0.1", "optimizer.lr"),
         ("optimizer.lr=nan", "optimizer.lr is nan; it must be a finite number"),
-        ("optimizer.weight_decay=-1", "optimizer.weight_decay is -1"),
         ("data.transforms.noise=inf", "data.transforms.noise is inf"),
         ("+optimizer.options.betas=[0.9,inf]", r"optimizer.options.betas\[1\] is inf"),
-        ("model.init.chrono_steps=2", "model.init.chrono_steps is 2; it must be at least 3"),
-        ("launcher.jobs=0", "launcher.jobs"),
-        ("trainer.num_threads=0", "trainer.num_threads"),
-        ("trainer.early_stopping=0", "trainer.early_stopping"),
         ("model.gated_layers=[1]", "model.gated_layers names layer 1; layers count 0 to 0"),
         ("model.gated_layers=[-1]", "model.gated_layers names layer -1"),
         ("model.hidden_size=ten", "model.hidden_size.*could not be converted to Integer"),
@@ -78,17 +73,37 @@ def test_what_is_mandatory_for_an_evaluation_is_its_run() -> None:
         compose_config(["run=x", "trainer.devices=0"], "eval")
 
 
-def keys_with_minima() -> Iterator[tuple[str, type]]:
-    for key in schema._MINIMA:
-        *path, last = key.split(".")
-        inner = schema.schema_at(schema.TrainConfig, path)
-        assert inner is not None
-        yield last, inner
+SMALLEST = {
+    "data.batch_size": 1,
+    "data.fold": 0,
+    "data.val_seed": 0,
+    "data.transforms.rotation": 0,
+    "data.transforms.noise": 0,
+    "model.hidden_size": 1,
+    "model.num_layers": 1,
+    "model.init.chrono_steps": 3,
+    "optimizer.lr": 0,
+    "optimizer.weight_decay": 0,
+    "trainer.max_epochs": 1,
+    "trainer.devices": 1,
+    "trainer.gradient_clip_val": 0,
+    "trainer.early_stopping": 1,
+    "trainer.num_threads": 1,
+    "launcher.jobs": 1,
+    "launcher.jobs_per_device": 1,
+    "seed": 0,
+}
 
 
-def test_every_key_with_a_minimum_is_one_of_the_schema() -> None:
-    for last, inner in keys_with_minima():
-        assert last in {f.name for f in fields(inner)}
+def test_the_smallest_values_are_let_through_and_smaller_ones_are_not() -> None:
+    composed = compose_config(["experiment=digits"])
+    for key, least in SMALLEST.items():
+        cfg = deepcopy(composed)
+        OmegaConf.update(cfg, key, least)
+        schema.check(cfg)
+        OmegaConf.update(cfg, key, least - 1)
+        with pytest.raises(UserError, match=rf"^{key} is -?\d.*; it must be at least {least}$"):
+            schema.check(cfg)
 
 
 def test_the_schema_is_known_down_to_plain_values() -> None:

@@ -68,6 +68,10 @@ def test_the_names_are_those_that_are_documented() -> None:
 def test_every_file_composes(path: Path) -> None:
     if path.parent == Path():
         compose(*(["run=x"] if path.stem == "eval" else []), name=path.stem)
+    elif path.parent == Path("experiment"):
+        compose(f"experiment={path.stem}", "model=eleatt_gru")
+    elif path.parent == Path("model"):
+        compose("experiment=digits", f"model={path.stem}")
     else:
         compose(f"{path.parent}={path.stem}")
 
@@ -87,8 +91,8 @@ def test_an_experiment_opens_with_a_command_that_composes_to_it(experiment: str)
     program, verb, *overrides = command(path)
     assert (program, verb) == ("eleatt-bench", "train")
     assert f"experiment={experiment}" in overrides
-    bare, said = compose(f"experiment={experiment}"), compose(*overrides)
-    assert {**said, "trainer": None} == {**bare, "trainer": None}  # eleatt_gru is the default
+    bare, said = compose(f"experiment={experiment}", "model=eleatt_gru"), compose(*overrides)
+    assert {**said, "trainer": None} == {**bare, "trainer": None}
     assert said["trainer"]["max_epochs"] == bare["trainer"]["max_epochs"]
 
 
@@ -118,7 +122,9 @@ def test_the_skeleton_recipe_is_the_papers() -> None:
 
 
 def test_augmentation_is_a_rotation_of_35_degrees_and_nothing_else() -> None:
-    plain_run, augmented = compose("experiment=nucla"), compose("experiment=nucla_aug")
+    plain_run, augmented = (
+        compose(f"experiment={name}", "model=eleatt_gru") for name in ("nucla", "nucla_aug")
+    )
     assert augmented["data"]["transforms"].pop("rotation") == 35.0
     assert plain_run["data"]["transforms"].pop("rotation") == 0.0
     assert plain_run == augmented

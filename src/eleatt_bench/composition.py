@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
@@ -53,7 +54,7 @@ def compose_config(overrides: Sequence[str], name: str = "train") -> DictConfig:
     with hydra_ready():
         try:
             cfg = compose(config_name=name, overrides=list(overrides))
-        except (HydraException, OmegaConfBaseException) as error:
+        except Exception as error:  # nothing but Hydra and OmegaConf runs in there
             raise explain(error, overrides, name) from error
     config.check(cfg, name)
     return cfg
@@ -64,6 +65,18 @@ def options(group: str) -> list[str]:
     with hydra_ready():
         loader = GlobalHydra.instance().config_loader()
         return [str(o) for o in loader.get_group_options(group, ObjectType.CONFIG)]
+
+
+def is_hydras(error: BaseException) -> bool:
+    """Whether ``error`` was raised by Hydra or by what it parses and merges with.
+
+    Not all of them have a type of their own: some are ValueErrors and failed assertions.
+    """
+    if isinstance(error, HydraException | OmegaConfBaseException):
+        return True
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    raised_in = str(frames[-1].f_globals.get("__name__", "")) if frames else ""
+    return raised_in.split(".")[0] in {"antlr4", "hydra", "omegaconf"}
 
 
 def explain(error: Exception, overrides: Sequence[str], name: str = "train") -> UserError:
@@ -79,6 +92,7 @@ def explain(error: Exception, overrides: Sequence[str], name: str = "train") -> 
     lines = [line for line in lines if line and not line.startswith(("reference_type", "object_"))]
     key = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("full_key")), "")
     text = " ".join(line for line in lines if not line.startswith("full_key"))
+    text = text or f"the overrides do not compose: {' '.join(overrides)}"
     return UserError(f"{key}: {text}" if key else text)
 
 
@@ -97,7 +111,8 @@ def check_override(override: str, name: str = "train") -> None:
     key, value = match["key"].split("@")[0], (match["value"] or "=")[1:]
     groups = _groups()
     if key in groups:
-        _check_options(key, value)
+        if match["value"] is not None:  # ~GROUP takes it out, whatever it is
+            _check_options(key, value)
     elif re.split(r"[./]", key)[0] != "hydra":
         _check_key(key, name, groups)
 
@@ -105,9 +120,9 @@ def check_override(override: str, name: str = "train") -> None:
 def _check_options(group: str, value: str) -> None:
     if "(" in value:  # choice(...), glob(...): Hydra's to expand
         return
-    choices = options(group)
+    choices = options(group) + (["null"] if group in {"experiment", "table"} else [])
     for option in value.split(","):
-        if option not in {*choices, "null"}:
+        if option not in choices:
             raise unknown(f"option of {group}", option, choices)
 
 

@@ -180,3 +180,9 @@ def test_a_run_is_found_by_its_name_or_a_beginning_of_it(tmp_path: Path) -> None
             find_run(tmp_path, unknown)
     with pytest.raises(UserError, match="There are no runs"):
         find_run(tmp_path / "none", "x")
+
+
+def test_no_name_is_no_name_even_of_the_only_run(tmp_path: Path) -> None:
+    RunFolder(tmp_path, "digits-gru-seed0-abc123").write({"status": "finished"})
+    with pytest.raises(UserError, match="Unknown run ''"):
+        find_run(tmp_path, "")

@@ -9,12 +9,17 @@ from typing import Any
 
 from hydra import main as hydra_main
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
 from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
 
 from eleatt_bench import config as schema
-from eleatt_bench.composition import VERSION_BASE, check_override, config_dir, explain, options
+from eleatt_bench.composition import (
+    VERSION_BASE,
+    check_override,
+    config_dir,
+    explain,
+    is_hydras,
+    options,
+)
 from eleatt_bench.errors import UserError, unknown
 
 FLAGS = {  # Hydra's own, with the number of values they take
@@ -137,12 +142,10 @@ def run_hydra(
     sys.argv = [own_argv[0], *flags, *overrides]
     try:
         hydra_main(str(config_dir()), name, VERSION_BASE)(guarded)()
-    except (HydraException, OmegaConfBaseException) as error:
+    except Exception as error:
+        if isinstance(error, UserError) or not is_hydras(error):
+            raise
         raise explain(error, overrides, name) from error
-    except ValueError as error:
-        if flags:  # Hydra's way to say that flags do not go together
-            raise UserError(f"{' '.join(flags)}: {error}") from error
-        raise
     finally:
         sys.argv = own_argv
     if raised:
