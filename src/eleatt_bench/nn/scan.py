@@ -248,8 +248,7 @@ def _weight_gradients(
 ) -> Weights:
     """The gradient of every parameter, each one product over all steps."""
     weight_hh, bias_hh = scan.weight_gradients(gates, d_gates, h)
-    biased = weights.bias is not None
-    bias = d_gates.sum((0, 1)) if biased else None
+    bias = None if weights.bias is None else d_gates.sum((0, 1))
     if a is None or d_pre is None:
         return Weights(outer(d_gates, x), weight_hh, bias, bias_hh)
     return Weights(

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from eleatt_bench.data.store import prepare_command
 from eleatt_bench.runs.identity import without_digest
 from eleatt_bench.runs.record import Record, RunFolder, all_runs
 from eleatt_bench.tables.plan import Plan, PlannedRun
@@ -131,7 +132,7 @@ def _remarks(plan: Plan) -> list[str]:
     for name in plan.unprepared:
         remarks.append(
             f"Data set {name} is not prepared here, so runs were matched by everything but the "
-            f"data's digest. Prepare it: eleatt-bench data prepare {name} --source PATH"
+            f"data's digest. Prepare it: {prepare_command(name)}"
         )
     return remarks
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from eleatt_bench.data.store import prepare_command
 from eleatt_bench.errors import UserError
 from eleatt_bench.tables.cells import missing
 from eleatt_bench.tables.plan import plan
@@ -26,6 +27,6 @@ def missing_jobs(arguments: Sequence[str]) -> list[list[str]]:
         name = made.unprepared[0]
         raise UserError(
             f"Table {tables[-1]} needs data set {name}, which is not prepared: "
-            f"eleatt-bench data prepare {name} --source PATH"
+            f"{prepare_command(name)}"
         )
     return [list(run.overrides) for run in missing(made)]
