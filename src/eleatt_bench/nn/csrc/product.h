@@ -1,0 +1,143 @@
+// Matrix products whose right operand stays packed: a layer multiplies by the same few matrices at
+// every step, for a handful of rows at a time, which is where a general BLAS loses most.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+namespace eleatt {
+
+#if defined(__AVX512F__)
+constexpr int kVectorBytes = 64, kPanel = 4;
+#elif defined(__AVX__)
+constexpr int kVectorBytes = 32, kPanel = 2;
+#elif defined(__aarch64__)
+constexpr int kVectorBytes = 16, kPanel = 4;
+#else
+constexpr int kVectorBytes = 16, kPanel = 2;
+#endif
+constexpr int kRows = 6;  // kRows * kPanel sums, kPanel loads and a factor fit in the registers
+
+template <class S> struct Vector {
+  typedef S type __attribute__((vector_size(kVectorBytes)));
+  static constexpr int64_t lanes = kVectorBytes / sizeof(S);
+};
+
+// n rounded up to whole vectors.
+template <class S> constexpr int64_t padded(int64_t n) {
+  return (n + Vector<S>::lanes - 1) / Vector<S>::lanes * Vector<S>::lanes;
+}
+
+// How many vectors wide the next panel is when so many are left.
+inline int panel_width(int64_t left) {
+  return left >= kPanel ? kPanel : left >= 2 ? 2 : 1;
+}
+
+// The (k, n) matrix whose element (p, j) is at(p, j), panel after panel, in each row after row,
+// with zeros up to whole vectors: k * padded(n) values.
+template <class S, class At> void pack(S* out, int64_t k, int64_t n, At at) {
+  constexpr int64_t L = Vector<S>::lanes;
+  const int64_t vectors = padded<S>(n) / L;
+  for (int64_t v = 0; v < vectors; v += panel_width(vectors - v)) {
+    const int64_t first = v * L, width = panel_width(vectors - v) * L;
+    const int64_t full = n - first < width ? n - first : width;
+    for (int64_t p = 0; p < k; ++p, out += width) {
+      for (int64_t j = 0; j < full; ++j) out[j] = at(p, first + j);
+      for (int64_t j = full; j < width; ++j) out[j] = 0;
+    }
+  }
+}
+
+template <class S> inline typename Vector<S>::type load(const S* from) {
+  typename Vector<S>::type v;
+  std::memcpy(&v, from, sizeof v);
+  return v;
+}
+
+template <class S> inline void store(S* to, typename Vector<S>::type v) {
+  std::memcpy(to, &v, sizeof v);
+}
+
+// A left operand: element (i, p) is operand[i][p * step].
+template <class S> struct Strided {  // rows, or with stride 1 columns, of one array
+  const S* first;
+  int64_t stride;
+  const S* operator[](int64_t i) const { return first + i * stride; }
+  Strided from(int64_t i) const { return {first + i * stride, stride}; }
+};
+
+template <class S> struct Scattered {  // rows that lie anywhere
+  const S* const* rows;
+  const S* operator[](int64_t i) const { return rows[i]; }
+  Scattered from(int64_t i) const { return {rows + i}; }
+};
+
+// M rows of the product with one panel of P vectors. The sums stay in registers only if the loops
+// over them are unrolled.
+template <class S, int M, int P, class A>
+inline void block(int64_t k, A a, int64_t step, const S* b, const S* start, int64_t start_stride,
+                  S* c, int64_t c_stride) {
+  constexpr int64_t L = Vector<S>::lanes;
+  typename Vector<S>::type sum[M * P];
+  const S* row[M];
+#pragma GCC unroll 6
+  for (int i = 0; i < M; ++i) row[i] = a[i];
+#pragma GCC unroll 24
+  for (int e = 0; e < M * P; ++e) sum[e] = load(start + e / P * start_stride + e % P * L);
+  for (int64_t p = 0, at = 0; p < k; ++p, at += step, b += P * L) {
+#pragma GCC unroll 24
+    for (int e = 0; e < M * P; ++e) sum[e] += row[e / P][at] * load(b + e % P * L);
+  }
+#pragma GCC unroll 24
+  for (int e = 0; e < M * P; ++e) store(c + e / P * c_stride + e % P * L, sum[e]);
+}
+
+template <class S, int P, class A>
+inline void blocks(int64_t m, int64_t k, A a, int64_t step, const S* b, const S* start,
+                   int64_t start_stride, S* c, int64_t c_stride) {
+  for (int64_t left = (m + kRows - 1) / kRows, i = 0; left > 0; --left) {
+    const int64_t rows = (m - i + left - 1) / left;  // even blocks: 7 rows are 4 and 3, not 6 and 1
+    const A own = a.from(i);
+    const S* from = start + i * start_stride;
+    S* to = c + i * c_stride;
+    switch (rows) {
+      case 1: block<S, 1, P>(k, own, step, b, from, start_stride, to, c_stride); break;
+      case 2: block<S, 2, P>(k, own, step, b, from, start_stride, to, c_stride); break;
+      case 3: block<S, 3, P>(k, own, step, b, from, start_stride, to, c_stride); break;
+      case 4: block<S, 4, P>(k, own, step, b, from, start_stride, to, c_stride); break;
+      case 5: block<S, 5, P>(k, own, step, b, from, start_stride, to, c_stride); break;
+      default: block<S, 6, P>(k, own, step, b, from, start_stride, to, c_stride);
+    }
+    i += rows;
+  }
+}
+
+// C (m, n) = start + A B, for a packed B (k, n). Row i of C begins c_stride values behind row
+// i - 1, that of start start_stride values: with stride 0 every row starts from the same bias, with
+// start == c the product is added to what is there. Rows of both are read, and those of C written,
+// up to whole vectors; what is added beyond n is zero.
+template <class S, class A>
+void multiply(int64_t m, int64_t n, int64_t k, A a, int64_t step, const S* b, const S* start,
+              int64_t start_stride, S* c, int64_t c_stride) {
+  constexpr int64_t L = Vector<S>::lanes;
+  const int64_t vectors = padded<S>(n) / L;
+  for (int64_t v = 0; v < vectors;) {
+    const int width = panel_width(vectors - v);
+    const S* from = start + v * L;
+    S* to = c + v * L;
+    const S* panel = b + v * L * k;
+    if (width == 1) blocks<S, 1>(m, k, a, step, panel, from, start_stride, to, c_stride);
+    else if (width == 2) blocks<S, 2>(m, k, a, step, panel, from, start_stride, to, c_stride);
+    else blocks<S, kPanel>(m, k, a, step, panel, from, start_stride, to, c_stride);
+    v += width;
+  }
+}
+
+// C += A B.
+template <class S, class A>
+void add_product(int64_t m, int64_t n, int64_t k, A a, int64_t step, const S* b, S* c,
+                 int64_t c_stride) {
+  multiply(m, n, k, a, step, b, c, c_stride, c, c_stride);
+}
+
+}  // namespace eleatt

@@ -1,0 +1,114 @@
+"""The compiled library behind the backend ``native``: built once per machine, when first needed.
+
+It takes a C++ compiler with OpenMP (``$CXX``, or ``c++``, ``g++``, ``clang++``) and no header of
+torch. Libraries lie in ``$TORCH_EXTENSIONS_DIR`` (default ``~/.cache/torch_extensions``), named
+after what decides about their content: source, flags and processor. Of several processes one builds
+and the others wait; the lock is the operating system's, so it ends with the process that holds it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+_SOURCES = Path(__file__).parent / "csrc"
+_FLAGS = (
+    *("-std=c++17", "-O3", "-march=native", "-fopenmp", "-shared", "-fPIC"),
+    *("-fno-math-errno", "-fno-trapping-math"),  # change no value, but let loops be vectorised
+)
+_SECONDS = 300  # that a build may take
+
+
+class NativeError(RuntimeError):
+    """The library cannot be had here; says why in one sentence."""
+
+
+def library() -> ctypes.CDLL:
+    """The loaded library, which is built first where that was not done yet.
+
+    Raises NativeError: an untried platform, no compiler, a failed build, a folder that cannot be
+    written.
+    """
+    found = _library()
+    if isinstance(found, NativeError):
+        raise found
+    return found
+
+
+def why_not() -> str | None:
+    """Why `library` raises, as a sentence; None if it does not."""
+    found = _library()
+    return str(found) if isinstance(found, NativeError) else None
+
+
+def library_path() -> Path:
+    """Where the library for this source and this processor lies, or will lie."""
+    digest = hashlib.sha256(" ".join((*_FLAGS, _processor())).encode())
+    for source in sorted(_SOURCES.iterdir()):
+        digest.update(source.read_bytes())
+    root = os.environ.get("TORCH_EXTENSIONS_DIR") or Path.home() / ".cache" / "torch_extensions"
+    return Path(root) / "eleatt_bench" / f"layer-{digest.hexdigest()[:16]}.so"
+
+
+@functools.cache
+def _library() -> ctypes.CDLL | NativeError:
+    """The library, or why there is none: found out once in a process."""
+    try:
+        if not sys.platform.startswith("linux"):
+            raise NativeError(f"it was never tried on {sys.platform}")
+        path = library_path()
+        if not path.exists():
+            _build(path)
+        loaded = ctypes.CDLL(str(path))
+    except NativeError as error:
+        return error
+    except OSError as error:  # a folder without the right to write or to execute, a damaged file
+        return NativeError(str(error))
+    for name in ("forward_float32", "forward_float64", "backward_float32", "backward_float64"):
+        getattr(loaded, f"eleatt_{name}").restype = ctypes.c_int64
+    return loaded
+
+
+def _processor() -> str:
+    """What ``-march=native`` looks at."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    kinds = ("vendor_id", "cpu family", "model", "flags", "Features", "CPU part")
+    first = {line for line in lines if line.partition("\t")[0].partition(" :")[0] in kinds}
+    return platform.machine() + "".join(sorted(first))
+
+
+def _build(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(path.with_suffix(".lock"), timeout=_SECONDS):
+            if not path.exists():  # or another process built it while this one waited
+                _compile(path)
+    except Timeout:
+        raise NativeError(f"another process has been building {path} for too long") from None
+
+
+def _compile(path: Path) -> None:
+    named = os.environ.get("CXX")
+    candidates = [named] if named else ["c++", "g++", "clang++"]
+    compiler = next(filter(None, map(shutil.which, candidates)), None)
+    if compiler is None:
+        raise NativeError(f"there is no C++ compiler ({', '.join(candidates)}): install g++")
+    unfinished = path.with_name(f".{path.name}.tmp")  # one process at a time comes here
+    command = [compiler, *_FLAGS, str(_SOURCES / "layer.cpp"), "-o", str(unfinished)]
+    try:
+        subprocess.run(command, check=True, capture_output=True, text=True, timeout=_SECONDS)
+    except subprocess.TimeoutExpired:
+        raise NativeError(f"{compiler} took more than {_SECONDS} s") from None
+    except subprocess.CalledProcessError as error:
+        said = next((line for line in error.stderr.splitlines() if "error" in line), error.stderr)
+        raise NativeError(f"{compiler} failed: {said.strip()}") from None
+    unfinished.replace(path)
