@@ -26,6 +26,7 @@ $(READY): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed: make install PYTHON=/path/to/python"; exit 1; }
 	"$(PYTHON)" -m venv $(VENV)
 	PIP_CONSTRAINT=constraints.txt $(VENV)/bin/python -m pip install --quiet -e '.[dev]'
+	$(RUN) doctor --build
 	@touch $@
 
 demo: $(READY) ## train 18 small networks on real data and show the table (minutes)

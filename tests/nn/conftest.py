@@ -17,6 +17,6 @@ def backend(request: pytest.FixtureRequest) -> Iterator[str]:
         patch.setattr(
             backends,
             "resolve_backend",
-            lambda name, device: resolve(request.param if name == "auto" else name, device),
+            lambda name, *where: resolve(request.param if name == "auto" else name, *where),
         )
         yield request.param

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from eleatt_bench.nn import loop, scan
+from eleatt_bench.nn import loop, native, scan
 from eleatt_bench.nn.backends import BACKENDS, backend_function, check_backend, resolve_backend
 
 
@@ -23,7 +23,9 @@ def test_equations_are_the_loop_on_every_device():
 
 
 def test_auto_is_what_was_measured_to_be_the_fastest():
-    assert backend_function("auto", "cpu") is scan.run
+    assert backend_function("auto", "cpu") is native.run
+    assert backend_function("auto", "cpu", torch.float64) is native.run
+    assert backend_function("auto", "cpu", torch.bfloat16) is scan.run
     assert backend_function("auto", "cuda:0") is loop.run  # nothing else was measured there
 
 

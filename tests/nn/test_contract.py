@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from eleatt_bench.nn import loop, scan
+from eleatt_bench.nn.backends import BACKENDS, backend_function
 from eleatt_bench.nn.contract import BLOCKS, Cell, Run, Weights
 
 T, B, D, N = 4, 3, 3, 2
@@ -17,9 +17,9 @@ CASES = [
 ]
 
 
-@pytest.fixture(params=[loop.run, scan.run], ids=["equations", "scan"])
+@pytest.fixture(params=[name for name in BACKENDS if name != "auto"])
 def run(request: pytest.FixtureRequest) -> Run:
-    return request.param
+    return backend_function(request.param, "cpu")
 
 
 def problem(cell):

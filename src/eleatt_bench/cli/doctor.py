@@ -12,13 +12,17 @@ from eleatt_bench.training.environment import cpu_name, git_commit, versions
 
 def doctor(arguments: list[str]) -> int:
     """``eleatt-bench doctor``."""
-    Parser("eleatt-bench doctor", description="Versions, devices, data sets.").parse(arguments)
+    parser = Parser("eleatt-bench doctor", description="Versions, devices, data sets.")
+    parser.add_argument(
+        "--build", action="store_true", help="compile the fast layers for CPUs now (seconds)"
+    )
+    build = parser.parse(arguments).build
     print("Versions")
     for name, version in versions().items():
         print(f"  {name:<18} {version}")
     print(f"  {'commit':<18} {git_commit() or 'an installed package'}")
     print("Devices")
-    for line in _devices():
+    for line in _devices(build):
         print(f"  {line}")
     print("Data sets")
     for name in catalog.names():
@@ -36,13 +40,12 @@ def doctor(arguments: list[str]) -> int:
     return 0
 
 
-def _devices() -> list[str]:
+def _devices(build: bool) -> list[str]:
     import torch
 
     from eleatt_bench.nn.backends import resolve_backend
 
-    backend = resolve_backend("auto", "cpu")
-    lines = [f"cpu   {cpu_name()}, {torch.get_num_threads()} threads; layers run on: {backend}"]
+    lines = [f"cpu   {cpu_name()}, {torch.get_num_threads()} threads; {_cpu_layers(build)}"]
     for index in range(torch.cuda.device_count()):
         backend = resolve_backend("auto", f"cuda:{index}")
         lines.append(
@@ -59,3 +62,19 @@ def _devices() -> list[str]:
             )
         )
     return lines
+
+
+def _cpu_layers(build: bool) -> str:
+    """What layers run on, and why; the library behind ``native`` is made if ``build`` says so."""
+    from eleatt_bench.nn.native_build import library_path, why_not
+
+    path = library_path()
+    if not build and not path.exists():
+        return (
+            "layers run on: native, which is compiled at its first use, "
+            "or now with eleatt-bench doctor --build"
+        )
+    reason = why_not()
+    if reason is not None:
+        return f"layers run on: scan, because native cannot be had ({reason})"
+    return f"layers run on: native ({path})"

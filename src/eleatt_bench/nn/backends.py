@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import logging
+
 import torch
 
-from eleatt_bench.nn import loop, scan
+from eleatt_bench.nn import loop, native, native_build, scan
 from eleatt_bench.nn.contract import Run
 
-BACKENDS = ("auto", "equations", "scan")
+BACKENDS = ("auto", "equations", "scan", "native")
 
 
 def check_backend(name: str) -> None:
@@ -16,21 +19,41 @@ def check_backend(name: str) -> None:
         raise ValueError(f"unknown backend {name!r}, choose from: {', '.join(BACKENDS)}")
 
 
-def resolve_backend(name: str, device: torch.device | str) -> str:
+def resolve_backend(
+    name: str, device: torch.device | str, dtype: torch.dtype = torch.float32
+) -> str:
     """The backend that runs on ``device`` when ``name`` is asked for: what a record writes down.
 
-    ``"auto"`` is the fastest that was measured there: ``"scan"`` on CPUs, else ``"equations"``;
-    under autocast ``"equations"``, because ``"scan"`` would ignore the lower precision.
+    ``"auto"`` is the fastest that was measured there (docs/performance.md): ``"native"`` on CPUs
+    for float32 and float64 where it can be built, else ``"scan"``; ``"equations"`` on other
+    devices, and under autocast, where the others would ignore the lower precision.
     Raises ValueError for an unknown name, RuntimeError for a string that names no device.
     """
     check_backend(name)
     kind = torch.device(device).type
     if name != "auto":
         return name
-    return "scan" if kind == "cpu" and not torch.is_autocast_enabled(kind) else "equations"
+    if kind != "cpu" or torch.is_autocast_enabled(kind):
+        return "equations"
+    return "native" if dtype in native.DTYPES and _native_works() else "scan"
 
 
-def backend_function(name: str, device: torch.device | str) -> Run:
-    """The function behind `resolve_backend` (``name``, ``device``)."""
-    functions: dict[str, Run] = {"equations": loop.run, "scan": scan.run}
-    return functions[resolve_backend(name, device)]
+def backend_function(
+    name: str, device: torch.device | str, dtype: torch.dtype = torch.float32
+) -> Run:
+    """The function behind `resolve_backend` (``name``, ``device``, ``dtype``)."""
+    functions: dict[str, Run] = {
+        "equations": loop.run,
+        "scan": scan.run,
+        "native": native.run,
+    }
+    return functions[resolve_backend(name, device, dtype)]
+
+
+@functools.cache
+def _native_works() -> bool:
+    """Whether there is a library, which is built now if need be; says it once if there is not."""
+    reason = native_build.why_not()
+    if reason is not None:
+        logging.getLogger(__name__).warning("layers run on the slower backend 'scan': %s", reason)
+    return reason is None

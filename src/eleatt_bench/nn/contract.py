@@ -22,6 +22,10 @@ BLOCKS: dict[Kind, tuple[str, ...]] = {
 }
 
 
+class BackendError(RuntimeError):
+    """A backend cannot run here; says in one sentence why, or what to do about it."""
+
+
 class Cell(NamedTuple):
     """Which function of (input, state) a layer computes."""
 

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from eleatt_bench.nn.contract import BLOCKS, Cell, Kind, State, Weights
+from eleatt_bench.nn.contract import BLOCKS, BackendError, Cell, Kind, State, Weights
 from eleatt_bench.nn.native_build import library
 
 KEPT: dict[Kind, int] = {"rnn": 0, "lstm": 4, "gru": 3}
@@ -27,23 +27,23 @@ KEPT: dict[Kind, int] = {"rnn": 0, "lstm": 4, "gru": 3}
 
 DTYPES = {torch.float32: "float32", torch.float64: "float64"}
 
-_TILE = 32  # sequences: enough to be worth reading a packed matrix for
+_TILE = 64  # sequences: enough to be worth reading a packed matrix for
 _THREADED = 1 << 18  # multiplications in a pass from which on a second thread pays
 _KINDS = ("rnn", "lstm", "gru")
 _GATES = (None, "sigmoid", "softmax")
-_SIZES = "T B D N kind gate reverse threads tiles x_step x_row".split()
+_NUMBERS = "T B D N kind gate reverse threads tiles x_step x_row"
 _ARRAYS = (
     "lengths order x h_0 c_0 weight_ih weight_hh bias bias_hh weight_ia weight_ha bias_a "
     "outputs h_n c_n kept cells responses d_outputs d_responses d_h_n d_c_n d_x d_h_0 d_c_0 "
     "d_weight_ih d_weight_hh d_bias d_bias_hh d_weight_ia d_weight_ha d_bias_a scratch"
-).split()
+)
 
 
 class Call(ctypes.Structure):
     """``struct Call`` of csrc/call.h."""
 
-    _fields_ = [(name, ctypes.c_int64) for name in _SIZES] + [
-        (name, ctypes.c_void_p) for name in _ARRAYS
+    _fields_ = [(name, ctypes.c_int64) for name in _NUMBERS.split()] + [
+        (name, ctypes.c_void_p) for name in _ARRAYS.split()
     ]
 
 
@@ -60,11 +60,12 @@ def run(
 ) -> tuple[Tensor, State, Tensor | None]:
     """Run one layer in one direction; see `eleatt_bench.nn.contract.Run`.
 
-    Raises TypeError for a dtype that is not in `DTYPES` or a device that is not a CPU.
+    Raises BackendError for a dtype that is not in `DTYPES`, a device that is not the CPU, and where
+    the library cannot be built.
     """
     if input.device.type != "cpu" or input.dtype not in DTYPES:
-        raise TypeError(
-            f"backend 'native' computes in float32 or float64 on the CPU, got {input.dtype} on "
+        raise BackendError(
+            f"backend 'native' computes in float32 or float64 on the CPU, not in {input.dtype} on "
             f"{input.device}: use backend='auto'"
         )
     h_0, c_0 = (*state, None)[:2]

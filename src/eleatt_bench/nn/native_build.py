@@ -20,6 +20,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from eleatt_bench.nn.contract import BackendError
+
 _SOURCES = Path(__file__).parent / "csrc"
 _FLAGS = (
     *("-std=c++17", "-O3", "-march=native", "-fopenmp", "-shared", "-fPIC"),
@@ -28,26 +30,22 @@ _FLAGS = (
 _SECONDS = 300  # that a build may take
 
 
-class NativeError(RuntimeError):
-    """The library cannot be had here; says why in one sentence."""
-
-
 def library() -> ctypes.CDLL:
     """The loaded library, which is built first where that was not done yet.
 
-    Raises NativeError: an untried platform, no compiler, a failed build, a folder that cannot be
+    Raises BackendError: an untried platform, no compiler, a failed build, a folder that cannot be
     written.
     """
     found = _library()
-    if isinstance(found, NativeError):
-        raise found
+    if isinstance(found, BackendError):
+        raise BackendError(f"backend 'native' cannot be had: {found}, or use backend='auto'")
     return found
 
 
 def why_not() -> str | None:
     """Why `library` raises, as a sentence; None if it does not."""
     found = _library()
-    return str(found) if isinstance(found, NativeError) else None
+    return str(found) if isinstance(found, BackendError) else None
 
 
 def library_path() -> Path:
@@ -60,19 +58,27 @@ def library_path() -> Path:
 
 
 @functools.cache
-def _library() -> ctypes.CDLL | NativeError:
+def _library() -> ctypes.CDLL | BackendError:
     """The library, or why there is none: found out once in a process."""
     try:
         if not sys.platform.startswith("linux"):
-            raise NativeError(f"it was never tried on {sys.platform}")
+            raise BackendError(f"it was never tried on {sys.platform}")
         path = library_path()
         if not path.exists():
             _build(path)
-        loaded = ctypes.CDLL(str(path))
-    except NativeError as error:
+        loaded = _load(path)
+    except BackendError as error:
         return error
-    except OSError as error:  # a folder without the right to write or to execute, a damaged file
-        return NativeError(str(error))
+    except OSError as error:  # a folder that cannot be made or written to
+        return BackendError(str(error))
+    return loaded
+
+
+def _load(path: Path) -> ctypes.CDLL:
+    try:
+        loaded = ctypes.CDLL(str(path))
+    except OSError as error:  # a damaged file, a folder from which nothing may be executed
+        raise BackendError(f"{error}: delete it, or set TORCH_EXTENSIONS_DIR") from error
     for name in ("forward_float32", "forward_float64", "backward_float32", "backward_float64"):
         getattr(loaded, f"eleatt_{name}").restype = ctypes.c_int64
     return loaded
@@ -80,10 +86,12 @@ def _library() -> ctypes.CDLL | NativeError:
 
 def _processor() -> str:
     """What ``-march=native`` looks at."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    kinds = ("vendor_id", "cpu family", "model", "flags", "Features", "CPU part")
-    first = {line for line in lines if line.partition("\t")[0].partition(" :")[0] in kinds}
-    return platform.machine() + "".join(sorted(first))
+    described = Path("/proc/cpuinfo")
+    lines = described.read_text().splitlines() if described.exists() else []
+    kinds = {"vendor_id", "cpu family", "model", "flags", "Features", "CPU part"}
+    return platform.machine() + "".join(
+        sorted({line for line in lines if line.partition(":")[0].strip() in kinds})
+    )
 
 
 def _build(path: Path) -> None:
@@ -93,7 +101,7 @@ def _build(path: Path) -> None:
             if not path.exists():  # or another process built it while this one waited
                 _compile(path)
     except Timeout:
-        raise NativeError(f"another process has been building {path} for too long") from None
+        raise BackendError(f"another process has been building {path} for too long") from None
 
 
 def _compile(path: Path) -> None:
@@ -101,14 +109,16 @@ def _compile(path: Path) -> None:
     candidates = [named] if named else ["c++", "g++", "clang++"]
     compiler = next(filter(None, map(shutil.which, candidates)), None)
     if compiler is None:
-        raise NativeError(f"there is no C++ compiler ({', '.join(candidates)}): install g++")
-    unfinished = path.with_name(f".{path.name}.tmp")  # one process at a time comes here
+        raise BackendError(f"there is no C++ compiler ({', '.join(candidates)}): install g++")
+    for abandoned in path.parent.glob(f".{path.name}.*.tmp"):  # by a killed process
+        abandoned.unlink()
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     command = [compiler, *_FLAGS, str(_SOURCES / "layer.cpp"), "-o", str(unfinished)]
     try:
         subprocess.run(command, check=True, capture_output=True, text=True, timeout=_SECONDS)
     except subprocess.TimeoutExpired:
-        raise NativeError(f"{compiler} took more than {_SECONDS} s") from None
+        raise BackendError(f"{compiler} took more than {_SECONDS} s") from None
     except subprocess.CalledProcessError as error:
         said = next((line for line in error.stderr.splitlines() if "error" in line), error.stderr)
-        raise NativeError(f"{compiler} failed: {said.strip()}") from None
+        raise BackendError(f"{compiler} failed: {said.strip()}") from None
     unfinished.replace(path)

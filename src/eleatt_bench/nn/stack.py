@@ -107,7 +107,7 @@ class Stack(nn.Module):
         batch = pad(input, lengths, input_size=self.input_size, batch_first=self.batch_first)
         frames, dtype = self._in_own_dtype(batch.frames, "input"), self._dtype
         initial = self._initial(batch, hx)
-        run = backend_function(self.backend, frames.device)
+        run = backend_function(self.backend, frames.device, self._dtype)
         states: list[State] = []
         attention: Attention = []
         for layer in range(self.num_layers):

@@ -20,6 +20,7 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from eleatt_bench.data.store import SequenceStore
 from eleatt_bench.errors import UserError
 from eleatt_bench.nn.backends import resolve_backend
+from eleatt_bench.nn.contract import BackendError
 from eleatt_bench.runs.record import RunFolder
 from eleatt_bench.training.callbacks import (
     Checkpoints,
@@ -43,6 +44,8 @@ def as_user_errors() -> Iterator[None]:
         yield
     except MisconfigurationException as error:
         raise UserError(f"trainer: {' '.join(str(error).split())}") from error
+    except BackendError as error:
+        raise UserError(f"model.backend: {error}") from error
     except (torch.OutOfMemoryError, MemoryError) as error:
         raise UserError(_OUT_OF_MEMORY) from error
     except RuntimeError as error:

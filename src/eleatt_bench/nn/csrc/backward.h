@@ -8,7 +8,7 @@ namespace eleatt {
 
 // Every matrix of a layer, packed for products with rows of gradients.
 template <class S, class Cell> struct BackwardWeights {
-  S *ih, *ia, *ha, *zeros;
+  S *ih, *ia, *ha;
   Recurrent<S> hh;
 
   BackwardWeights(const Call<S>& call, Scratch<S>& scratch) {
@@ -16,10 +16,9 @@ template <class S, class Cell> struct BackwardWeights {
     ih = scratch.take(kN * padded<S>(D));
     hh.matrix = scratch.take(kN * padded<S>(N));
     hh.candidate = scratch.take(Cell::reset_before ? N * padded<S>(N) : 0);
-    hh.bias = nullptr;
+    hh.bias = scratch.take(zeros(call));
     ia = call.gate == kNone ? nullptr : scratch.take(D * padded<S>(D));
     ha = call.gate == kNone ? nullptr : scratch.take(D * padded<S>(N));
-    zeros = scratch.take(D);
   }
 
   void fill(const Call<S>& call, int part) const {
@@ -36,11 +35,12 @@ template <class S, class Cell> struct BackwardWeights {
         break;
       default:
         if (ha) plain(ha, call.weight_ha, D, N);
-        pack(zeros, 1, D, [](int64_t, int64_t) { return S(0); });
+        pack(hh.bias, 1, zeros(call), [](int64_t, int64_t) { return S(0); });
     }
   }
 
  private:
+  static int64_t zeros(const Call<S>& call) { return call.D > call.N ? call.D : call.N; }
   static void plain(S* out, const S* w, int64_t rows, int64_t columns) {
     pack(out, rows, columns, [=](int64_t p, int64_t j) { return w[p * columns + j]; });
   }
@@ -164,14 +164,13 @@ template <class S, class Cell> class Backward {
     for (int64_t i = 0; call_.d_outputs && i < n; ++i) {
       S* dh = dh_ + i * state_stride_;
       const S* d = call_.d_outputs + row_[f + i] * N;
-#pragma omp simd
-      for (int64_t j = 0; j < N; ++j) dh[j] += d[j];
+      add(N, d, dh);
     }
     const BackwardStep<S> at{n,         N,   h_ + f,
                              c_ + f,    h_next_ + f, c_next_ + f,
                              kept_ + f, dh_, dc_,
-                             state_stride_, dgates_ + f * stride_, dhidden_ + f * stride_,
-                             stride_,   free_};
+                             free_, state_stride_, dgates_ + f * stride_, dhidden_ + f * stride_,
+                             stride_};
     Cell::backward(at, weights_.hh);
   }
 
@@ -180,21 +179,17 @@ template <class S, class Cell> class Backward {
     const int64_t D = call_.D;
     const Strided<S> dgates{dgates_ + f * stride_, stride_};
     S *dx = dx_ + f * input_stride_, *dpre = dpre_ + f * input_stride_;
-    multiply(n, D, Cell::blocks * call_.N, dgates, 1, weights_.ih, weights_.zeros, 0, dx,
+    multiply(n, D, Cell::blocks * call_.N, dgates, 1, weights_.ih, weights_.hh.bias, 0, dx,
              input_stride_);
     for (int64_t i = 0; i < n; ++i) {
       S *d = dpre + i * input_stride_, *d_x = dx + i * input_stride_;
       const S *x = x_[f + i], *a = call_.responses + row_[f + i] * D;
-#pragma omp simd
-      for (int64_t j = 0; j < D; ++j) {
-        d[j] = d_x[j] * x[j];
-        d_x[j] *= a[j];
-      }
-      if (call_.d_responses) {
-        const S* d_a = call_.d_responses + row_[f + i] * D;
-#pragma omp simd
-        for (int64_t j = 0; j < D; ++j) d[j] += d_a[j];
-      }
+      each<S>(D, [=](auto part, int64_t j) {
+        const auto d_j = part.load(d_x + j);
+        part.store(d + j, d_j * part.load(x + j));
+        part.store(d_x + j, d_j * part.load(a + j));
+      });
+      if (call_.d_responses) add(D, call_.d_responses + row_[f + i] * D, d);
       respond_backward(call_.gate == kSoftmax, D, a, d);
     }
     add_product(n, call_.N, D, Strided<S>{dpre, input_stride_}, 1, weights_.ha, dh_,
@@ -208,7 +203,7 @@ template <class S, class Cell> class Backward {
       add_product(frames, D, D, dpre, 1, weights_.ia, dx_, input_stride_);
     } else {
       const Strided<S> dgates{dgates_, stride_};
-      multiply(frames, D, Cell::blocks * call_.N, dgates, 1, weights_.ih, weights_.zeros, 0, dx_,
+      multiply(frames, D, Cell::blocks * call_.N, dgates, 1, weights_.ih, weights_.hh.bias, 0, dx_,
                input_stride_);
     }
     for (int64_t f = 0; f < frames; ++f)
@@ -242,9 +237,10 @@ template <class S, class Cell> class Backward {
   }
 
   static void add_rows(int64_t rows, int64_t n, const S* from, int64_t stride, S* to) {
-    for (int64_t i = 0; i < rows; ++i)
-#pragma omp simd
-      for (int64_t j = 0; j < n; ++j) to[j] += from[i * stride + j];
+    for (int64_t i = 0; i < rows; ++i) add(n, from + i * stride, to);
+  }
+  static void add(int64_t n, const S* from, S* to) {
+    each<S>(n, [=](auto part, int64_t j) { part.store(to + j, part.load(to + j) + part.load(from + j)); });
   }
 
   const Call<S>& call_;

@@ -29,15 +29,20 @@ template <class S> struct Call {
   S *scratch;
 };
 
-// Some sequences of the batch, the longest first: every tiles-th of the sorted order, so that tiles
-// are even. One thread walks a tile from its first step to its last.
+// Some sequences of the batch, the longest first. One thread walks a tile from its first step to its
+// last. Sequences of one length are cut into runs, which lie together in every array; others are
+// dealt out in the order of their lengths, so that tiles are even.
 template <class S> class Tile {
  public:
   Tile(const Call<S>& call, int64_t index)
-      : call_(call), index_(index), rows((call.B - index + call.tiles - 1) / call.tiles) {}
+      : call_(call),
+        first_(call.order ? index : call.B * index / call.tiles),
+        stride_(call.order ? call.tiles : 1),
+        rows(call.order ? (call.B - index + call.tiles - 1) / call.tiles
+                        : call.B * (index + 1) / call.tiles - first_) {}
 
   int64_t sequence(int64_t i) const {
-    const int64_t rank = index_ + i * call_.tiles;
+    const int64_t rank = first_ + i * stride_;
     return call_.order ? call_.order[rank] : rank;
   }
   int64_t length(int64_t i) const { return call_.lengths ? call_.lengths[sequence(i)] : call_.T; }
@@ -70,7 +75,7 @@ template <class S> class Tile {
 
  private:
   const Call<S>& call_;
-  const int64_t index_;
+  const int64_t first_, stride_;
 
  public:
   const int64_t rows;

@@ -1,8 +1,7 @@
-// The functions that a cell applies to every element, in plain loops that compilers vectorise.
+// The functions that a cell applies to every element, on whole vectors V of numbers S.
 #pragma once
 
-#include <cstdint>
-#include <cstring>
+#include "vector.h"
 
 namespace eleatt {
 
@@ -10,88 +9,87 @@ namespace eleatt {
 template <class S> struct Series;
 
 template <> struct Series<float> {
-  using Bits = int32_t;
   static constexpr int terms = 7, mantissa = 23, bias = 127;
+  static constexpr float largest = 87;         // e^x and e^-x are normal numbers
   static constexpr float round = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer
   static constexpr float ln2_high = 0.693145751953125f, ln2_low = 1.42860682030941723e-6f;
 };
 
 template <> struct Series<double> {
-  using Bits = int64_t;
   static constexpr int terms = 13, mantissa = 52, bias = 1023;
+  static constexpr double largest = 708;
   static constexpr double round = 6755399441055744.0;  // 1.5 * 2^52
   static constexpr double ln2_high = 6.93147180369123816490e-1, ln2_low = 1.90821492927058770002e-10;
 };
 
-// e^x = scale * (1 + rest), with |rest| small, so that e^x - 1 keeps its digits near zero.
+// e^x = scale * (1 + rest) with |rest| < 1, so that e^x - 1 keeps its digits near zero.
 template <class S> struct Power {
-  S scale, rest;
+  typename Vector<S>::type scale, rest;
 };
 
-template <class S> inline Power<S> power(S x) {
+template <class S, class V = typename Vector<S>::type> inline Power<S> power(V x) {
   using C = Series<S>;
-  const S shifted = x * S(1.44269504088896340736) + C::round;
-  const S k = shifted - C::round;
-  const S r = (x - k * C::ln2_high) - k * C::ln2_low;
-  S factorial = 1;
-  for (int n = 2; n <= C::terms; ++n) factorial *= n;
-  S inverse = S(1) / factorial, sum = 0;  // Horner's scheme, from the last term to the first
-  for (int n = C::terms; n >= 1; --n) {
+  using I = typename Vector<S>::bits;
+  const V shifted = x * S(1.44269504088896340736) + C::round;
+  const V k = shifted - C::round;  // x / ln 2, rounded
+  const V r = (x - k * C::ln2_high) - k * C::ln2_low;
+  S inverse = 1;  // 1 / n!
+  for (int n = 2; n <= C::terms; ++n) inverse /= n;
+  V sum = {};
+#pragma GCC unroll 16
+  for (int n = C::terms; n >= 1; --n) {  // Horner's scheme
     sum = sum * r + inverse;
     inverse *= n;
   }
-  typename C::Bits bits, zero;
-  const S origin = C::round;
-  std::memcpy(&bits, &shifted, sizeof(S));
-  std::memcpy(&zero, &origin, sizeof(S));
-  bits = (bits - zero + C::bias) << C::mantissa;
-  S scale;
-  std::memcpy(&scale, &bits, sizeof(S));
-  return {scale, sum * r};
+  const V origin = C::round - V{};
+  const I exponent = ((I)shifted - (I)origin + C::bias) << C::mantissa;
+  return {(V)exponent, sum * r};
 }
 
-// The clamps let NaN pass and keep every value that is formed normal and finite.
-template <class S> inline S clamp(S x, S limit) {
-  x = x < -limit ? -limit : x;
-  return x > limit ? limit : x;
+// NaN passes.
+template <class S, class V = typename Vector<S>::type> inline V clamp(V x, S limit) {
+  x = x < -limit ? -limit - V{} : x;
+  return x > limit ? limit - V{} : x;
 }
 
-template <class S> inline S exponential(S x) {
-  const Power<S> e = power(clamp(x, S(sizeof(S) == 4 ? 87 : 708)));
+template <class S, class V = typename Vector<S>::type> inline V exponential(V x) {
+  const Power<S> e = power<S>(clamp<S>(x, Series<S>::largest));
   return e.scale + e.scale * e.rest;
 }
 
-template <class S> inline S sigmoid(S x) { return S(1) / (S(1) + exponential(-x)); }
+template <class S, class V = typename Vector<S>::type> inline V sigmoid(V x) {
+  return 1 / (1 + exponential<S>(-x));
+}
 
-template <class S> inline S tanh(S x) {
-  const Power<S> e = power(2 * clamp(x, S(20)));
-  const S minus_one = (e.scale - 1) + e.scale * e.rest;  // e^2x - 1
+template <class S, class V = typename Vector<S>::type> inline V tanh(V x) {
+  const Power<S> e = power<S>(2 * clamp<S>(x, 20));
+  const V minus_one = (e.scale - 1) + e.scale * e.rest;  // e^2x - 1
   return minus_one / (minus_one + 2);
 }
 
 // The responses of an attention gate, equation 4, from what goes into the sigmoid or softmax.
-template <class S> inline void respond(bool softmax, int64_t D, S* __restrict a) {
+template <class S> inline void respond(bool softmax, int64_t D, S* a) {
   if (!softmax) {
-    for (int64_t j = 0; j < D; ++j) a[j] = sigmoid(a[j]);
+    each<S>(D, [=](auto part, int64_t j) { part.store(a + j, sigmoid<S>(part.load(a + j))); });
     return;
   }
   S largest = a[0], sum = 0;
   for (int64_t j = 1; j < D; ++j) largest = a[j] > largest ? a[j] : largest;
-  for (int64_t j = 0; j < D; ++j) a[j] = exponential(a[j] - largest);
+  each<S>(D, [=](auto part, int64_t j) {
+    part.store(a + j, exponential<S>(part.load(a + j) - largest));
+  });
   for (int64_t j = 0; j < D; ++j) sum += a[j];
   for (int64_t j = 0; j < D; ++j) a[j] /= sum;
 }
 
 // d: from the gradient of the responses a to that of what went into the sigmoid or softmax.
-template <class S>
-inline void respond_backward(bool softmax, int64_t D, const S* __restrict a, S* __restrict d) {
-  if (!softmax) {
-    for (int64_t j = 0; j < D; ++j) d[j] *= a[j] * (1 - a[j]);
-    return;
-  }
+template <class S> inline void respond_backward(bool softmax, int64_t D, const S* a, S* d) {
   S sum = 0;
-  for (int64_t j = 0; j < D; ++j) sum += a[j] * d[j];
-  for (int64_t j = 0; j < D; ++j) d[j] = a[j] * (d[j] - sum);
+  for (int64_t j = 0; softmax && j < D; ++j) sum += a[j] * d[j];
+  each<S>(D, [=](auto part, int64_t j) {
+    const auto a_j = part.load(a + j), d_j = part.load(d + j);
+    part.store(d + j, softmax ? a_j * (d_j - sum) : d_j * a_j * (1 - a_j));
+  });
 }
 
 }  // namespace eleatt

@@ -48,7 +48,7 @@ template <class S, class Cell> struct ForwardWeights {
 
  private:
   static void transposed(S* out, const S* w, int64_t rows, int64_t columns) {
-    pack(out, columns, rows, [=](int64_t p, int64_t j) { return w[j * columns + p]; });
+    pack<S, 16>(out, columns, rows, [=](int64_t p, int64_t j) { return w[j * columns + p]; });
   }
   static void vector(S* out, const S* values, int64_t n) {
     pack(out, 1, n, [=](int64_t, int64_t j) { return values ? values[j] : S(0); });
@@ -143,8 +143,9 @@ template <class S, class Cell> class Forward {
       S *a = responses + i * response_stride_, *attended = attended_ + i * response_stride_;
       const S* x = x_[done + i];
       respond(call_.gate == kSoftmax, D, a);
-#pragma omp simd
-      for (int64_t j = 0; j < D; ++j) attended[j] = a[j] * x[j];
+      each<S>(D, [=](auto part, int64_t j) {
+        part.store(attended + j, part.load(a + j) * part.load(x + j));
+      });
       if (call_.responses) std::memcpy(call_.responses + tile.row(s, i) * D, a, D * sizeof(S));
     }
     const Strided<S> attended{attended_, response_stride_};

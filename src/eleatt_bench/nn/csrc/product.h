@@ -2,60 +2,37 @@
 // every step, for a handful of rows at a time, which is where a general BLAS loses most.
 #pragma once
 
-#include <cstdint>
-#include <cstring>
+#include "vector.h"
 
 namespace eleatt {
 
-#if defined(__AVX512F__)
-constexpr int kVectorBytes = 64, kPanel = 4;
-#elif defined(__AVX__)
-constexpr int kVectorBytes = 32, kPanel = 2;
-#elif defined(__aarch64__)
-constexpr int kVectorBytes = 16, kPanel = 4;
-#else
-constexpr int kVectorBytes = 16, kPanel = 2;
-#endif
-constexpr int kRows = 6;  // kRows * kPanel sums, kPanel loads and a factor fit in the registers
+// kRows * kPanel sums, kPanel loads and a factor fit in the registers.
+constexpr int kRows = 6, kPanel = kRegisters == 32 ? 4 : 2;
 
-template <class S> struct Vector {
-  typedef S type __attribute__((vector_size(kVectorBytes)));
-  static constexpr int64_t lanes = kVectorBytes / sizeof(S);
-};
-
-// n rounded up to whole vectors.
-template <class S> constexpr int64_t padded(int64_t n) {
-  return (n + Vector<S>::lanes - 1) / Vector<S>::lanes * Vector<S>::lanes;
-}
-
-// How many vectors wide the next panel is when so many are left.
-inline int panel_width(int64_t left) {
-  return left >= kPanel ? kPanel : left >= 2 ? 2 : 1;
+// How many vectors wide the next panel is when so many are left: 7 are 4 and 3, not 4, 2 and 1.
+inline int64_t panel_width(int64_t left) {
+  const int64_t panels = (left + kPanel - 1) / kPanel;
+  return (left + panels - 1) / panels;
 }
 
 // The (k, n) matrix whose element (p, j) is at(p, j), panel after panel, in each row after row,
-// with zeros up to whole vectors: k * padded(n) values.
-template <class S, class At> void pack(S* out, int64_t k, int64_t n, At at) {
+// with zeros up to whole vectors: k * padded(n) values. `run` rows are read at a time, column by
+// column: 1 where a row lies together in memory, more where a column does.
+template <class S, int64_t run = 1, class At> void pack(S* out, int64_t k, int64_t n, At at) {
   constexpr int64_t L = Vector<S>::lanes;
   const int64_t vectors = padded<S>(n) / L;
   for (int64_t v = 0; v < vectors; v += panel_width(vectors - v)) {
     const int64_t first = v * L, width = panel_width(vectors - v) * L;
     const int64_t full = n - first < width ? n - first : width;
-    for (int64_t p = 0; p < k; ++p, out += width) {
-      for (int64_t j = 0; j < full; ++j) out[j] = at(p, first + j);
-      for (int64_t j = full; j < width; ++j) out[j] = 0;
+    for (int64_t p = 0; p < k; p += run, out += run * width) {
+      const int64_t rows = k - p < run ? k - p : run;
+      for (int64_t j = 0; j < full; ++j)
+        for (int64_t i = 0; i < rows; ++i) out[i * width + j] = at(p + i, first + j);
+      for (int64_t i = 0; i < rows; ++i)
+        for (int64_t j = full; j < width; ++j) out[i * width + j] = 0;
+      if (rows < run) out -= (run - rows) * width;
     }
   }
-}
-
-template <class S> inline typename Vector<S>::type load(const S* from) {
-  typename Vector<S>::type v;
-  std::memcpy(&v, from, sizeof v);
-  return v;
-}
-
-template <class S> inline void store(S* to, typename Vector<S>::type v) {
-  std::memcpy(to, &v, sizeof v);
 }
 
 // A left operand: element (i, p) is operand[i][p * step].
@@ -122,13 +99,16 @@ void multiply(int64_t m, int64_t n, int64_t k, A a, int64_t step, const S* b, co
   constexpr int64_t L = Vector<S>::lanes;
   const int64_t vectors = padded<S>(n) / L;
   for (int64_t v = 0; v < vectors;) {
-    const int width = panel_width(vectors - v);
+    const int64_t width = panel_width(vectors - v);
     const S* from = start + v * L;
     S* to = c + v * L;
     const S* panel = b + v * L * k;
-    if (width == 1) blocks<S, 1>(m, k, a, step, panel, from, start_stride, to, c_stride);
-    else if (width == 2) blocks<S, 2>(m, k, a, step, panel, from, start_stride, to, c_stride);
-    else blocks<S, kPanel>(m, k, a, step, panel, from, start_stride, to, c_stride);
+    switch (width) {
+      case 1: blocks<S, 1>(m, k, a, step, panel, from, start_stride, to, c_stride); break;
+      case 2: blocks<S, 2>(m, k, a, step, panel, from, start_stride, to, c_stride); break;
+      case 3: blocks<S, 3>(m, k, a, step, panel, from, start_stride, to, c_stride); break;
+      default: blocks<S, kPanel>(m, k, a, step, panel, from, start_stride, to, c_stride);
+    }
     v += width;
   }
 }

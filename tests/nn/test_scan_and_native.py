@@ -1,4 +1,4 @@
-"""The backend ``scan`` against the equations, and what it promises beyond them."""
+"""The backends with a backward pass by hand, against the equations and in what they promise."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eleatt_bench.nn import loop, scan
+from eleatt_bench.nn import loop, native, scan
 from eleatt_bench.nn.contract import BLOCKS, Cell, Weights
 from eleatt_bench.nn.layers import EleAttGRU
 
@@ -21,6 +21,13 @@ def poisoned_memory():
     torch.use_deterministic_algorithms(False)
 
 
+@pytest.fixture(params=["scan", "native"])
+def by_hand(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+# Around the widths of vectors, and of the panels of vectors that `native` works with.
+sizes = st.one_of(st.integers(1, 5), st.sampled_from([15, 16, 17, 31, 64, 65, 100]))
 gates = st.sampled_from([None, "sigmoid", "softmax"])
 cells = st.one_of(
     st.builds(Cell, st.sampled_from(list(BLOCKS)), gates, st.just(False)),
@@ -28,11 +35,12 @@ cells = st.one_of(
 )
 
 
+@pytest.mark.parametrize("run", [scan.run, native.run], ids=["scan", "native"])
 @settings(deadline=None, max_examples=60)
 @given(
     cell=cells,
-    D=st.integers(1, 5),
-    N=st.integers(1, 5),
+    D=sizes,
+    N=sizes,
     lengths=st.lists(st.integers(1, 9), min_size=1, max_size=6),
     ragged=st.booleans(),
     bias=st.booleans(),
@@ -40,14 +48,14 @@ cells = st.one_of(
     seed=st.integers(0, 2**31),
 )
 def test_everything_agrees_with_the_equations(
-    cell, D, N, lengths, ragged, bias, reverse, seed
+    run, cell, D, N, lengths, ragged, bias, reverse, seed
 ) -> None:
     """Outputs, states, responses, and the gradients of all of them by every tensor that goes in."""
     torch.manual_seed(seed)
     T, B, rows = max(lengths), len(lengths), len(BLOCKS[cell.kind]) * N
 
     def draw(*shape: int) -> torch.Tensor:
-        return torch.randn(shape, dtype=torch.float64)
+        return torch.randn(shape, dtype=torch.float64) / shape[-1] ** 0.5
 
     x, valid = draw(T, B, D), torch.arange(T)[:, None] < torch.tensor(lengths)
     given_lengths = torch.tensor(lengths) if ragged else None
@@ -73,7 +81,7 @@ def test_everything_agrees_with_the_equations(
         leaves += [w for w in own if w is not None]
         return out + list(torch.autograd.grad(loss, leaves))
 
-    for ours, theirs in zip(results(scan.run), results(loop.run), strict=True):
+    for ours, theirs in zip(results(run), results(loop.run), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-10)
 
 
@@ -90,8 +98,8 @@ def saved_bytes(layer: EleAttGRU, x: torch.Tensor) -> int:
     return sum(kept)
 
 
-def test_without_gradients_nothing_is_kept_and_the_results_are_the_same() -> None:
-    layer, x = EleAttGRU(6, 5, backend="scan"), torch.randn(9, 4, 6)
+def test_without_gradients_nothing_is_kept_and_the_results_are_the_same(by_hand) -> None:
+    layer, x = EleAttGRU(6, 5, backend=by_hand), torch.randn(9, 4, 6)
     expected = layer(x, return_attention=True)
     assert saved_bytes(layer, x) > 0
     for mode in (torch.no_grad, torch.inference_mode):
@@ -103,8 +111,8 @@ def test_without_gradients_nothing_is_kept_and_the_results_are_the_same() -> Non
         assert torch.equal(attention[0], expected[2][0])
 
 
-def test_frozen_inputs_and_weights_get_no_gradient_and_the_others_the_same() -> None:
-    layer, x = EleAttGRU(6, 5, backend="scan"), torch.randn(9, 4, 6)
+def test_frozen_inputs_and_weights_get_no_gradient_and_the_others_the_same(by_hand) -> None:
+    layer, x = EleAttGRU(6, 5, backend=by_hand), torch.randn(9, 4, 6)
     layer(x)[0].square().sum().backward()
     everything = layer.weight_ha_l0.grad
     layer.zero_grad()
@@ -114,15 +122,15 @@ def test_frozen_inputs_and_weights_get_no_gradient_and_the_others_the_same() -> 
     assert torch.equal(layer.weight_ha_l0.grad, everything)
 
 
-def test_a_second_derivative_is_refused() -> None:
-    layer, x = EleAttGRU(3, 2, backend="scan"), torch.randn(4, 2, 3, requires_grad=True)
+def test_a_second_derivative_is_refused(by_hand) -> None:
+    layer, x = EleAttGRU(3, 2, backend=by_hand), torch.randn(4, 2, 3, requires_grad=True)
     (first,) = torch.autograd.grad(layer(x)[0].square().sum(), x, create_graph=True)
     with pytest.raises(RuntimeError, match="differentiate twice"):
         first.sum().backward()
 
 
-def test_under_autocast_it_computes_in_the_precision_of_its_weights() -> None:
-    layer, x = EleAttGRU(6, 5, backend="scan"), torch.randn(9, 4, 6)
+def test_under_autocast_it_computes_in_the_precision_of_its_weights(by_hand) -> None:
+    layer, x = EleAttGRU(6, 5, backend=by_hand), torch.randn(9, 4, 6)
     expected = layer(x)[0]
     with torch.autocast("cpu", torch.bfloat16):
         assert torch.equal(layer(x)[0], expected)
@@ -130,8 +138,8 @@ def test_under_autocast_it_computes_in_the_precision_of_its_weights() -> None:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:The .grad attribute")  # torch's
-def test_inside_a_compiled_model() -> None:
-    layer, x = EleAttGRU(6, 5, backend="scan", batch_first=True), torch.randn(4, 9, 6)
+def test_inside_a_compiled_model(by_hand) -> None:
+    layer, x = EleAttGRU(6, 5, backend=by_hand, batch_first=True), torch.randn(4, 9, 6)
     model = torch.nn.Sequential(torch.nn.Linear(6, 6), torch.nn.Tanh())
 
     def forward(x: torch.Tensor) -> torch.Tensor:
