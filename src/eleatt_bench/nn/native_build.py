@@ -24,7 +24,7 @@ from eleatt_bench.nn.contract import BackendError
 
 _SOURCES = Path(__file__).parent / "csrc"
 _FLAGS = (
-    *("-std=c++17", "-O3", "-march=native", "-fopenmp", "-shared", "-fPIC"),
+    *("-std=c++20", "-O3", "-march=native", "-fopenmp", "-shared", "-fPIC"),
     *("-fno-math-errno", "-fno-trapping-math"),  # change no value, but let loops be vectorised
 )
 _SECONDS = 300  # that a build may take

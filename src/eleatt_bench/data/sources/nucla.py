@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-import zipfile
-import zlib
-from collections.abc import Callable
-from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from eleatt_bench.data.release import Release
+from eleatt_bench.data.sources.archive import Member, Source
 from eleatt_bench.data.store import Frames, Sample
 from eleatt_bench.errors import UserError
 
@@ -53,14 +50,14 @@ LAYOUT = {
     "origin": JOINTS.index("spine"),
 }
 
+_FILES = re.compile(r"(?:.*/)?a\d{2}_s\d{2}_e\d{2}_v\d{2}\.json")
 _NAME = re.compile(r"a(\d{2})_s(\d{2})_e(\d{2})_v(\d{2})")
 _CAMERAS = (1, 2, 3)
 _FAR = 100  # metres; a Kinect sees a few
-_PREPARE = "eleatt-bench data prepare nucla --source PATH"
 
 
-def read(source: Path) -> Release:
-    """The sequences in ``source``, ``all_sqe.zip`` or the folder it unpacks to, by name.
+def read(path: Path) -> Release:
+    """The sequences at ``path``, ``all_sqe.zip`` or the folder it unpacks to, by name.
 
     A file is called ``aAA_sSS_eEE_vVV.json`` (action, subject, episode, camera) and holds
     ``skeletons``, frames × 20 × 3 in metres. What else it says of itself (``file_name``,
@@ -70,93 +67,61 @@ def read(source: Path) -> Release:
         UserError: no such path, a damaged archive, a member that would leave its folder, or no
             file of such a name. Reading the samples: a file that holds something else.
     """
-    if not source.exists():
-        raise UserError(f"{source} does not exist: give all_sqe.zip or its folder to {_PREPARE}")
-    files = _in_folder(source) if source.is_dir() else _in_archive(source)
-    if not files:
+    source = Source(path, "all_sqe.zip", "eleatt-bench data prepare nucla --source PATH")
+    members = sorted(source.find(_FILES), key=lambda member: (member.path.name, member.path))
+    if not members:
         raise UserError(
-            f"{source} has no file called like a01_s01_e00_v01.json: give all_sqe.zip or its "
-            f"folder to {_PREPARE}"
+            f"{path} has no file called like a01_s01_e00_v01.json: give all_sqe.zip or its "
+            f"folder to {source.command}"
         )
     return Release(
-        description=f"Northwestern-UCLA, JSON release, {len(files)} files",
+        description=f"Northwestern-UCLA, JSON release, {len(members)} files",
         class_names=tuple(CLASSES.values()),
         layout=LAYOUT,
-        count=len(files),
-        samples=(_sample(where, load) for where, load in files),
+        count=len(members),
+        samples=(_sample(source, member) for member in members),
     )
 
 
-_Files = list[tuple[str, Callable[[], bytes]]]
-"""What to call each file in a message, and how to read it; in the order of the file names."""
-
-
-def _in_folder(folder: Path) -> _Files:
-    paths = [path for path in folder.rglob("*.json") if _NAME.fullmatch(path.stem)]
-    return [(str(p), p.read_bytes) for p in sorted(paths, key=lambda p: (p.name, p))]
-
-
-def _in_archive(path: Path) -> _Files:
-    try:
-        archive = zipfile.ZipFile(path)
-    except zipfile.BadZipFile as error:
-        raise UserError(
-            f"{path} is cut short or not a zip archive ({error}): fetch it again, then {_PREPARE}"
-        ) from error
-    members = [(PurePosixPath(name), name) for name in archive.namelist()]
-    for member, name in members:
-        if member.is_absolute() or ".." in member.parts:
-            raise UserError(
-                f"{path} has a member {name!r} that would leave its folder: the archive is not to "
-                f"be trusted, fetch it again, then {_PREPARE}"
-            )
-    chosen = [(m.name, n) for m, n in members if m.suffix == ".json" and _NAME.fullmatch(m.stem)]
-    return [(f"{path}/{name}", partial(archive.read, name)) for _, name in sorted(chosen)]
-
-
-def _sample(where: str, load: Callable[[], bytes]) -> Sample:
-    name = PurePosixPath(where).stem
+def _sample(source: Source, member: Member) -> Sample:
+    name = member.path.stem
     match = _NAME.fullmatch(name)
-    assert match is not None  # only such files are chosen
+    assert match is not None  # only such files are found
     action, subject, episode, camera = (int(number) for number in match.groups())
     if action not in CLASSES or camera not in _CAMERAS:
-        raise _wrong(where, f"names action {action}, camera {camera}, which do not exist")
-    content = _parse(where, load)
+        raise source.wrong(
+            member.where, f"names action {action}, camera {camera}, which do not exist"
+        )
+    content = _parse(source, member)
     label = list(CLASSES).index(action)
     for key, expected in (("file_name", name), ("label", label + 1)):
         if content.get(key, expected) != expected:
-            raise _wrong(where, f"says {key} {content[key]!r}, its name says {expected!r}")
+            raise source.wrong(
+                member.where, f"says {key} {content[key]!r}, its name says {expected!r}"
+            )
     metadata = {"subject": subject, "action": action, "episode": episode, "camera": camera}
-    return Sample(name, _frames(where, content["skeletons"]), label, metadata)
+    return Sample(name, _frames(source, member.where, content["skeletons"]), label, metadata)
 
 
-def _parse(where: str, load: Callable[[], bytes]) -> dict[str, Any]:
+def _parse(source: Source, member: Member) -> dict[str, Any]:
     try:
-        content = json.loads(load())
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
-        raise _wrong(where, f"cannot be unpacked ({error})") from error
-    except OSError as error:
-        raise UserError(f"{where} cannot be read ({error.strerror})") from error
-    except ValueError as error:  # not JSON, or not UTF-8
-        raise _wrong(where, f"is not JSON ({error})") from error
+        content = json.loads(member.load())
+    except (ValueError, RecursionError) as error:  # not JSON, not UTF-8, or nested without end
+        raise source.wrong(member.where, f"is not JSON ({error})") from error
     if not isinstance(content, dict) or "skeletons" not in content:
-        raise _wrong(where, "has no key 'skeletons'")
+        raise source.wrong(member.where, "has no key 'skeletons'")
     return content
 
 
-def _frames(where: str, skeletons: Any) -> Frames:
+def _frames(source: Source, where: str, skeletons: Any) -> Frames:
     if skeletons == []:
-        raise _wrong(where, "has no frames")
+        raise source.wrong(where, "has no frames")
     try:
         values = np.asarray(skeletons, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise _wrong(where, "holds skeletons that are not frames × 20 × 3 numbers") from error
+        raise source.wrong(where, "holds skeletons that are not frames × 20 × 3 numbers") from error
     if values.ndim != 3 or values.shape[1:] != (len(JOINTS), 3):
-        raise _wrong(where, f"holds skeletons of shape {values.shape}, not (frames, 20, 3)")
+        raise source.wrong(where, f"holds skeletons of shape {values.shape}, not (frames, 20, 3)")
     if not np.isfinite(values).all() or np.abs(values).max() > _FAR:
-        raise _wrong(where, f"holds a coordinate that is not a number within ±{_FAR} metres")
+        raise source.wrong(where, f"holds a coordinate that is not a number within ±{_FAR} metres")
     return values.reshape(len(values), -1).astype(np.float32)
-
-
-def _wrong(where: str, what: str) -> UserError:
-    return UserError(f"{where} {what}: fetch all_sqe.zip again, then {_PREPARE}")

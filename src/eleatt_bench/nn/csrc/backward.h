@@ -148,7 +148,7 @@ template <class S, class Cell> class Backward {
     return f;
   }
 
-  // The gradient of the last state of a sequence.
+  // Begins with the gradient of a sequence's last state.
   void begin(int64_t sequence, int64_t i) {
     start(dh_ + i * state_stride_, call_.d_h_n, sequence);
     start(dc_ + i * state_stride_, call_.d_c_n, sequence);
@@ -159,18 +159,25 @@ template <class S, class Cell> class Backward {
     else std::memset(d, 0, N * sizeof(S));
   }
 
+  // A step of the cell; f is its first frame in the chunk.
   void step(int64_t n, int64_t f) {
     const int64_t N = call_.N;
-    for (int64_t i = 0; call_.d_outputs && i < n; ++i) {
-      S* dh = dh_ + i * state_stride_;
-      const S* d = call_.d_outputs + row_[f + i] * N;
-      add(N, d, dh);
-    }
-    const BackwardStep<S> at{n,         N,   h_ + f,
-                             c_ + f,    h_next_ + f, c_next_ + f,
-                             kept_ + f, dh_, dc_,
-                             free_, state_stride_, dgates_ + f * stride_, dhidden_ + f * stride_,
-                             stride_};
+    for (int64_t i = 0; call_.d_outputs && i < n; ++i)
+      add(N, call_.d_outputs + row_[f + i] * N, dh_ + i * state_stride_);
+    const BackwardStep<S> at{.n = n,
+                             .N = N,
+                             .h = h_ + f,
+                             .c = c_ + f,
+                             .h_next = h_next_ + f,
+                             .c_next = c_next_ + f,
+                             .kept = kept_ + f,
+                             .dh = dh_,
+                             .dc = dc_,
+                             .free = free_,
+                             .state_stride = state_stride_,
+                             .dgates = dgates_ + f * stride_,
+                             .dhidden = dhidden_ + f * stride_,
+                             .stride = stride_};
     Cell::backward(at, weights_.hh);
   }
 
@@ -210,26 +217,27 @@ template <class S, class Cell> class Backward {
       std::memcpy(call_.d_x + row_[f] * D, dx_ + f * input_stride_, D * sizeof(S));
   }
 
-  // All of a chunk's frames at once: sums of outer products.
+  // Of all frames of a chunk at once: sums of outer products.
   void weight_gradients(int64_t frames) {
     const int64_t D = call_.D, N = call_.N, kN = Cell::blocks * N;
     const int64_t joint = Cell::reset_before ? 2 * N : kN;
-    const Strided<S> dgates{dgates_, 1}, dhidden{dhidden_, 1}, dn{dgates_ + joint, 1}, dpre{dpre_, 1};
+    const Strided<S> dgates{dgates_, 1}, dhidden{dhidden_, 1}, dpre{dpre_, 1};  // columns
     add_rows(frames, kN, dgates_, stride_, sums.bias);
     if (Cell::own_hidden) add_rows(frames, kN, dhidden_, stride_, sums.bias_hh);
 
-    pack(panel_, frames, N, [=](int64_t f, int64_t j) { return h_[f][j]; });
+    pack(panel_, frames, N, [this](int64_t f, int64_t j) { return h_[f][j]; });
     add_product(joint, N, frames, dhidden, stride_, panel_, sums.hh, state_stride_);
     if (gated_) add_product(D, N, frames, dpre, input_stride_, panel_, sums.ha, state_stride_);
     if (Cell::reset_before) {
-      pack(panel_, frames, N, [=](int64_t f, int64_t j) { return kept_[f][j] * h_[f][j]; });
-      add_product(N, N, frames, dn, stride_, panel_, sums.hh + joint * state_stride_, state_stride_);
+      pack(panel_, frames, N, [this](int64_t f, int64_t j) { return kept_[f][j] * h_[f][j]; });
+      S* candidate = sums.hh + joint * state_stride_;
+      add_product(N, N, frames, dgates.from(joint), stride_, panel_, candidate, state_stride_);
     }
-    pack(panel_, frames, D, [=](int64_t f, int64_t j) { return x_[f][j]; });
+    pack(panel_, frames, D, [this](int64_t f, int64_t j) { return x_[f][j]; });
     if (gated_) {
       add_product(D, D, frames, dpre, input_stride_, panel_, sums.ia, input_stride_);
       add_rows(frames, D, dpre_, input_stride_, sums.bias_a);
-      pack(panel_, frames, D, [=](int64_t f, int64_t j) {
+      pack(panel_, frames, D, [this, D](int64_t f, int64_t j) {
         return call_.responses[row_[f] * D + j] * x_[f][j];
       });
     }
@@ -240,7 +248,9 @@ template <class S, class Cell> class Backward {
     for (int64_t i = 0; i < rows; ++i) add(n, from + i * stride, to);
   }
   static void add(int64_t n, const S* from, S* to) {
-    each<S>(n, [=](auto part, int64_t j) { part.store(to + j, part.load(to + j) + part.load(from + j)); });
+    each<S>(n, [=](auto part, int64_t j) {
+      part.store(to + j, part.load(to + j) + part.load(from + j));
+    });
   }
 
   const Call<S>& call_;

@@ -29,8 +29,8 @@ template <class S> struct Call {
   S *scratch;
 };
 
-// Some sequences of the batch, the longest first. One thread walks a tile from its first step to its
-// last. Sequences of one length are cut into runs, which lie together in every array; others are
+// Some sequences of the batch, the longest first; one thread walks them from the first step to the
+// last. Sequences of one length are cut into runs, which lie together in every array. Others are
 // dealt out in the order of their lengths, so that tiles are even.
 template <class S> class Tile {
  public:

@@ -19,7 +19,8 @@ template <> struct Series<double> {
   static constexpr int terms = 13, mantissa = 52, bias = 1023;
   static constexpr double largest = 708;
   static constexpr double round = 6755399441055744.0;  // 1.5 * 2^52
-  static constexpr double ln2_high = 6.93147180369123816490e-1, ln2_low = 1.90821492927058770002e-10;
+  static constexpr double ln2_high = 6.93147180369123816490e-1;
+  static constexpr double ln2_low = 1.90821492927058770002e-10;
 };
 
 // e^x = scale * (1 + rest) with |rest| < 1, so that e^x - 1 keeps its digits near zero.

@@ -63,7 +63,7 @@ template <class S, class Cell> class Forward {
       : call_(call), weights_(weights), chunk_(chunk_steps(rows)) {
     const int64_t kN = Cell::blocks * call.N, frames = rows * chunk_;
     const bool gated = call.gate != kNone;
-    stride_ = padded<S>(kN) + Vector<S>::lanes;
+    stride_ = padded<S>(kN) + Vector<S>::lanes;  // whole vectors from any block on
     gates_ = scratch.take((gated ? rows : frames) * stride_);
     hidden_ = scratch.take(rows * stride_);
     response_stride_ = padded<S>(call.D);
@@ -115,6 +115,7 @@ template <class S, class Cell> class Forward {
     }
   }
 
+  // Where a step finds the states and leaves its own.
   ForwardStep<S> views(const Tile<S>& tile, int64_t s, int64_t n) {
     for (int64_t i = 0; i < n; ++i) {
       const int64_t row = tile.row(s, i);
@@ -130,8 +131,16 @@ template <class S, class Cell> class Forward {
         c_[i] = s == 0 ? call_.c_0 + tile.sequence(i) * call_.N : c_next_[i];
       }
     }
-    return {n,     call_.N, h_,      c_,      h_next_, c_next_, call_.kept ? kept_ : nullptr,
-            gates_, hidden_, stride_};
+    return {.n = n,
+            .N = call_.N,
+            .h = h_,
+            .c = c_,
+            .h_next = h_next_,
+            .c_next = c_next_,
+            .kept = call_.kept ? kept_ : nullptr,
+            .gates = gates_,
+            .hidden = hidden_,
+            .stride = stride_};
   }
 
   // Equations 4 and 5 for one step, and W_x x~ + b.

@@ -52,7 +52,7 @@ template <class S, class Cell> struct AddSums {
   void end(int64_t thread, int64_t team) {
     if (!call.d_weight_ih) return;
     const int64_t D = call.D, N = call.N, kN = Cell::blocks * N;
-    auto add = [=](S* out, S* Sums<S, Cell>::*part, int64_t rows, int64_t columns) {
+    auto add = [this, thread, team](S* out, S* Sums<S, Cell>::*part, int64_t rows, int64_t columns) {
       if (!out) return;
       const int64_t stride = padded<S>(columns);
       for (int64_t i = thread; i < rows; i += team)
