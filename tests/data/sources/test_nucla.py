@@ -78,6 +78,7 @@ def test_folder_and_archive_make_the_same_store(tmp_path: Path) -> None:
     ("text", "says"),
     [
         (content()[:-9], "is not JSON"),
+        ("[" * 100_000, "is not JSON"),
         ("[1, 2]", "has no key 'skeletons'"),
         ("{}", "has no key 'skeletons'"),
         (content(skeletons=[]), "has no frames"),

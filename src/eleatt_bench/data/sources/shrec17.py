@@ -1,0 +1,93 @@
+"""SHREC'17 Track: 2,800 hand gestures, 1,960 to train and 840 to test, by its official lists."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from eleatt_bench.data.release import Release
+from eleatt_bench.data.sources import hand
+from eleatt_bench.data.sources.archive import Member, Source
+from eleatt_bench.data.sources.hand import Trial
+from eleatt_bench.data.store import Sample
+
+CLASSES_14 = hand.GESTURES
+CLASSES_28 = hand.classes_28(hand.GESTURES)
+
+LISTS = ("train_gestures.txt", "test_gestures.txt")  # by split
+_COLUMNS = ("gesture", "finger", "subject", "essai", "label14", "label28", "length")
+_FILES = re.compile(r"(?:.*/)?(?:skeletons_world|train_gestures|test_gestures)\.txt")
+_SUBJECTS = 28
+
+
+class _Line(NamedTuple):
+    where: str
+    split: int
+    length: int
+
+
+def read(path: Path) -> Release:
+    """The trials at ``path``, ``HandGestureDataset_SHREC2017`` as a folder or a zip archive.
+
+    The two lists decide: every trial they name must be there, once, with as many frames as they
+    say, and every trial that is there must be in one of them. Frames are the 66 coordinates, x y z
+    by joint, in metres. The label is the gesture (14 classes); the metadata has ``label_14`` and
+    ``label_28`` (from 0 on), ``split`` (0 train, 1 test), ``subject``, ``finger`` (1 one finger,
+    2 whole hand) and ``essai``, the trial's number.
+
+    Raises:
+        UserError: no such path, a damaged archive, a list that is missing or damaged, or a trial
+            missing or there twice. Reading the samples: a file that holds something else.
+    """
+    source = Source(
+        path, "HandGestureDataset_SHREC2017", "eleatt-bench data prepare shrec17 --source PATH"
+    )
+    members = source.find(_FILES)
+    listed = _listed(source, members)
+    skeletons = [member for member in members if member.path.name not in LISTS]
+    found = hand.files(source, skeletons, _SUBJECTS)
+    hand.check_listed(source, {key: line.where for key, line in listed.items()}, found)
+    return Release(
+        description=f"SHREC'17 Track, {len(found)} trials of its official lists",
+        class_names=CLASSES_14,
+        layout=hand.LAYOUT,
+        count=len(found),
+        samples=_samples(source, found, listed),
+    )
+
+
+def _listed(source: Source, members: list[Member]) -> dict[Trial, _Line]:
+    listed: dict[Trial, _Line] = {}
+    for split, name in enumerate(LISTS):
+        member = hand.only(source, members, name)
+        for where, numbers in hand.rows(source, member, _COLUMNS):
+            *key, label_14, label_28, length = numbers
+            trial = hand.trial(source, where, key, _SUBJECTS)
+            if (label_14, label_28) != (trial.label_14 + 1, trial.label_28 + 1):
+                raise source.wrong(
+                    where,
+                    f"gives labels {label_14} and {label_28} to gesture {trial.gesture}, finger "
+                    f"{trial.finger}, which are {trial.label_14 + 1} and {trial.label_28 + 1}",
+                )
+            if trial in listed:
+                raise source.wrong(
+                    where, f"names trial {trial.name} again, after {listed[trial].where}"
+                )
+            listed[trial] = _Line(where, split, length)
+    return listed
+
+
+def _samples(
+    source: Source, found: dict[Trial, Member], listed: dict[Trial, _Line]
+) -> Iterator[Sample]:
+    for trial, member in sorted(found.items()):
+        frames = hand.parse(source, member.where, member.load())
+        line = listed[trial]
+        if len(frames) != line.length:
+            raise source.wrong(
+                member.where, f"has {len(frames)} frames where {line.where} says {line.length}"
+            )
+        metadata = {**trial.metadata, "split": line.split}
+        yield Sample(trial.name, frames, trial.label_14, metadata)

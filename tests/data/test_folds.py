@@ -1,0 +1,89 @@
+"""Folds: of the sizes that the protocols name, the same for everyone and for ever."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from eleatt_bench.data import folds
+from eleatt_bench.errors import UserError
+
+SUBJECT = np.repeat(np.arange(1, 41), 12)  # SYSU: 40 subjects, 12 actions
+ACTION = np.tile(np.arange(1, 13), 40)
+
+
+def fingerprint(masks: list[np.ndarray]) -> str:
+    return hashlib.sha256(np.stack(masks).tobytes()).hexdigest()[:16]
+
+
+@pytest.mark.parametrize("fold", range(30))
+def test_cross_subject(fold: int) -> None:
+    test = folds.cross_subject(SUBJECT, fold)
+    assert test.dtype == bool
+    assert test.shape == (480,)
+    tested, trained = set(SUBJECT[test]), set(SUBJECT[~test])
+    assert len(tested) == len(trained) == 20
+    assert not tested & trained
+
+
+@pytest.mark.parametrize("fold", range(30))
+def test_same_subject(fold: int) -> None:
+    test = folds.same_subject(SUBJECT, ACTION, fold)
+    assert test.dtype == bool
+    assert np.bincount(SUBJECT[test])[1:].tolist() == [6] * 40
+    assert np.bincount(SUBJECT[~test])[1:].tolist() == [6] * 40
+    # Not the same actions for everybody.
+    assert len({tuple(ACTION[test & (s == SUBJECT)]) for s in range(1, 41)}) > 30
+
+
+def test_every_fold_is_another() -> None:
+    for masks in (
+        [folds.cross_subject(SUBJECT, fold) for fold in range(30)],
+        [folds.same_subject(SUBJECT, ACTION, fold) for fold in range(30)],
+    ):
+        assert len({mask.tobytes() for mask in masks}) == 30
+        # Each sequence is tested in about half of the folds (binomial: six standard deviations).
+        assert np.abs(np.mean(masks, axis=0) - 0.5).max() < 6 * 0.5 / np.sqrt(30)
+
+
+def test_the_folds_never_change() -> None:
+    """Runs are named by their fold, so a fold must mean the same for ever."""
+    cross = [folds.cross_subject(SUBJECT, fold) for fold in range(30)]
+    same = [folds.same_subject(SUBJECT, ACTION, fold) for fold in range(30)]
+    assert fingerprint(cross) == "e470add127096400"
+    assert fingerprint(same) == "240121c3413e7862"
+
+
+@settings(max_examples=50, deadline=None)
+@given(order=st.permutations(range(480)), fold=st.integers(0, 29))
+def test_the_order_of_the_store_does_not_matter(order: list[int], fold: int) -> None:
+    shuffled = folds.same_subject(SUBJECT[order], ACTION[order], fold)
+    np.testing.assert_array_equal(shuffled, folds.same_subject(SUBJECT, ACTION, fold)[order])
+    shuffled = folds.cross_subject(SUBJECT[order], fold)
+    np.testing.assert_array_equal(shuffled, folds.cross_subject(SUBJECT, fold)[order])
+
+
+def test_leave_one_subject_out() -> None:
+    subject = np.array([3, 1, 2, 3, 1, 20])
+    masks = [folds.leave_one_subject_out(subject, fold) for fold in range(4)]
+    assert [set(subject[mask]) for mask in masks] == [{1}, {2}, {3}, {20}]
+    assert np.sum(masks, axis=0).tolist() == [1] * 6  # each is tested exactly once
+
+
+def test_official() -> None:
+    assert folds.official(np.array([0, 1, 1, 0])).tolist() == [False, True, True, False]
+
+
+@pytest.mark.parametrize("fold", [-1, 30])
+def test_folds_that_do_not_exist(fold: int) -> None:
+    says = f"data.fold is {fold}, but there are 30 folds: set it to 0 … 29"
+    with pytest.raises(UserError, match=says):
+        folds.cross_subject(SUBJECT, fold)
+    with pytest.raises(UserError, match=says):
+        folds.same_subject(SUBJECT, ACTION, fold)
+    with pytest.raises(UserError, match=f"data.fold is {fold}, but there are 20 folds"):
+        folds.leave_one_subject_out(np.arange(1, 21), fold)
