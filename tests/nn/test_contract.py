@@ -17,7 +17,7 @@ CASES = [
 ]
 
 
-@pytest.fixture(params=[name for name in BACKENDS if name != "auto"])
+@pytest.fixture(params=[name for name in BACKENDS if name not in ("auto", "triton")])
 def run(request: pytest.FixtureRequest) -> Run:
     return backend_function(request.param, "cpu")
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from importlib.metadata import version
+from importlib.util import find_spec
 
 from eleatt_bench.cli.arguments import Parser, data_dir, runs_dir
 from eleatt_bench.composition import config_dir
@@ -49,7 +51,8 @@ def _devices(build: bool) -> list[str]:
     for index in range(torch.cuda.device_count()):
         backend = resolve_backend("auto", f"cuda:{index}")
         lines.append(
-            f"cuda  {index}: {torch.cuda.get_device_name(index)}; layers run on: {backend}"
+            f"cuda  {index}: {torch.cuda.get_device_name(index)}; layers run on: {backend}, "
+            f"or model.backend=triton ({_triton()})"
         )
     if not torch.cuda.is_available():
         built = torch.version.cuda is not None
@@ -78,3 +81,10 @@ def _cpu_layers(build: bool) -> str:
     if reason is not None:
         return f"layers run on: scan, because native cannot be had ({reason})"
     return f"layers run on: native ({path})"
+
+
+def _triton() -> str:
+    """Whether the kernels for GPUs can be had."""
+    if find_spec("triton") is None:
+        return "not installed: pip install 'eleatt-bench[triton]'"
+    return f"triton {version('triton')}"

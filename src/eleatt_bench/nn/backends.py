@@ -7,10 +7,10 @@ import logging
 
 import torch
 
-from eleatt_bench.nn import loop, native, native_build, scan
+from eleatt_bench.nn import loop, native, native_build, scan, triton_scan
 from eleatt_bench.nn.contract import Run
 
-BACKENDS = ("auto", "equations", "scan", "native")
+BACKENDS = ("auto", "equations", "scan", "native", "triton")
 
 
 def check_backend(name: str) -> None:
@@ -26,11 +26,14 @@ def resolve_backend(
 
     ``"auto"`` is the fastest that was measured there (docs/performance.md): ``"native"`` on CPUs
     for float32 and float64 where it can be built, else ``"scan"``; ``"equations"`` on other
-    devices, and under autocast, where the others would ignore the lower precision.
+    devices, where nothing was measured yet, and under autocast, whose lower precision it obeys.
+    ``"triton"`` is ``"scan"`` in all dtypes but float32.
     Raises ValueError for an unknown name, RuntimeError for a string that names no device.
     """
     check_backend(name)
     kind = torch.device(device).type
+    if name == "triton" and dtype != torch.float32:
+        return "scan"
     if name != "auto":
         return name
     if kind != "cpu" or torch.is_autocast_enabled(kind):
@@ -46,6 +49,7 @@ def backend_function(
         "equations": loop.run,
         "scan": scan.run,
         "native": native.run,
+        "triton": triton_scan.run,
     }
     return functions[resolve_backend(name, device, dtype)]
 

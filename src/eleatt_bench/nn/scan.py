@@ -97,12 +97,12 @@ class _Scan(torch.autograd.Function):
         T, B, _ = x.shape
         scan = cell_scan(cell, weights, T, B, keep)
         states = [_states(s, T, active) for s in (h_0, c_0) if s is not None]
-        gates, a = _project(cell, weights, x, keep, active)
+        gates, a = project(cell, weights, x, keep, active)
         for t in range(T):
             n = active[t] if active else B
             step = _step(t, n, _rows(gates, min(t, len(gates) - 1), n), states)
             if a is not None:
-                _attend(cell, weights, _rows(a, t, n), _rows(x, t, n), step)
+                attend(cell, weights, _rows(a, t, n), _rows(x, t, n), step)
                 if n < B:
                     a[t, n:] = 0
             scan.forward(step)
@@ -145,7 +145,7 @@ class _Scan(torch.autograd.Function):
                     d_pre_t.add_(_rows(d_a, t, n))
                 _attend_backward(ctx.cell, _rows(a, t, n), d_pre_t)
                 d_state[0].addmm_(d_pre_t, weights.weight_ha)
-        gradients = _weight_gradients(scan, weights, x, a, gates, d_gates, d_pre, states[0][:-1])
+        gradients = weight_gradients(scan, weights, x, a, gates, d_gates, d_pre, states[0][:-1])
         if not ctx.needs_input_grad[3]:
             d_x = None
         elif d_x is None or d_pre is None or weights.weight_ia is None:
@@ -195,7 +195,7 @@ def _gradient(given: Tensor | None, like: Tensor) -> Tensor:
     return torch.zeros_like(like) if given is None else given.clone()
 
 
-def _project(
+def project(
     cell: Cell, weights: Weights, x: Tensor, keep: bool, active: tuple[int, ...] | None
 ) -> tuple[Tensor, Tensor | None]:
     """What does not look at the state, for all steps: the gates' part, or the attention gate's.
@@ -213,7 +213,7 @@ def _project(
     return gates, F.linear(x, weights.weight_ia, weights.bias_a)
 
 
-def _attend(cell: Cell, weights: Weights, a: Tensor, x: Tensor, step: Step) -> None:
+def attend(cell: Cell, weights: Weights, a: Tensor, x: Tensor, step: Step) -> None:
     """Equations 4 and 5: ``a`` from W_xa x_t + b_a to the response, the gates to W_x x̃_t + b."""
     assert weights.weight_ha is not None
     a.addmm_(step.before[0], weights.weight_ha.t())
@@ -236,7 +236,7 @@ def _attend_backward(cell: Cell, a: Tensor, d: Tensor) -> None:
         d.addcmul_(a, d.sum(1, keepdim=True), value=-1)
 
 
-def _weight_gradients(
+def weight_gradients(
     scan: CellScan,
     weights: Weights,
     x: Tensor,
