@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eleatt_bench.data.protocols import PROTOCOLS, repeats, split
+from eleatt_bench.data.protocols import PROTOCOLS, labelled, repeats, split
 from eleatt_bench.data.store import Sample, SequenceStore
 from eleatt_bench.errors import UserError
 
@@ -96,5 +96,39 @@ def test_mistakes(store: SequenceStore, make_store) -> None:
         split(make_store(name="other"), "fixed")
 
 
-def test_every_data_set_has_a_protocol() -> None:
-    assert all(PROTOCOLS.values())
+def test_gestures_of_14_and_28_classes_are_the_same_sequences(make_store) -> None:
+    metadata = {"split": [0, 0, 0, 1], "label_28": [1, 0, 3, 2]}
+    store = make_store(name="shrec17", metadata=metadata)
+    for protocol in ("gestures_14", "gestures_28"):
+        assert split(store, protocol).test.tolist() == [3]
+    assert labelled(store, "gestures_14") is store
+    fine = labelled(store, "gestures_28")
+    assert fine.labels.tolist() == [1, 0, 3, 2]
+    assert fine.class_names == (
+        *("no, one finger", "no, whole hand"),
+        *("yes, one finger", "yes, whole hand"),
+    )
+
+
+@pytest.mark.parametrize(("name", "protocol"), [(n, p) for n in PROTOCOLS for p in PROTOCOLS[n]])
+def test_every_fold_of_every_protocol_has_something_to_train_and_to_test(
+    make_store, name: str, protocol: str
+) -> None:
+    count = 120
+    columns = {
+        "camera": [1 + i % 3 for i in range(count)],
+        "subject": [1 + i % 40 for i in range(count)],
+        "setup": [1 + i % 32 for i in range(count)],
+        "action": [1 + i % 12 for i in range(count)],
+        "split": [i % 2 for i in range(count)],
+        "label_28": [i % 4 for i in range(count)],
+    }
+    if name == "dhg":
+        columns["subject"] = [1 + i % 20 for i in range(count)]
+    store = make_store([1] * count, name=name, metadata=columns)
+    folds = PROTOCOLS[name][protocol].folds
+    tested = [tuple(split(store, protocol, fold=fold).test) for fold in range(folds)]
+    assert len(set(tested)) == folds
+    assert all(0 < len(test) < count for test in tested)
+    with pytest.raises(UserError, match=f"fold is {folds}, but {protocol} of {name} has"):
+        split(store, protocol, fold=folds)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from eleatt_bench.data.protocols import PROTOCOLS, repeats, split
 from eleatt_bench.data.release import Release
-from eleatt_bench.data.sources import digits, mnist, nucla
+from eleatt_bench.data.sources import dhg, digits, mnist, ntu, nucla, shrec17, sysu
 from eleatt_bench.data.store import EMBEDDED, SequenceStore, prepare_command, read_digest
 from eleatt_bench.data.writing import Progress, write_store
 from eleatt_bench.errors import UserError, unknown
@@ -33,7 +33,7 @@ class DataSet:
 
     @property
     def protocols(self) -> tuple[str, ...]:
-        return PROTOCOLS[self.name]
+        return tuple(PROTOCOLS[self.name])
 
 
 def _with_path(read: Callable[[Path], Release]) -> Callable[[Path | None], Release]:
@@ -67,6 +67,42 @@ _DATA_SETS = (
         where="all_sqe.zip from https://www.dropbox.com/s/10pcm4pksjy6mkq/all_sqe.zip?dl=1 "
         "or its unpacked folder",
         read=_with_path(nucla.read),
+    ),
+    DataSet(
+        name="ntu",
+        title="NTU RGB+D skeletons, 60 classes, two bodies of 25 joints",
+        homepage="https://rose1.ntu.edu.sg/dataset/actionRecognition/",
+        where="nturgbd_skeletons_s001_to_s017.zip, handed out on request, or its unpacked folder",
+        read=_with_path(ntu.read),
+    ),
+    DataSet(
+        name="ntu120",
+        title="NTU RGB+D 120 skeletons, 120 classes, two bodies of 25 joints",
+        homepage="https://rose1.ntu.edu.sg/dataset/actionRecognition/",
+        where="one folder with nturgbd_skeletons_s001_to_s017 and _s018_to_s032, unpacked; both "
+        "are handed out on request",
+        read=_with_path(ntu.read_120),
+    ),
+    DataSet(
+        name="sysu",
+        title="SYSU 3D HOI skeletons, 20 joints",
+        homepage="https://www.isee-ai.cn/~hujianfang/ProjectJOULE.html",
+        where="the folder 3DvideoNorm of the release, or a zip archive of it",
+        read=_with_path(sysu.read),
+    ),
+    DataSet(
+        name="shrec17",
+        title="SHREC'17 Track hand gestures, 22 joints",
+        homepage="http://www-rech.telecom-lille.fr/shrec2017-hand/",
+        where="HandGestureDataset_SHREC2017, as a folder or a zip archive",
+        read=_with_path(shrec17.read),
+    ),
+    DataSet(
+        name="dhg",
+        title="DHG-14/28 hand gestures, 22 joints",
+        homepage="http://www-rech.telecom-lille.fr/DHGdataset/",
+        where="DHG2016, as a folder or a zip archive",
+        read=_with_path(dhg.read),
     ),
 )
 CATALOG = {entry.name: entry for entry in _DATA_SETS}
@@ -243,6 +279,7 @@ def _write(
         class_names=release.class_names,
         layout=release.layout,
         source=release.description,
+        origin_applied=release.origin_applied,
         total=release.count,
         progress=progress,
     )

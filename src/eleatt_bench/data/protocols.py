@@ -2,25 +2,65 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from eleatt_bench.data import folds, ntu_protocols
+from eleatt_bench.data.folds import Mask
+from eleatt_bench.data.sources import hand
 from eleatt_bench.data.store import Integers, SequenceStore
 from eleatt_bench.errors import UserError, unknown
 
+
+class Protocol(NamedTuple):
+    """Which sequences are for testing, as a mask: ``test`` (the store's metadata, fold)."""
+
+    test: Callable[[Mapping[str, Integers], int], Mask]
+    folds: int = 1
+    labels: str | None = None  # the metadata column that takes the place of the store's labels
+    cleaned: bool = False  # its published test set repeats training sequences: see `Split.clean`
+
+
+_official = Protocol(lambda data, fold: folds.official(data["split"]))
+_gestures = Protocol(lambda data, fold: folds.leave_one_subject_out(data["subject"], fold), 20)
+
 PROTOCOLS = {
-    "digits": ("fixed",),
-    "mnist": ("official",),
-    "nucla": ("cross_view",),
+    "digits": {"fixed": _official},
+    "mnist": {"official": _official},
+    "nucla": {
+        "cross_view": Protocol(lambda data, fold: ~np.isin(data["camera"], (1, 2)), cleaned=True)
+    },
+    "ntu": {
+        "cross_subject": Protocol(lambda data, fold: ntu_protocols.cross_subject(data)),
+        "cross_view": Protocol(lambda data, fold: ntu_protocols.cross_view(data)),
+    },
+    "ntu120": {
+        "cross_subject": Protocol(lambda data, fold: ntu_protocols.cross_subject(data)),
+        "cross_setup": Protocol(lambda data, fold: ntu_protocols.cross_setup(data)),
+    },
+    "sysu": {
+        "cross_subject": Protocol(
+            lambda data, fold: folds.cross_subject(data["subject"], fold), folds.RANDOM_FOLDS
+        ),
+        "same_subject": Protocol(
+            lambda data, fold: folds.same_subject(data["subject"], data["action"], fold),
+            folds.RANDOM_FOLDS,
+        ),
+    },
+    "shrec17": {
+        "gestures_14": _official,
+        "gestures_28": _official._replace(labels="label_28"),
+    },
+    "dhg": {
+        "gestures_14": _gestures,
+        "gestures_28": _gestures._replace(labels="label_28"),
+    },
 }
-"""The protocols of each data set. All of them have one fold."""
-
-CLEANED = frozenset({"cross_view"})
-"""Protocols whose published test set repeats training sequences: they have a `Split.clean`."""
-
-_TRAINING_CAMERAS = (1, 2)
+"""The protocols of each data set."""
 
 
 class Split(NamedTuple):
@@ -61,7 +101,7 @@ def split(
         train=np.sort(learn[order[held_out:]]),
         val=np.sort(learn[order[:held_out]]),
         test=test,
-        clean=~_repeated(store, learn, test) if protocol in CLEANED else None,
+        clean=~_repeated(store, learn, test) if find(store, protocol).cleaned else None,
     )
 
 
@@ -70,17 +110,39 @@ def repeats(store: SequenceStore, protocol: str, *, fold: int = 0) -> int:
     return int(_repeated(store, *_learn_and_test(store, protocol, fold)).sum())
 
 
-def _learn_and_test(store: SequenceStore, protocol: str, fold: int) -> tuple[Integers, Integers]:
+def find(store: SequenceStore, protocol: str) -> Protocol:
+    """The protocol of that name.
+
+    Raises:
+        UserError: the data set has none of that name.
+    """
     if store.name not in PROTOCOLS:
         raise unknown("data set", store.name, PROTOCOLS)
     if protocol not in PROTOCOLS[store.name]:
         raise unknown(f"protocol of {store.name}", protocol, PROTOCOLS[store.name])
-    if fold != 0:
-        raise UserError(f"data.fold is {fold}, but {protocol} of {store.name} has one fold: 0")
-    if protocol == "cross_view":
-        test = ~np.isin(store.metadata["camera"], _TRAINING_CAMERAS)
-    else:
-        test = store.metadata["split"] == 1
+    return PROTOCOLS[store.name][protocol]
+
+
+def labelled(store: SequenceStore, protocol: str) -> SequenceStore:
+    """``store`` with the labels and class names that ``protocol`` is about.
+
+    Raises:
+        UserError: the data set has no such protocol.
+    """
+    column = find(store, protocol).labels
+    if column is None:
+        return store
+    return replace(
+        store, labels=store.metadata[column], class_names=hand.classes_28(store.class_names)
+    )
+
+
+def _learn_and_test(store: SequenceStore, protocol: str, fold: int) -> tuple[Integers, Integers]:
+    found = find(store, protocol)
+    if not 0 <= fold < found.folds:
+        count = "one fold: 0" if found.folds == 1 else f"folds 0 to {found.folds - 1}"
+        raise UserError(f"data.fold is {fold}, but {protocol} of {store.name} has {count}")
+    test = found.test(store.metadata, fold)
     return np.flatnonzero(~test), np.flatnonzero(test)
 
 

@@ -14,7 +14,8 @@ class Release:
     """``count`` samples in an order that depends on the source alone.
 
     ``layout`` is as `eleatt_bench.data.store.SequenceStore` describes it; ``description`` says
-    in words where the samples come from. Reading ``samples`` may raise a `UserError`.
+    in words where the samples come from; ``origin_applied`` that their origin is a joint already.
+    Reading ``samples`` may raise a `UserError`.
     """
 
     description: str
@@ -22,3 +23,4 @@ class Release:
     layout: dict[str, Any]
     count: int
     samples: Iterable[Sample]
+    origin_applied: bool = False

@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from eleatt_bench import config as schema
 from eleatt_bench.data import catalog
+from eleatt_bench.data.protocols import labelled
 from eleatt_bench.errors import UserError
 from eleatt_bench.files import write_text
 from eleatt_bench.runs.identity import identity, run_id
@@ -89,7 +90,7 @@ def _fit(config: dict[str, Any], folder: RunFolder, show: Display) -> dict[str, 
     from eleatt_bench.training.fit import fit
 
     store = catalog.open_store(Path(config["data_dir"]), config["data"]["name"])
-    return fit(config, store, folder, show)
+    return fit(config, labelled(store, config["data"]["protocol"]), folder, show)
 
 
 def _head(folder: RunFolder, this: Mapping[str, Any], overrides: Sequence[str]) -> Record:
@@ -137,7 +138,7 @@ def evaluate(cfg: DictConfig) -> tuple[RunFolder, Record]:
     result = {
         "run_id": folder.run_id,
         "checkpoint": asked["checkpoint"],
-        **test(config, store, folder, asked["checkpoint"]),
+        **test(config, labelled(store, config["data"]["protocol"]), folder, asked["checkpoint"]),
         "versions": versions(),
         "git_commit": git_commit(),
     }
