@@ -13,8 +13,9 @@ PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	&& echo "$$p" && break; done)
 NUCLA_SOURCE ?= data/raw/nucla/all_sqe.zip
 MNIST_SOURCE ?= data/raw/mnist
+BENCH ?= cpu
 
-.PHONY: help install demo test test-slow check tensorboard clean lock data-nucla data-mnist \
+.PHONY: help install demo test test-slow check bench tensorboard clean lock data-nucla data-mnist \
 	table-digits table-mnist table4
 
 help: ## say what there is
@@ -40,6 +41,10 @@ test-slow: $(READY) ## run the tests that take minutes
 
 check: $(READY) ## formatting, lint, types
 	scripts/check.sh
+
+bench: $(READY) ## time the layer against torch's own and write docs/performance.md (half an hour)
+	$(VENV)/bin/python scripts/bench_layer.py --memory --csv "docs/performance/$(BENCH).csv"
+	$(VENV)/bin/python scripts/performance_page.py docs/performance/*.csv > docs/performance.md
 
 tensorboard: $(READY) ## look at the curves of all runs
 	$(VENV)/bin/tensorboard --logdir runs

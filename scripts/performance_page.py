@@ -1,0 +1,174 @@
+"""docs/performance.md, made of what `scripts/bench_layer.py --csv` wrote.
+
+    .venv/bin/python scripts/performance_page.py docs/performance/*.csv > docs/performance.md
+
+Nothing in the page's tables is typed by hand. docs/performance/notes.md, which is, comes last.
+"""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+Row = dict[str, str]
+
+HEAD = """\
+# How fast the layer is
+
+Made by `scripts/performance_page.py` of the files in `docs/performance/`, which
+`scripts/bench_layer.py` (`make bench`) wrote. A number is the time of a layer divided by the time
+of torch's own layer of the same cell and sizes in the same process, taken in turns: the median of
+these ratios, and in brackets their quartiles. **Below 1 is faster than torch.** torch's layers have
+no attention gate; the gate's layers do 1.3 to 2.5 times their arithmetic.
+
+*train* is a forward and a backward pass whose input needs a gradient, as it does inside a network;
+*train, first layer* is the same without one; *inference* is a forward pass under `inference_mode`.
+A ragged batch has sequences of a fifth to all of the longest one's frames. Before it is timed,
+every layer is held against the equations in float64; the largest relative error is given.
+"""
+
+GOALS = {  # of training, by cell and gate, at the four shapes in their order
+    ("GRU", "sigmoid"): (0.90, 0.40, 0.45, 0.50),
+    ("LSTM", "sigmoid"): (1.0, 1.0, 1.0, 1.0),
+    ("RNN", "sigmoid"): (1.0, 1.0, 1.0, 1.0),
+    ("GRU", "none"): (0.8, 0.8, 0.8, 0.8),
+    ("LSTM", "none"): (0.8, 0.8, 0.8, 0.8),
+    ("RNN", "none"): (0.8, 0.8, 0.8, 0.8),
+}
+GOAL_SHAPES = ("(100, 256, 150, 100)", "(100, 32, 60, 100)", "(784, 100, 1, 100)",
+               "(28, 128, 28, 100)")  # fmt: skip
+MEMORY_GOAL = 1.5
+
+
+def shape(row: Row) -> str:
+    sizes = ", ".join(row[key] for key in "TBDH")
+    return f"({sizes})" + (f" × {row['layers']}" if row["layers"] != "1" else "")
+
+
+def named(row: Row) -> str:
+    if row["gate"] == "torch":
+        return f"torch.nn.{row['cell']}"
+    cell, _, form = row["cell"].partition(" ")
+    name = f"EleAtt-{cell}" if row["gate"] != "none" else f"{cell}, `gate=None`"
+    return name + (f", `{form}`" if form else "")
+
+
+def table(heads: list[str], lines: list[list[str]]) -> Iterator[str]:
+    yield "| " + " | ".join(heads) + " |"
+    yield "|" + "|".join(["---"] + ["---:"] * (len(heads) - 1)) + "|"
+    for line in lines:
+        yield "| " + " | ".join(line) + " |"
+    yield ""
+
+
+def ratio(row: Row) -> str:
+    middle, low, high = (float(row[f"ratio_{q}"]) for q in ("median", "q1", "q3"))
+    return f"{middle:.2f} ({low:.2f}–{high:.2f})"
+
+
+def goals(rows: list[Row]) -> Iterator[str]:
+    """The backend native against what was set out to be reached."""
+    found = {
+        (r["cell"], r["gate"], shape(r)): r
+        for r in rows
+        if (r["mode"], r["ragged"], r["backend"]) == ("train", "False", "native")
+    }
+    if not found:
+        return
+    yield "### Goals, and what was reached (`native`, train)\n"
+    yield "(T, B, D, H): steps, sequences, input size, hidden size. Goal in brackets.\n"
+    lines = []
+    for (cell, gate), limits in GOALS.items():
+        line = []
+        for at, limit in zip(GOAL_SHAPES, limits, strict=True):
+            row = found.get((cell, gate, at))
+            if row is None:
+                line.append("–")
+                continue
+            value = round(float(row["ratio_median"]), 2)
+            line.append(f"{'**' if value > limit else ''}{value:.2f}"
+                        f"{' missed**' if value > limit else ''} (≤ {limit:.2f})")  # fmt: skip
+        lines.append([named({"cell": cell, "gate": gate}), *line])
+    yield from table(["", *GOAL_SHAPES], lines)
+
+
+def memory(rows: list[Row]) -> Iterator[str]:
+    """Peak memory of a training step, as a ratio to torch's own layer."""
+    known = [r for r in rows if r["peak_bytes"] and r["mode"] == "train"]
+    if not known:
+        return
+    torch = {(r["cell"], shape(r)): float(r["peak_bytes"]) for r in known if r["gate"] == "torch"}
+    shapes = list(dict.fromkeys(shape(r) for r in known))
+    yield f"### Peak memory of a training step, over torch's (goal: ≤ {MEMORY_GOAL})\n"
+    lines: dict[str, dict[str, str]] = {}
+    for row in known:
+        own = float(row["peak_bytes"])
+        value = f"{own / torch[row['cell'], shape(row)]:.2f} ({own / 1e6:.0f} MB)"
+        if row["gate"] == "torch":
+            value = f"1 ({own / 1e6:.0f} MB)"
+            if row["cell"] == "GRU reset_after":
+                continue
+        name = named(row) + ("" if row["gate"] == "torch" else f", {row['backend']}")
+        lines.setdefault(name, {})[shape(row)] = value
+    body = [[name, *(values.get(at, "–") for at in shapes)] for name, values in lines.items()]
+    yield from table(["", *shapes], body)
+
+
+def every(rows: list[Row]) -> Iterator[str]:
+    """All ratios: a table per shape, a line per layer and backend, a column per mode."""
+    modes = list(dict.fromkeys(r["mode"] for r in rows))
+    for ragged in ("False", "True"):
+        for at in dict.fromkeys(shape(r) for r in rows if r["ragged"] == ragged):
+            here = [r for r in rows if r["ragged"] == ragged and shape(r) == at]
+            frames = float(here[0]["frames"])
+            note = f", ragged: {frames:.0%} of the frames are real" if ragged == "True" else ""
+            yield f"### (T, B, D, H) = {at}{note}\n"
+            lines: dict[tuple[str, str], dict[str, str]] = {}
+            for row in here:
+                line = lines.setdefault((named(row), row["backend"]), {})
+                if row["gate"] == "torch":
+                    line[row["mode"]] = f"1 ({1e3 * float(row['seconds_median']):.1f} ms)"
+                else:
+                    line[row["mode"]] = ratio(row)
+                    line["error"] = f"{float(row['error']):.0e}"
+            body = [
+                [name, backend if backend != "torch" else "", *(line.get(m, "–") for m in modes),
+                 line.get("error", "")]
+                for (name, backend), line in lines.items()
+                if name != "torch.nn.GRU reset_after"
+            ]  # fmt: skip
+            yield from table(["layer", "backend", *modes, "error"], body)
+
+
+def page(files: list[tuple[str, list[Row]]], notes: str) -> Iterator[str]:
+    yield HEAD
+    for name, rows in files:
+        about = rows[0]
+        yield f"## {about['device']}, {about['threads']} threads\n"
+        yield (
+            f"{about['cores']} cores, torch {about['torch']}, Python {about['python']}, "
+            f"{about['date']}, commit {about['commit'][:12]}: `{name}`\n"
+        )
+        yield from goals(rows)
+        yield from memory(rows)
+        yield from every(rows)
+    yield notes
+
+
+def main() -> None:
+    files = [Path(name) for name in sys.argv[1:]]
+    if not files:
+        sys.exit("usage: performance_page.py FILE.csv ... > docs/performance.md")
+    read = []
+    for path in files:
+        with path.open(newline="") as file:
+            read.append((path.name, list(csv.DictReader(file))))
+    notes = files[0].parent / "notes.md"
+    text = "\n".join(page(read, notes.read_text() if notes.exists() else ""))
+    print(text.rstrip())
+
+
+if __name__ == "__main__":
+    main()
