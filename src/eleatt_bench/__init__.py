@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from eleatt_bench.nn.convert import from_torch, to_torch
     from eleatt_bench.nn.layers import EleAttGRU, EleAttLSTM, EleAttRNN
 
-__all__ = ["EleAttGRU", "EleAttLSTM", "EleAttRNN", "__version__"]
+__all__ = ["EleAttGRU", "EleAttLSTM", "EleAttRNN", "__version__", "from_torch", "to_torch"]
 
 
 def __getattr__(name: str) -> Any:
@@ -22,4 +23,8 @@ def __getattr__(name: str) -> Any:
         from eleatt_bench.nn import layers
 
         return getattr(layers, name)
+    if name in {"from_torch", "to_torch"}:
+        from eleatt_bench.nn import convert
+
+        return getattr(convert, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,6 +1,8 @@
 // The functions that a cell applies to every element, on whole vectors V of numbers S.
 #pragma once
 
+#include <limits>
+
 #include "vector.h"
 
 namespace eleatt {
@@ -53,9 +55,13 @@ template <class S, class V = typename Vector<S>::type> inline V clamp(V x, S lim
   return x > limit ? limit - V{} : x;
 }
 
+// 0 and infinity beyond what is a normal number, so that a sigmoid can be exactly 0.
 template <class S, class V = typename Vector<S>::type> inline V exponential(V x) {
-  const Power<S> e = power<S>(clamp<S>(x, Series<S>::largest));
-  return e.scale + e.scale * e.rest;
+  constexpr S limit = Series<S>::largest;
+  const Power<S> e = power<S>(clamp<S>(x, limit));
+  const V value = e.scale + e.scale * e.rest;
+  const V above = x > limit ? std::numeric_limits<S>::infinity() - V{} : value;
+  return x < -limit ? V{} : above;
 }
 
 template <class S, class V = typename Vector<S>::type> inline V sigmoid(V x) {

@@ -1,0 +1,99 @@
+"""The benchmark measures what it says and refuses a wrong layer; the page has its numbers."""
+
+from __future__ import annotations
+
+import csv
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+QUICK = ["--shapes", "5,6,3,4", "6,5,3,4r", "--rounds", "3", "--seconds", "1"]
+
+
+def run(script: str, *arguments: str, code: str = "") -> subprocess.CompletedProcess[str]:
+    """``script`` as a person runs it, after ``code`` if there is any."""
+    command = [sys.executable, str(SCRIPTS / script), *arguments]
+    if code:
+        prepared = f"import sys; sys.path.insert(0, {str(SCRIPTS)!r}); sys.argv = {command[1:]!r}"
+        command = [sys.executable, "-c", f"{prepared}\nimport bench_layer\n{code}"]
+    return subprocess.run(command, capture_output=True, text=True, timeout=250)
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("bench") / "here.csv"
+    done = run("bench_layer.py", *QUICK, "--only", "GRU", "RNN sigmoid", "--csv", str(path))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "(6, 5, 3, 4, 1), ragged: inference" in done.stdout
+    return path
+
+
+def test_every_contender_in_every_mode_has_a_row(measured: Path) -> None:
+    with measured.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    keys = [(r["cell"], r["gate"], r["backend"], r["mode"], r["ragged"]) for r in rows]
+    assert len(set(keys)) == len(keys)
+    for mode in ("train", "train, first layer", "inference"):
+        for ragged in ("False", "True"):
+            assert ("GRU", "torch", "torch", mode, ragged) in keys
+            for backend in ("equations", "scan", "native"):
+                assert ("GRU reset_after", "none", backend, mode, ragged) in keys
+                assert ("RNN", "sigmoid", backend, mode, ragged) in keys
+    for row in rows:
+        times = [float(row[f"seconds_{q}"]) for q in ("q1", "median", "q3")]
+        assert 0 < times[0] <= times[1] <= times[2]
+        assert 0 <= float(row["error"]) < 1e-4
+        assert 0 < float(row["frames"]) <= 1
+        if row["gate"] == "torch":
+            assert float(row["ratio_median"]) == 1
+
+
+def test_the_page_is_made_of_the_numbers(measured: Path) -> None:
+    (measured.parent / "notes.md").write_text("## By hand\n")
+    done = run("performance_page.py", str(measured))
+    assert (done.returncode, done.stderr) == (0, "")
+    with measured.open(newline="") as file:
+        row = next(r for r in csv.DictReader(file) if r["backend"] == "native")
+    assert f"{float(row['ratio_median']):.2f} (" in done.stdout
+    assert "### (T, B, D, H) = (6, 5, 3, 4), ragged: " in done.stdout
+    assert done.stdout.endswith("## By hand\n")
+    assert "| EleAtt-RNN | native |" in done.stdout
+
+
+def test_a_wrong_layer_is_not_timed(tmp_path: Path) -> None:
+    code = (
+        "from eleatt_bench.nn import native\n"
+        "right = native.run\n"
+        "def wrong(*given, **options):\n"
+        "    output, state, attention = right(*given, **options)\n"
+        "    return output * 1.01, state, attention\n"
+        "native.run = wrong\n"
+        "bench_layer.main()"
+    )
+    done = run("bench_layer.py", *QUICK, "--csv", str(tmp_path / "no.csv"), code=code)
+    assert done.returncode != 0
+    assert "native is wrong at" in done.stderr
+    assert not (tmp_path / "no.csv").exists()
+
+
+def test_quartiles_are_numpys() -> None:
+    values = np.random.default_rng().normal(size=17).tolist()
+    code = f"print(*bench_layer.quartiles({values!r}).values())"
+    median, q1, q3 = map(float, run("bench_layer.py", code=code).stdout.split())
+    np.testing.assert_allclose([q1, median, q3], np.quantile(values, [0.25, 0.5, 0.75]))
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc/self/statm")
+def test_peak_memory_counts_the_arrays_of_a_step() -> None:
+    """An RNN's step at this size holds at least x, its gradient, the output and its gradient."""
+    code = (
+        "shape = bench_layer.Shape(400, 100, 100, 100)\n"
+        "print(bench_layer.peak_bytes(bench_layer.Contender('RNN', 'none', 'native'), shape))"
+    )
+    peak = int(run("bench_layer.py", code=code).stdout)
+    one = 400 * 100 * 100 * 4
+    assert 1.5 * one < peak < 12 * one
