@@ -275,7 +275,7 @@ def rows(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
                 sys.exit(f"{contender.name} is wrong at {shape}: relative error {wrong:.1e}")
         peaks = {}
         if given.memory and not shape.ragged:
-            peaks = {c: peak_bytes(c, shape) for c in everyone if "compiled" not in c.backend}
+            peaks = {c: peak_bytes(c, shape) for c in everyone if "equations" not in c.backend}
         for mode in given.modes:
             jobs = [Job(c, shape, mode, given.device) for c in everyone]
             print(f"\n{tuple(shape[:5])}{', ragged' if shape.ragged else ''}: {mode}")
@@ -308,7 +308,9 @@ def main() -> None:
     parser.add_argument("--modes", nargs="+", choices=MODES, default=MODES)
     parser.add_argument("--only", nargs="+", help="words: contenders that have one of them")
     parser.add_argument("--compile", action="store_true", help="the loop's steps compiled, too")
-    parser.add_argument("--memory", action="store_true", help="peak memory, too (CPU)")
+    parser.add_argument(
+        "--memory", action="store_true", help="peak memory of scan, native and torch, too (CPU)"
+    )
     parser.add_argument("--csv", type=Path, help="write every number here")
     parser.add_argument("--peak", nargs=3, help=argparse.SUPPRESS)
     given = parser.parse_args()

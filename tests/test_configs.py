@@ -59,10 +59,10 @@ def command(path: Path) -> list[str]:
 
 def test_the_names_are_those_that_are_documented() -> None:
     assert MODELS == ["eleatt_gru", "eleatt_lstm", "eleatt_rnn", "gru", "lstm", "rnn"]
-    assert EXPERIMENTS == [
+    assert [
         *("dhg", "digits", "mnist_rows", "ntu", "ntu_aug", "nucla", "nucla_aug", "psmnist"),
         *("shrec17", "smnist", "sysu", "sysu_aug"),
-    ]
+    ] == EXPERIMENTS
     assert options("trainer") == ["cpu", "ddp", "debug", "gpu"]
     assert options("table") == ["digits", "mnist", "table4"]
 

@@ -1,12 +1,19 @@
-"""Layers are tested on every backend."""
+"""Layers are tested on every backend, with weights that are large enough to matter."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
+import torch
+from torch.nn.utils.rnn import PackedSequence
 
 from eleatt_bench.nn import backends
+from eleatt_bench.nn.layers import EleAttGRU, EleAttLSTM, EleAttRNN
+from eleatt_bench.nn.stack import Stack
+
+LAYERS = {"rnn": EleAttRNN, "lstm": EleAttLSTM, "gru": EleAttGRU, "gru after": EleAttGRU}
 
 
 HERE = [name for name in backends.BACKENDS if name not in ("auto", "triton")]  # without a GPU
@@ -23,3 +30,59 @@ def backend(request: pytest.FixtureRequest) -> Iterator[str]:
             lambda name, *where: resolve(request.param if name == "auto" else name, *where),
         )
         yield request.param
+
+
+@pytest.fixture(scope="session")
+def make() -> Callable[..., Stack]:
+    """``make(kind, …)``: a layer for input size 4 and 3 units, every weight in ±1."""
+
+    def made(kind: str, gate: str | None = "sigmoid", num_layers: int = 2, **options: Any) -> Stack:
+        torch.manual_seed(0)
+        form = {"reset_after": True} if kind == "gru after" else {}
+        settings = {"bidirectional": True, "dtype": torch.float64} | options
+        layer = LAYERS[kind](4, 3, num_layers, gate=gate, **settings, **form)
+        for parameter in layer.parameters():
+            torch.nn.init.uniform_(parameter, -1, 1)
+        return layer
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def flat() -> Callable[[Any], list[torch.Tensor]]:
+    """``flat(result)``: every tensor in what forward returns, in order."""
+
+    def tensors(result: Any) -> list[torch.Tensor]:
+        if isinstance(result, torch.Tensor):
+            return [result]
+        if isinstance(result, PackedSequence):
+            return [result.data]
+        return [tensor for part in result if part is not None for tensor in tensors(part)]
+
+    return tensors
+
+
+@pytest.fixture
+def x() -> torch.Tensor:
+    """Three sequences of six frames, (6, 3, 4), for the layers of ``make``."""
+    torch.manual_seed(1)
+    return torch.randn(6, 3, 4, dtype=torch.float64, requires_grad=True)
+
+
+@pytest.fixture(scope="session")
+def gradients(
+    flat: Callable[[Any], list[torch.Tensor]],
+) -> Callable[..., tuple[torch.Tensor, ...]]:
+    """``gradients(layer, x, run)``: of all that forward gives, by input and parameters.
+
+    The sequences have 6, 2 and 4 frames.
+    """
+
+    def of(
+        layer: Stack, x: torch.Tensor, run: Callable[..., Any] | None = None
+    ) -> tuple[torch.Tensor, ...]:
+        result = (run or layer)(x, lengths=[6, 2, 4], return_attention=True)
+        total = torch.stack([tensor.square().sum() for tensor in flat(result)]).sum()
+        return torch.autograd.grad(total, [x, *layer.parameters()])
+
+    return of

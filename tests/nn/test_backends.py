@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from eleatt_bench import EleAttGRU
 from eleatt_bench.nn import loop, native, scan
 from eleatt_bench.nn.backends import BACKENDS, backend_function, check_backend, resolve_backend
 
@@ -49,3 +50,17 @@ def test_an_unknown_word_is_told_the_choices(function):
 def test_a_string_that_names_no_device():
     with pytest.raises(RuntimeError, match="abacus"):
         resolve_backend("auto", "abacus")
+
+
+def test_auto_works_under_the_transforms_of_torch_func():
+    """Gradients per sample, as for differential privacy."""
+    layer = EleAttGRU(3, 2, batch_first=True, dtype=torch.float64)
+    parameters, x = dict(layer.named_parameters()), torch.randn(4, 5, 3, dtype=torch.float64)
+
+    def loss(parameters, sequence):
+        return torch.func.functional_call(layer, parameters, sequence[None])[0].sin().sum()
+
+    each = torch.func.vmap(torch.func.grad(loss), in_dims=(None, 0))(parameters, x)
+    layer(x)[0].sin().sum().backward()
+    for name, parameter in parameters.items():
+        torch.testing.assert_close(each[name].sum(0), parameter.grad)

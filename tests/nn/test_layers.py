@@ -10,12 +10,11 @@ import torch
 
 from eleatt_bench.nn.layers import EleAttGRU, EleAttLSTM, EleAttRNN
 
-pytestmark = pytest.mark.usefixtures("backend")
-
 CELLS = {"rnn": EleAttRNN, "lstm": EleAttLSTM, "gru": EleAttGRU}
 T, B, D, N = 7, 4, 5, 3
 
 
+@pytest.mark.usefixtures("backend")
 @pytest.mark.parametrize("kind", CELLS)
 def test_dropout_acts_between_layers_and_only_in_training(kind):
     torch.manual_seed(0)

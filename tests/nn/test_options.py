@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import linecache
 import warnings
 
 import pytest
@@ -60,9 +61,12 @@ def test_every_wrong_option_is_named(layer, arguments, options, error, message):
 
 
 @pytest.mark.parametrize("layer", CELLS)
-def test_dropout_that_does_nothing_is_worth_a_warning(layer):
-    with pytest.warns(UserWarning, match="dropout=0.5 does nothing with num_layers=1"):
+def test_dropout_that_does_nothing_is_worth_a_warning_at_the_callers_line(layer):
+    with pytest.warns(UserWarning, match="dropout=0.5 does nothing with num_layers=1") as seen:
         layer(4, 3, dropout=0.5)
+    ((name, line),) = [(warning.filename, warning.lineno) for warning in seen]
+    assert name == __file__
+    assert linecache.getline(name, line).strip() == "layer(4, 3, dropout=0.5)"
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         layer(4, 3, 2, dropout=0.5)

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
-from eleatt_bench.nn.packing import pad, valid_frames
+from eleatt_bench.nn import packing
+from eleatt_bench.nn.packing import valid_frames
 
 D = 4
 lengths_lists = st.lists(st.integers(1, 6), min_size=1, max_size=5)
+
+
+def pad(given_input, lengths, batch_first=False):
+    """For a layer in float32 on the CPU."""
+    return packing.pad(
+        given_input,
+        lengths,
+        input_size=D,
+        batch_first=batch_first,
+        dtype=torch.float32,
+        device=torch.device("cpu"),
+    )
 
 
 @settings(max_examples=50, deadline=None)
@@ -21,7 +35,7 @@ def test_a_packed_sequence_comes_back_as_it_was(lengths, enforce_sorted):
         lengths = sorted(lengths, reverse=True)
     x = torch.randn(max(lengths), len(lengths), D)
     packed = pack_padded_sequence(x, lengths, enforce_sorted=enforce_sorted)
-    batch = pad(packed, None, input_size=D, batch_first=True)  # has no meaning for packed input
+    batch = pad(packed, None, batch_first=True)  # has no meaning for packed input
     assert batch.frames.shape == x.shape
     back = batch.as_given(batch.frames)
     assert isinstance(back, PackedSequence)
@@ -43,7 +57,7 @@ def test_a_padded_batch_is_cleared_behind_each_length(lengths, batch_first):
     x = torch.randn(steps, len(lengths), D)
     given_input = x.transpose(0, 1) if batch_first else x
     before = given_input.clone()
-    batch = pad(given_input, lengths, input_size=D, batch_first=batch_first)
+    batch = pad(given_input, lengths, batch_first=batch_first)
     assert torch.equal(given_input, before)  # the caller's tensor is not touched
     for n, length in enumerate(lengths):
         assert torch.equal(batch.frames[:length, n], x[:length, n])
@@ -56,17 +70,17 @@ def test_a_padded_batch_is_cleared_behind_each_length(lengths, batch_first):
 def test_lengths_that_say_nothing_are_dropped():
     """Backends are faster without them."""
     x = torch.randn(6, 3, D)
-    assert pad(x, [6, 6, 6], input_size=D, batch_first=False).lengths is None
-    assert pad(x, [6, 6, 5], input_size=D, batch_first=False).lengths is not None
+    assert pad(x, [6, 6, 6]).lengths is None
+    assert pad(x, [6, 6, 5]).lengths is not None
     packed = pack_padded_sequence(x, [6, 6, 6])
-    batch = pad(packed, None, input_size=D, batch_first=False)
+    batch = pad(packed, None)
     assert batch.lengths is None
     assert torch.equal(batch.as_given(batch.frames).data, packed.data)
 
 
 def test_one_sequence_without_a_batch():
     x = torch.randn(6, D)
-    batch = pad(x, None, input_size=D, batch_first=True)
+    batch = pad(x, None, batch_first=True)
     assert batch.frames.shape == (6, 1, D)
     assert torch.equal(batch.as_given(batch.frames), x)
     assert batch.take_state(torch.zeros(2, 3)).shape == (2, 1, 3)
@@ -87,7 +101,19 @@ PACKED = pack_padded_sequence(BATCH, [6, 6, 5])
     ("given_input", "lengths", "error", "message"),
     [
         ([[1.0]], None, TypeError, "input must be a Tensor or a PackedSequence, got list"),
-        (BATCH.long(), None, TypeError, "input must be floating-point, got torch.int64"),
+        (
+            BATCH.long(),
+            None,
+            TypeError,
+            rf"like the parameters, of shape {LAYOUTS} .*, got torch.int64 of shape \(6, 3, 4\)",
+        ),
+        (
+            BATCH.double(),
+            None,
+            TypeError,
+            "input must be torch.float32 like the parameters, got torch.float64",
+        ),
+        (BATCH.to("meta"), None, ValueError, "input must be on cpu like the parameters, got meta"),
         (
             torch.zeros(D),
             None,
@@ -107,7 +133,7 @@ PACKED = pack_padded_sequence(BATCH, [6, 6, 5])
             PackedSequence(PACKED.data.int(), PACKED.batch_sizes),
             None,
             TypeError,
-            "floating-point, got torch.int32",
+            r"got torch.int32 of shape \(17, 4\)",
         ),
         (PACKED, [6, 6, 5], ValueError, "lengths must be None for a PackedSequence"),
         (torch.zeros(6, D), [6], ValueError, "lengths need a batch, but the input is one sequence"),
@@ -117,6 +143,18 @@ PACKED = pack_padded_sequence(BATCH, [6, 6, 5])
             torch.ones(3, dtype=torch.bool),
             TypeError,
             "lengths must be integers, got torch.bool",
+        ),
+        (BATCH, [6, float("nan"), 5], TypeError, "lengths must be integers, got torch.float32"),
+        (BATCH, [True] * 3, TypeError, "lengths must be integers, got torch.bool"),
+        (BATCH, ["6", "6", "5"], TypeError, r"integers, one per sequence, got \['6', '6', '5'\]"),
+        (BATCH, [6, None, 5], TypeError, r"integers, one per sequence, got \[6, None, 5\]"),
+        (BATCH, [[6], [6, 5]], TypeError, r"integers, one per sequence, got \[\[6\], \[6, 5\]\]"),
+        (BATCH, [6, 2**70, 5], TypeError, "integers, one per sequence, got"),
+        (
+            BATCH,
+            torch.ones(3, dtype=torch.int64, device="meta"),
+            ValueError,
+            "lengths must have values, but they are on the device meta",
         ),
         (BATCH, [6, 6], ValueError, r"lengths must have shape \(3,\), .* got \(2,\)"),
         (BATCH, [], ValueError, r"lengths must have shape \(3,\), .* got \(0,\)"),
@@ -129,9 +167,40 @@ PACKED = pack_padded_sequence(BATCH, [6, 6, 5])
 )
 def test_every_wrong_input_is_named(given_input, lengths, error, message):
     with pytest.raises(error, match=message):
-        pad(given_input, lengths, input_size=D, batch_first=False)
+        pad(given_input, lengths)
 
 
 def test_the_expected_shape_follows_batch_first():
     with pytest.raises(ValueError, match=r"input must have shape \(B, T, input_size\) or"):
-        pad(torch.zeros(3, 6, 5), None, input_size=D, batch_first=True)
+        pad(torch.zeros(3, 6, 5), None, batch_first=True)
+
+
+def test_lengths_are_a_copy():
+    lengths = torch.tensor([6, 2, 5])
+    batch = pad(BATCH, lengths)
+    lengths.fill_(1)
+    assert batch.lengths.tolist() == [6, 2, 5]
+
+
+def test_lengths_may_come_from_numpy_and_be_read_only():
+    lengths = np.array([6, 2, 5], dtype=np.uint16)
+    lengths.flags.writeable = False
+    assert pad(BATCH, lengths).lengths.tolist() == [6, 2, 5]
+
+
+def test_what_is_made_here_is_on_the_cpu_whatever_the_default_device():
+    x = torch.randn(6, 3, D)
+    packed = pack_padded_sequence(x, [6, 6, 6])
+    with torch.device("meta"):
+        batch = pad(x, [6, 2, 5])
+        assert batch.lengths.tolist() == [6, 2, 5]
+        assert batch.frames.count_nonzero() == 13 * D
+        batch = pad(packed, None)
+        assert torch.equal(batch.as_given(batch.frames).data, packed.data)
+
+
+def test_under_autocast_the_input_is_converted():
+    with torch.autocast("cpu", torch.bfloat16):
+        assert pad(BATCH.bfloat16(), None).frames.dtype == torch.float32
+        with pytest.raises(TypeError, match=r"got torch\.int64"):
+            pad(BATCH.long(), None)

@@ -20,6 +20,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from eleatt_bench.composition import compose_config
 from eleatt_bench.data import catalog
 from eleatt_bench.errors import UserError
+from eleatt_bench.nn.backends import resolve_backend
 from eleatt_bench.runs.record import RunFolder
 from eleatt_bench.training.run import evaluate, train
 
@@ -69,7 +70,7 @@ def test_a_run_leaves_everything_that_says_what_it_was(finished) -> None:
     assert record["command"] == "eleatt-bench train experiment=digits"
     assert record["versions"]["torch"].startswith(torch.__version__.split("+")[0])
     assert record["seed"] == 0
-    assert record["backend"] == "scan"
+    assert record["backend"] == resolve_backend("auto", "cpu")
     assert record["num_threads"] == 1
     assert sum(record["samples"].values()) == 1797
     assert record["epochs"] == 3

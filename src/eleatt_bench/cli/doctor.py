@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from importlib.metadata import version
+from importlib import metadata
 from importlib.util import find_spec
 
 from eleatt_bench.cli.arguments import Parser, data_dir, runs_dir
@@ -87,4 +87,4 @@ def _triton() -> str:
     """Whether the kernels for GPUs can be had."""
     if find_spec("triton") is None:
         return "not installed: pip install 'eleatt-bench[triton]'"
-    return f"triton {version('triton')}"
+    return f"triton {metadata.version('triton')}"

@@ -26,7 +26,8 @@ def resolve_backend(
 
     ``"auto"`` is the fastest that was measured there (docs/performance.md): ``"native"`` on CPUs
     for float32 and float64 where it can be built, else ``"scan"``; ``"equations"`` on other
-    devices, where nothing was measured yet, and under autocast, whose lower precision it obeys.
+    devices, where nothing was measured yet, under autocast, whose lower precision it obeys, and
+    under the transforms of `torch.func`, which need its operations.
     ``"triton"`` is ``"scan"`` in all dtypes but float32.
     Raises ValueError for an unknown name, RuntimeError for a string that names no device.
     """
@@ -36,7 +37,8 @@ def resolve_backend(
         return "scan"
     if name != "auto":
         return name
-    if kind != "cpu" or torch.is_autocast_enabled(kind):
+    transformed = torch._C._are_functorch_transforms_active()
+    if kind != "cpu" or torch.is_autocast_enabled(kind) or transformed:
         return "equations"
     return "native" if dtype in native.DTYPES and _native_works() else "scan"
 

@@ -20,7 +20,16 @@ class EleAttRNN(Stack):
     x̃_t = a_t ⊙ x_t
     h_t = tanh(W_xh x̃_t + W_hh h_{t-1} + b_h)
 
-    Arguments, shapes, parameters and errors as `EleAttGRU`, without ``reset_after``; k is 1.
+        >>> import torch
+        >>> from eleatt_bench import EleAttRNN
+        >>> layer = EleAttRNN(input_size=150, hidden_size=100)
+        >>> x = torch.randn(60, 32, 150)  # 60 frames of 32 sequences, as torch.nn.RNN takes them
+        >>> output, h_n = layer(x)
+        >>> output.shape, h_n.shape
+        (torch.Size([60, 32, 100]), torch.Size([1, 32, 100]))
+
+    Arguments, shapes, parameters and errors as `EleAttGRU`, but no ``reset_after``, and one block
+    of rows instead of three: ``weight_ih_lk`` (N, D), ``weight_hh_lk`` (N, N), ``bias_lk`` (N,).
     """
 
     kind = "rnn"
@@ -35,9 +44,18 @@ class EleAttLSTM(Stack):
     c_t = f ⊙ c_{t-1} + i ⊙ tanh(W_xc x̃_t + W_hc h_{t-1} + b_c)
     h_t = o ⊙ tanh(c_t)
 
-    Arguments, shapes, parameters and errors as `EleAttGRU`, without ``reset_after``; k is 4, the
-    rows stand in the order i, f, g, o (g is the tanh), and as in `torch.nn.LSTM` the state is a
-    pair: ``hx`` is (h_0, c_0), and (h_n, c_n) comes back in the place of h_n.
+        >>> import torch
+        >>> from eleatt_bench import EleAttLSTM
+        >>> layer = EleAttLSTM(input_size=150, hidden_size=100, batch_first=True)
+        >>> x = torch.randn(32, 60, 150)  # 32 sequences of 60 frames
+        >>> output, (h_n, c_n) = layer(x[:, :40])
+        >>> output, (h_n, c_n) = layer(x[:, 40:], (h_n, c_n))  # goes on where it ended
+        >>> c_n.shape
+        torch.Size([1, 32, 100])
+
+    Arguments, shapes, parameters and errors as `EleAttGRU`, but no ``reset_after``; a state is a
+    pair as in `torch.nn.LSTM`, ``hx`` (h_0, c_0) and, in the place of h_n, (h_n, c_n); and there
+    are four blocks of rows instead of three, in the order i, f, g, o (g is the tanh).
     """
 
     kind = "lstm"
@@ -55,9 +73,13 @@ class EleAttGRU(Stack):
     In the paper the reset gate multiplies **before** the recurrent matrix; in `torch.nn.GRU` and
     cuDNN after it, which is another function: ``reset_after=True``.
 
+        >>> import torch
+        >>> from eleatt_bench import EleAttGRU
         >>> layer = EleAttGRU(150, 100, num_layers=3, batch_first=True, dropout=0.5)
-        >>> x = torch.randn(32, 60, 150)
+        >>> x = torch.randn(32, 60, 150)  # 32 sequences of up to 60 frames
         >>> output, h_n = layer(x, lengths=torch.randint(1, 61, (32,)))
+        >>> h_n[-1].shape  # of the last layer, after each sequence's own last frame
+        torch.Size([32, 100])
         >>> output, h_n, attention = layer(x, return_attention=True)
         >>> attention[0].shape  # of the first layer: how much of each input element it let in
         torch.Size([32, 60, 150])
@@ -67,7 +89,8 @@ class EleAttGRU(Stack):
     - ``gate``: ``"sigmoid"`` (the paper's); ``"softmax"``, whose responses sum to one in every
       frame; or None, the plain cell: a_t = 1 and no parameters for it.
     - ``gated_layers``: the layers that have the gate, counted from 0; None: all of them.
-    - ``backend``: ``"auto"`` or a name in `eleatt_bench.nn.backends.BACKENDS`.
+    - ``backend``: ``"auto"`` or a name in `eleatt_bench.nn.backends.BACKENDS`. Second derivatives
+      and the transforms of `torch.func` are to be had from ``"equations"`` only.
 
     ``forward(input, hx=None, *, lengths=None, return_attention=False)``, with T frames, B
     sequences, D = ``input_size``, N = ``hidden_size``, R = ``num_layers`` × directions:
@@ -94,7 +117,7 @@ class EleAttGRU(Stack):
     ``bias_lk``; in a gated layer W_xa ``weight_ia_lk`` (D, D), W_ha ``weight_ha_lk`` (D, N) and b_a
     ``bias_a_lk`` (D,). There are none of the biases with ``bias=False``.
 
-    Raises TypeError for a wrong type or dtype, ValueError for a wrong value or shape.
+    Raises TypeError for a wrong type or dtype, ValueError for a wrong value, shape or device.
     """
 
     kind = "gru"

@@ -17,10 +17,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from eleatt_bench.nn.contract import BLOCKS, BackendError, Cell, Kind, State, Weights
 from eleatt_bench.nn.native_build import library
+from eleatt_bench.nn.once import differentiable_once
 
 KEPT: dict[Kind, int] = {"rnn": 0, "lstm": 4, "gru": 3}
 """How many times N numbers a frame keeps: i, f, g, o or r, z, n; one more with ``reset_after``."""
@@ -118,7 +118,7 @@ class _Native(torch.autograd.Function):
         return results["outputs"], results["h_n"], results.get("c_n"), responses
 
     @staticmethod
-    @once_differentiable
+    @differentiable_once
     def backward(
         ctx: Any,
         d_outputs: Tensor | None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Sequence
 from typing import get_args
@@ -30,8 +31,17 @@ def check_dropout(dropout: float, num_layers: int) -> None:
         warnings.warn(
             f"dropout acts between layers, not after the last one: dropout={dropout} does "
             "nothing with num_layers=1",
-            stacklevel=4,
+            stacklevel=_first_level_outside(),
         )
+
+
+def _first_level_outside() -> int:
+    """The ``stacklevel`` of the line outside this room: constructors are nested unequally deep."""
+    room = __name__.rpartition(".")[0]
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals["__name__"].startswith(f"{room}."):
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def checked_gated_layers(

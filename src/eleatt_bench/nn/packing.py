@@ -25,7 +25,7 @@ class Padded:
         if self.packed is not None:
             lengths = self.lengths
             if lengths is None:
-                lengths = torch.full((frames.shape[1],), frames.shape[0])
+                lengths = torch.full((frames.shape[1],), frames.shape[0], device="cpu")
             data, batch_sizes, _, _ = pack_padded_sequence(frames, lengths)
             return PackedSequence(
                 data, batch_sizes, self.packed.sorted_indices, self.packed.unsorted_indices
@@ -57,6 +57,8 @@ def pad(
     *,
     input_size: int,
     batch_first: bool,
+    dtype: torch.dtype,
+    device: torch.device,
 ) -> Padded:
     """Bring ``input`` to the layout of a backend, its padding zeroed.
 
@@ -64,25 +66,29 @@ def pad(
     batch, or packed. The padding is overwritten before any arithmetic: what stands there, NaN
     included, changes nothing, and the gradient that flows back into it is zero.
 
-    Raises TypeError for a wrong type or dtype, ValueError for a wrong shape or wrong lengths.
+    Under autocast a floating-point ``input`` is converted to ``dtype``. Raises TypeError for a
+    wrong type or dtype, ValueError for a wrong shape, another device than ``device``, or wrong
+    lengths.
     """
     if isinstance(input, PackedSequence):
         if lengths is not None:
             raise ValueError("lengths must be None for a PackedSequence, which has its own")
-        _check_frames(input.data, input_size, "(frames of all sequences, input_size)", {2})
+        layout = "(frames of all sequences, input_size)"
+        data = _checked_frames(input.data, input_size, layout, {2}, dtype, device)
         # Without its indices the batch stays in the packed order, longest first.
-        frames, own = pad_packed_sequence(PackedSequence(input.data, input.batch_sizes))
+        frames, own = pad_packed_sequence(PackedSequence(data, input.batch_sizes))
         return Padded(frames, _needed(own, frames.shape[0]), packed=input)
 
     layout = "(B, T, input_size)" if batch_first else "(T, B, input_size)"
-    _check_frames(input, input_size, f"{layout} or (T, input_size)", {2, 3})
-    batched = input.dim() == 3
+    layout += " or (T, input_size)"
+    frames = _checked_frames(input, input_size, layout, {2, 3}, dtype, device)
+    batched = frames.dim() == 3
     if not batched:
         if lengths is not None:
             raise ValueError("lengths need a batch, but the input is one sequence, (T, input_size)")
-        frames = input.unsqueeze(1)
-    else:
-        frames = input.transpose(0, 1) if batch_first else input
+        frames = frames.unsqueeze(1)
+    elif batch_first:
+        frames = frames.transpose(0, 1)
     steps, batch = frames.shape[:2]
     if steps == 0:
         raise ValueError(f"the input must have at least one frame, got shape {_shape(input)}")
@@ -99,30 +105,51 @@ def valid_frames(lengths: Tensor, steps: int, device: torch.device) -> Tensor:
 
     ``lengths`` (B,) is on the CPU, the result on ``device``.
     """
-    return (torch.arange(steps).unsqueeze(1) < lengths).unsqueeze(2).to(device)
+    return (torch.arange(steps, device="cpu").unsqueeze(1) < lengths).unsqueeze(2).to(device)
+
+
+def in_dtype(tensor: Tensor, name: str, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """``tensor``, which must be as the parameters; under autocast its dtype is converted."""
+    if tensor.device != device:
+        raise ValueError(f"{name} must be on {device} like the parameters, got {tensor.device}")
+    if tensor.dtype == dtype:
+        return tensor
+    if not tensor.is_floating_point() or not torch.is_autocast_enabled(device.type):
+        raise TypeError(f"{name} must be {dtype} like the parameters, got {tensor.dtype}")
+    return tensor.to(dtype)
 
 
 def _checked_lengths(lengths: Tensor | Sequence[int], steps: int, batch: int) -> Tensor:
-    """``lengths`` as int64 on the CPU, if they fit (T, B)."""
-    if not isinstance(lengths, Tensor):
-        lengths = torch.as_tensor(lengths)
-        if lengths.numel() == 0:  # an empty list has become a float tensor
-            lengths = lengths.long()
-    if lengths.is_floating_point() or lengths.is_complex() or lengths.dtype == torch.bool:
-        raise TypeError(f"lengths must be integers, got {lengths.dtype}")
-    if lengths.shape != (batch,):
+    """``lengths`` as int64 on the CPU, if they fit (T, B).
+
+    A copy: a backward pass that still needs them must not see what the user makes of his own.
+    """
+    given = lengths if isinstance(lengths, Tensor) else _as_tensor(lengths)
+    if given.is_floating_point() or given.is_complex() or given.dtype == torch.bool:
+        raise TypeError(f"lengths must be integers, got {given.dtype}")
+    if given.shape != (batch,):
         raise ValueError(
-            f"lengths must have shape ({batch},), one per sequence, got {_shape(lengths)}"
+            f"lengths must have shape ({batch},), one per sequence, got {_shape(given)}"
         )
-    lengths = lengths.detach().to("cpu", torch.int64)
-    wrong = ((lengths < 1) | (lengths > steps)).nonzero()
+    if given.is_meta:
+        raise ValueError("lengths must have values, but they are on the device meta")
+    own = given.detach().to("cpu", torch.int64, copy=True)
+    wrong = ((own < 1) | (own > steps)).nonzero()
     if len(wrong):
         index = int(wrong[0])
         raise ValueError(
             f"lengths must be 1 to {steps}, the number of frames in the input; "
-            f"lengths[{index}] is {int(lengths[index])}"
+            f"lengths[{index}] is {int(own[index])}"
         )
-    return lengths
+    return own
+
+
+def _as_tensor(lengths: Sequence[int]) -> Tensor:
+    try:
+        tensor = torch.tensor(lengths, device="cpu")
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TypeError(f"lengths must be integers, one per sequence, got {lengths!r}") from error
+    return tensor if tensor.numel() else tensor.long()  # an empty list has become a float tensor
 
 
 def _needed(lengths: Tensor, steps: int) -> Tensor | None:
@@ -130,15 +157,27 @@ def _needed(lengths: Tensor, steps: int) -> Tensor | None:
     return None if bool((lengths == steps).all()) else lengths
 
 
-def _check_frames(frames: Tensor, input_size: int, layout: str, dims: set[int]) -> None:
+def _checked_frames(
+    frames: Tensor,
+    input_size: int,
+    layout: str,
+    dims: set[int],
+    dtype: torch.dtype,
+    device: torch.device,
+) -> Tensor:
+    """``frames`` in ``dtype``, if they have that layout."""
     if not isinstance(frames, Tensor):
         raise TypeError(f"input must be a Tensor or a PackedSequence, got {type(frames).__name__}")
     if not frames.is_floating_point():
-        raise TypeError(f"input must be floating-point, got {frames.dtype}")
+        raise TypeError(
+            f"input must be {dtype} like the parameters, of shape {layout} with "
+            f"input_size={input_size}, got {frames.dtype} of shape {_shape(frames)}"
+        )
     if frames.dim() not in dims or frames.shape[-1] != input_size:
         raise ValueError(
             f"input must have shape {layout} with input_size={input_size}, got {_shape(frames)}"
         )
+    return in_dtype(frames, "input", dtype, device)
 
 
 def _shape(tensor: Tensor) -> tuple[int, ...]:

@@ -19,9 +19,9 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from eleatt_bench.nn.contract import Cell, State, Weights
+from eleatt_bench.nn.once import differentiable_once
 from eleatt_bench.nn.scan_cells import CellScan, Step, cell_scan, outer
 
 
@@ -41,7 +41,7 @@ def run(
     active: tuple[int, ...] | None = None
     if lengths is not None and order is not None:
         lengths = lengths[order]
-        steps = torch.arange(input.shape[0])
+        steps = torch.arange(input.shape[0], device="cpu")
         active = tuple((lengths > steps[:, None]).sum(1).tolist())
         order = order.to(input.device)
         input = input.index_select(1, order)  # noqa: A001
@@ -70,7 +70,7 @@ def _flip(x: Tensor, lengths: Tensor | None) -> Tensor:
     """Every sequence of ``x`` (T, B, ·) back to front, the padding where it was."""
     if lengths is None:
         return x.flip(0)
-    t = torch.arange(len(x)).unsqueeze(1)
+    t = torch.arange(len(x), device="cpu").unsqueeze(1)
     index = torch.where(t < lengths, lengths - 1 - t, t).to(x.device)
     return x.gather(0, index.unsqueeze(2).expand_as(x))
 
@@ -108,13 +108,14 @@ class _Scan(torch.autograd.Function):
             scan.forward(step)
         ctx.set_materialize_grads(False)
         if keep:
-            ctx.save_for_backward(x, gates, a, *states, *parameters)
+            ctx.save_for_backward(x, gates, a, scan.hn, *states, *parameters)
+            scan.hn = None  # autograd's to keep, to move and to free
             ctx.scan, ctx.cell, ctx.active = scan, cell, active
         final = [_final(s, active) for s in states]
         return states[0][1:], a, final[0], final[1] if len(final) > 1 else None
 
     @staticmethod
-    @once_differentiable
+    @differentiable_once
     def backward(
         ctx: Any,
         d_outputs: Tensor | None,
@@ -122,7 +123,8 @@ class _Scan(torch.autograd.Function):
         d_h: Tensor | None,
         d_c: Tensor | None,
     ) -> tuple[Tensor | None, ...]:
-        scan, (x, gates, a, *rest) = ctx.scan, ctx.saved_tensors
+        scan, (x, gates, a, hn, *rest) = ctx.scan, ctx.saved_tensors
+        scan.hn = hn
         states, weights = rest[: scan.states], Weights(*rest[scan.states :])
         T, B, _ = x.shape
         # Where sequences have ended nothing is written: zero, so that the products may run over it.
@@ -186,7 +188,8 @@ def _final(states: Tensor, active: tuple[int, ...] | None) -> Tensor:
     if active is None:
         return states[-1].clone()
     B = states.shape[1]
-    ends = (torch.tensor(active).unsqueeze(1) > torch.arange(B)).sum(0).to(states.device)
+    counts = torch.tensor(active, device="cpu").unsqueeze(1)
+    ends = (counts > torch.arange(B, device="cpu")).sum(0).to(states.device)
     return states.gather(0, ends.view(1, B, 1).expand(1, *states.shape[1:])).squeeze(0)
 
 

@@ -43,6 +43,7 @@ class CellScan(Protocol):
     """
 
     states: int  # how many tensors a state has
+    hn: Tensor | None  # (T, B, N): what `backward` needs beyond the gates and the states
 
     def forward(self, step: Step) -> None:
         """From ``before`` and what ``gate`` arrives with to ``after`` and to what it keeps."""
@@ -74,6 +75,7 @@ class RNNScan:
     """h_t = tanh(W_x x_t + b + W_h h_{t-1})."""
 
     states = 1
+    hn: Tensor | None = None
 
     def __init__(self, weights: Weights) -> None:
         self.w, self.w_t = weights.weight_hh, weights.weight_hh.t()
@@ -94,6 +96,7 @@ class LSTMScan:
     """i, f, g, o from W_x x_t + b + W_h h; c' = f ⊙ c + i ⊙ g; h' = o ⊙ tanh c'."""
 
     states = 2
+    hn: Tensor | None = None
 
     def __init__(self, weights: Weights) -> None:
         self.w, self.w_t = weights.weight_hh, weights.weight_hh.t()
@@ -130,6 +133,7 @@ class GRUScan:
     """r, z from W_x x_t + b + W_h h; n = tanh(W_x x_t + b + W_h (r ⊙ h)); h' = n + z ⊙ (h − n)."""
 
     states = 1
+    hn: Tensor | None = None
 
     def __init__(self, weights: Weights) -> None:
         self.N = weights.weight_hh.shape[1]
@@ -169,8 +173,8 @@ class ResetAfterGRUScan:
     def __init__(self, weights: Weights, steps: int, batch: int) -> None:
         self.w, self.w_t, self.b = weights.weight_hh, weights.weight_hh.t(), weights.bias_hh
         self.N = self.w.shape[1]
-        # W_h h + b_h of the n rows, which backward needs.
-        self.hn = self.w.new_zeros(steps, batch, self.N)
+        # W_h h + b_h of the n rows.
+        self.hn: Tensor | None = self.w.new_zeros(steps, batch, self.N)
 
     def forward(self, step: Step) -> None:
         gate, (h,), N = step.gate, step.before, self.N
@@ -200,4 +204,5 @@ class ResetAfterGRUScan:
         return WeightGradients(outer(dwh, h), bias)
 
     def _hn(self, t: int) -> Tensor:
+        assert self.hn is not None
         return self.hn[min(t, len(self.hn) - 1)]

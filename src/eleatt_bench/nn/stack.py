@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -14,7 +15,7 @@ from eleatt_bench.nn.backends import backend_function, check_backend
 from eleatt_bench.nn.contract import BLOCKS, Cell, Gate, Kind, State, Weights
 from eleatt_bench.nn.init import init_cell, init_gate
 from eleatt_bench.nn.options import check_dropout, check_sizes, checked_gated_layers, describe
-from eleatt_bench.nn.packing import Padded, pad
+from eleatt_bench.nn.packing import Padded, in_dtype, pad
 
 Sequences = Tensor | PackedSequence
 Hidden = Tensor | tuple[Tensor, Tensor]  # h, or (h, c) for the LSTM
@@ -95,6 +96,8 @@ class Stack(nn.Module):
         for weights in every:
             init_gate(weights)
 
+    # Traced, the loop over time would be unrolled, and traced anew for every length.
+    @torch.compiler.disable(reason="recurrent layers run eagerly")  # type: ignore[no-untyped-call,untyped-decorator]
     def forward(
         self,
         input: Sequences,  # noqa: A002  (torch's name for it)
@@ -104,10 +107,20 @@ class Stack(nn.Module):
         return_attention: bool = False,
     ) -> tuple[Sequences, Hidden] | tuple[Sequences, Hidden, Attention]:
         """Run the layers; shapes, options and errors are described at the class `EleAttGRU`."""
-        batch = pad(input, lengths, input_size=self.input_size, batch_first=self.batch_first)
-        frames, dtype = self._in_own_dtype(batch.frames, "input"), self._dtype
-        initial = self._initial(batch, hx)
-        run = backend_function(self.backend, frames.device, self._dtype)
+        # Once per call: a parametrization computes them anew whenever they are asked for.
+        weights = self._checked_weights()
+        like = weights[0][0].weight_ih
+        batch = pad(
+            input,
+            lengths,
+            input_size=self.input_size,
+            batch_first=self.batch_first,
+            dtype=like.dtype,
+            device=like.device,
+        )
+        initial = self._initial(batch, hx, like)
+        run = backend_function(self.backend, like.device, like.dtype)
+        frames = batch.frames
         states: list[State] = []
         attention: Attention = []
         for layer in range(self.num_layers):
@@ -117,7 +130,7 @@ class Stack(nn.Module):
             for direction in range(self._directions):
                 output, state, response = run(
                     self._cell(layer),
-                    self._weights(layer, direction),
+                    weights[layer][direction],
                     frames,
                     batch.lengths,
                     tuple(h[layer * self._directions + direction] for h in initial),
@@ -126,7 +139,9 @@ class Stack(nn.Module):
                 )
                 outputs.append(output)
                 states.append(state)
-                attention.append(None if response is None else batch.as_given(response.to(dtype)))
+                attention.append(
+                    None if response is None else batch.as_given(response.to(like.dtype))
+                )
             frames = torch.cat(outputs, dim=2) if self.bidirectional else outputs[0]
         final = [batch.give_state(torch.stack(rows)) for rows in zip(*states, strict=True)]
         hidden: Hidden = (final[0], final[1]) if self.kind == "lstm" else final[0]
@@ -158,11 +173,6 @@ class Stack(nn.Module):
     def _directions(self) -> int:
         return 2 if self.bidirectional else 1
 
-    @property
-    def _dtype(self) -> torch.dtype:
-        weight: Tensor = getattr(self, "weight_ih_l0")  # noqa: B009  (Module's own type is wider)
-        return weight.dtype
-
     def _cell(self, layer: int) -> Cell:
         gate = self.gate if layer in self.gated_layers else None
         return Cell(self.kind, gate, self.reset_after)
@@ -182,6 +192,15 @@ class Stack(nn.Module):
         device: torch.device | str | None,
         dtype: torch.dtype | None,
     ) -> None:
+        shapes = self._shapes(layer)
+        for field, name in self._parameter_names(layer, direction).items():
+            value = None
+            if field in shapes:
+                value = nn.Parameter(torch.empty(shapes[field], device=device, dtype=dtype))
+            self.register_parameter(name, value)
+
+    def _shapes(self, layer: int) -> dict[str, tuple[int, ...]]:
+        """The fields of `Weights` that ``layer`` has, and their shapes."""
         N = self.hidden_size
         D = self.input_size if layer == 0 else N * self._directions
         rows = len(BLOCKS[self.kind]) * N
@@ -195,43 +214,79 @@ class Stack(nn.Module):
             shapes["weight_ha"] = (D, N)
             if self.bias:
                 shapes["bias_a"] = (D,)
-        for field, name in self._parameter_names(layer, direction).items():
-            value = None
-            if field in shapes:
-                value = nn.Parameter(torch.empty(shapes[field], device=device, dtype=dtype))
-            self.register_parameter(name, value)
+        return shapes
 
     def _weights(self, layer: int, direction: int) -> Weights:
         # Looked up by name at every call, so that parametrizations and functional_call apply.
         names = self._parameter_names(layer, direction)
         return Weights(**{field: getattr(self, name) for field, name in names.items()})
 
-    def _initial(self, batch: Padded, hx: Hidden | None) -> State:
-        """The checked ``hx`` in the order of ``batch.frames``, or zeros."""
+    def _checked_weights(self) -> list[list[Weights]]:
+        """Of every layer and direction, all with the dtype and the device of ``weight_ih_l0``.
+
+        `functional_call` and parametrizations can put anything in the place of a parameter, and a
+        compiled backend would read beyond its end. Under autocast a parametrization may have
+        computed it in the lower precision: it is converted to the highest among them.
+        """
+        every = [
+            [self._weights(layer, direction) for direction in range(self._directions)]
+            for layer in range(self.num_layers)
+        ]
+        like = every[0][0].weight_ih
+        dtypes = {w.dtype for row in every for weights in row for w in weights if w is not None}
+        if len(dtypes) > 1 and torch.is_autocast_enabled(like.device.type):
+            highest = functools.reduce(torch.promote_types, dtypes)
+            every = [[_in_dtype(weights, highest) for weights in row] for row in every]
+            like = every[0][0].weight_ih
+        for layer, row in enumerate(every):
+            shapes = self._shapes(layer)
+            for direction, weights in enumerate(row):
+                names = self._parameter_names(layer, direction)
+                for field, value in zip(Weights._fields, weights, strict=True):
+                    _check_weight(names[field], value, shapes.get(field), like)
+        return every
+
+    def _initial(self, batch: Padded, hx: Hidden | None, like: Tensor) -> State:
+        """The checked ``hx`` in the order of ``batch.frames``, or zeros; as ``like``."""
         rows, count = self.num_layers * self._directions, 2 if self.kind == "lstm" else 1
-        shape = (rows, batch.frames.shape[1], self.hidden_size)
+        shape: tuple[int, ...] = (rows, batch.frames.shape[1], self.hidden_size)
         if hx is None:
-            return (torch.zeros(shape, dtype=self._dtype, device=batch.frames.device),) * count
+            return (torch.zeros(shape, dtype=like.dtype, device=like.device),) * count
         given = hx if isinstance(hx, tuple) else (hx,)
         if isinstance(hx, tuple) != (count == 2) or len(given) != count:
             expected = "the pair (h_0, c_0)" if count == 2 else "the tensor h_0"
             raise TypeError(f"hx must be {expected}, got {describe(hx)}")
         if not batch.batched:
-            shape = (rows, self.hidden_size)  # type: ignore[assignment]
+            shape = (rows, self.hidden_size)
+        states: list[Tensor] = []
         for name, state in zip(("h_0", "c_0"), given, strict=False):
             if not isinstance(state, Tensor):
                 raise TypeError(f"{name} must be a Tensor, got {type(state).__name__}")
             if tuple(state.shape) != shape:
                 raise ValueError(f"{name} must have shape {shape}, got {tuple(state.shape)}")
-        return tuple(
-            self._in_own_dtype(batch.take_state(state), name)
-            for name, state in zip(("h_0", "c_0"), given, strict=False)
-        )
+            own = in_dtype(state, name, like.dtype, like.device)
+            states.append(batch.take_state(own))
+        return tuple(states)
 
-    def _in_own_dtype(self, tensor: Tensor, name: str) -> Tensor:
-        """``tensor``, which must have the parameters' dtype; under autocast it is converted."""
-        if tensor.dtype == self._dtype:
-            return tensor
-        if not tensor.is_floating_point() or not torch.is_autocast_enabled(tensor.device.type):
-            raise TypeError(f"{name} must be {self._dtype} like the parameters, got {tensor.dtype}")
-        return tensor.to(self._dtype)
+
+def _in_dtype(weights: Weights, dtype: torch.dtype) -> Weights:
+    return Weights(*(w if w is None else w.to(dtype) for w in weights))  # type: ignore[arg-type]
+
+
+def _check_weight(
+    name: str, value: Tensor | None, shape: tuple[int, ...] | None, like: Tensor
+) -> None:
+    """ValueError or TypeError unless ``value`` has ``shape`` and is as ``like``, or is not there.
+
+    None stands for a weight that a layer does not have.
+    """
+    given = None if value is None else tuple(value.shape)
+    if given != shape:
+        expected = "be None" if shape is None else f"have shape {shape}"
+        raise ValueError(f"{name} must {expected}, got {given}")
+    if value is None:
+        return
+    if value.dtype != like.dtype:
+        raise TypeError(f"{name} must be {like.dtype} like weight_ih_l0, got {value.dtype}")
+    if value.device != like.device:
+        raise ValueError(f"{name} must be on {like.device} like weight_ih_l0, got {value.device}")

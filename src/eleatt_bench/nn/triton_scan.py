@@ -36,13 +36,13 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from eleatt_bench.nn import scan
 from eleatt_bench.nn.contract import BackendError, Cell, Run, State, Weights
 from eleatt_bench.nn.equations import attention_gate
+from eleatt_bench.nn.once import differentiable_once
 from eleatt_bench.nn.packing import valid_frames
-from eleatt_bench.nn.scan_cells import CellScan, ResetAfterGRUScan, Step, cell_scan
+from eleatt_bench.nn.scan_cells import CellScan, Step, cell_scan
 from eleatt_bench.nn.triton_launch import Call, Kept, backward_pass, forward_pass
 
 
@@ -136,7 +136,7 @@ class _Triton(torch.autograd.Function):
         return outputs, h_n, c_n, responses
 
     @staticmethod
-    @once_differentiable
+    @differentiable_once
     def backward(
         ctx: Any,
         d_outputs: Tensor | None,
@@ -182,7 +182,7 @@ def _again(
         scan.attend(cell, weights, a.flatten(0, 1), x.flatten(0, 1), step)
     steps = cell_scan(cell, weights, 1, T * B, keep=True)
     steps.forward(step)
-    hn = steps.hn.view(T, B, N) if isinstance(steps, ResetAfterGRUScan) else None
+    hn = None if steps.hn is None else steps.hn.view(T, B, N)
     return steps, Kept(gates, a, hn)
 
 

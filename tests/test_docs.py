@@ -1,0 +1,37 @@
+"""The Python on every page of docs/ runs, block after block, and the files a page shows exist."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = {
+    str(page.relative_to(ROOT)): page.read_text(encoding="utf-8")
+    for page in sorted((ROOT / "docs").rglob("*.md"))
+}
+WITH_PYTHON = [name for name, text in PAGES.items() if "```python\n" in text]
+
+
+def test_there_is_python_to_run() -> None:
+    assert "docs/layer.md" in WITH_PYTHON
+
+
+@pytest.mark.parametrize("name", WITH_PYTHON)
+# torch's own, of any graph that goes on after a break; hidden unless warnings are errors.
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
+def test_the_python_runs(name: str) -> None:
+    text = PAGES[name]
+    names: dict[str, object] = {"__name__": "__main__"}
+    for block in re.finditer(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE):
+        above = "\n" * text.count("\n", 0, block.start(1))  # a traceback names the page's line
+        exec(compile(above + block[1], str(ROOT / name), "exec"), names)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_file_a_page_shows_is_there(name: str) -> None:
+    for path in re.findall(r"\]\(([^)#]+)\)", PAGES[name]):
+        if not path.startswith("http"):
+            assert (ROOT / name).parent.joinpath(path).exists(), path
