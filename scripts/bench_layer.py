@@ -318,12 +318,20 @@ def main() -> None:
     if given.peak:
         print_peak(Contender(*given.peak), given.shapes[0])
         return
-    found = list(rows(given))
-    if given.csv:
-        with given.csv.open("w", newline="") as file:
-            writer = csv.DictWriter(file, list(found[0]))
-            writer.writeheader()
-            writer.writerows(found)
+    if not given.csv:
+        for _ in rows(given):
+            pass
+        return
+    writer = None
+    partial = given.csv.with_suffix(".part")  # what a long run measured before it was stopped
+    with partial.open("w", newline="") as file:
+        for row in rows(given):
+            if writer is None:
+                writer = csv.DictWriter(file, list(row))
+                writer.writeheader()
+            writer.writerow(row)
+            file.flush()
+    partial.rename(given.csv)
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ def test_the_console_script_is_the_module(command_line, tmp_path: Path) -> None:
         (["--versoin"], "Unknown flag '--versoin'. Did you mean '--version'?"),
         (["train", "--multirn"], "Did you mean '--multirun'?"),
         (["train", "--cfg"], "--cfg needs a value"),
-        (["train", "experiment=digit"], "Did you mean 'digits'? Choices: digits, mnist_rows"),
+        (["train", "experiment=digit"], "Did you mean 'digits'? Choices: dhg, digits, mnist_rows"),
         (["train", "modell=gru"], "Did you mean 'model'?"),
         (["train", "model.hiden_size=3"], "Did you mean 'model.hidden_size'?"),
         (["train", "+typo=1"], "Unknown config key 'typo'"),

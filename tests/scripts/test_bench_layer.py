@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 import csv
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
+
+from eleatt_bench.nn import native
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 QUICK = ["--shapes", "5,6,3,4", "6,5,3,4r", "--rounds", "3", "--seconds", "1"]
 
 
-def run(script: str, *arguments: str, code: str = "") -> subprocess.CompletedProcess[str]:
-    """``script`` as a person runs it, after ``code`` if there is any."""
+def run(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """``script`` as a person runs it."""
     command = [sys.executable, str(SCRIPTS / script), *arguments]
-    if code:
-        prepared = f"import sys; sys.path.insert(0, {str(SCRIPTS)!r}); sys.argv = {command[1:]!r}"
-        command = [sys.executable, "-c", f"{prepared}\nimport bench_layer\n{code}"]
     return subprocess.run(command, capture_output=True, text=True, timeout=250)
+
+
+@pytest.fixture(scope="module")
+def bench_layer() -> ModuleType:
+    """The script as a module."""
+    spec = importlib.util.spec_from_file_location("bench_layer", SCRIPTS / "bench_layer.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="module")
@@ -64,36 +76,32 @@ def test_the_page_is_made_of_the_numbers(measured: Path) -> None:
     assert "| EleAtt-RNN | native |" in done.stdout
 
 
-def test_a_wrong_layer_is_not_timed(tmp_path: Path) -> None:
-    code = (
-        "from eleatt_bench.nn import native\n"
-        "right = native.run\n"
-        "def wrong(*given, **options):\n"
-        "    output, state, attention = right(*given, **options)\n"
-        "    return output * 1.01, state, attention\n"
-        "native.run = wrong\n"
-        "bench_layer.main()"
-    )
-    done = run("bench_layer.py", *QUICK, "--csv", str(tmp_path / "no.csv"), code=code)
-    assert done.returncode != 0
-    assert "native is wrong at" in done.stderr
+def test_a_wrong_layer_is_not_timed(bench_layer, tmp_path: Path, monkeypatch) -> None:
+    right = native.run
+
+    def wrong(*given, **options):
+        output, state, attention = right(*given, **options)
+        return output * 1.01, state, attention
+
+    monkeypatch.setattr(native, "run", wrong)
+    monkeypatch.setattr(sys, "argv", ["bench_layer.py", *QUICK, "--csv", str(tmp_path / "no.csv")])
+    with pytest.raises(SystemExit, match="native is wrong at"):
+        bench_layer.main()
     assert not (tmp_path / "no.csv").exists()
 
 
-def test_quartiles_are_numpys() -> None:
+def test_quartiles_are_numpys(bench_layer) -> None:
     values = np.random.default_rng().normal(size=17).tolist()
-    code = f"print(*bench_layer.quartiles({values!r}).values())"
-    median, q1, q3 = map(float, run("bench_layer.py", code=code).stdout.split())
-    np.testing.assert_allclose([q1, median, q3], np.quantile(values, [0.25, 0.5, 0.75]))
+    found = bench_layer.quartiles(values)
+    np.testing.assert_allclose(
+        [found["q1"], found["median"], found["q3"]], np.quantile(values, [0.25, 0.5, 0.75])
+    )
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc/self/statm")
-def test_peak_memory_counts_the_arrays_of_a_step() -> None:
-    """An RNN's step at this size holds at least x, its gradient, the output and its gradient."""
-    code = (
-        "shape = bench_layer.Shape(400, 100, 100, 100)\n"
-        "print(bench_layer.peak_bytes(bench_layer.Contender('RNN', 'none', 'native'), shape))"
-    )
-    peak = int(run("bench_layer.py", code=code).stdout)
+def test_peak_memory_counts_the_arrays_of_a_step(bench_layer) -> None:
+    """An RNN's step at this size holds at least its output and the gradient of its input."""
+    shape = bench_layer.Shape(400, 100, 100, 100)
+    peak = bench_layer.peak_bytes(bench_layer.Contender("RNN", "none", "native"), shape)
     one = 400 * 100 * 100 * 4
     assert 1.5 * one < peak < 12 * one
