@@ -13,9 +13,10 @@ PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	&& echo "$$p" && break; done)
 NUCLA_SOURCE ?= data/raw/nucla/all_sqe.zip
 MNIST_SOURCE ?= data/raw/mnist
-BENCH ?= cpu
+bench: BENCH ?= cpu
+bench-gpu: BENCH ?= gpu
 
-.PHONY: help install demo test test-slow check bench tensorboard clean lock data-nucla data-mnist \
+.PHONY: help install demo test test-slow check bench bench-gpu tensorboard clean lock data-nucla data-mnist \
 	table-digits table-mnist table4
 
 help: ## say what there is
@@ -44,6 +45,12 @@ check: $(READY) ## formatting, lint, types
 
 bench: $(READY) ## time the layer against torch's own and write docs/performance.md (half an hour)
 	$(VENV)/bin/python scripts/bench_layer.py --memory --csv "docs/performance/$(BENCH).csv"
+	$(VENV)/bin/python scripts/performance_page.py docs/performance/*.csv > docs/performance.md
+
+bench-gpu: $(READY) ## hold the layer against the equations on a GPU, then time it there
+	$(VENV)/bin/python -m pytest -m gpu tests/nn
+	$(VENV)/bin/python scripts/bench_layer.py --device cuda --compile \
+		--csv "docs/performance/$(BENCH).csv"
 	$(VENV)/bin/python scripts/performance_page.py docs/performance/*.csv > docs/performance.md
 
 tensorboard: $(READY) ## look at the curves of all runs

@@ -29,22 +29,35 @@ A ragged batch has sequences of a fifth to all of the longest one's frames. Befo
 every layer is held against the equations in float64; the largest relative error is given.
 """
 
-GOALS = {  # of training, by cell and gate, at the four shapes in their order
-    ("GRU", "sigmoid"): (0.90, 0.40, 0.45, 0.50),
-    ("LSTM", "sigmoid"): (1.0, 1.0, 1.0, 1.0),
-    ("RNN", "sigmoid"): (1.0, 1.0, 1.0, 1.0),
-    ("GRU", "none"): (0.8, 0.8, 0.8, 0.8),
-    ("LSTM", "none"): (0.8, 0.8, 0.8, 0.8),
-    ("RNN", "none"): (0.8, 0.8, 0.8, 0.8),
+CPU_SHAPES = ("(100, 256, 150, 100)", "(100, 32, 60, 100)", "(784, 100, 1, 100)",
+              "(28, 128, 28, 100)")  # fmt: skip
+GPU_SHAPES = ("(100, 256, 150, 100) × 3", "(50, 32, 60, 100) × 3", "(784, 128, 1, 128)",
+              "(300, 256, 150, 100) × 3, ragged")  # fmt: skip
+GOALS = {  # of training, by backend, cell and gate, at the shapes in their order
+    "native": (
+        CPU_SHAPES,
+        {
+            ("GRU", "sigmoid"): (0.90, 0.40, 0.45, 0.50),
+            ("LSTM", "sigmoid"): (1.0, 1.0, 1.0, 1.0),
+            ("RNN", "sigmoid"): (1.0, 1.0, 1.0, 1.0),
+            ("GRU", "none"): (0.8, 0.8, 0.8, 0.8),
+            ("LSTM", "none"): (0.8, 0.8, 0.8, 0.8),
+            ("RNN", "none"): (0.8, 0.8, 0.8, 0.8),
+        },
+    ),
+    "triton": (
+        GPU_SHAPES,
+        {("GRU", "sigmoid"): (1.0, 0.7, 0.5, 0.5), ("LSTM", "sigmoid"): (1.0, 0.7, 0.5, 0.5)},
+    ),
 }
-GOAL_SHAPES = ("(100, 256, 150, 100)", "(100, 32, 60, 100)", "(784, 100, 1, 100)",
-               "(28, 128, 28, 100)")  # fmt: skip
+GOAL_PRECISIONS = ("float32", "tf32", "ieee")
 MEMORY_GOAL = 1.5
 
 
 def shape(row: Row) -> str:
     sizes = ", ".join(row[key] for key in "TBDH")
-    return f"({sizes})" + (f" × {row['layers']}" if row["layers"] != "1" else "")
+    layers = f" × {row['layers']}" if row["layers"] != "1" else ""
+    return f"({sizes}){layers}" + (", ragged" if row["ragged"] == "True" else "")
 
 
 def named(row: Row) -> str:
@@ -69,29 +82,34 @@ def ratio(row: Row) -> str:
 
 
 def goals(rows: list[Row]) -> Iterator[str]:
-    """The backend native against what was set out to be reached."""
-    found = {
-        (r["cell"], r["gate"], shape(r)): r
-        for r in rows
-        if (r["mode"], r["ragged"], r["backend"]) == ("train", "False", "native")
-    }
-    if not found:
-        return
-    yield "### Goals, and what was reached (`native`, train)\n"
-    yield "(T, B, D, H): steps, sequences, input size, hidden size. Goal in brackets.\n"
-    lines = []
-    for (cell, gate), limits in GOALS.items():
-        line = []
-        for at, limit in zip(GOAL_SHAPES, limits, strict=True):
-            row = found.get((cell, gate, at))
-            if row is None:
-                line.append("–")
+    """A backend in training against what was set out to be reached."""
+    trained = [r for r in rows if r["mode"] == "train"]
+    for backend, (shapes, limits) in GOALS.items():
+        for precision in GOAL_PRECISIONS:
+            found = {
+                (r["cell"], r["gate"], shape(r)): round(float(r["ratio_median"]), 2)
+                for r in trained
+                if (r["backend"], r["precision"]) == (backend, precision)
+            }
+            if not found:
                 continue
-            value = round(float(row["ratio_median"]), 2)
-            line.append(f"{'**' if value > limit else ''}{value:.2f}"
-                        f"{' missed**' if value > limit else ''} (≤ {limit:.2f})")  # fmt: skip
-        lines.append([named({"cell": cell, "gate": gate}), *line])
-    yield from table(["", *GOAL_SHAPES], lines)
+            yield f"### Goals, and what was reached (`{backend}`, train, {precision})\n"
+            yield "(T, B, D, H): steps, sequences, input size, hidden size. Goal in brackets.\n"
+            lines = [
+                [named({"cell": cell, "gate": gate})]
+                + [goal(found.get((cell, gate, at)), limit)
+                   for at, limit in zip(shapes, goals, strict=True)]
+                for (cell, gate), goals in limits.items()
+            ]  # fmt: skip
+            yield from table(["", *shapes], lines)
+
+
+def goal(reached: float | None, limit: float) -> str:
+    if reached is None:
+        return "–"
+    return (f"{reached:.2f}" if reached <= limit else f"**{reached:.2f} missed**") + (
+        f" (≤ {limit:.2f})"
+    )
 
 
 def memory(rows: list[Row]) -> Iterator[str]:
@@ -117,29 +135,32 @@ def memory(rows: list[Row]) -> Iterator[str]:
 
 
 def every(rows: list[Row]) -> Iterator[str]:
-    """All ratios: a table per shape, a line per layer and backend, a column per mode."""
+    """All ratios: a table per shape and precision, full batches first; a line per layer and
+    backend, a column per mode.
+    """
     modes = list(dict.fromkeys(r["mode"] for r in rows))
-    for ragged in ("False", "True"):
-        for at in dict.fromkeys(shape(r) for r in rows if r["ragged"] == ragged):
-            here = [r for r in rows if r["ragged"] == ragged and shape(r) == at]
-            frames = float(here[0]["frames"])
-            note = f", ragged: {frames:.0%} of the frames are real" if ragged == "True" else ""
-            yield f"### (T, B, D, H) = {at}{note}\n"
-            lines: dict[tuple[str, str], dict[str, str]] = {}
-            for row in here:
-                line = lines.setdefault((named(row), row["backend"]), {})
-                if row["gate"] == "torch":
-                    line[row["mode"]] = f"1 ({1e3 * float(row['seconds_median']):.1f} ms)"
-                else:
-                    line[row["mode"]] = ratio(row)
-                    line["error"] = f"{float(row['error']):.0e}"
-            body = [
-                [name, backend if backend != "torch" else "", *(line.get(m, "–") for m in modes),
-                 line.get("error", "")]
-                for (name, backend), line in lines.items()
-                if name != "torch.nn.GRU reset_after"
-            ]  # fmt: skip
-            yield from table(["layer", "backend", *modes, "error"], body)
+    tables: dict[tuple[str, str, str], list[Row]] = {}
+    for row in sorted(rows, key=lambda r: r["ragged"]):
+        tables.setdefault((shape(row), row["precision"], row["ragged"]), []).append(row)
+    for (at, precision, ragged), here in tables.items():
+        frames = float(here[0]["frames"])
+        note = f": {frames:.0%} of the frames are real" if ragged == "True" else ""
+        yield f"### (T, B, D, H) = {at}, {precision}{note}\n"
+        lines: dict[tuple[str, str], dict[str, str]] = {}
+        for row in here:
+            line = lines.setdefault((named(row), row["backend"]), {})
+            if row["gate"] == "torch":
+                line[row["mode"]] = f"1 ({1e3 * float(row['seconds_median']):.1f} ms)"
+            else:
+                line[row["mode"]] = ratio(row)
+                line["error"] = f"{float(row['error']):.0e}"
+        body = [
+            [name, backend if backend != "torch" else "", *(line.get(m, "–") for m in modes),
+             line.get("error", "")]
+            for (name, backend), line in lines.items()
+            if name != "torch.nn.GRU reset_after"
+        ]  # fmt: skip
+        yield from table(["layer", "backend", *modes, "error"], body)
 
 
 def page(files: list[tuple[str, list[Row]]], notes: str) -> Iterator[str]:
@@ -147,8 +168,9 @@ def page(files: list[tuple[str, list[Row]]], notes: str) -> Iterator[str]:
     for name, rows in files:
         about = rows[0]
         yield f"## {about['device']}, {about['threads']} threads\n"
+        gpu = f"Triton {about['triton']}, driver {about['driver']}, " if about["driver"] else ""
         yield (
-            f"{about['cores']} cores, torch {about['torch']}, Python {about['python']}, "
+            f"{about['cores']} cores, torch {about['torch']}, {gpu}Python {about['python']}, "
             f"{about['date']}, commit {about['commit'][:12]}: `{name}`\n"
         )
         yield from goals(rows)

@@ -27,7 +27,8 @@ def test_auto_is_what_was_measured_to_be_the_fastest():
     assert backend_function("auto", "cpu") is native.run
     assert backend_function("auto", "cpu", torch.float64) is native.run
     assert backend_function("auto", "cpu", torch.bfloat16) is scan.run
-    assert backend_function("auto", "cuda:0") is loop.run  # nothing else was measured there
+    assert backend_function("auto", "cuda:0") is scan.run
+    assert backend_function("auto", "meta") is loop.run
 
 
 def test_auto_honours_the_precision_that_autocast_asks_for():

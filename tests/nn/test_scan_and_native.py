@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from eleatt_bench.nn import loop, native, scan
 from eleatt_bench.nn.contract import BLOCKS, Cell, Weights
-from eleatt_bench.nn.layers import EleAttGRU
+from eleatt_bench.nn.layers import EleAttGRU, EleAttLSTM, EleAttRNN
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -136,13 +136,24 @@ def test_under_autocast_it_computes_in_the_precision_of_its_weights(by_hand) -> 
         assert torch.equal(layer(x)[0], expected)
 
 
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:The .grad attribute")  # torch's
-def test_inside_a_compiled_model(by_hand) -> None:
-    layer, x = EleAttGRU(6, 5, backend=by_hand, batch_first=True), torch.randn(4, 9, 6)
-    model = torch.nn.Sequential(torch.nn.Linear(6, 6), torch.nn.Tanh())
+@pytest.mark.gpu
+@pytest.mark.parametrize("make", [EleAttRNN, EleAttLSTM, EleAttGRU])
+@pytest.mark.parametrize("ragged", [False, True])
+def test_scan_on_the_gpu(make, ragged) -> None:
+    """In float64 what the equations give on the CPU."""
+    torch.manual_seed(0)
+    layer = make(6, 5, num_layers=2, bidirectional=True, dtype=torch.float64, backend="equations")
+    x = torch.randn(9, 4, 6, dtype=torch.float64)
+    lengths = torch.tensor([3, 9, 1, 5]) if ragged else None
 
-    def forward(x: torch.Tensor) -> torch.Tensor:
-        return layer(model(x))[0].relu().sum(1)
+    def results(device: str, backend: str) -> list[torch.Tensor]:
+        layer.to(device).zero_grad()
+        layer.backend = backend
+        given = x.to(device).requires_grad_()
+        output = layer(given, lengths=lengths)[0]
+        output.square().sum().backward()
+        tensors = [output, given.grad, *(p.grad for p in layer.parameters())]
+        return [t.detach().cpu().clone() for t in tensors]
 
-    torch.testing.assert_close(torch.compile(forward)(x), forward(x))
+    for ours, expected in zip(results("cuda", "scan"), results("cpu", "equations"), strict=True):
+        torch.testing.assert_close(ours, expected)

@@ -140,8 +140,8 @@ def test_the_kernels_compile_for_the_layers_of_the_paper(
     [(torch.float32, "ieee"), (torch.float32, "tf32"), (torch.bfloat16, "tf32")],
     ids=["ieee", "tf32", "bfloat16"],
 )
-@pytest.mark.parametrize("B", [4, 20], ids=["tiles of 16", "tiles of 32"])
 def test_the_kernels_compile_for(
-    monkeypatch, tmp_path, toolchain, cell, size, dtype, precision, B
+    monkeypatch, tmp_path, toolchain, cell, size, dtype, precision
 ) -> None:
-    check(monkeypatch, tmp_path, cell, B, *size, dtype, precision)
+    """With tiles of 32 sequences, which need more of everything than those of 16."""
+    check(monkeypatch, tmp_path, cell, 20, *size, dtype, precision)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -24,15 +24,11 @@ def run(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=250)
 
 
-@pytest.fixture(scope="module")
-def bench_layer() -> ModuleType:
-    """The script as a module."""
-    spec = importlib.util.spec_from_file_location("bench_layer", SCRIPTS / "bench_layer.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+@pytest.fixture
+def bench_layer(monkeypatch) -> ModuleType:
+    """The script as a module, which finds the scripts beside it."""
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    return importlib.import_module("bench_layer")
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +36,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("bench") / "here.csv"
     done = run("bench_layer.py", *QUICK, "--only", "GRU", "RNN sigmoid", "--csv", str(path))
     assert (done.returncode, done.stderr) == (0, "")
-    assert "(6, 5, 3, 4, 1), ragged: inference" in done.stdout
+    assert "6,5,3,4,1r float32: inference" in done.stdout
     return path
 
 
@@ -59,6 +55,7 @@ def test_every_contender_in_every_mode_has_a_row(measured: Path) -> None:
         times = [float(row[f"seconds_{q}"]) for q in ("q1", "median", "q3")]
         assert 0 < times[0] <= times[1] <= times[2]
         assert 0 <= float(row["error"]) < 1e-4
+        assert row["precision"] == "float32"
         assert 0 < float(row["frames"]) <= 1
         if row["gate"] == "torch":
             assert float(row["ratio_median"]) == 1
@@ -99,9 +96,27 @@ def test_quartiles_are_numpys(bench_layer) -> None:
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc/self/statm")
-def test_peak_memory_counts_the_arrays_of_a_step(bench_layer) -> None:
+def test_peak_memory_counts_the_arrays_of_a_step() -> None:
     """An RNN's step at this size holds at least its output and the gradient of its input."""
-    shape = bench_layer.Shape(400, 100, 100, 100)
-    peak = bench_layer.peak_bytes(bench_layer.Contender("RNN", "none", "native"), shape)
+    peak = int(run("bench_memory.py", "RNN", "none", "native", "400,100,100,100").stdout)
     one = 400 * 100 * 100 * 4
     assert 1.5 * one < peak < 12 * one
+
+
+def test_a_precision_of_another_device_is_refused() -> None:
+    done = run("bench_layer.py", "--precisions", "tf32")
+    assert done.returncode == 2
+    assert "on cpu precision is one of float32" in done.stderr
+
+
+@pytest.mark.gpu
+def test_every_contender_of_a_gpu_in_every_precision(tmp_path: Path) -> None:
+    path = tmp_path / "gpu.csv"
+    done = run("bench_layer.py", *QUICK, "--device", "cuda", "--csv", str(path))
+    assert (done.returncode, done.stderr) == (0, "")
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {r["precision"] for r in rows} == {"tf32", "ieee", "bf16"}
+    assert {r["backend"] for r in rows if r["precision"] == "tf32" and r["ragged"] == "False"} == {
+        "torch", "equations", "scan", "scan, CUDA graph", "triton"
+    }  # fmt: skip

@@ -25,9 +25,10 @@ def resolve_backend(
     """The backend that runs on ``device`` when ``name`` is asked for: what a record writes down.
 
     ``"auto"`` is the fastest that was measured there (docs/performance.md): ``"native"`` on CPUs
-    for float32 and float64 where it can be built, else ``"scan"``; ``"equations"`` on other
-    devices, where nothing was measured yet, under autocast, whose lower precision it obeys, and
-    under the transforms of `torch.func`, which need its operations.
+    for float32 and float64 where it can be built, else ``"scan"``; ``"scan"`` on CUDA devices,
+    where it launches the fewest kernels of those that need no compiler (``"triton"`` awaits its
+    measurement); ``"equations"`` on other devices, under autocast, whose lower precision it
+    obeys, and under the transforms of `torch.func`, which need its operations.
     ``"triton"`` is ``"scan"`` in all dtypes but float32.
     Raises ValueError for an unknown name, RuntimeError for a string that names no device.
     """
@@ -38,8 +39,10 @@ def resolve_backend(
     if name != "auto":
         return name
     transformed = torch._C._are_functorch_transforms_active()
-    if kind != "cpu" or torch.is_autocast_enabled(kind) or transformed:
+    if kind not in ("cpu", "cuda") or torch.is_autocast_enabled(kind) or transformed:
         return "equations"
+    if kind == "cuda":
+        return "scan"
     return "native" if dtype in native.DTYPES and _native_works() else "scan"
 
 

@@ -1,0 +1,41 @@
+"""What one training step of a layer adds to the peak memory of a fresh process, in bytes (Linux).
+
+.venv/bin/python scripts/bench_memory.py GRU sigmoid native 100,256,150,100
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+from bench_contenders import Contender, Job, Shape
+
+
+def peak_bytes(contender: Contender, shape: Shape) -> int:
+    """Measured in a process of its own: a peak never falls."""
+    command = [sys.executable, __file__, *contender, str(shape)]
+    environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536"}  # what is freed goes back
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    return int(done.stdout)
+
+
+def main() -> None:
+    contender, shape = Contender(*sys.argv[1:4]), Shape.parse(sys.argv[4])
+    # A small step first, so that only the large one's arrays count.
+    Job(contender, shape._replace(T=2, B=2, ragged=False)).run()
+    job = Job(contender, shape)
+    gc.collect()
+    # Where arrays were touched and freed, the peak begins where the process stands now.
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    current = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() // 1024
+    job.run()
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(1024 * (after - min(before, current)))
+
+
+if __name__ == "__main__":
+    main()
