@@ -68,9 +68,9 @@ class Contender(NamedTuple):
     def name(self) -> str:
         return f"{self.cell} {self.gate} {self.backend}"
 
-    def layer(self, shape: Shape, device: str, dtype: torch.dtype) -> nn.Module:
+    def layer(self, shape: Shape, device: str) -> nn.Module:
         torch.manual_seed(0)
-        options: dict[str, Any] = {"num_layers": shape.layers, "device": device, "dtype": dtype}
+        options: dict[str, Any] = {"num_layers": shape.layers, "device": device}
         if self.gate == "torch":
             return TORCH[self.cell](shape.D, shape.H, **options)
         if self.cell == "GRU reset_after":
@@ -139,25 +139,23 @@ class Job:
         dtype: torch.dtype = torch.float32,
     ) -> None:
         self.contender, self.device, self.precision = contender, device, precision
-        self.layer = contender.layer(shape, device, dtype)
+        self.layer = contender.layer(shape, device).to(dtype)
         self.training = mode != "inference"
         generator = torch.Generator().manual_seed(1)
         self.inputs = [
             torch.randn(shape.T, shape.B, shape.D, generator=generator).to(device, dtype)
             for _ in range(4 if device == "cuda" else 1)  # rotating, so that no cache holds them
         ]
-        self.x = self.inputs[0].clone()  # what a graph reads
-        for x in (self.x, *self.inputs):
+        for x in self.inputs:
             x.requires_grad_(mode == "train")
+        self.x = self.inputs[0]
         self.lengths = None
         if shape.ragged:
             lengths = torch.randint(shape.T // 5, shape.T + 1, (shape.B,), generator=generator)
             self.lengths = lengths.clamp(min=1).sort(descending=True)[0]
             self.lengths[0] = shape.T
         self.d_output = torch.randn(shape.T, shape.B, shape.H, generator=generator).to(device)
-        self.output = self._forward(self.x).detach()
-        self.d_output = self.d_output.flatten(0, 1)[: self.output.shape[:-1].numel()]
-        self.d_output = self.d_output.view_as(self.output).to(self.output.dtype)
+        self.output = self.d_output
         self.turn = 0
         self.graph: torch.cuda.CUDAGraph | None = None
 
@@ -183,6 +181,7 @@ class Job:
         self.graph.replay()
 
     def _record(self) -> None:
+        self.x = self.x.detach().clone().requires_grad_(self.x.requires_grad)  # what it will read
         stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):
@@ -203,6 +202,9 @@ class Job:
             self.x.grad = None
             self.layer.zero_grad()
             output = self._forward(self.x)
+            if output.dim() < self.d_output.dim():  # torch's packed output
+                self.d_output = self.d_output.flatten(0, 1)[: len(output)]
+            self.d_output = self.d_output.to(output.dtype)  # a copy in the first pass at most
             output.backward(self.d_output)
             self.output = output.detach()
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import gc
 import os
-import resource
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -29,12 +29,16 @@ def main() -> None:
     Job(contender, shape._replace(T=2, B=2, ragged=False)).run()
     job = Job(contender, shape)
     gc.collect()
-    # Where arrays were touched and freed, the peak begins where the process stands now.
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    current = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() // 1024
+    before = resident("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins here
     job.run()
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(1024 * (after - min(before, current)))
+    print(resident("VmHWM") - before)
+
+
+def resident(field: str) -> int:
+    """Bytes of this process in memory: now (VmRSS), or at the peak (VmHWM)."""
+    status = Path("/proc/self/status").read_text()
+    return 1024 * int(re.search(rf"^{field}:\s*(\d+) kB", status, re.MULTILINE)[1])  # type: ignore[index]
 
 
 if __name__ == "__main__":

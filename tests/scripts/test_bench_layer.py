@@ -68,7 +68,7 @@ def test_the_page_is_made_of_the_numbers(measured: Path) -> None:
     with measured.open(newline="") as file:
         row = next(r for r in csv.DictReader(file) if r["backend"] == "native")
     assert f"{float(row['ratio_median']):.2f} (" in done.stdout
-    assert "### (T, B, D, H) = (6, 5, 3, 4), ragged: " in done.stdout
+    assert "### (T, B, D, H) = (6, 5, 3, 4), ragged, float32: " in done.stdout
     assert done.stdout.endswith("## By hand\n")
     assert "| EleAtt-RNN | native |" in done.stdout
 
