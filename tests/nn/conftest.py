@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.nn.utils.rnn import PackedSequence
 
-from eleatt_bench.nn import backends
+from eleatt_bench.nn import backends, stack
 from eleatt_bench.nn.layers import EleAttGRU, EleAttLSTM, EleAttRNN
 from eleatt_bench.nn.stack import Stack
 
@@ -24,11 +24,12 @@ def backend(request: pytest.FixtureRequest) -> Iterator[str]:
     """While in use, ``backend="auto"`` means this backend."""
     resolve = backends.resolve_backend
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            backends,
-            "resolve_backend",
-            lambda name, *where: resolve(request.param if name == "auto" else name, *where),
-        )
+        for module in (backends, stack):
+            patch.setattr(
+                module,
+                "resolve_backend",
+                lambda name, *where: resolve(request.param if name == "auto" else name, *where),
+            )
         yield request.param
 
 

@@ -63,10 +63,11 @@ class Run(Protocol):
         """Run ``cell`` over ``input`` (T, B, D), starting from ``state``.
 
         T is at least 1, B may be 0; ``input``, ``weights`` and ``state`` have one dtype and device.
-        ``input`` is zero in the padding. ``lengths`` (B,), int64 and **on the CPU** wherever the
-        input is (nothing has to wait for the device), holds values in 1..T; None says that every
-        sequence has T frames. With ``reverse`` each sequence is read from its own last valid frame
-        to its first, and the output of a frame still stands at that frame.
+        ``input`` is zero in the padding; only for `native`, which does not read it, it may be
+        anything. ``lengths`` (B,), int64 and **on the CPU** wherever the input is (nothing has to
+        wait for the device), holds values in 1..T; None says that every sequence has T frames.
+        With ``reverse`` each sequence is read from its own last valid frame to its first, and the
+        output of a frame still stands at that frame.
 
         Returns the outputs (T, B, N), zero in the padding; the state of each sequence after its
         last frame read; and the responses a_t of the gate (T, B, D), zero in the padding, or None

@@ -14,7 +14,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 class Padded:
     """A batch of sequences as a backend wants it, and what its way back needs."""
 
-    frames: Tensor  # (T, B, D), zero in the padding
+    frames: Tensor  # (T, B, D), zero in the padding unless it was left as it is
     lengths: Tensor | None  # (B,), int64 on the CPU; None: every sequence has T frames
     batch_first: bool = False
     batched: bool = True
@@ -59,12 +59,13 @@ def pad(
     batch_first: bool,
     dtype: torch.dtype,
     device: torch.device,
+    zeroed: bool = True,
 ) -> Padded:
-    """Bring ``input`` to the layout of a backend, its padding zeroed.
+    """Bring ``input`` to the layout of a backend, its padding ``zeroed`` unless it is never read.
 
     ``input`` is (T, B, D), (B, T, D) with ``batch_first``, (T, D) for one sequence without a
-    batch, or packed. The padding is overwritten before any arithmetic: what stands there, NaN
-    included, changes nothing, and the gradient that flows back into it is zero.
+    batch, or packed. What is zeroed is so before any arithmetic: what stood there, NaN included,
+    changes nothing, and the gradient that flows back into it is zero.
 
     Under autocast a floating-point ``input`` is converted to ``dtype``. Raises TypeError for a
     wrong type or dtype, ValueError for a wrong shape, another device than ``device``, or wrong
@@ -95,7 +96,7 @@ def pad(
     if lengths is None:
         return Padded(frames, None, batch_first, batched)
     needed = _needed(_checked_lengths(lengths, steps, batch), steps)
-    if needed is not None:
+    if needed is not None and zeroed:
         frames = frames.masked_fill(~valid_frames(needed, steps, frames.device), 0)
     return Padded(frames, needed, batch_first)
 

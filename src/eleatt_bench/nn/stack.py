@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from eleatt_bench.nn.backends import backend_function, check_backend
+from eleatt_bench.nn.backends import backend_function, check_backend, resolve_backend
 from eleatt_bench.nn.contract import BLOCKS, Cell, Gate, Kind, State, Weights
 from eleatt_bench.nn.init import init_cell, init_gate
 from eleatt_bench.nn.options import check_dropout, check_sizes, checked_gated_layers, describe
@@ -110,6 +110,7 @@ class Stack(nn.Module):
         # Once per call: a parametrization computes them anew whenever they are asked for.
         weights = self._checked_weights()
         like = weights[0][0].weight_ih
+        backend = resolve_backend(self.backend, like.device, like.dtype)
         batch = pad(
             input,
             lengths,
@@ -117,9 +118,10 @@ class Stack(nn.Module):
             batch_first=self.batch_first,
             dtype=like.dtype,
             device=like.device,
+            zeroed=backend != "native",  # which reads and differentiates real frames only
         )
         initial = self._initial(batch, hx, like)
-        run = backend_function(self.backend, like.device, like.dtype)
+        run = backend_function(backend, like.device, like.dtype)
         frames = batch.frames
         states: list[State] = []
         attention: Attention = []
