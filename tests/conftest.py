@@ -1,13 +1,15 @@
-"""What several rooms' tests share: the command line as a real process, and the shared real data."""
+"""What several rooms' tests share: the command line as a real process, real data, and videos."""
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 CommandLine = Callable[..., subprocess.CompletedProcess[str]]
@@ -48,3 +50,54 @@ def published() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no published data sets in {folder} (ELEATT_SHARED_DATA names the folder)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def encoded() -> Callable[..., bytes]:
+    """Encode pictures (T, H, W, 3) uint8 as an AVI file; losslessly, unless told otherwise."""
+    import av
+
+    def encode(pictures: np.ndarray, codec: str = "ffv1", pixels: str = "bgr0") -> bytes:
+        file = io.BytesIO()
+        with av.open(file, "w", format="avi") as container:
+            stream = container.add_stream(codec, rate=25)
+            stream.height, stream.width = pictures.shape[1:3]
+            stream.pix_fmt = pixels
+            container.start_encoding()
+            for picture in pictures:
+                frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode())
+        return file.getvalue()
+
+    return encode
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Export a network that takes pictures of 16 × 16 to a file, as a user would."""
+    import torch
+    from torch import nn
+
+    def export(network: nn.Module, *, sides: object = None, example: object = None) -> Path:
+        batch = torch.export.Dim("batch")
+        inputs = example if example is not None else torch.zeros(2, 3, 16, 16)
+        shapes = {0: batch, **(sides or {})} if sides != "fixed" else None
+        program = torch.export.export(
+            network, (inputs,), dynamic_shapes=(shapes,) if shapes else None
+        )
+        path = tmp_path_factory.mktemp("exported") / "net.pt2"
+        torch.export.save(program, path)
+        return path
+
+    return export
+
+
+@pytest.fixture(scope="session")
+def colours(exported: Callable[..., Path]) -> Path:
+    """An exported network whose five features are taken from a picture's mean colour."""
+    import torch
+    from torch import nn
+
+    torch.manual_seed(0)
+    return exported(nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 5)).eval())

@@ -1,4 +1,4 @@
-"""The verb about data sets: ``data list | download | prepare | verify``."""
+"""The verb about data sets: ``data list | download | prepare | features | verify``."""
 
 from __future__ import annotations
 
@@ -11,15 +11,20 @@ from eleatt_bench.cli.arguments import Parser, choose, data_dir
 from eleatt_bench.data import catalog
 from eleatt_bench.errors import UserError
 
-ACTIONS = ("list", "download", "prepare", "verify")
+ACTIONS = ("list", "download", "prepare", "features", "verify")
 
 
 def data(arguments: list[str]) -> int:
     """``eleatt-bench data ACTION [NAME]``."""
+    if arguments[:1] == ["features"]:  # it takes flags of its own
+        from eleatt_bench.cli.features import features
+
+        return features(arguments[1:])
     parser = Parser(
         "eleatt-bench data",
         description="list: which data sets there are and which are ready. download NAME: fetch the "
         "published files. prepare NAME --source PATH: turn them into one verified store. "
+        "features NAME --help: the same for videos. "
         "verify NAME: check that store again.",
     )
     parser.add_argument("action", help=", ".join(ACTIONS))

@@ -36,6 +36,15 @@ class DataSet:
         return tuple(PROTOCOLS[self.name])
 
 
+def _from_videos(name: str) -> Callable[[Path | None], Release]:
+    """For a data set that `features.extract` makes: it needs more than a source."""
+
+    def refuse(source: Path | None) -> Release:
+        raise UserError(f"{name} is made of videos, with a backbone: {prepare_command(name)}")
+
+    return refuse
+
+
 def _with_path(read: Callable[[Path], Release]) -> Callable[[Path | None], Release]:
     def reader(source: Path | None) -> Release:
         assert source is not None  # `prepare` sees to it
@@ -103,6 +112,20 @@ _DATA_SETS = (
         homepage="http://www-rech.telecom-lille.fr/DHGdataset/",
         where="DHG2016, as a folder or a zip archive",
         read=_with_path(dhg.read),
+    ),
+    DataSet(
+        name="jhmdb",
+        title="JHMDB videos, 21 actions, as features of a backbone",
+        homepage="http://jhmdb.is.tue.mpg.de/",
+        where="JHMDB_video.zip and, for --splits, splits.zip, or their unpacked folders",
+        read=_from_videos("jhmdb"),
+    ),
+    DataSet(
+        name="ntu_rgb",
+        title="NTU RGB+D videos, 60 classes, as features of a backbone",
+        homepage="https://rose1.ntu.edu.sg/dataset/actionRecognition/",
+        where="the RGB videos, handed out on request, unpacked into one folder",
+        read=_from_videos("ntu_rgb"),
     ),
 )
 CATALOG = {entry.name: entry for entry in _DATA_SETS}
@@ -197,7 +220,15 @@ def prepare(
             f"data prepare {name} needs its source, {data_set.where}: {prepare_command(name)}"
         )
     with _alone(data_dir, name) as path:
-        return _write(path, data_set, source, progress)
+        return _write(path, name, data_set.read(source), progress)
+
+
+def write(
+    data_dir: Path, name: str, release: Release, progress: Progress | None = None
+) -> SequenceStore:
+    """Make the store of data set ``name`` from ``release``, anew; the rest is as for `prepare`."""
+    with _alone(data_dir, entry(name).name) as path:
+        return _write(path, name, release, progress)
 
 
 def download(data_dir: Path, name: str) -> Path:
@@ -264,17 +295,14 @@ def _existing(data_dir: Path, name: str) -> Path | None:
         return None
     with _alone(data_dir, name):
         if not path.exists():  # another process may have made it while this one waited
-            _write(path, entry(name), None, None)
+            _write(path, name, entry(name).read(None), None)
     return path
 
 
-def _write(
-    path: Path, data_set: DataSet, source: Path | None, progress: Progress | None
-) -> SequenceStore:
-    release = data_set.read(source)
+def _write(path: Path, name: str, release: Release, progress: Progress | None) -> SequenceStore:
     return write_store(
         path,
-        name=data_set.name,
+        name=name,
         samples=release.samples,
         class_names=release.class_names,
         layout=release.layout,

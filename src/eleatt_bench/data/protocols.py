@@ -59,6 +59,13 @@ PROTOCOLS = {
         "gestures_14": _gestures,
         "gestures_28": _gestures._replace(labels="label_28"),
     },
+    "jhmdb": {
+        "split": Protocol(lambda data, fold: folds.official(data[f"split_{fold + 1}"]), 3),
+    },
+    "ntu_rgb": {
+        "cross_subject": Protocol(lambda data, fold: ntu_protocols.cross_subject(data)),
+        "cross_view": Protocol(lambda data, fold: ntu_protocols.cross_view(data)),
+    },
 }
 """The protocols of each data set."""
 

@@ -22,6 +22,7 @@ from eleatt_bench.errors import UserError
 FORMAT_VERSION = 1
 EMBEDDED = frozenset({"digits"})
 """Data sets that ship inside an installed package: prepared without a source."""
+_FROM_VIDEOS = {"jhmdb": "--source VIDEOS --splits PATH", "ntu_rgb": "--source VIDEOS"}
 
 Integers = npt.NDArray[np.int64]
 Frames = npt.NDArray[np.float32]
@@ -42,7 +43,9 @@ class SequenceStore:
 
     ``layout`` says what a frame is. Its ``kind`` is "skeleton" (a frame is x, y, z of each joint;
     with ``joints``, ``bones``, ``units`` and ``origin``, the 0-based joint that the origin
-    transform subtracts) or "image" (a frame is a row of pixels; with ``height`` and ``width``).
+    transform subtracts), "image" (a frame is a row of pixels; with ``height`` and ``width``) or
+    "features" (a frame is what a network made of a picture; with ``backbone``, ``weights``,
+    which is "random" for one that was never trained, ``weights_digest`` and ``preprocessing``).
     """
 
     name: str
@@ -141,6 +144,8 @@ def read_digest(path: Path, *, name: str | None = None) -> str:
 
 def prepare_command(name: str) -> str:
     """The command line that makes the store of data set ``name``."""
+    if name in _FROM_VIDEOS:
+        return f"eleatt-bench data features {name} {_FROM_VIDEOS[name]} --backbone resnet50"
     return f"eleatt-bench data prepare {name}" + ("" if name in EMBEDDED else " --source PATH")
 
 

@@ -1,0 +1,48 @@
+"""What a reader of videos hands over: which clips there are, before any of them is decoded."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from eleatt_bench.data.sources.archive import Member, Source
+
+_FILES = re.compile(r"(?:.*/)?[^./][^/]*\.avi")  # names with a dot first are the system's
+
+
+class Clip(NamedTuple):
+    """One video and what a store says of it; ``load`` gives the file's content."""
+
+    name: str
+    where: str  # what to call it in a message
+    load: Callable[[], bytes]
+    label: int
+    metadata: dict[str, int]
+
+
+@dataclass(frozen=True)
+class ClipSet:
+    """All ``clips`` of a data set, by name; ``description`` says in words where they come from."""
+
+    description: str
+    class_names: tuple[str, ...]
+    clips: tuple[Clip, ...]
+
+
+def videos(source: Source) -> dict[str, Member]:
+    """The ``.avi`` files of ``source`` by their names without the ending.
+
+    Raises:
+        UserError: no such path, a damaged archive, no such file, or a name that is there twice.
+    """
+    found: dict[str, Member] = {}
+    for member in source.find(_FILES):
+        name = member.path.stem
+        if name in found:
+            raise source.wrong(member.where, f"is called like {found[name].where}")
+        found[name] = member
+    if not found:
+        raise source.wrong(source.path, "has no .avi files")
+    return found
