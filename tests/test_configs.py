@@ -60,8 +60,8 @@ def command(path: Path) -> list[str]:
 def test_the_names_are_those_that_are_documented() -> None:
     assert MODELS == ["eleatt_gru", "eleatt_lstm", "eleatt_rnn", "gru", "lstm", "rnn"]
     assert [
-        *("dhg", "digits", "mnist_rows", "ntu", "ntu_aug", "nucla", "nucla_aug", "psmnist"),
-        *("shrec17", "smnist", "sysu", "sysu_aug"),
+        *("dhg", "digits", "jhmdb", "mnist_rows", "ntu", "ntu_aug", "ntu_rgb", "nucla"),
+        *("nucla_aug", "psmnist", "shrec17", "smnist", "sysu", "sysu_aug"),
     ] == EXPERIMENTS
     assert options("trainer") == ["cpu", "ddp", "debug", "gpu"]
     assert options("table") == ["digits", "mnist", "table4"]
@@ -131,6 +131,24 @@ def test_augmentation_is_a_rotation_of_35_degrees_and_nothing_else() -> None:
     assert augmented["data"]["transforms"].pop("rotation") == 35.0
     assert plain_run["data"]["transforms"].pop("rotation") == 0.0
     assert plain_run == augmented
+
+
+@pytest.mark.parametrize(
+    ("experiment", "layers", "batch", "monitor", "patience"),
+    [("jhmdb", 1, 32, "train/accuracy", None), ("ntu_rgb", 3, 256, "val/accuracy", 15)],
+)
+def test_the_recipe_of_features_is_the_papers(
+    experiment: str, layers: int, batch: int, monitor: str, patience: int | None
+) -> None:
+    config = compose(f"experiment={experiment}", "model=eleatt_gru")
+    model, trainer = config["model"], config["trainer"]
+    assert (model["num_layers"], model["hidden_size"], model["dropout"]) == (layers, 512, 0.5)
+    assert (model["readout"], model["init"]["recurrent_gain"]) == ("mean", 0.001)
+    assert (config["optimizer"]["lr"], config["data"]["batch_size"]) == (0.001, batch)
+    assert config["data"]["transforms"] == {"origin": False, "rotation": 0.0, "noise": 0.0}
+    assert config["scheduler"]["monitor"] == monitor
+    assert (trainer["max_epochs"], trainer["early_stopping"]) == (200, patience)
+    assert (trainer["gradient_clip_val"], config["data"]["val_fraction"]) == (1.0, 0.05)
 
 
 @pytest.mark.parametrize(

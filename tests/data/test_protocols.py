@@ -122,6 +122,7 @@ def test_every_fold_of_every_protocol_has_something_to_train_and_to_test(
         "action": [1 + i % 12 for i in range(count)],
         "split": [i % 2 for i in range(count)],
         "label_28": [i % 4 for i in range(count)],
+        **{f"split_{k}": [(i // k) % 2 for i in range(count)] for k in (1, 2, 3)},
     }
     if name == "dhg":
         columns["subject"] = [1 + i % 20 for i in range(count)]

@@ -29,10 +29,11 @@ class FeatureCache:
         Of no use are a damaged file, and features of a clip of that name with another content.
         """
         try:
-            with np.load(self._path(name), allow_pickle=False) as file:
-                if str(file["clip"]) != clip_digest:
+            with self._path(name).open("rb") as file:
+                arrays = np.load(file, allow_pickle=False)
+                if str(arrays["clip"]) != clip_digest:
                     return None
-                features: Frames = file["features"]
+                features: Frames = arrays["features"]
         except Exception:  # damage makes it raise almost anything
             return None
         fits = features.dtype == np.float32 and features.ndim == 2 and len(features) > 0

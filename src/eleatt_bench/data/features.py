@@ -23,6 +23,7 @@ from eleatt_bench.data.writing import Progress
 from eleatt_bench.errors import UserError
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
     from eleatt_bench.data.backbones.contract import Backbone
@@ -123,11 +124,7 @@ def _load(clip: Clip, cache: FeatureCache, backbone: Backbone) -> _Loaded | str:
 
 def _loaded(clips: Iterable[Clip], cache: FeatureCache, backbone: Backbone) -> Iterator[_Loading]:
     """Every clip, in order; the next ones are decoded while the network is at this one."""
-    import torch
-
-    threads, initializer = 1, None  # the network keeps a CPU's cores busy
-    if backbone.device.type != "cpu":
-        threads, initializer = parallel.cores(), partial(torch.set_num_threads, 1)
+    threads, initializer = _decoders(backbone.device)
     pool = ThreadPoolExecutor(threads, initializer=initializer)
     pending: deque[_Loading] = deque()
     try:
@@ -139,6 +136,15 @@ def _loaded(clips: Iterable[Clip], cache: FeatureCache, backbone: Backbone) -> I
             yield pending.popleft()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _decoders(device: torch.device) -> tuple[int, Callable[[], None] | None]:
+    """How many threads decode, and what each does first."""
+    import torch
+
+    if device.type == "cpu":
+        return 1, None  # the network keeps the cores busy
+    return parallel.cores(), partial(torch.set_num_threads, 1)
 
 
 def _finish(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,7 +79,8 @@ def _build(models: Any, name: str, default: Any) -> Any:
 
     try:
         # Without weights to load, the network is drawn: always the same one.
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # of other ways to draw, some day
             torch.manual_seed(0)
             return models.get_model(name, weights=default)
     except (URLError, OSError, RuntimeError) as error:
