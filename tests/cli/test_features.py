@@ -53,6 +53,7 @@ def release(encoded, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Pa
     return top / "videos", top / "splits"
 
 
+@pytest.mark.slow
 def test_videos_are_extracted_killed_resumed_and_trained_on(
     command_line, user_environment, release, exported, tmp_path: Path
 ) -> None:

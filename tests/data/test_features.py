@@ -109,6 +109,7 @@ def test_every_frame_has_its_features(run: Extract, pictures, contents) -> None:
         "weights_digest": "one",
         "preprocessing": "none",
     }
+    assert store.random_weights
     assert store.source == "A test, 6 clips; features of mean colour, weights: random"
     assert seen == [(count, 6) for count in range(1, 7)]
     assert (done.done_before, done.broken) == (0, {})
@@ -175,6 +176,12 @@ def test_features_that_were_damaged_are_computed_again(run, contents, decoded) -
     again, done = run(contents)
     assert (decoded, done.done_before) == ([contents["clip 4"]], 5)
     assert again.content_digest == first.content_digest
+
+
+def test_trained_weights_are_told_from_random_ones(run: Extract, contents, make_store) -> None:
+    store, _ = run(contents, backbone(weights="those in random"))
+    assert not store.random_weights
+    assert not make_store().random_weights  # no features at all
 
 
 @pytest.fixture

@@ -22,6 +22,8 @@ from eleatt_bench.errors import UserError
 FORMAT_VERSION = 1
 EMBEDDED = frozenset({"digits"})
 """Data sets that ship inside an installed package: prepared without a source."""
+RANDOM_WEIGHTS = "random"
+"""The ``weights`` in the layout of features whose network was never trained."""
 _FROM_VIDEOS = {"jhmdb": "--source VIDEOS --splits PATH", "ntu_rgb": "--source VIDEOS"}
 
 Integers = npt.NDArray[np.int64]
@@ -45,7 +47,7 @@ class SequenceStore:
     with ``joints``, ``bones``, ``units`` and ``origin``, the 0-based joint that the origin
     transform subtracts), "image" (a frame is a row of pixels; with ``height`` and ``width``) or
     "features" (a frame is what a network made of a picture; with ``backbone``, ``weights``,
-    which is "random" for one that was never trained, ``weights_digest`` and ``preprocessing``).
+    which is `RANDOM_WEIGHTS` or says which ones, ``weights_digest`` and ``preprocessing``).
     """
 
     name: str
@@ -88,6 +90,11 @@ class SequenceStore:
     def input_size(self) -> int:
         """D, the number of values of a frame."""
         return int(self.frames.shape[1])
+
+    @property
+    def random_weights(self) -> bool:
+        """Whether the frames are features of a network that was never trained."""
+        return self.layout.get("weights") == RANDOM_WEIGHTS
 
     @cached_property
     def lengths(self) -> Integers:

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 DEVICES = ("auto", "cpu", "cuda")
-RANDOM = "random"
-"""The `Backbone.weights` of a network that was never trained."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +27,7 @@ class Backbone:
     """
 
     name: str
-    weights: str  # which ones, in words; `RANDOM` for none
+    weights: str  # which ones, in words; `RANDOM_WEIGHTS` for none
     weights_digest: str
     preprocessing: str  # in words, all that distinguishes it
     size: int

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.error import URLError
 
 from eleatt_bench.data.backbones import weights as files
-from eleatt_bench.data.backbones.contract import RANDOM, Backbone, feature_size
+from eleatt_bench.data.backbones.contract import Backbone, feature_size
+from eleatt_bench.data.store import RANDOM_WEIGHTS
 from eleatt_bench.errors import UserError, unknown
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def load(name: str, weights: Path | None, random: bool, device: torch.device) ->
     said = f"torchvision {default.name}" if weights is None else f"those in {weights.name}"
     return Backbone(
         name=name,
-        weights=RANDOM if random else said,
+        weights=RANDOM_WEIGHTS if random else said,
         weights_digest=f"{name}:{files.digest(network.state_dict())}",
         preprocessing=" ".join(repr(prepare).split()),
         size=feature_size(name, network, pictures),
