@@ -16,7 +16,7 @@ MNIST_SOURCE ?= data/raw/mnist
 bench: BENCH ?= cpu
 bench-gpu: BENCH ?= gpu
 
-.PHONY: help install demo test test-slow check bench bench-gpu tensorboard clean lock data-nucla data-mnist \
+.PHONY: help install demo test test-slow test-faults check bench bench-gpu tensorboard clean lock data-nucla data-mnist \
 	table-digits table-mnist table4
 
 help: ## say what there is
@@ -39,6 +39,9 @@ test: $(READY) ## run the tests
 
 test-slow: $(READY) ## run the tests that take minutes
 	scripts/test.sh -m "slow and not gpu"
+
+test-faults: $(READY) ## kill, fill disks, damage files: everything must come back (quarter of an hour)
+	scripts/test.sh -m "not gpu" -s tests/faults
 
 check: $(READY) ## formatting, lint, types
 	scripts/check.sh

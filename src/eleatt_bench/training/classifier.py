@@ -147,6 +147,12 @@ class SequenceClassifier(LightningModule):
         self.grad_norm.update(norm)
 
 
+def classifier_of(module: LightningModule) -> SequenceClassifier:
+    """``module`` as what this package gives to the trainer."""
+    assert isinstance(module, SequenceClassifier)
+    return module
+
+
 def build_layers(model: Mapping[str, Any], input_size: int) -> Stack:
     """The recurrent layers that the ``model`` section of a config describes."""
     options: dict[str, Any] = (

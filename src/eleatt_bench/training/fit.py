@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -16,18 +17,15 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from lightning_fabric.utilities.warnings import PossibleUserWarning
 from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.loggers import TensorBoardLogger
+from tensorboard.summary.writer import event_file_writer
 
 from eleatt_bench.data.store import SequenceStore
 from eleatt_bench.errors import UserError
 from eleatt_bench.nn.backends import resolve_backend
 from eleatt_bench.nn.contract import BackendError
 from eleatt_bench.runs.record import RunFolder
-from eleatt_bench.training.callbacks import (
-    Checkpoints,
-    EpochReport,
-    Schedule,
-    load_checkpoint,
-)
+from eleatt_bench.training.callbacks import EpochReport, Schedule
+from eleatt_bench.training.checkpoints import Checkpoints, load_checkpoint
 from eleatt_bench.training.classifier import SequenceClassifier
 from eleatt_bench.training.datamodule import SequenceDataModule
 from eleatt_bench.training.environment import cpu_name, leased_threads
@@ -74,7 +72,7 @@ def fit(config: Config, store: SequenceStore, folder: RunFolder, show: Display) 
     started, clock = datetime.now().astimezone(), time.perf_counter()
     data, classifier = build(config, store)
     checkpoints = Checkpoints(folder.checkpoints, config["trainer"]["early_stopping"])
-    epochs_before = checkpoints.resume()
+    epochs_before = checkpoints.resume(show.say)
     if epochs_before:
         show.say(f"continuing after epoch {epochs_before}")
     report = EpochReport(show.epoch, show.advance)
@@ -215,8 +213,15 @@ def _quiet_lightning() -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", category=PossibleUserWarning)
     warnings.filterwarnings("ignore", message=".*AMP with fp16")  # `make_trainer` refuses it
+    threading.excepthook = _said_once
     # Lightning 2.6 with torch 2.13: about a class that Lightning uses, not this package.
     warnings.filterwarnings("ignore", message=".*LeafSpec", category=FutureWarning)
+
+
+def _said_once(failure: threading.ExceptHookArgs) -> None:
+    """Print what ended a thread, unless TensorBoard's writer hands it on to whoever logs next."""
+    if type(failure.thread).__module__ != event_file_writer.__name__:
+        threading.__excepthook__(failure)
 
 
 def _stage(stage: str, metrics: Mapping[str, float]) -> dict[str, float]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import shlex
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from errno import EACCES, EDQUOT, ENOSPC, EPERM, EROFS
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +34,8 @@ def train(cfg: DictConfig, overrides: Sequence[str]) -> tuple[RunFolder, Record]
     folder, this = run_folder(config)
     if not is_rank_zero():  # the first process holds the lock and writes
         return folder, _finished(config, folder) or _work(config, folder, {})
-    with folder.held(on_wait=f"{folder.run_id} is being trained by another process; waiting"):
+    waiting = f"{folder.run_id} is being trained by another process; waiting"
+    with _writing(folder), folder.held(on_wait=waiting):
         record = _finished(config, folder)
         if record is not None:
             return folder, record
@@ -42,6 +45,20 @@ def train(cfg: DictConfig, overrides: Sequence[str]) -> tuple[RunFolder, Record]
         write_text(folder.config, OmegaConf.to_yaml(OmegaConf.create(config)))
         folder.write({**head, "status": "running"})
         return folder, _work(config, folder, head)
+
+
+@contextmanager
+def _writing(folder: RunFolder) -> Iterator[None]:
+    """Say of a full disk, or of one that may not be written to, where it is and what helps."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (ENOSPC, EDQUOT, EROFS, EACCES, EPERM):
+            raise
+        raise UserError(
+            f"Cannot write to {error.filename or folder.path}: {error.strerror}. Mend that, or "
+            "choose another folder with runs_dir=FOLDER; the same command continues the run"
+        ) from error
 
 
 def _finished(config: Mapping[str, Any], folder: RunFolder) -> Record | None:

@@ -1,0 +1,138 @@
+"""Checkpoints: written after every epoch, whole or not at all, and read with suspicion."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+
+from eleatt_bench.errors import UserError
+from eleatt_bench.files import replacing
+from eleatt_bench.training.classifier import classifier_of
+
+CONTENT = frozenset({"epoch", "model", "optimizer", "scheduler", "precision", "best", "last"})
+
+
+class Checkpoints(Callback):
+    """Write ``last.ckpt`` after every epoch and ``best.ckpt`` when validation is as good as ever.
+
+    Best means the highest validation accuracy, the later epoch on ties. ``previous.ckpt`` is the
+    last.ckpt before. A file holds tensors and plain values only. `resume` makes the next ``fit``
+    begin after the epoch in last.ckpt, or in previous.ckpt where last.ckpt is damaged.
+    """
+
+    def __init__(self, folder: Path, early_stopping: int | None) -> None:
+        self.folder, self.early_stopping = folder, early_stopping
+        self.best: dict[str, Any] = {}  # epoch and metrics of the best epoch
+        self.last: dict[str, Any] = {}  # the same of the last one
+        self._resumed: dict[str, Any] | None = None
+
+    def resume(self, say: Callable[[str], None]) -> int:
+        """Read the newest checkpoint that is whole; the number of epochs it has done, 0 for none.
+
+        Raises:
+            UserError: there are checkpoints, but none that can be read.
+        """
+        names = [name for name in ("last", "previous") if (self.folder / f"{name}.ckpt").exists()]
+        for name in names:
+            path = self.folder / f"{name}.ckpt"
+            try:
+                self._resumed = load_checkpoint(path)
+            except UserError:
+                if name == names[-1]:
+                    raise
+                say(f"{path} is damaged: continuing from the checkpoint before it")
+                continue
+            return int(self._resumed["epoch"]) + 1
+        return 0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        state = self._resumed
+        if state is None:
+            return
+        classifier = classifier_of(pl_module)
+        classifier.load_state_dict(state["model"])
+        trainer.optimizers[0].load_state_dict(state["optimizer"])
+        if classifier.scheduler is not None:
+            classifier.scheduler.load_state_dict(state["scheduler"])
+        trainer.precision_plugin.load_state_dict(state["precision"])
+        self.best, self.last = state["best"], state["last"]
+        done = state["epoch"] + 1
+        counts = {"ready": done, "started": done, "processed": done, "completed": done}
+        trainer.fit_loop.epoch_progress.current.load_state_dict(counts)
+        trainer.should_stop = self._exhausted()
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        metrics = classifier_of(pl_module).epoch_metrics
+        self.last = {"epoch": trainer.current_epoch, "metrics": dict(metrics)}
+        improved = not self.best or metrics["val/accuracy"] >= self.best["metrics"]["val/accuracy"]
+        if improved:
+            self.best = self.last
+        if trainer.is_global_zero:
+            self._save(trainer, pl_module, improved)
+        trainer.should_stop = self._exhausted()
+
+    def _exhausted(self) -> bool:
+        if self.early_stopping is None or not self.last:
+            return False
+        return bool(self.last["epoch"] - self.best["epoch"] >= self.early_stopping)
+
+    def _save(self, trainer: Trainer, pl_module: LightningModule, improved: bool) -> None:
+        scheduler = classifier_of(pl_module).scheduler
+        state = {
+            "epoch": trainer.current_epoch,
+            "model": pl_module.state_dict(),
+            "optimizer": trainer.optimizers[0].state_dict(),
+            "scheduler": scheduler.state_dict() if scheduler is not None else None,
+            "precision": trainer.precision_plugin.state_dict(),
+            "best": self.best,
+            "last": self.last,
+        }
+        last, best, previous = (self.folder / f"{n}.ckpt" for n in ("last", "best", "previous"))
+        with replacing(last) as new_last:
+            with new_last.open("wb") as file:
+                torch.save(state, file)
+            if improved:  # before last.ckpt appears: it names an epoch that best.ckpt must hold
+                _link(new_last, best)
+            if last.exists():
+                _link(last, previous)
+
+
+def _link(path: Path, name: Path) -> None:
+    """Make ``name`` another name of the file at ``path``, in place of what it named."""
+    with replacing(name) as temporary:
+        os.link(path, temporary)
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """The checkpoint at ``path``, on the CPU.
+
+    Raises:
+        UserError: no such file, or one that is cut short, changed, of something else, or holds
+            anything but tensors and plain values.
+    """
+    if not path.exists():
+        raise UserError(f"There is no checkpoint {path}")
+    try:
+        _check_sums(path)
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        if not isinstance(state, dict) or state.keys() != CONTENT:
+            raise ValueError("it holds something else")
+    except Exception as error:  # torch raises many kinds for a damaged or foreign file
+        raise UserError(
+            f"Checkpoint {path} cannot be read ({error}). Train again with force=true"
+        ) from error
+    return state
+
+
+def _check_sums(path: Path) -> None:
+    """ValueError where a part of the archive is not what was written: torch does not look."""
+    with zipfile.ZipFile(path) as archive:
+        wrong = archive.testzip()
+    if wrong is not None:
+        raise ValueError(f"{wrong} does not match its checksum")

@@ -1,0 +1,132 @@
+"""What the faults are done to: small real runs, started within a tenth of a second."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from eleatt_bench.runs.record import RunFolder
+
+SMALL = [
+    "train", "experiment=digits", "model=eleatt_gru", "model.hidden_size=8", "model.dropout=0.3",
+    "trainer.max_epochs=5", "trainer.num_threads=1", "scheduler=plateau",
+]  # fmt: skip
+
+
+class Work:
+    """A folder in which ``eleatt-bench`` is run by the server (server.py); its runs are in it."""
+
+    def __init__(self, server: subprocess.Popen[str], folder: Path, data_dir: Path) -> None:
+        self._server, self.folder, self._data_dir = server, folder, data_dir
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def start(
+        self, arguments: list[str] = SMALL, *, kill_at: int | None = None, powerless: bool = False
+    ) -> int:
+        """The id of the process, which leads a group of its own."""
+        (self.folder / "output.txt").unlink(missing_ok=True)
+        return self._ask(
+            {"arguments": [*arguments, f"data_dir={self._data_dir}"], "folder": str(self.folder),
+             "kill_at": kill_at, "powerless": powerless}
+        )  # fmt: skip
+
+    def wait(self) -> int:
+        """The exit status, negative for a signal."""
+        return self._ask("wait")
+
+    def do(self, arguments: list[str] = SMALL, **options: Any) -> int:
+        self.start(arguments, **options)
+        return self.wait()
+
+    @property
+    def output(self) -> str:
+        return (self.folder / "output.txt").read_text(encoding="utf-8")
+
+    @property
+    def run(self) -> RunFolder:
+        """The one run."""
+        (record,) = (self.folder / "runs").glob("*/record.json")
+        return RunFolder(record.parents[1], record.parent.name)
+
+    def clear(self) -> None:
+        shutil.rmtree(self.folder / "runs", ignore_errors=True)
+
+    def _ask(self, request: Any) -> int:
+        assert self._server.stdin is not None
+        assert self._server.stdout is not None
+        self._server.stdin.write(json.dumps(request) + "\n")
+        self._server.stdin.flush()
+        return int(self._server.stdout.readline())
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[subprocess.Popen[str]]:
+    ours = ("ELEATT_", "COMP_", "HYDRA_")
+    environment = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
+    command = [sys.executable, str(Path(__file__).with_name("server.py"))]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        yield process
+
+
+@pytest.fixture(scope="session")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The digits are prepared once, and may be read by everyone."""
+    folder = tmp_path_factory.mktemp("data")
+    for path in (folder, folder.parent, folder.parent.parent):
+        path.chmod(0o755)
+    return folder
+
+
+@pytest.fixture
+def work(server: subprocess.Popen[str], data_dir: Path, tmp_path: Path) -> Work:
+    return Work(server, tmp_path / "work", data_dir)
+
+
+@pytest.fixture(scope="session")
+def undisturbed(
+    server: subprocess.Popen[str], data_dir: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Work:
+    """The run that nothing happened to."""
+    work = Work(server, tmp_path_factory.mktemp("undisturbed"), data_dir)
+    assert work.do() == 0, work.output
+    return work
+
+
+@pytest.fixture(scope="session")
+def assert_same():
+    """What two folders hold of one run is the same to the last bit, but for the time it took."""
+
+    def check(one: Work, two: Work) -> None:
+        a, b = one.run, two.run
+        assert a.run_id == b.run_id
+        for name in ("last", "best"):
+            states = [torch.load(f.checkpoints / f"{name}.ckpt", weights_only=True) for f in (a, b)]
+            assert states[0]["epoch"] == states[1]["epoch"]
+            weights = [state["model"] for state in states]
+            assert weights[0].keys() == weights[1].keys()
+            assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
+        with h5py.File(a.predictions) as x, h5py.File(b.predictions) as y:
+            assert x.keys() == y.keys()
+            assert all(np.array_equal(x[key][()], y[key][()]) for key in x)
+        records = [folder.read() for folder in (a, b)]
+        assert all(record is not None and record.pop("timing") for record in records)
+        assert records[0] == records[1]
+        curves = [EventAccumulator(str(folder.tensorboard)).Reload() for folder in (a, b)]
+        steps = [[(e.step, e.value) for e in c.Scalars("train/loss")] for c in curves]
+        assert steps[0] == steps[1]
+
+    return check

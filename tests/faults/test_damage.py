@@ -1,0 +1,104 @@
+"""Files that were damaged after they were written, and files that were never ours."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import random
+import shutil
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from eleatt_bench.errors import UserError
+from eleatt_bench.training.checkpoints import load_checkpoint
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: random.randrange(path.stat().st_size)])
+
+
+def flip(path: Path) -> None:
+    """One bit of a tensor, which torch would not notice."""
+    content = bytearray(path.read_bytes())
+    with zipfile.ZipFile(path) as archive:
+        part = max(archive.infolist(), key=lambda info: info.file_size)
+        data = archive.read(part)
+    content[content.index(data) + random.randrange(len(data))] ^= 1 << random.randrange(8)
+    path.write_bytes(content)
+
+
+def foreign(path: Path) -> None:
+    torch.save({"weights": torch.zeros(3)}, path)
+
+
+class Malicious:
+    """Pickled, it is a command that reading it would run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[str]]:
+        return os.system, (f"touch {self.path}",)
+
+
+def replaced(path: Path, damage: Callable[[Path], None]) -> None:
+    """Damage ``path`` and no other name of the same file."""
+    content = path.read_bytes()
+    path.unlink()
+    path.write_bytes(content)
+    damage(path)
+
+
+DAMAGES = pytest.mark.parametrize("damage", [cut, flip, foreign], ids=lambda d: d.__name__)
+
+
+@DAMAGES
+def test_from_a_damaged_checkpoint_it_goes_back_to_the_one_before(
+    work, undisturbed, assert_same, damage
+) -> None:
+    assert work.do() == 0, work.output
+    work.run.record.write_text("{")
+    replaced(work.run.checkpoints / "last.ckpt", damage)
+    assert work.do() == 0, work.output
+    assert "last.ckpt is damaged: continuing from the checkpoint before it" in work.output
+    assert "continuing after epoch 4" in work.output
+    assert_same(work, undisturbed)
+
+
+def test_where_both_are_damaged_it_says_what_to_type(work, undisturbed, assert_same) -> None:
+    assert work.do() == 0, work.output
+    work.run.record.write_text("")
+    for name in ("last", "previous"):
+        flip(work.run.checkpoints / f"{name}.ckpt")
+    assert work.do() == 1
+    assert "does not match its checksum). Train again with force=true" in work.output
+    assert "Traceback" not in work.output
+
+
+def test_a_cut_record_counts_as_unfinished(work, undisturbed, assert_same) -> None:
+    """And listing and tables live with it."""
+    shutil.copytree(undisturbed.folder / "runs", work.folder / "runs")
+    whole = work.run.record.read_bytes()
+    for content in (b"", b"{", b"[]", b'{"status"', b"\0" * 100, b"\xff", whole[:-3]):
+        work.run.record.write_bytes(content)
+        assert work.run.status() == "interrupted"
+    assert work.do(["runs", "list"]) == 0, work.output
+    assert "interrupted" in work.output
+    assert work.do(["table", "digits"]) == 0, work.output
+    assert work.do() == 0, work.output
+    assert_same(work, undisturbed)
+
+
+def test_a_checkpoint_that_would_run_a_command_is_refused(tmp_path: Path) -> None:
+    path, proof = tmp_path / "last.ckpt", tmp_path / "proof"
+    torch.save({"epoch": 0, "model": Malicious(proof)}, path)
+    with pytest.raises(UserError, match=r"last\.ckpt cannot be read .*Weights only load failed"):
+        load_checkpoint(path)
+    path.write_bytes(pickle.dumps(Malicious(proof)))
+    with pytest.raises(UserError, match=r"last\.ckpt cannot be read"):
+        load_checkpoint(path)
+    assert not proof.exists()

@@ -1,0 +1,52 @@
+"""Tables whose making is killed: the jobs' launcher at random, and the table being written."""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from eleatt_bench.launch.guard import signal_group
+
+TABLE = [
+    "reproduce", "digits", "table.seeds=[0]", "trainer.max_epochs=2", "model.hidden_size=8",
+]  # fmt: skip
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Of what a reader sees: a killed writer leaves a hidden temporary file, which gc removes."""
+    paths = sorted(folder.glob("runs/tables/*"))
+    return {path.name: path.read_bytes() for path in paths if not path.name.startswith(".")}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_a_table_is_the_same_after_any_kills(work, data_dir) -> None:
+    command = [*TABLE, f"data_dir={data_dir}"]
+    assert work.do(command) == 0, work.output
+    expected = contents(work.folder)
+    assert any(name.endswith(".md") for name in expected)
+
+    calls = 1
+    while work.do(command, kill_at=calls) == -signal.SIGKILL:  # all runs are there
+        assert work.do(command) == 0, work.output
+        assert contents(work.folder) == expected
+        for path in work.folder.glob("runs/tables/*"):
+            path.unlink()
+        calls += 1
+    assert calls > 3
+
+    work.clear()
+    kills = 0
+    while True:
+        pid = work.start(command)
+        time.sleep(random.uniform(0, 12))
+        signal_group(pid, signal.SIGKILL)
+        if work.wait() == 0:
+            break
+        kills += 1
+    assert contents(work.folder) == expected
+    print(f"the table's writing killed before {calls - 1} calls, its making {kills} times")
