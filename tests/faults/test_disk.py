@@ -39,8 +39,11 @@ def small_disk(work) -> Iterator[Callable[[str], None]]:
 def test_a_full_disk_ends_in_one_sentence_and_the_run_continues(
     work, small_disk, undisturbed, assert_same, kilobytes
 ) -> None:
-    """More and more room, until the run fits: each start goes on where the one before ended."""
-    sizes = range(4, 200, 4) if kilobytes == "all" else (kilobytes, 100_000)
+    """More and more room, until the run fits: each start goes on where the one before ended.
+
+    Each failure needs room as well, 5 KiB in log.txt.
+    """
+    sizes = range(4, 900, 9) if kilobytes == "all" else (kilobytes, 100_000)
     for size in sizes:
         small_disk(f"{size}k")
         status = work.do()
@@ -52,6 +55,7 @@ def test_a_full_disk_ends_in_one_sentence_and_the_run_continues(
         assert "No space left on device" in said
         assert "the same command continues the run" in said
         assert "Traceback" not in work.output
+    assert status == 0, work.output
     assert_same(work, undisturbed)
 
 

@@ -17,7 +17,6 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from lightning_fabric.utilities.warnings import PossibleUserWarning
 from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.loggers import TensorBoardLogger
-from tensorboard.summary.writer import event_file_writer
 
 from eleatt_bench.data.store import SequenceStore
 from eleatt_bench.errors import UserError
@@ -220,7 +219,7 @@ def _quiet_lightning() -> None:
 
 def _said_once(failure: threading.ExceptHookArgs) -> None:
     """Print what ended a thread, unless TensorBoard's writer hands it on to whoever logs next."""
-    if type(failure.thread).__module__ != event_file_writer.__name__:
+    if not type(failure.thread).__module__.startswith("tensorboard."):
         threading.__excepthook__(failure)
 
 
