@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,8 @@ def measure(logits: np.ndarray, data: SequenceDataModule) -> dict[str, float]:
 def write_predictions(path: Path, logits: np.ndarray, data: SequenceDataModule) -> None:
     """Write ``logits``, ``label`` and ``name`` of every test sample to an HDF5 file."""
     test = data.split.test
-    with replacing(path) as temporary, h5py.File(temporary, "w") as file:
+    content = io.BytesIO()  # a file that h5py cannot finish, on a full disk, it cannot close either
+    with h5py.File(content, "w") as file:
         file.attrs["dataset"] = data.store.name
         file.attrs["class_names"] = list(data.store.class_names)
         file["logits"] = logits.astype(np.float32)
@@ -61,3 +63,5 @@ def write_predictions(path: Path, logits: np.ndarray, data: SequenceDataModule) 
         file["name"] = [data.store.names[i] for i in test]
         if data.split.clean is not None:
             file["clean"] = data.split.clean
+    with replacing(path) as temporary:
+        temporary.write_bytes(content.getbuffer())

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -74,12 +76,13 @@ def fit(config: Config, store: SequenceStore, folder: RunFolder, show: Display) 
     epochs_before = checkpoints.resume(show.say)
     if epochs_before:
         show.say(f"continuing after epoch {epochs_before}")
+    _let_a_second_pass(folder.tensorboard)
     report = EpochReport(show.epoch, show.advance)
     logger = TensorBoardLogger(
         str(folder.path),
         name="tensorboard",
         version="",
-        purge_step=epochs_before if epochs_before else None,
+        purge_step=epochs_before,  # what an interrupted process logged beyond its checkpoint
     )
     trainer = make_trainer(config["trainer"], [Schedule(), report, checkpoints], logger)
     trainer.fit(classifier, datamodule=data)
@@ -215,6 +218,15 @@ def _quiet_lightning() -> None:
     threading.excepthook = _said_once
     # Lightning 2.6 with torch 2.13: about a class that Lightning uses, not this package.
     warnings.filterwarnings("ignore", message=".*LeafSpec", category=FutureWarning)
+
+
+def _let_a_second_pass(events: Path) -> None:
+    """Wait until the next event file is newer than those in ``events`` by its name.
+
+    TensorBoard reads them in the order of their names, which begin with the second.
+    """
+    newest = max((path.stat().st_mtime for path in events.glob("events.*")), default=0.0)
+    time.sleep(min(1.0, max(0.0, math.floor(newest) + 1 - time.time())))
 
 
 def _said_once(failure: threading.ExceptHookArgs) -> None:
