@@ -37,3 +37,14 @@ def test_a_data_set_that_cannot_be_fetched_says_what_to_do(command_line) -> None
     done = command_line("data", "download", "nucla")
     assert done.returncode == 1
     assert "eleatt-bench data prepare nucla --source PATH" in done.stderr
+
+
+def test_show_counts_and_draws(command_line, tmp_path: Path) -> None:
+    done = command_line("data", "show", "digits", "--sample", "digit_0007")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "digits: 1,797 sequences of 10 classes" in done.stdout
+    assert "digit_0007 (7) is drawn in digits-digit_0007.png" in done.stdout
+    assert (tmp_path / "digits-digit_0007.png").read_bytes().startswith(b"\x89PNG")
+    done = command_line("data", "show", "digits", "--sample", "digit_007")
+    assert done.returncode == 1
+    assert "Did you mean 'digit_0007'?" in done.stderr

@@ -1,4 +1,4 @@
-"""The verb about data sets: ``data list | download | prepare | features | verify``."""
+"""The verb about data sets: ``data list | download | prepare | features | verify | show``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from eleatt_bench.cli.arguments import Parser, choose, data_dir
 from eleatt_bench.data import catalog
 from eleatt_bench.errors import UserError
 
-ACTIONS = ("list", "download", "prepare", "features", "verify")
+ACTIONS = ("list", "download", "prepare", "features", "verify", "show")
 
 
 def data(arguments: list[str]) -> int:
@@ -24,12 +24,14 @@ def data(arguments: list[str]) -> int:
         "eleatt-bench data",
         description="list: which data sets there are and which are ready. download NAME: fetch the "
         "published files. prepare NAME --source PATH: turn them into one verified store. "
-        "features NAME --help: the same for videos. "
-        "verify NAME: check that store again.",
+        "features NAME --help: the same for videos. verify NAME: check that store again. "
+        "show NAME: count what is in it, and draw a sample.",
     )
     parser.add_argument("action", help=", ".join(ACTIONS))
     parser.add_argument("name", nargs="?", help="one of: " + ", ".join(catalog.names()))
     parser.add_argument("--source", type=Path, metavar="PATH", help="for prepare: the raw files")
+    parser.add_argument("--sample", help="for show: the sequence to draw; the first")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="for show: the picture's file")
     given = parser.parse(arguments)
     action = choose("action", given.action, ACTIONS)
     if action == "list":
@@ -39,7 +41,13 @@ def data(arguments: list[str]) -> int:
     name = choose("data set", given.name, catalog.names())
     if given.source is not None and action != "prepare":
         raise UserError(f"--source is for prepare; data {action} takes none")
-    if action == "download":
+    if (given.sample or given.out) and action != "show":
+        raise UserError(f"--sample and --out are for show; data {action} takes none")
+    if action == "show":
+        from eleatt_bench.cli.show import show
+
+        show(name, given.sample, given.out)
+    elif action == "download":
         path = catalog.download(data_dir(), name)
         print(f"Downloaded to {path}\nNext: eleatt-bench data prepare {name} --source {path}")
     elif action == "prepare":
