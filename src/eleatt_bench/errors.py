@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+_LISTED = 40  # choices that a sentence can hold
+
 
 class UserError(Exception):
     """Something the user can mend: what is wrong, where, and the command that mends it.
@@ -15,11 +17,13 @@ class UserError(Exception):
 
 
 def unknown(kind: str, name: str, choices: Iterable[str]) -> UserError:
-    """A `UserError` for a name that is not among ``choices``: the nearest match, then all of them.
+    """A `UserError` for a name that is not among ``choices``: the nearest match, and some or all.
 
     ``kind`` says in words what the name stands for, e.g. ``"data set"``.
     """
     choices = sorted(choices)
     near = difflib.get_close_matches(name, choices, n=1, cutoff=0.5)
     hint = f" Did you mean {near[0]!r}?" if near else ""
-    return UserError(f"Unknown {kind} {name!r}.{hint} Choices: {', '.join(choices)}")
+    some, rest = choices[:_LISTED], len(choices) - _LISTED
+    more = f" and {rest:,} more" if rest > 0 else ""
+    return UserError(f"Unknown {kind} {name!r}.{hint} Choices: {', '.join(some)}{more}")

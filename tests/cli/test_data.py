@@ -45,6 +45,8 @@ def test_show_counts_and_draws(command_line, tmp_path: Path) -> None:
     assert "digits: 1,797 sequences of 10 classes" in done.stdout
     assert "digit_0007 (7) is drawn in digits-digit_0007.png" in done.stdout
     assert (tmp_path / "digits-digit_0007.png").read_bytes().startswith(b"\x89PNG")
-    done = command_line("data", "show", "digits", "--sample", "digit_007")
+    done = command_line("data", "show", "digits", "--sample", "digit_9999")
     assert done.returncode == 1
-    assert "Did you mean 'digit_0007'?" in done.stderr
+    assert "Did you mean 'digit_" in done.stderr
+    assert "digit_0001" in done.stderr
+    assert "and 1,757 more" in done.stderr
