@@ -52,6 +52,8 @@ def no_hydra() -> Iterator[None]:
         ("++typo=1", "Unknown config key 'typo'. Choices: data, "),
         ("typo=1", "Unknown config key 'typo'. Choices: data, "),
         ("~modle", "Unknown config key 'modle'. Did you mean 'model'?"),
+        ("data.transforms.rotation=35", "data.transforms.rotation is no single value: set data.t"),
+        ("model.init=[1,2]", "model.init is no single value: set model.init.recurrent_gain, "),
         ("seed", "'seed' is not an override: write KEY=VALUE"),
         ("", "'' is not an override: write KEY=VALUE"),
         ("seed=1.5", "seed: Value '1.5' of type 'float' could not be converted to Integer"),
@@ -75,9 +77,9 @@ def test_a_mistake_is_explained_in_one_line(override: str, says: str) -> None:
 
 def test_the_choices_of_a_nested_key_are_its_neighbours() -> None:
     with pytest.raises(UserError) as raised:
-        check_override("data.transforms.rotate=1")
+        check_override("model.init.gain=1")
     assert str(raised.value).endswith(
-        "Choices: data.transforms.noise, data.transforms.origin, data.transforms.rotation"
+        "Choices: model.init.chrono_steps, model.init.forget_bias, model.init.recurrent_gain"
     )
 
 
@@ -92,6 +94,9 @@ def test_the_choices_of_a_nested_key_are_its_neighbours() -> None:
         "++optimizer.options.betas=[0.8,0.9]",
         "optimizer.options.anything.below=1",
         "data_dir=/a=b",
+        "data.transforms.rotation={x: 1, y: 2}",
+        "data.transforms.rotation=choice({x: 1},{y: 1})",
+        "model.init=${model.init}",
         "hydra.sweep.dir=/somewhere",
         "hydra/launcher=basic",
         "trainer.max_epochs=\n3",

@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from omegaconf import OmegaConf
 
 from eleatt_bench.composition import compose_config, config_dir, hydra_ready, options
 from eleatt_bench.config import plain
 from eleatt_bench.tables.plan import merge
+from eleatt_bench.transforms_config import TransformsConfig
 
 MODELS = options("model")
 EXPERIMENTS = options("experiment")
@@ -121,15 +123,26 @@ def test_the_skeleton_recipe_is_the_papers() -> None:
     assert (trainer["selection"], trainer["early_stopping"]) == ("best", None)
     assert (config["data"]["batch_size"], config["data"]["val_fraction"]) == (32, 0.05)
     assert config["optimizer"]["weight_decay"] == 0.0
-    assert config["data"]["transforms"] == {"origin": True, "rotation": 0.0, "noise": 0.0}
+    transforms = config["data"]["transforms"]
+    assert transforms == {**plain(OmegaConf.structured(TransformsConfig)), "origin": "sequence"}
 
 
-def test_augmentation_is_a_rotation_of_35_degrees_and_nothing_else() -> None:
+def test_every_transform_is_off_unless_a_config_turns_it_on() -> None:
+    none = dict.fromkeys("xyz", 0.0)
+    assert compose("experiment=digits")["data"]["transforms"] == {
+        "origin": None, "view": None, "time_warp": 0.0, "resample": None, "scaling": 0.0,
+        "axis_scaling": none, "rotation": none, "noise": 0.0, "streams": ["joints"],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["nucla", "ntu", "sysu"])
+def test_augmentation_is_a_rotation_of_35_degrees_and_nothing_else(name: str) -> None:
     plain_run, augmented = (
-        compose(f"experiment={name}", "model=eleatt_gru") for name in ("nucla", "nucla_aug")
+        compose(f"experiment={experiment}", "model=eleatt_gru")
+        for experiment in (name, f"{name}_aug")
     )
-    assert augmented["data"]["transforms"].pop("rotation") == 35.0
-    assert plain_run["data"]["transforms"].pop("rotation") == 0.0
+    assert augmented["data"]["transforms"].pop("rotation") == {"x": 35.0, "y": 35.0, "z": 35.0}
+    assert plain_run["data"]["transforms"].pop("rotation") == {"x": 0.0, "y": 0.0, "z": 0.0}
     assert plain_run == augmented
 
 
@@ -214,7 +227,8 @@ def test_every_row_of_a_table_composes_with_every_column(name: str) -> None:
             model = row["name"].removesuffix("(aug.)").lower().split("-")
             assert config["model"]["cell"] == model[-1]
             assert (config["model"]["gate"] is not None) == ("eleatt" in model)
-            assert (config["data"]["transforms"]["rotation"] > 0) == ("(aug.)" in row["name"])
+            turned = any(config["data"]["transforms"]["rotation"].values())
+            assert turned == ("(aug.)" in row["name"])
     for column in spec["columns"]:  # no two rows of a column are the same run
         runs = [repr(cells[row["name"], column["name"]]) for row in spec["rows"]]
         assert len(set(runs)) == len(runs)

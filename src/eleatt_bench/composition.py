@@ -115,6 +115,7 @@ def check_override(override: str, name: str = "train") -> None:
             _check_options(key, value)
     elif re.split(r"[./]", key)[0] != "hydra":
         _check_key(key, name, groups)
+        _check_section(key, value, name)
 
 
 def _check_options(group: str, value: str) -> None:
@@ -137,6 +138,15 @@ def _check_key(key: str, name: str, groups: list[str]) -> None:
             prefix = ".".join([*path[:depth], ""])
             choices = [f"{prefix}{n}" for n in names] + (groups if depth == 0 else [])
             raise unknown("config key", f"{prefix}{part}", {*choices})
+
+
+def _check_section(key: str, value: str, name: str) -> None:
+    """Refuse a plain value for what has keys of its own."""
+    section = config.schema_at(config.SCHEMAS[name], key.split("."))
+    if section is None or not value or value[0] in "{$" or "(" in value:
+        return
+    names = ", ".join(f"{key}.{f.name}" for f in fields(section))
+    raise UserError(f"{key} is no single value: set {names}, or some of these")
 
 
 def _groups() -> list[str]:

@@ -18,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from eleatt_bench.errors import UserError, unknown
 from eleatt_bench.targets import check_target
+from eleatt_bench.transforms_config import TransformsConfig, check_transforms
 
 Cell = Enum("Cell", ["rnn", "lstm", "gru"])
 Gate = Enum("Gate", ["sigmoid", "softmax"])
@@ -28,15 +29,6 @@ Strategy = Enum("Strategy", ["auto", "ddp"])
 Precision = Enum("Precision", ["32-true", "64-true", "bf16-mixed", "16-mixed"])
 Selection = Enum("Selection", ["best", "last"])
 Checkpoint = Enum("Checkpoint", ["best", "last"])
-
-
-@dataclass
-class TransformsConfig:
-    """Batched transforms: ``origin`` always, ``rotation`` and ``noise`` while training only."""
-
-    origin: bool = False
-    rotation: float = 0.0  # degrees: one rotation per sequence, uniform in ± this about X, Y, Z
-    noise: float = 0.0  # standard deviation of the noise added to non-zero inputs
 
 
 @dataclass
@@ -209,6 +201,7 @@ def check(cfg: DictConfig, name: str = "train") -> None:
     _check_minima(cfg)
     if name == "train":
         _check_ranges(cfg)
+        check_transforms(cfg.data.transforms)
         for target in (cfg.optimizer._target_, cfg.scheduler._target_):
             if target is not None:
                 check_target(target)
@@ -245,7 +238,10 @@ _MINIMA = {
     "data.batch_size": 1,
     "data.fold": 0,
     "data.val_seed": 0,
-    "data.transforms.rotation": 0,
+    "data.transforms.resample": 1,
+    "data.transforms.rotation.x": 0,
+    "data.transforms.rotation.y": 0,
+    "data.transforms.rotation.z": 0,
     "data.transforms.noise": 0,
     "model.hidden_size": 1,
     "model.num_layers": 1,

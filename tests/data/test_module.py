@@ -32,7 +32,7 @@ def test_a_batch_is_what_a_loop_would_gather(store: SequenceStore, data: st.Data
     positions = np.array(
         data.draw(st.lists(st.integers(0, len(subset) - 1), min_size=1)), dtype=np.int64
     )
-    batch = SequenceDataset(store, subset)[Positions(positions, 99)]
+    batch = SequenceDataset(store, subset)[Positions(positions, 99, 4)]
     chosen = subset[positions]
     longest = max(store.lengths[i] for i in chosen)
     assert batch.inputs.shape == (len(chosen), longest, 6)
@@ -43,23 +43,24 @@ def test_a_batch_is_what_a_loop_would_gather(store: SequenceStore, data: st.Data
         assert batch.lengths[row] == len(sequence)
         assert batch.labels[row] == store.labels[index]
     assert batch.indices.tolist() == chosen.tolist()
-    assert batch.batch_size_global == 99
+    assert (batch.batch_size_global, batch.epoch) == (99, 4)
 
 
 def test_types_and_an_empty_batch(store: SequenceStore) -> None:
     dataset = SequenceDataset(store, np.arange(8))
     assert (len(dataset), dataset.input_size) == (8, 6)
     for positions in (np.arange(3), np.arange(0)):
-        batch = dataset[Positions(positions, 3)]
+        batch = dataset[Positions(positions, 3, 0)]
         assert batch.inputs.dtype == torch.float32
-        assert {t.dtype for t in (batch.lengths, batch.labels, batch.indices)} == {torch.int64}
+        assert {t.dtype for t in (batch.lengths, batch.labels)} == {torch.int64}
+        assert batch.indices.dtype == np.int64
         assert len(batch.labels) == len(positions)
     assert batch.inputs.shape == (0, 1, 6)
 
 
 def test_a_batch_does_not_share_memory_with_the_store(store: SequenceStore) -> None:
     before = np.array(store.frames)
-    batch = SequenceDataset(store, np.arange(8))[Positions(np.arange(8), 8)]
+    batch = SequenceDataset(store, np.arange(8))[Positions(np.arange(8), 8, 0)]
     batch.inputs.zero_()
     batch.labels.zero_()
     np.testing.assert_array_equal(store.frames, before)
@@ -68,22 +69,22 @@ def test_a_batch_does_not_share_memory_with_the_store(store: SequenceStore) -> N
 
 def test_pixels(images: SequenceStore) -> None:
     dataset = SequenceDataset(images, np.arange(6), sequence="pixels")
-    batch = dataset[Positions(np.array([4, 2]), 2)]
+    batch = dataset[Positions(np.array([4, 2]), 2, 0)]
     assert dataset.input_size == 1
     assert batch.inputs.shape == (2, 12, 1)
     assert batch.lengths.tolist() == [12, 12]
     np.testing.assert_array_equal(batch.inputs[0, :, 0], images.sequence(4).ravel())
-    assert dataset[Positions(np.arange(0), 2)].inputs.shape == (0, 12, 1)
+    assert dataset[Positions(np.arange(0), 2, 0)].inputs.shape == (0, 12, 1)
 
 
 def test_permuted_pixels(images: SequenceStore) -> None:
     dataset = SequenceDataset(images, np.arange(6), sequence="permuted_pixels")
-    batch = dataset[Positions(np.array([4, 2]), 2)]
+    batch = dataset[Positions(np.array([4, 2]), 2, 0)]
     order = [6, 11, 4, 10, 2, 8, 1, 7, 9, 3, 0, 5]
     for row, index in enumerate((4, 2)):
         expected = images.sequence(index).ravel()[order]
         np.testing.assert_array_equal(batch.inputs[row, :, 0], expected)
-    assert dataset[Positions(np.arange(0), 2)].inputs.shape == (0, 12, 1)
+    assert dataset[Positions(np.arange(0), 2, 0)].inputs.shape == (0, 12, 1)
 
 
 def test_the_order_of_mnists_pixels_is_fixed(make_store) -> None:
@@ -136,6 +137,7 @@ def test_every_sequence_once_per_epoch_whatever_the_world(
         return found
 
     alone = batches(0, 1)
+    assert {batch.epoch for batch in alone} <= {epoch}
     everything = [p for batch in alone for p in batch.positions]
     assert sorted(everything) == list(range(count))
     assert all(len(b.positions) == b.batch_size_global <= batch_size for b in alone)
@@ -200,4 +202,4 @@ def test_as_a_loader(store: SequenceStore) -> None:
     assert len(batches) == len(loader) == 3
     assert all(isinstance(batch, Batch) for batch in batches)
     assert [batch.batch_size_global for batch in batches] == [3, 3, 2]
-    assert sorted(torch.cat([batch.indices for batch in batches]).tolist()) == list(range(8))
+    assert sorted(np.concatenate([batch.indices for batch in batches])) == list(range(8))

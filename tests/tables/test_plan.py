@@ -72,7 +72,7 @@ def test_columns_that_read_the_same_run_share_it() -> None:
 
 def test_the_rotation_belongs_to_the_augmented_row_alone() -> None:
     rotations = {
-        run.row: run.identity["data"]["transforms"]["rotation"] for run in plan("table4").runs
+        run.row: run.identity["data"]["transforms"]["rotation"]["x"] for run in plan("table4").runs
     }
     assert rotations == {"Baseline-GRU": 0.0, "EleAtt-GRU": 0.0, "EleAtt-GRU(aug.)": 35.0}
 

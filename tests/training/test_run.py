@@ -314,6 +314,14 @@ def test_eval_refuses_other_data(finished) -> None:
         evaluate(eval_config(folder, "best", compose()))
 
 
+def test_eval_refuses_a_run_of_another_recipe(finished) -> None:
+    folder, record, compose = finished
+    earlier = {**record["identity"], "recipe_version": 1}
+    folder.write({**record, "identity": earlier})
+    with pytest.raises(UserError, match=r"trained by recipe 1, this program has.*train it again: "):
+        evaluate(eval_config(folder, "best", compose()))
+
+
 def eval_config(folder: RunFolder, checkpoint: str, config):
     return compose_config(
         [

@@ -24,8 +24,9 @@ class Batch(NamedTuple):
     inputs: Tensor  # (B, T, D) float32
     lengths: Tensor  # (B,) int64
     labels: Tensor  # (B,) int64
-    indices: Tensor  # (B,) int64, positions in the store
+    indices: Integers  # (B,), positions in the store; never on the device
     batch_size_global: int  # the size of the whole batch, over all processes
+    epoch: int  # from 0 on
 
 
 class Positions(NamedTuple):
@@ -33,6 +34,7 @@ class Positions(NamedTuple):
 
     positions: Integers
     batch_size_global: int
+    epoch: int
 
 
 class SequenceDataset(Dataset[Batch]):
@@ -78,8 +80,9 @@ class SequenceDataset(Dataset[Batch]):
             torch.from_numpy(inputs),
             torch.from_numpy(lengths),
             torch.from_numpy(self.store.labels[indices]),
-            torch.from_numpy(indices),
+            indices,
             batch.batch_size_global,
+            batch.epoch,
         )
 
     def _gather(self, indices: Integers) -> tuple[npt.NDArray[np.float32], Integers]:
@@ -133,7 +136,7 @@ class EpochBatchSampler(Sampler[Positions]):
 
     def __iter__(self) -> Iterator[Positions]:
         for batch in self._batches():
-            yield Positions(batch[self.rank :: self.world_size], len(batch))
+            yield Positions(batch[self.rank :: self.world_size], len(batch), self.epoch)
 
     def _batches(self) -> list[Integers]:
         """All batches of the epoch, whole."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
-RECIPE_VERSION = 1
+RECIPE_VERSION = 2
 """Raised whenever a change of the code can change a number: older runs are then other runs."""
 
 _EXCLUDED = {

@@ -13,6 +13,7 @@ from torchmetrics import MeanMetric, Metric
 from torchmetrics.classification import MulticlassAccuracy
 
 from eleatt_bench.data.module import Batch
+from eleatt_bench.data.store import Integers
 from eleatt_bench.data.transforms import Transforms
 from eleatt_bench.errors import UserError
 from eleatt_bench.nn.layers import EleAttGRU, EleAttLSTM, EleAttRNN
@@ -89,7 +90,7 @@ class SequenceClassifier(LightningModule):
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         self._observe(self.transforms(batch, training=False), "val")
 
-    def predict_step(self, batch: Batch, batch_idx: int) -> tuple[Tensor, Tensor]:
+    def predict_step(self, batch: Batch, batch_idx: int) -> tuple[Tensor, Integers]:
         """Logits (B, classes) and the store's indices (B,) of the samples they belong to."""
         batch = self.transforms(batch, training=False)
         return self(batch.inputs, batch.lengths).float(), batch.indices

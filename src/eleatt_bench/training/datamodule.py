@@ -20,7 +20,7 @@ class SequenceDataModule(LightningDataModule):
     """Training, validation and test batches of one store under one protocol.
 
     ``config`` is the plain ``data`` section of a run's configuration; ``seed`` orders the
-    training batches.
+    training batches and draws for ``transforms``, which whoever takes a batch applies to it.
     """
 
     def __init__(self, config: Mapping[str, Any], store: SequenceStore, seed: int) -> None:
@@ -33,8 +33,9 @@ class SequenceDataModule(LightningDataModule):
             val_fraction=config["val_fraction"],
             val_seed=config["val_seed"],
         )
-        self.input_size: int = self._dataset(self.split.train).input_size
-        self.transforms = Transforms(**config["transforms"], store=store)
+        self.transforms = Transforms(config["transforms"], store, seed)
+        values = self._dataset(self.split.train).input_size
+        self.input_size: int = self.transforms.step_size(values)
 
     def train_dataloader(self) -> DataLoader[Batch]:
         return self._loader(self.split.train, shuffle=True)
@@ -60,7 +61,16 @@ class SequenceDataModule(LightningDataModule):
             rank=trainer.global_rank if trainer else 0,
             world_size=trainer.world_size if trainer else 1,
         )
-        # A generator of its own: the loader must not draw from the training's random numbers.
         return DataLoader(
-            self._dataset(indices), batch_size=None, sampler=sampler, generator=torch.Generator()
+            self._dataset(indices),
+            batch_size=None,
+            sampler=sampler,
+            collate_fn=_as_it_is,
+            # Of its own: the loader must not draw from the training's random numbers.
+            generator=torch.Generator(),
         )
+
+
+def _as_it_is(batch: Batch) -> Batch:
+    """The data set gives whole batches; torch's default would make tensors of their indices."""
+    return batch

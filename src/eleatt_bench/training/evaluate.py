@@ -27,7 +27,7 @@ def predict(
     all of them exchange the results.
     """
     outputs = trainer.predict(classifier, datamodule=data) or []
-    own = [(logits.cpu().numpy(), indices.cpu().numpy()) for logits, indices in outputs]
+    own = [(logits.cpu().numpy(), indices) for logits, indices in outputs]
     if trainer.world_size > 1:
         shares: list[Any] = [None] * trainer.world_size
         dist.all_gather_object(shares, own)

@@ -18,7 +18,7 @@ from eleatt_bench.data import catalog
 from eleatt_bench.data.protocols import labelled
 from eleatt_bench.errors import UserError
 from eleatt_bench.files import write_text
-from eleatt_bench.runs.identity import identity, run_id
+from eleatt_bench.runs.identity import RECIPE_VERSION, identity, run_id
 from eleatt_bench.runs.record import Record, RunFolder, find_run
 from eleatt_bench.training.environment import git_commit, is_rank_zero, versions
 from eleatt_bench.training.progress import Display, display
@@ -140,6 +140,13 @@ def evaluate(cfg: DictConfig) -> tuple[RunFolder, Record]:
     record = folder.read()
     if record is None or not folder.config.exists():
         raise UserError(f"Run {folder.run_id} has no record. Train it again: it will continue")
+    recipe = record["identity"]["recipe_version"]
+    if recipe != RECIPE_VERSION:
+        raise UserError(
+            f"{folder.run_id} was trained by recipe {recipe}, this program has recipe "
+            f"{RECIPE_VERSION}, whose numbers differ: use the commit that trained it "
+            f"({record['git_commit'] or 'not recorded'}), or train it again: {record['command']}"
+        )
     config = schema.plain(OmegaConf.load(folder.config))
     for key in ("accelerator", "devices", "strategy", "num_threads"):
         config["trainer"][key] = asked["trainer"][key]

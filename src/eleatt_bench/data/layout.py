@@ -1,0 +1,32 @@
+"""What the numbers of a skeleton's frame are: bodies, joints, bones, and the streams made of them.
+
+A frame is x, y, z of each joint, of one body after the other. The joints of every body have the
+same names in the same order; the first body's come first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+STREAMS = ("joints", "bones", "velocities")
+
+
+def joints_per_body(layout: Mapping[str, Any]) -> int:
+    """The number of joints of one body."""
+    return len(dict.fromkeys(layout["joints"]))
+
+
+def bodies_per_frame(layout: Mapping[str, Any]) -> int:
+    """The number of bodies that a frame has room for."""
+    return len(layout["joints"]) // joints_per_body(layout)
+
+
+def step_size(layout: Mapping[str, Any], streams: Sequence[str]) -> int:
+    """The number of values of a step that is made of ``streams``, each of `STREAMS`."""
+    vectors = {
+        "joints": len(layout["joints"]),
+        "bones": len(layout["bones"]),
+        "velocities": len(layout["joints"]),
+    }
+    return 3 * sum(vectors[stream] for stream in streams)

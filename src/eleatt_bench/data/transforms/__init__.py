@@ -1,0 +1,139 @@
+"""Transforms of whole batches, on the device where the batch is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from eleatt_bench.data.layout import bodies_per_frame, joints_per_body, step_size
+from eleatt_bench.data.module import Batch
+from eleatt_bench.data.store import SequenceStore
+from eleatt_bench.data.transforms.noise import add_noise
+from eleatt_bench.data.transforms.origin import move_origin
+from eleatt_bench.data.transforms.presence import present, reference_frames
+from eleatt_bench.data.transforms.randomness import Draws, Purpose
+from eleatt_bench.data.transforms.refusals import check
+from eleatt_bench.data.transforms.rotation import random_rotations, rotate
+from eleatt_bench.data.transforms.scaling import random_factors
+from eleatt_bench.data.transforms.streams import bones, velocities
+from eleatt_bench.data.transforms.time import KNOTS, resample, warp
+from eleatt_bench.data.transforms.view import JOINTS, view_rotations
+
+
+class Transforms:
+    """What ``config``, the plain section ``data.transforms`` of a run, turns on; in this order:
+
+    1. ``origin``: coordinates from the layout's origin joint on, of the sequence's first frame
+       ("sequence") or of each frame ("frame");
+    2. ``view``: shoulders along X and spine along Z, in the first frame or in each;
+    3. ``time_warp``, while training: a pace that varies by up to this fraction of itself;
+    4. ``resample``: so many frames of each sequence, from the middle of equal segments, while
+       training from anywhere in them;
+    5. ``scaling`` and ``axis_scaling``, while training: by up to these fractions, as a whole and
+       along each axis;
+    6. ``rotation``, while training: about X, then Y, then Z, by up to these angles in degrees;
+    7. ``noise``, while training: of this standard deviation, on what is not zero;
+    8. ``streams``: joints, bones and velocities side by side.
+
+    So normalisation sees the published frames, and streams are of what the rest made. Random
+    numbers follow from (``seed``, epoch, index in the store); every number of the result is
+    computed from its own sequence alone, in the same way in any batch. Padding stays zero.
+
+    Raises:
+        UserError: a transform that the frames of ``store`` do not allow.
+    """
+
+    def __init__(self, config: Mapping[str, Any], store: SequenceStore, seed: int) -> None:
+        check(config, store)
+        self._config, self._seed, self._layout = config, seed, store.layout
+        axes = [config[name] for name in ("rotation", "axis_scaling")]
+        self._rotation, self._axis_scaling = ([limit[axis] for axis in "xyz"] for limit in axes)
+        self._skeleton = store.layout["kind"] == "skeleton"
+        if config["view"]:
+            first, second, third, fourth = map(store.layout["joints"].index, JOINTS)
+            self._view = (first, second, third, fourth)
+
+    def step_size(self, values: int) -> int:
+        """The number of values of a step, where it was ``values`` before."""
+        streams = self._config["streams"]
+        return values if streams == ["joints"] else step_size(self._layout, streams)
+
+    def __call__(self, batch: Batch, training: bool) -> Batch:
+        """``batch`` with ``inputs`` (B, T, D) and ``lengths`` transformed; it stays as it is."""
+        draws = Draws(self._seed, batch.epoch, batch.indices) if training else None
+        inputs = self._normalised(batch.inputs, batch.lengths)
+        inputs, lengths = self._in_time(inputs, batch.lengths, draws)
+        if draws is not None:
+            inputs = self._augmented(inputs, lengths, draws)
+        return batch._replace(inputs=self._streams(inputs, lengths), lengths=lengths)
+
+    def _points(self, inputs: Tensor) -> Tensor:
+        """``inputs`` (B, T, D) as (B, T, M, J, 3), a view."""
+        joints = joints_per_body(self._layout)
+        return inputs.view(*inputs.shape[:2], bodies_per_frame(self._layout), joints, 3)
+
+    def _normalised(self, inputs: Tensor, lengths: Tensor) -> Tensor:
+        origin, view = self._config["origin"], self._config["view"]
+        if not origin and not view:
+            return inputs
+        points = self._points(inputs)
+        there = present(points, lengths)
+        if origin:
+            frames = reference_frames(there, origin)
+            points = move_origin(points, there, frames, self._layout["origin"])
+        if view:
+            turns = view_rotations(points, reference_frames(there, view), self._view)
+            points = rotate(points, turns[:, :, None, None])
+        return points.flatten(2)
+
+    def _in_time(
+        self, inputs: Tensor, lengths: Tensor, draws: Draws | None
+    ) -> tuple[Tensor, Tensor]:
+        fraction, count = self._config["time_warp"], self._config["resample"]
+        if fraction and draws is not None:
+            if self._skeleton:
+                there = present(self._points(inputs), lengths)
+            else:  # one "body", in every frame
+                there = torch.ones_like(inputs[:, :, :1], dtype=torch.bool)
+            paces = 1 + fraction * draws.uniform(Purpose.TIME_WARP, KNOTS)
+            inputs = warp(inputs, lengths, there, paces)
+        if count is None:
+            return inputs, lengths
+        words = None if draws is None else draws.words(Purpose.RESAMPLE, count)
+        return resample(inputs, lengths, count, words)
+
+    def _augmented(self, inputs: Tensor, lengths: Tensor, draws: Draws) -> Tensor:
+        scaling, noise = self._config["scaling"], self._config["noise"]
+        maps = np.eye(3)  # or (B, 3, 3)
+        if scaling or any(self._axis_scaling):
+            uniform = draws.uniform(Purpose.SCALING, 4)
+            maps = maps * random_factors(scaling, self._axis_scaling, uniform)[:, :, None]
+        if any(self._rotation):
+            turns = random_rotations(self._rotation, draws.uniform(Purpose.ROTATION, 3))
+            maps = turns @ maps
+        if maps.ndim == 3:
+            own = torch.from_numpy(maps).to(inputs.dtype).to(inputs.device)
+            inputs = rotate(self._points(inputs), own[:, None, None, None]).flatten(2)
+        if noise:
+            generators = draws.generators(Purpose.NOISE)
+            inputs = add_noise(inputs, lengths, noise, generators)
+        return inputs
+
+    def _streams(self, inputs: Tensor, lengths: Tensor) -> Tensor:
+        names = self._config["streams"]
+        if names == ["joints"]:
+            return inputs
+        points, found = self._points(inputs), []
+        for name in names:
+            if name == "joints":
+                found.append(inputs)
+            elif name == "bones":
+                pairs = torch.tensor(self._layout["bones"], device=inputs.device)
+                found.append(bones(points, pairs).flatten(2))
+            else:
+                found.append(velocities(points, present(points, lengths)).flatten(2))
+        return torch.cat(found, dim=2)

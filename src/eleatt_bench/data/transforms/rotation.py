@@ -1,0 +1,46 @@
+"""Rotations of skeletons: by given matrices, and by random angles about X, Y and Z."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+Floats = npt.NDArray[np.float64]
+
+
+def rotate(points: Tensor, matrices: Tensor) -> Tensor:
+    """``points`` (..., 3) turned by ``matrices`` (..., 3, 3), which broadcast: x' = R x.
+
+    Element by element and not as a matrix product: that would round differently with what else is
+    in the batch, and in half precision under autocast.
+    """
+    x, y, z = points.unbind(-1)
+    turned = torch.empty_like(points)
+    for axis in range(3):
+        of_x, of_y, of_z = matrices[..., axis, :].unbind(-1)
+        turned[..., axis] = x * of_x + y * of_y + z * of_z
+    return turned
+
+
+def rotation_matrices(angles: Floats) -> Floats:
+    """R = Rz·Ry·Rx (B, 3, 3) of ``angles`` (B, 3) about X, Y and Z, in radians; x' = R x."""
+    (cx, cy, cz), (sx, sy, sz) = np.cos(angles).T, np.sin(angles).T
+    rows = (
+        (cy * cz, sx * sy * cz - cx * sz, cx * sy * cz + sx * sz),
+        (cy * sz, sx * sy * sz + cx * cz, cx * sy * sz - sx * cz),
+        (-sy, sx * cy, cx * cy),
+    )
+    return np.stack([np.stack(row, axis=1) for row in rows], axis=1)
+
+
+def random_rotations(limits: Sequence[float], uniform: Floats) -> Floats:
+    """A rotation for each sequence, (B, 3, 3): about X, then Y, then Z.
+
+    The angles are within ± ``limits`` (of X, of Y, of Z), in degrees; ``uniform`` (B, 3), between
+    -1 and 1, says where.
+    """
+    return rotation_matrices(np.radians(limits) * uniform)
