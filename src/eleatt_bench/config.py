@@ -17,6 +17,7 @@ from omegaconf import MISSING, DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from eleatt_bench.errors import UserError, unknown
+from eleatt_bench.table_config import TableConfig
 from eleatt_bench.targets import check_target
 
 Cell = Enum("Cell", ["rnn", "lstm", "gru"])
@@ -108,39 +109,6 @@ class LauncherConfig:
     jobs: int | None = None  # how many at once; None: one per device, or per core
     jobs_per_device: int = 1
     warm: bool = True  # fork jobs from a server that has torch imported (Linux)
-
-
-@dataclass
-class ColumnConfig:
-    name: str = MISSING
-    metric: str = "accuracy"
-    overrides: list[str] = field(default_factory=list)
-
-
-@dataclass
-class RowConfig:
-    name: str = MISSING
-    overrides: list[str] = field(default_factory=list)
-    paper: dict[str, float] = field(default_factory=dict)  # column: accuracy in %
-
-
-@dataclass
-class CitedConfig:
-    name: str = MISSING
-    paper: dict[str, float] = field(default_factory=dict)
-
-
-@dataclass
-class TableConfig:
-    name: str = MISSING
-    title: str = MISSING
-    overrides: list[str] = field(default_factory=list)
-    seeds: list[int] = MISSING
-    columns: list[ColumnConfig] = MISSING
-    rows: list[RowConfig] = MISSING
-    cited: list[CitedConfig] = field(default_factory=list)
-    paper_note: str = ""  # said of every value of the paper, e.g. "with NTU pre-training"
-    notes: list[str] = field(default_factory=list)
 
 
 @dataclass
