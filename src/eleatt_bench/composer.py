@@ -41,6 +41,7 @@ class Composer:
         said = tuple(o for o, match in zip(overrides, numbered, strict=True) if match is None)
         if said not in self._plain:
             cfg = self._with_values(said)
+            schema.shrink(cfg)
             schema.check(cfg, self._name)
             self._plain[said] = schema.plain(cfg)
         config = deepcopy(self._plain[said])

@@ -56,6 +56,7 @@ def compose_config(overrides: Sequence[str], name: str = "train") -> DictConfig:
             cfg = compose(config_name=name, overrides=list(overrides))
         except Exception as error:  # nothing but Hydra and OmegaConf runs in there
             raise explain(error, overrides, name) from error
+    config.shrink(cfg)
     config.check(cfg, name)
     return cfg
 

@@ -50,6 +50,7 @@ class DataConfig:
     bucket: bool = False
     val_fraction: float = 0.05
     val_seed: int = 0
+    limit: int | None = None  # at most so many sequences to train, to validate and to test on each
     transforms: TransformsConfig = field(default_factory=TransformsConfig)
 
 
@@ -120,7 +121,9 @@ class TrainConfig:
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     launcher: LauncherConfig = field(default_factory=LauncherConfig)
     table: TableConfig | None = None
+    pretraining: str | None = None  # the experiment whose recurrent layers this run begins with
     seed: int = 0
+    quick: bool = False  # a rehearsal, see `shrink`; its numbers are no results
     force: bool = False  # train anew although a finished run is there
     data_dir: str = MISSING
     runs_dir: str = MISSING
@@ -156,6 +159,20 @@ def schema_at(schema: type, path: list[str]) -> type | None:
             return None
         schema = nested[0]  # type: ignore[assignment]
     return schema
+
+
+QUICK = {"trainer.max_epochs": 2, "data.limit": 64}
+"""What a run with ``quick=true`` has at most."""
+
+
+def shrink(cfg: DictConfig) -> None:
+    """Make a run with ``quick=true`` one of seconds; nothing happens to others."""
+    if not OmegaConf.select(cfg, "quick"):
+        return
+    for key, most in QUICK.items():
+        value = OmegaConf.select(cfg, key)
+        if value is None or value > most:
+            OmegaConf.update(cfg, key, most)
 
 
 def check(cfg: DictConfig, name: str = "train") -> None:
@@ -213,6 +230,7 @@ _MINIMA = {
     "data.batch_size": 1,
     "data.fold": 0,
     "data.val_seed": 0,
+    "data.limit": 1,
     "data.transforms.rotation": 0,
     "data.transforms.noise": 0,
     "model.hidden_size": 1,

@@ -57,6 +57,7 @@ def make_table() -> MakeTable:
         notes=("a_b is 50 % of #1",),
         runs=6,
         finished=3,
+        command="eleatt-bench reproduce table4",
     )
 
     def make(**changes: object) -> Table:

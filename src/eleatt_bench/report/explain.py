@@ -56,7 +56,9 @@ def _check(plan: Plan, row: str, column: str) -> None:
 def _grid(plan: Plan, runs: Sequence[PlannedRun], metric: str) -> Grid:
     records = find_records(plan)
     grid = Grid(box=box.SIMPLE_HEAD)
-    for title in ("seed", "fold", "accuracy", "status", "run", "command"):
+    pretrained = any(run.pretraining is not None for run in runs)
+    titles = ["seed", "fold", "accuracy", "status", "run", "command"]
+    for title in [*titles, *(["begins with the weights of"] if pretrained else [])]:
         grid.add_column(title, overflow="fold", no_wrap=title in {"status", "run"})
     for run in runs:
         record = records.get(key(run))
@@ -64,5 +66,8 @@ def _grid(plan: Plan, runs: Sequence[PlannedRun], metric: str) -> Grid:
         status = "not prepared" if name is None else RunFolder(plan.runs_dir, name).status()
         found = NOTHING if record is None else f"{accuracy(record, metric):.2f}"
         command = run.command if record is None else record["command"]
-        grid.add_row(str(run.seed), str(run.fold), found, status, name or NOTHING, command)
+        texts = [str(run.seed), str(run.fold), found, status, name or NOTHING, command]
+        if run.pretraining is not None:
+            texts.append(run.pretraining.run_id or run.pretraining.command)
+        grid.add_row(*texts)
     return grid

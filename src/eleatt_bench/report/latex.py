@@ -12,6 +12,7 @@ from eleatt_bench.report.wording import (
     line,
     notes,
     section_title,
+    title,
 )
 from eleatt_bench.tables.table import Table
 
@@ -30,10 +31,10 @@ def _one(table: Table) -> str:
     for section in table.sections:
         body += [r"\midrule"] if body else []
         if section.name:
-            title = escape(section_title(section))
-            body.append(rf"\multicolumn{{{len(names)}}}{{l}}{{\textit{{{title}}}}} \\")
+            name = escape(section_title(section))
+            body.append(rf"\multicolumn{{{len(names)}}}{{l}}{{\textit{{{name}}}}} \\")
         body += [_row(line(table, row)) for row in section.rows]
-    caption = " ".join([f"{escape(table.title)}.", *(escape(note) for note in notes(table))])
+    caption = " ".join([f"{escape(title(table))}.", *(escape(note) for note in notes(table))])
     lines = [
         r"\begin{table}",
         r"\centering",

@@ -11,7 +11,7 @@ from typing import Any
 from eleatt_bench.tables.table import Cell, Claim, Row, Table
 
 _FIELDS = (
-    "kind", "table", "section", "row", "column", "than",
+    "kind", "table", "rehearsal", "section", "row", "column", "than",
     "mean", "std", "fold_std", "low", "high", "seeds", "seeds_asked", "runs", "runs_asked",
     "paper", "difference", "parameters", "seconds_per_epoch", "values", "verdict",
     "seeds_to_decide", "tests",
@@ -47,6 +47,7 @@ def _lines(table: Table) -> Iterator[dict[str, Any]]:
             yield {
                 "kind": kind,
                 "table": table.name,
+                "rehearsal": table.rehearsal,
                 "section": section,
                 "row": row.name,
                 "column": column.name,
@@ -58,6 +59,7 @@ def _lines(table: Table) -> Iterator[dict[str, Any]]:
         yield {
             "kind": "claim",
             "table": table.name,
+            "rehearsal": table.rehearsal,
             "section": claim.section,
             "row": claim.better,
             "than": claim.than,
@@ -75,6 +77,8 @@ def _object(table: Table) -> dict[str, Any]:
     return {
         "name": table.name,
         "title": table.title,
+        "rehearsal": table.rehearsal,
+        "command": table.command,
         "runs": table.finished,
         "runs_asked": table.runs,
         "columns": [{"name": c.name, "folds": c.folds} for c in table.columns],

@@ -11,6 +11,7 @@ from eleatt_bench.report.wording import (
     line,
     notes,
     section_title,
+    title,
 )
 from eleatt_bench.tables.table import Table
 
@@ -23,7 +24,7 @@ def markdown(tables: Sequence[Table]) -> str:
 def _one(table: Table) -> str:
     names = header(table)
     lines = [
-        f"**{_text(table.title)}**",
+        f"**{_text(title(table))}**",
         "",
         _row(names),
         _row([":--", *["--:"] * (len(names) - 1)]),

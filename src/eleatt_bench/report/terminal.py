@@ -17,6 +17,7 @@ from eleatt_bench.report.wording import (
     line,
     notes,
     section_title,
+    title,
 )
 from eleatt_bench.tables.table import Table
 
@@ -53,7 +54,7 @@ def _print(tables: Sequence[Table], console: Console) -> None:
 
 
 def _grid(table: Table) -> Grid:
-    grid = _empty(header(table), Text(table.title))
+    grid = _empty(header(table), Text(title(table)))
     for row in table.cited:
         grid.add_row(*_plain(line(table, row)), style="dim")
     for section in table.sections:
@@ -72,10 +73,10 @@ def _claims(table: Table) -> Grid:
     return grid
 
 
-def _empty(names: Sequence[str], title: Text | None) -> Grid:
-    grid = Grid(title=title, box=box.SIMPLE_HEAD, title_style="bold")
+def _empty(names: Sequence[str], above: Text | None) -> Grid:
+    grid = Grid(title=above, box=box.SIMPLE_HEAD, title_style="bold")
     for index, name in enumerate(names):
-        right = index > 0 and title is not None
+        right = index > 0 and above is not None
         grid.add_column(Text(name), justify="right" if right else "left", overflow="fold")
     return grid
 

@@ -112,15 +112,28 @@ def tests_text(claim: Claim) -> str:
     )
 
 
+_REHEARSAL = (
+    "A REHEARSAL (quick=true) of a few epochs, seeds, folds and samples, to see that everything "
+    "runs: its numbers are no results."
+)
+
+
+def title(table: Table) -> str:
+    """What stands above the table."""
+    return f"REHEARSAL: {table.title}" if table.rehearsal else table.title
+
+
 def notes(table: Table) -> list[str]:
     """What has to be said below the table."""
     found = ["Accuracy in %: mean ± sample standard deviation over n seeds"]
+    if table.rehearsal:
+        found.insert(0, _REHEARSAL)
     if any(column.folds > 1 for column in table.columns):
-        found[0] += (
+        found[-1] += (
             ", each seed being the mean over all folds; ± folds: sample standard deviation over "
             "the folds of a seed, averaged over seeds"
         )
-    found[0] += "."
+    found[-1] += "."
     if any(table.in_paper):
         note = "paper: the value printed in the paper"
         found.append(f"{note}, {table.paper_note}." if table.paper_note else f"{note}.")
@@ -129,10 +142,7 @@ def notes(table: Table) -> list[str]:
             found.append(f"{section_title(section)}: {section.paper_note}.")
     found += _device_notes(table) + _claim_notes(table)
     if table.finished < table.runs:
-        found.append(
-            f"{table.finished} of {table.runs} runs are done. "
-            f"The others: eleatt-bench reproduce {table.name}"
-        )
+        found.append(f"{table.finished} of {table.runs} runs are done. The others: {table.command}")
     return [*found, *table.notes]
 
 

@@ -10,7 +10,7 @@ from eleatt_bench.runs.record import Record
 from eleatt_bench.tables.claims import claims
 from eleatt_bench.tables.parameters import parameters
 from eleatt_bench.tables.plan import Place, Plan, PlannedRun
-from eleatt_bench.tables.records import find_records, key
+from eleatt_bench.tables.records import find_records, key, trainings
 from eleatt_bench.tables.spec import Spec, sections_of
 from eleatt_bench.tables.statistics import mean
 from eleatt_bench.tables.table import Cell, Column, Row, Section, SeedResult, Table
@@ -25,7 +25,7 @@ def table(plan: Plan) -> Table:
         for place, own in plan.by_cell.items()
     }
     folds = {column: len({run.fold for run in own}) for (_, _, column), own in plan.by_cell.items()}
-    needed = {key(run) for run in plan.runs}
+    needed = {key(training) for training in trainings(plan)}
     return Table(
         name=spec["name"],
         title=spec["title"],
@@ -37,6 +37,8 @@ def table(plan: Plan) -> Table:
         notes=(*spec["notes"], *_remarks(plan)),
         runs=len(needed),
         finished=len(needed & records.keys()),
+        command=plan.command,
+        rehearsal=plan.quick,
     )
 
 

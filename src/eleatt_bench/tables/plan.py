@@ -14,22 +14,18 @@ from typing import Any
 from eleatt_bench.composer import Composer
 from eleatt_bench.data import catalog
 from eleatt_bench.errors import UserError
-from eleatt_bench.runs.identity import identity, run_id
-from eleatt_bench.tables.spec import Spec, check_spec, folds_of, sections_of
+from eleatt_bench.pretraining import source_of
+from eleatt_bench.runs.identity import identity, is_named, run_id
+from eleatt_bench.tables.spec import QUICK, Spec, check_spec, folds_of, quick_spec, sections_of
 
 Place = tuple[str, str, str]
 """Section, row and column."""
 
 
 @dataclass(frozen=True)
-class PlannedRun:
-    """One run of a table. ``run_id`` is None on a machine without its data."""
+class Training:
+    """A run by its overrides and its identity. ``run_id`` is None on a machine without its data."""
 
-    section: str
-    row: str
-    column: str
-    seed: int
-    fold: int
     overrides: tuple[str, ...]
     identity: dict[str, Any]
     run_id: str | None
@@ -41,6 +37,18 @@ class PlannedRun:
 
 
 @dataclass(frozen=True)
+class PlannedRun(Training):
+    """One run of a table; ``pretraining`` is the run whose weights it begins with."""
+
+    section: str
+    row: str
+    column: str
+    seed: int
+    fold: int
+    pretraining: Training | None = None
+
+
+@dataclass(frozen=True)
 class Plan:
     """A table's specification (`eleatt_bench.table_config.TableConfig` as dicts) and its runs."""
 
@@ -49,6 +57,7 @@ class Plan:
     runs: tuple[PlannedRun, ...]
     variation: tuple[str, ...]  # the user's overrides, if they change what is run
     unprepared: tuple[str, ...]  # the data sets that are not on this machine
+    quick: bool = False  # a rehearsal
 
     @cached_property
     def by_cell(self) -> dict[Place, list[PlannedRun]]:
@@ -60,11 +69,17 @@ class Plan:
 
     @property
     def file_stem(self) -> str:
-        """The name of the table's files: a variation does not overwrite the table itself."""
-        name = str(self.spec["name"])
+        """The name of the table's files: nothing but the table itself overwrites them."""
+        name = f"{self.spec['name']}{'-quick' if self.quick else ''}"
         if not self.variation:
             return name
         return f"{name}-{hashlib.sha256(' '.join(self.variation).encode()).hexdigest()[:8]}"
+
+    @property
+    def command(self) -> str:
+        """The command line that does the runs which the table lacks."""
+        said = [*(["quick=true"] if self.quick else []), *self.variation]
+        return shlex.join(["eleatt-bench", "reproduce", str(self.spec["name"]), *said])
 
 
 def plans(table: str, overrides: Sequence[str] = ()) -> list[Plan]:
@@ -86,14 +101,20 @@ def plan(table: str, overrides: Sequence[str] = (), composer: Composer | None = 
         _check_user(override)
     composer = composer or Composer()
     base = composer.config([f"table={table}", *of_table, *user])
-    check_spec(base["table"])
-    runs, unprepared = _runs(base["table"], user, composer)
+    quick = bool(base["quick"])
+    spec = quick_spec(base["table"]) if quick else base["table"]
+    check_spec(spec)
+    cells = _Cells(spec, user, quick, composer)
+    changes = [o for o in user if o.partition("=")[0] != "quick"]
     variation: tuple[str, ...] = ()
-    if overrides:
-        own, _ = _runs(composer.config([f"table={table}"])["table"], (), composer)
-        if [run.identity for run in own] != [run.identity for run in runs]:
-            variation = (*of_table, *user)
-    return Plan(base["table"], Path(base["runs_dir"]), runs, variation, unprepared)
+    if of_table or changes:
+        quickly = ["quick=true"] if quick else []
+        own = composer.config([f"table={table}", *quickly])["table"]
+        theirs = _Cells(quick_spec(own) if quick else own, quickly, quick, composer)
+        if [run.identity for run in theirs.runs] != [run.identity for run in cells.runs]:
+            variation = (*of_table, *changes)
+    unprepared = tuple(sorted(cells.unprepared))
+    return Plan(spec, Path(base["runs_dir"]), cells.runs, variation, unprepared, quick)
 
 
 def _check_user(override: str) -> None:
@@ -104,47 +125,54 @@ def _check_user(override: str) -> None:
         raise UserError("A table sets the folds itself: each of its columns says which")
 
 
-def _runs(
-    spec: Spec, user: Sequence[str], composer: Composer
-) -> tuple[tuple[PlannedRun, ...], tuple[str, ...]]:
-    """Every run of the table, and the names of data sets that are not prepared."""
-    unprepared: set[str] = set()
-    digests: dict[tuple[str, str], str | None] = {}
-    runs: list[PlannedRun] = []
-    for section, row, column in cells_of(spec):
-        said = merge(
-            spec["overrides"], column["overrides"], user, section["overrides"], row["overrides"]
-        )
-        config = composer.config(said)
+class _Cells:
+    """The ``runs`` of a table, and the names of data sets that are not prepared."""
+
+    def __init__(self, spec: Spec, user: Sequence[str], quick: bool, composer: Composer) -> None:
+        self._spec, self._quick, self._composer = spec, quick, composer
+        self._digests: dict[tuple[str, str], str | None] = {}
+        self.unprepared: set[str] = set()
+        runs: list[PlannedRun] = []
+        for section, row, column in cells_of(spec):
+            said = merge(
+                spec["overrides"], column["overrides"], user, section["overrides"], row["overrides"]
+            )
+            runs.extend(self._cell((section["name"], row["name"], column["name"]), column, said))
+        self.runs = tuple(runs)
+
+    def _cell(self, place: Place, column: Spec, said: tuple[str, ...]) -> Iterator[PlannedRun]:
+        """The runs of one cell: each seed and fold is set in its one configuration."""
+        config = self._composer.config(said)
+        digest = self._digest(config)
+        folds = folds_of(column, config["data"])
+        for seed in self._spec["seeds"]:
+            before = self._pretraining({**config, "seed": seed})
+            for fold in folds[:QUICK] if self._quick else folds:
+                data = {**config["data"], "fold": fold}
+                this = identity(
+                    {**config, "data": data, "seed": seed},
+                    digest,
+                    None if before is None else before.identity,
+                )
+                of_fold = [f"data.fold={fold}"] if column["folds"] is not None else []
+                overrides = merge(said, of_fold, [f"seed={seed}"])
+                name = run_id(this) if is_named(this) else None
+                yield PlannedRun(overrides, this, name, *place, seed, fold, before)
+
+    def _pretraining(self, config: dict[str, Any]) -> Training | None:
+        source = source_of(config, self._composer)
+        if source is None:
+            return None
+        this = identity(source.config, self._digest(source.config))
+        return Training(source.overrides, this, run_id(this) if is_named(this) else None)
+
+    def _digest(self, config: dict[str, Any]) -> str | None:
         where, name = config["data_dir"], config["data"]["name"]
-        if (where, name) not in digests:
-            digests[where, name] = catalog.data_digest(Path(where), name)
-        digest = digests[where, name]
-        if digest is None:
-            unprepared.add(name)
-        names = (section["name"], row["name"], column["name"])
-        runs.extend(_seeds_and_folds(spec, column, names, said, config, digest))
-    return tuple(runs), tuple(sorted(unprepared))
-
-
-def _seeds_and_folds(
-    spec: Spec,
-    column: Spec,
-    names: tuple[str, str, str],
-    said: tuple[str, ...],
-    config: dict[str, Any],
-    digest: str | None,
-) -> Iterator[PlannedRun]:
-    """The runs of one cell: values are set in its one configuration, since composing is slow."""
-    folds = folds_of(column, config["data"])
-    for seed in spec["seeds"]:
-        for fold in folds:
-            data = {**config["data"], "fold": fold}
-            this = identity({**config, "data": data, "seed": seed}, digest)
-            of_fold = [f"data.fold={fold}"] if column["folds"] is not None else []
-            overrides = merge(said, of_fold, [f"seed={seed}"])
-            name = None if digest is None else run_id(this)
-            yield PlannedRun(*names, seed, fold, overrides, this, name)
+        if (where, name) not in self._digests:
+            self._digests[where, name] = catalog.data_digest(Path(where), name)
+        if self._digests[where, name] is None:
+            self.unprepared.add(name)
+        return self._digests[where, name]
 
 
 def cells_of(spec: Spec) -> Iterator[tuple[Spec, Spec, Spec]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from eleatt_bench.runs.identity import without_digest
 from eleatt_bench.runs.record import Record, RunFolder, all_runs
-from eleatt_bench.tables.plan import Plan, PlannedRun
+from eleatt_bench.tables.plan import Plan, PlannedRun, Training
 
 
 def find_records(plan: Plan) -> dict[str, Record]:
@@ -19,9 +19,7 @@ def find_records(plan: Plan) -> dict[str, Record]:
     """
     found: dict[str, Record] = {}
     by_content: dict[str, Record] | None = None
-    for run in plan.runs:
-        if key(run) in found:
-            continue
+    for run in trainings(plan):
         if run.run_id is not None:
             record = RunFolder(plan.runs_dir, run.run_id).read()
         else:
@@ -33,14 +31,27 @@ def find_records(plan: Plan) -> dict[str, Record]:
     return found
 
 
+def trainings(plan: Plan) -> list[Training]:
+    """All runs of ``plan``, each once, and the pre-trainings that they begin with."""
+    found: dict[str, Training] = {}
+    for run in plan.runs:
+        for training in (run.pretraining, run):
+            if training is not None:
+                found.setdefault(key(training), training)
+    return list(found.values())
+
+
 def missing(plan: Plan) -> list[PlannedRun]:
-    """The runs without a finished record, each once, seed by seed so that rows grow together."""
+    """The table's own runs without a finished record, each once, seed by seed: rows grow together.
+
+    Pre-trainings are left out: whoever starts a run sees to what it needs.
+    """
     records = find_records(plan)
     left = {key(run): run for run in plan.runs if key(run) not in records}
     return sorted(left.values(), key=lambda run: plan.spec["seeds"].index(run.seed))
 
 
-def key(run: PlannedRun) -> str:
+def key(run: Training) -> str:
     """What two cells that show the same run agree in."""
     return run.run_id if run.run_id is not None else _content(run.identity)
 

@@ -11,6 +11,14 @@ from eleatt_bench.errors import UserError, unknown
 Spec = dict[str, Any]
 """`eleatt_bench.table_config.TableConfig`, or a part of it, as plain values."""
 
+QUICK = 2
+"""How many seeds, and folds of each, a rehearsal has at most."""
+
+
+def quick_spec(spec: Spec) -> Spec:
+    """``spec`` with the seeds of a rehearsal."""
+    return {**spec, "seeds": spec["seeds"][:QUICK]}
+
 
 def sections_of(spec: Spec) -> list[Spec]:
     """The table's sections; one without a name where it has none."""

@@ -137,8 +137,10 @@ class Table:
     claims: tuple[Claim, ...]
     paper_note: str
     notes: tuple[str, ...]
-    runs: int  # how many the table needs
+    runs: int  # how many the table needs, pre-trainings included
     finished: int
+    command: str  # does the runs that it lacks
+    rehearsal: bool = False  # its numbers mean nothing
 
     @property
     def rows(self) -> tuple[Row, ...]:

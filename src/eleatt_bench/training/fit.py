@@ -32,6 +32,7 @@ from eleatt_bench.training.datamodule import SequenceDataModule
 from eleatt_bench.training.environment import cpu_name, leased_threads
 from eleatt_bench.training.evaluate import measure, predict, write_predictions
 from eleatt_bench.training.progress import Display
+from eleatt_bench.training.weights import begin_with
 
 Config = Mapping[str, Any]
 
@@ -64,8 +65,16 @@ _OUT_OF_MEMORY = (
 
 
 @as_user_errors()
-def fit(config: Config, store: SequenceStore, folder: RunFolder, show: Display) -> dict[str, Any]:
+def fit(
+    config: Config,
+    store: SequenceStore,
+    folder: RunFolder,
+    show: Display,
+    weights: Path | None = None,
+) -> dict[str, Any]:
     """Train as ``config`` says, from the last checkpoint in ``folder`` if there is one, and test.
+
+    Without one, the recurrent layers begin as those in the checkpoint ``weights``, if given.
 
     Returns what the record says of the result. On the first process of the run, ``predictions.h5``
     and the event files are complete when this returns.
@@ -76,6 +85,9 @@ def fit(config: Config, store: SequenceStore, folder: RunFolder, show: Display) 
     epochs_before = checkpoints.resume(show.say)
     if epochs_before:
         show.say(f"continuing after epoch {epochs_before}")
+    elif weights is not None:
+        begin_with(classifier, weights)
+        show.say(f"recurrent layers of {weights.parents[1].name}")
     _let_a_second_pass(folder.tensorboard)
     report = EpochReport(show.epoch, show.advance)
     logger = TensorBoardLogger(
