@@ -116,8 +116,8 @@ def by_seed(*values: float) -> Difference:
         (by_seed(1.0, 2.0, 3.0), "undecided at 3 seeds; 4 would decide"),
         (by_seed(1.0, -1.0, 0.001), "undecided at 3 seeds; a thousand would not decide"),
         (by_seed(2.0, 2.0), "undecided at 2 seeds; 3 would decide"),
-        (by_seed(2.0), "undecided at 1 seed; it takes 3 at least"),
-        (by_seed(), "undecided at 0 seeds; it takes 3 at least"),
+        (by_seed(2.0), "undecided at 1 seed; 3 at least"),
+        (by_seed(), "undecided at 0 seeds; 3 at least"),
     ],
 )
 def test_a_verdict_in_words(difference: Difference, text: str) -> None:

@@ -96,7 +96,7 @@ def verdict_text(claim: Claim) -> str:
     if found.seeds_to_decide is not None:
         return f"{text}; {found.seeds_to_decide} would decide"
     if found.count < LEAST_SEEDS:
-        return f"{text}; it takes {LEAST_SEEDS} at least"
+        return f"{text}; {LEAST_SEEDS} at least"
     return f"{text}; a thousand would not decide"
 
 

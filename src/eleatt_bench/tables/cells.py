@@ -105,6 +105,11 @@ def _remarks(plan: Plan) -> list[str]:
     remarks = []
     if plan.variation:
         remarks.append(f"A variation of the table: {' '.join(plan.variation)}")
+    for name in plan.untrained:
+        remarks.append(
+            f"RANDOM WEIGHTS: the features of data set {name} come from a network that was never "
+            "trained, so these are no results"
+        )
     for name in plan.unprepared:
         remarks.append(
             f"Data set {name} is not prepared here, so runs were matched by everything but the "

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from eleatt_bench.data.protocols import PROTOCOLS
 from eleatt_bench.data.sources import hand, ntu, ntu_names, nucla, sysu
 from eleatt_bench.runs.identity import gated_layers
 
 _BLOCKS = {"rnn": 1, "lstm": 4, "gru": 3}  # gates and candidates, each with matrices and a bias
+
+_RESNET_50 = 2048  # values of a frame's feature; another backbone's store has others
 
 _SHAPES = {  # data set: values of a frame, classes
     "digits": (8, 10),
@@ -17,6 +18,9 @@ _SHAPES = {  # data set: values of a frame, classes
     "nucla": (3 * len(nucla.JOINTS), len(nucla.CLASSES)),
     "ntu": (2 * 3 * len(ntu_names.JOINTS), ntu.NTU.actions),
     "ntu120": (2 * 3 * len(ntu_names.JOINTS), ntu.NTU_120.actions),
+    "ntu_v1": (3 * len(nucla.JOINTS), ntu.NTU.actions),
+    "ntu_rgb": (_RESNET_50, ntu.NTU.actions),
+    "jhmdb": (_RESNET_50, 21),
     "sysu": (3 * len(nucla.JOINTS), len(sysu.CLASSES)),
     "shrec17": (3 * len(hand.JOINTS), len(hand.GESTURES)),
     "dhg": (3 * len(hand.JOINTS), len(hand.GESTURES)),
@@ -34,7 +38,7 @@ def parameters(config: Mapping[str, Any]) -> int | None:
     size, classes = _SHAPES[data["name"]]
     if data["sequence"] != "frames":
         size = 1
-    if PROTOCOLS[data["name"]][data["protocol"]].labels == "label_28":
+    if data["protocol"] == "gestures_28":
         classes = len(hand.classes_28(hand.GESTURES))
     return count(config["model"], size, classes)
 

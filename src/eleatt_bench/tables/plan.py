@@ -13,6 +13,7 @@ from typing import Any
 
 from eleatt_bench.composer import Composer
 from eleatt_bench.data import catalog
+from eleatt_bench.data.store import read_layout
 from eleatt_bench.errors import UserError
 from eleatt_bench.pretraining import source_of
 from eleatt_bench.runs.identity import identity, is_named, run_id
@@ -57,6 +58,7 @@ class Plan:
     runs: tuple[PlannedRun, ...]
     variation: tuple[str, ...]  # the user's overrides, if they change what is run
     unprepared: tuple[str, ...]  # the data sets that are not on this machine
+    untrained: tuple[str, ...] = ()  # those whose features a network with random weights made
     quick: bool = False  # a rehearsal
 
     @cached_property
@@ -113,8 +115,15 @@ def plan(table: str, overrides: Sequence[str] = (), composer: Composer | None = 
         theirs = _Cells(quick_spec(own) if quick else own, quickly, quick, composer)
         if [run.identity for run in theirs.runs] != [run.identity for run in cells.runs]:
             variation = (*of_table, *changes)
-    unprepared = tuple(sorted(cells.unprepared))
-    return Plan(spec, Path(base["runs_dir"]), cells.runs, variation, unprepared, quick)
+    return Plan(
+        spec=spec,
+        runs_dir=Path(base["runs_dir"]),
+        runs=cells.runs,
+        variation=variation,
+        unprepared=tuple(sorted(cells.unprepared)),
+        untrained=tuple(sorted(cells.untrained)),
+        quick=quick,
+    )
 
 
 def _check_user(override: str) -> None:
@@ -126,12 +135,13 @@ def _check_user(override: str) -> None:
 
 
 class _Cells:
-    """The ``runs`` of a table, and the names of data sets that are not prepared."""
+    """The ``runs`` of a table, and the names of data sets of which something has to be said."""
 
     def __init__(self, spec: Spec, user: Sequence[str], quick: bool, composer: Composer) -> None:
         self._spec, self._quick, self._composer = spec, quick, composer
         self._digests: dict[tuple[str, str], str | None] = {}
         self.unprepared: set[str] = set()
+        self.untrained: set[str] = set()
         runs: list[PlannedRun] = []
         for section, row, column in cells_of(spec):
             said = merge(
@@ -169,9 +179,13 @@ class _Cells:
     def _digest(self, config: dict[str, Any]) -> str | None:
         where, name = config["data_dir"], config["data"]["name"]
         if (where, name) not in self._digests:
-            self._digests[where, name] = catalog.data_digest(Path(where), name)
-        if self._digests[where, name] is None:
-            self.unprepared.add(name)
+            digest = self._digests[where, name] = catalog.data_digest(Path(where), name)
+            if digest is None:
+                self.unprepared.add(name)
+            elif (
+                read_layout(catalog.store_path(Path(where), name), name).get("weights") == "random"
+            ):
+                self.untrained.add(name)
         return self._digests[where, name]
 
 
