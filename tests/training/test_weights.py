@@ -12,6 +12,7 @@ from eleatt_bench.config import plain
 from eleatt_bench.data import catalog
 from eleatt_bench.errors import UserError
 from eleatt_bench.runs.record import RunFolder, all_runs
+from eleatt_bench.training.checkpoints import CONTENT
 from eleatt_bench.training.fit import build
 from eleatt_bench.training.run import train
 from eleatt_bench.training.weights import begin_with
@@ -97,7 +98,7 @@ def test_layers_that_do_not_fit_are_refused_in_words(
     config = plain(short_config("quick=true"))
     store = catalog.open_store(Path(config["data_dir"]), "digits")
     path = tmp_path / "best.ckpt"
-    torch.save({"model": build(config, store)[1].state_dict()}, path)
+    torch.save({**dict.fromkeys(CONTENT), "model": build(config, store)[1].state_dict()}, path)
     other = build(plain(short_config("quick=true", *options)), store)[1]
     with pytest.raises(UserError, match=says):
         begin_with(other, path)

@@ -7,7 +7,7 @@ import math
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -82,12 +82,7 @@ def fit(
     started, clock = datetime.now().astimezone(), time.perf_counter()
     data, classifier = build(config, store)
     checkpoints = Checkpoints(folder.checkpoints, config["trainer"]["early_stopping"])
-    epochs_before = checkpoints.resume(show.say)
-    if epochs_before:
-        show.say(f"continuing after epoch {epochs_before}")
-    elif weights is not None:
-        begin_with(classifier, weights)
-        show.say(f"recurrent layers of {weights.parents[1].name}")
+    epochs_before = _begin(checkpoints, classifier, weights, show)
     _let_a_second_pass(folder.tensorboard)
     report = EpochReport(show.epoch, show.advance)
     logger = TensorBoardLogger(
@@ -117,15 +112,33 @@ def fit(
         "parameters": sum(p.numel() for p in classifier.parameters()),
         "samples": {s: len(getattr(data.split, s)) for s in ("train", "val", "test")},
         **where(trainer, config),
-        "timing": {
-            "started": started.isoformat(timespec="seconds"),
-            "finished": datetime.now().astimezone().isoformat(timespec="seconds"),
-            "seconds": round(time.perf_counter() - clock, 3),
-            "seconds_per_epoch": round(float(np.mean(report.seconds)), 4)
-            if report.seconds
-            else None,
-            "resumed_after_epoch": epochs_before,
-        },
+        "timing": _timing(started, clock, report.seconds, epochs_before),
+    }
+
+
+def _begin(
+    checkpoints: Checkpoints, classifier: SequenceClassifier, weights: Path | None, show: Display
+) -> int:
+    """Prepare for the first epoch of this process; the number of epochs done before it."""
+    epochs_before = checkpoints.resume(show.say)
+    if epochs_before:
+        show.say(f"continuing after epoch {epochs_before}")
+    elif weights is not None:
+        begin_with(classifier, weights)
+        show.say(f"recurrent layers of {weights.parents[1].name}")
+    return epochs_before
+
+
+def _timing(
+    started: datetime, clock: float, seconds: Sequence[float], epochs_before: int
+) -> dict[str, Any]:
+    """When and how long; ``seconds`` are those of each epoch that this process trained."""
+    return {
+        "started": started.isoformat(timespec="seconds"),
+        "finished": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "seconds": round(time.perf_counter() - clock, 3),
+        "seconds_per_epoch": round(float(np.mean(seconds)), 4) if seconds else None,
+        "resumed_after_epoch": epochs_before,
     }
 
 
