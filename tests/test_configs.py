@@ -15,12 +15,10 @@ from omegaconf import OmegaConf
 
 from eleatt_bench.composition import compose_config, config_dir, hydra_ready, options
 from eleatt_bench.config import plain
-from eleatt_bench.tables.plan import merge
 from eleatt_bench.transforms_config import TransformsConfig
 
 MODELS = options("model")
 EXPERIMENTS = options("experiment")
-TABLES = options("table")
 FILES = sorted(path.relative_to(config_dir()) for path in config_dir().rglob("*.yaml"))
 
 
@@ -66,7 +64,6 @@ def test_the_names_are_those_that_are_documented() -> None:
         *("nucla_aug", "psmnist", "shrec17", "smnist", "sysu", "sysu_aug"),
     ] == EXPERIMENTS
     assert options("trainer") == ["cpu", "ddp", "debug", "gpu"]
-    assert options("table") == ["digits", "mnist", "table4"]
 
 
 @pytest.mark.parametrize("path", FILES, ids=str)
@@ -193,71 +190,6 @@ def test_gate_on_and_gate_off_differ_by_the_gate_alone() -> None:
             bare = compose(f"experiment={experiment}", f"model={cell}")
             assert (gated["model"].pop("gate"), bare["model"].pop("gate")) == ("sigmoid", None)
             assert gated == bare
-
-
-def test_table_4_holds_the_papers_numbers() -> None:
-    spec = compose("table=table4")["table"]
-    assert {row["name"]: row["paper"] for row in spec["rows"]} == {
-        "Baseline-GRU": {"cross_view": 84.3},
-        "EleAtt-GRU": {"cross_view": 89.0},
-        "EleAtt-GRU(aug.)": {"cross_view": 90.7},
-    }
-    assert {row["name"]: row["paper"]["cross_view"] for row in spec["cited"]} == {
-        "HOJ3D": 54.5, "AE": 76.0, "VA-LSTM": 70.7, "HBRNN-L": 78.5,
-    }  # fmt: skip
-
-
-def test_every_table_says_how_it_is_made_and_what_it_costs() -> None:
-    for name in TABLES:
-        path = Path("table", f"{name}.yaml")
-        program, verb, table, *overrides = command(path)
-        assert (program, verb, table) == ("eleatt-bench", "reproduce", name)
-        assert any(line.startswith("Cost:") for line in opening(path))
-        assert compose(f"table={name}", *overrides)["table"]["name"] == name
-
-
-@pytest.mark.parametrize("name", TABLES)
-def test_every_row_of_a_table_composes_with_every_column(name: str) -> None:
-    spec = compose(f"table={name}")["table"]
-    cells = {}
-    for row in spec["rows"]:
-        for column in spec["columns"]:
-            said = merge(spec["overrides"], column["overrides"], row["overrides"])
-            config = cells[row["name"], column["name"]] = compose(*said)
-            model = row["name"].removesuffix("(aug.)").lower().split("-")
-            assert config["model"]["cell"] == model[-1]
-            assert (config["model"]["gate"] is not None) == ("eleatt" in model)
-            turned = any(config["data"]["transforms"]["rotation"].values())
-            assert turned == ("(aug.)" in row["name"])
-    for column in spec["columns"]:  # no two rows of a column are the same run
-        runs = [repr(cells[row["name"], column["name"]]) for row in spec["rows"]]
-        assert len(set(runs)) == len(runs)
-
-
-@pytest.mark.parametrize("name", TABLES)
-def test_a_table_speaks_of_its_own_columns(name: str) -> None:
-    spec = compose(f"table={name}")["table"]
-    names = [column["name"] for column in spec["columns"]]
-    assert len(set(names)) == len(names)
-    assert spec["seeds"] == [0, 1, 2]
-    for line in (*spec["rows"], *spec["cited"]):
-        assert set(line["paper"]) <= set(names)
-
-
-def test_table_4_shows_both_test_accuracies_and_says_why() -> None:
-    spec = compose("table=table4")["table"]
-    assert {column["name"]: column["metric"] for column in spec["columns"]} == {
-        "cross_view": "accuracy", "cross_view_clean": "accuracy_clean",
-    }  # fmt: skip
-    assert "464" in spec["notes"][0]
-    assert "369" in spec["notes"][0]
-    assert spec["paper_note"] == "with NTU pre-training"
-
-
-def test_the_columns_of_mnist_are_its_three_sequences() -> None:
-    columns = compose("table=mnist")["table"]["columns"]
-    sequences = [compose(*column["overrides"])["data"]["sequence"] for column in columns]
-    assert sequences == ["frames", "permuted_pixels", "pixels"]
 
 
 def test_the_configs_of_a_checkout_are_those_at_its_top() -> None:

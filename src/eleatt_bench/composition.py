@@ -56,6 +56,7 @@ def compose_config(overrides: Sequence[str], name: str = "train") -> DictConfig:
             cfg = compose(config_name=name, overrides=list(overrides))
         except Exception as error:  # nothing but Hydra and OmegaConf runs in there
             raise explain(error, overrides, name) from error
+    config.shrink(cfg)
     config.check(cfg, name)
     return cfg
 
@@ -65,6 +66,14 @@ def options(group: str) -> list[str]:
     with hydra_ready():
         loader = GlobalHydra.instance().config_loader()
         return [str(o) for o in loader.get_group_options(group, ObjectType.CONFIG)]
+
+
+def groups() -> list[str]:
+    """The config groups at the top of ``configs/``."""
+    with hydra_ready():
+        loader = GlobalHydra.instance().config_loader()
+        found = loader.get_group_options("", ObjectType.GROUP)
+    return [g for g in found if g != "hydra"]
 
 
 def is_hydras(error: BaseException) -> bool:
@@ -109,12 +118,12 @@ def check_override(override: str, name: str = "train") -> None:
     if match is None or (match["value"] is None and match["sign"] != "~"):
         raise UserError(f"{override!r} is not an override: write KEY=VALUE")
     key, value = match["key"].split("@")[0], (match["value"] or "=")[1:]
-    groups = _groups()
-    if key in groups:
+    known = groups()
+    if key in known:
         if match["value"] is not None:  # ~GROUP takes it out, whatever it is
             _check_options(key, value)
     elif re.split(r"[./]", key)[0] != "hydra":
-        _check_key(key, name, groups)
+        _check_key(key, name, known)
         _check_section(key, value, name)
 
 
@@ -127,7 +136,7 @@ def _check_options(group: str, value: str) -> None:
             raise unknown(f"option of {group}", option, choices)
 
 
-def _check_key(key: str, name: str, groups: list[str]) -> None:
+def _check_key(key: str, name: str, known: list[str]) -> None:
     path = key.split(".")
     for depth, part in enumerate(path):
         inner = config.schema_at(config.SCHEMAS[name], path[:depth])
@@ -136,7 +145,7 @@ def _check_key(key: str, name: str, groups: list[str]) -> None:
         names = [f.name for f in fields(inner)]
         if part not in names:
             prefix = ".".join([*path[:depth], ""])
-            choices = [f"{prefix}{n}" for n in names] + (groups if depth == 0 else [])
+            choices = [f"{prefix}{n}" for n in names] + (known if depth == 0 else [])
             raise unknown("config key", f"{prefix}{part}", {*choices})
 
 
@@ -147,11 +156,3 @@ def _check_section(key: str, value: str, name: str) -> None:
         return
     names = ", ".join(f"{key}.{f.name}" for f in fields(section))
     raise UserError(f"{key} is no single value: set {names}, or some of these")
-
-
-def _groups() -> list[str]:
-    """The config groups at the top of ``configs/``."""
-    with hydra_ready():
-        loader = GlobalHydra.instance().config_loader()
-        found = loader.get_group_options("", ObjectType.GROUP)
-    return [g for g in found if g != "hydra"]

@@ -17,6 +17,7 @@ from omegaconf import MISSING, DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from eleatt_bench.errors import UserError, unknown
+from eleatt_bench.table_config import TableConfig
 from eleatt_bench.targets import check_target
 from eleatt_bench.transforms_config import TransformsConfig, check_transforms
 
@@ -41,6 +42,7 @@ class DataConfig:
     bucket: bool = False
     val_fraction: float = 0.05
     val_seed: int = 0
+    limit: int | None = None  # at most so many sequences to train, to validate and to test on each
     transforms: TransformsConfig = field(default_factory=TransformsConfig)
 
 
@@ -103,39 +105,6 @@ class LauncherConfig:
 
 
 @dataclass
-class ColumnConfig:
-    name: str = MISSING
-    metric: str = "accuracy"
-    overrides: list[str] = field(default_factory=list)
-
-
-@dataclass
-class RowConfig:
-    name: str = MISSING
-    overrides: list[str] = field(default_factory=list)
-    paper: dict[str, float] = field(default_factory=dict)  # column: accuracy in %
-
-
-@dataclass
-class CitedConfig:
-    name: str = MISSING
-    paper: dict[str, float] = field(default_factory=dict)
-
-
-@dataclass
-class TableConfig:
-    name: str = MISSING
-    title: str = MISSING
-    overrides: list[str] = field(default_factory=list)
-    seeds: list[int] = MISSING
-    columns: list[ColumnConfig] = MISSING
-    rows: list[RowConfig] = MISSING
-    cited: list[CitedConfig] = field(default_factory=list)
-    paper_note: str = ""  # said of every value of the paper, e.g. "with NTU pre-training"
-    notes: list[str] = field(default_factory=list)
-
-
-@dataclass
 class TrainConfig:
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
@@ -144,7 +113,9 @@ class TrainConfig:
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     launcher: LauncherConfig = field(default_factory=LauncherConfig)
     table: TableConfig | None = None
+    pretraining: str | None = None  # the experiment whose recurrent layers this run begins with
     seed: int = 0
+    quick: bool = False  # a rehearsal, see `shrink`; its numbers are no results
     force: bool = False  # train anew although a finished run is there
     data_dir: str = MISSING
     runs_dir: str = MISSING
@@ -180,6 +151,20 @@ def schema_at(schema: type, path: list[str]) -> type | None:
             return None
         schema = nested[0]  # type: ignore[assignment]
     return schema
+
+
+QUICK = {"trainer.max_epochs": 2, "data.limit": 64}
+"""What a run with ``quick=true`` has at most."""
+
+
+def shrink(cfg: DictConfig) -> None:
+    """Make a run with ``quick=true`` one of seconds; nothing happens to others."""
+    if not OmegaConf.select(cfg, "quick"):
+        return
+    for key, most in QUICK.items():
+        value = OmegaConf.select(cfg, key)
+        if value is None or value > most:
+            OmegaConf.update(cfg, key, most)
 
 
 def check(cfg: DictConfig, name: str = "train") -> None:
@@ -238,6 +223,7 @@ _MINIMA = {
     "data.batch_size": 1,
     "data.fold": 0,
     "data.val_seed": 0,
+    "data.limit": 1,
     "data.transforms.resample": 1,
     "data.transforms.rotation.x": 0,
     "data.transforms.rotation.y": 0,

@@ -47,11 +47,10 @@ class EleattTableSweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> Any:
-        from eleatt_bench.tables.sweep import missing_jobs
+        from eleatt_bench.cli.sweep import sweep_tables
 
         assert self.launcher is not None  # set up before
-        jobs = missing_jobs(arguments)
-        return self.launcher.launch(jobs, initial_job_idx=0) if jobs else []
+        return sweep_tables(arguments, self.launcher)
 
 
 for group, name, plugin in (

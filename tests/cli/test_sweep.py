@@ -76,7 +76,9 @@ def test_a_table_is_reproduced_and_then_complete(command_line, tmp_path: Path) -
     assert "12 done, 0 failed" in first.stdout
     (file,) = tmp_path.glob("runs/tables/digits-*.csv")
     rows = list(csv.DictReader(file.read_text(encoding="utf-8").splitlines()))
-    assert [row["finished"] for row in rows] == ["2"] * 6
+    assert [(row["kind"], row["seeds"]) for row in rows] == [("ours", "2")] * 6 + [
+        ("claim", "2")
+    ] * 3
     accuracies = {
         (r["identity"]["model"]["cell"], bool(r["identity"]["model"]["gate"]), r["seed"]): 100
         * r["metrics"]["test"]["accuracy"]
@@ -90,6 +92,9 @@ def test_a_table_is_reproduced_and_then_complete(command_line, tmp_path: Path) -
     written = records(tmp_path)
     assert command_line("reproduce", "digits", *smaller).returncode == 0
     assert records(tmp_path) == written
+    traced = command_line("table", "digits", *smaller, "--explain", "GRU", "accuracy")
+    assert traced.returncode == 0, traced.stderr
+    assert sum(run in traced.stdout for run in written) == 2
     out = tmp_path / "table.tex"
     shown = command_line("table", "digits", *smaller, "--format", "tex", "--out", str(out))
     assert shown.returncode == 0, shown.stderr

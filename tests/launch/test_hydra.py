@@ -80,6 +80,17 @@ def test_the_users_config_folder_is_passed_on(configure, tmp_path: Path) -> None
     assert said(tmp_path, 0)[0] == "train --config-dir /mine seed=0"
 
 
+def test_what_a_failed_job_was_needed_for_is_named(configure, tmp_path: Path) -> None:
+    jobs = [["seed=13"], ["seed=1"], ["seed=2"]]
+    with pytest.raises(UserError) as caught:
+        hydra.launch(configure(), jobs, 0, needs={1: 0})
+    message = str(caught.value)
+    assert message.startswith("2 of 3 jobs failed")
+    assert "seed=1: not started, because seed=13 failed, which it needs" in message
+    assert not (tmp_path / "sweep" / "1.log").exists()
+    assert said(tmp_path, 2)[0] == "train seed=2"
+
+
 def test_failed_jobs_are_reported_after_all_have_run(configure, tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         hydra.launch(configure(), [["m=1", "seed=13"], ["m=1", "seed=2"]], 0)

@@ -10,6 +10,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,38 @@ def test_every_device_is_lent_to_so_many_jobs_and_no_more(scripted, tmp_path: Pa
     used = [job.log_path.read_text(encoding="utf-8").split() for job in jobs]
     assert {device for device, _ in used} == {"4", "7"}
     assert max(int(count) for _, count in used) == 2
+
+
+def test_a_job_waits_for_the_one_it_needs(scripted, tmp_path: Path) -> None:
+    done = tmp_path / "done"
+    slow, needy, free = scripted(
+        f"import time; time.sleep(0.5); open({str(done)!r}, 'w').close()",
+        f"import os; print(os.path.exists({str(done)!r}))",
+        f"import os; print(os.path.exists({str(done)!r}))",
+    )
+    needy = replace(needy, needs=slow)
+    jobs = [slow, needy, free]
+    results = run_jobs(jobs, num_jobs=2, threads_per_job=1, console=quiet())
+    assert [r.returncode for r in results] == [0, 0, 0]
+    assert [job.log_path.read_text(encoding="utf-8") for job in (needy, free)] == [
+        "True\n",
+        "False\n",  # did not wait for a job that it does not need
+    ]
+
+
+def test_what_needs_a_failed_job_is_not_started_and_the_others_are(scripted) -> None:
+    failing, needy, next_one, free = scripted("raise SystemExit(3)", "pass", "pass", "pass")
+    needy = replace(needy, needs=failing)
+    next_one = replace(next_one, needs=needy)
+    console = quiet()
+    jobs = [failing, needy, next_one, free]
+    results = run_jobs(jobs, num_jobs=1, threads_per_job=1, console=console)
+    assert [r.returncode for r in results] == [3, None, None, 0]
+    assert not needy.log_path.exists()
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "LEFT OUT  job 1: job 0 failed" in text
+    assert "LEFT OUT  job 2: job 1 failed" in text
+    assert "1 done, 1 failed, 2 left out in " in text
 
 
 def test_redirected_output_is_plain_lines(scripted) -> None:

@@ -4,123 +4,109 @@ from __future__ import annotations
 
 import csv
 import io
-import statistics
+import json
 import xml.etree.ElementTree as ElementTree
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from eleatt_bench.report.render import FORMATS, cell_text, render
-from eleatt_bench.tables.cells import Cell, Row, Table
+from eleatt_bench.report.render import FORMATS, render
+from eleatt_bench.tables.table import Table
 
 
-def make_table(**changes: object) -> Table:
-    values: dict[str, object] = {
-        "name": "table4",
-        "title": "N-UCLA & co, 100 %",
-        "columns": ("cross_view", "cross_view_clean"),
-        "rows": (
-            Row("Baseline-GRU", (Cell((60.0, 62.0, 64.0), 3, 84.3), Cell((55.0,), 3, None)), 1234),
-            Row("EleAtt-GRU", (Cell((), 3, 89.0), Cell((), 3, None)), None),
-        ),
-        "cited": (Row("HOJ3D", (Cell((), 0, 54.5), Cell((), 0, None)), None),),
-        "paper_note": "with NTU pre-training",
-        "notes": ("a_b is 50 % of #1",),
-        "runs": 6,
-        "finished": 3,
-    }
-    return Table(**{**values, **changes})  # type: ignore[arg-type]
+@pytest.mark.parametrize("form", FORMATS)
+def test_every_format_ends_in_one_newline(make_table, folded: Table, form: str) -> None:
+    text = render([make_table(), folded], form)
+    assert text.endswith("\n")
+    assert not text.endswith("\n\n")
 
 
-@pytest.mark.parametrize(
-    ("cell", "text"),
-    [
-        (Cell((60.0, 62.0, 64.0), 3, None), "62.0 ± 2.0 (n=3)"),
-        (Cell((60.0, 62.0), 3, None), "61.0 ± 1.4 (2/3 seeds)"),
-        (Cell((60.0,), 3, None), "60.0 (1/3 seeds)"),
-        (Cell((60.04,), 1, None), "60.0 (n=1)"),
-        (Cell((), 3, None), "0/3 seeds"),
-        (Cell((), 0, 54.5), "–"),
-    ],
-)
-def test_a_cell_says_mean_spread_and_how_many_seeds(cell: Cell, text: str) -> None:
-    assert cell_text(cell) == text
+@pytest.mark.parametrize("form", ["md", "term", "tex"])
+def test_people_are_told_what_the_papers_values_are_and_what_is_missing(make_table, form) -> None:
+    text = " ".join(render([make_table()], form).split())
+    assert "with NTU pre-training" in text
+    assert "3 of 6 runs are done" in text
+    assert "eleatt-bench reproduce table4" in text
+    assert "would decide" in text
 
 
-@given(st.lists(st.floats(0, 100), min_size=2, max_size=10))
-def test_mean_and_spread_are_those_of_the_seeds(values: list[float]) -> None:
-    cell = Cell(tuple(values), len(values), None)
-    n = len(values)
-    mean = sum(values) / n
-    variance = sum((v - mean) ** 2 for v in values) / (n - 1)
-    assert cell.mean == pytest.approx(mean)
-    assert cell.std == pytest.approx(variance**0.5, abs=1e-9)
+def test_markdown_has_every_row_and_the_same_number_of_cells_in_each(make_table, folded) -> None:
+    for table in (make_table(), folded):
+        grids: list[list[str]] = [[]]
+        for one in render([table], "md").splitlines():
+            if one.startswith("|"):
+                grids[-1].append(one)
+            elif grids[-1]:
+                grids.append([])
+        cells, claims = grids[:2]
+        for grid in (cells, claims):
+            assert len({one.replace("\\|", "").count("|") for one in grid}) == 1
+        named = sum(bool(section.name) for section in table.sections)
+        assert len(cells) == 2 + len(table.rows) + named
+        assert len(claims) == 2 + len(table.claims)
+    expected = "| Baseline-GRU | 62.0 ± 2.0 (n=3) | 84.3 (−22.3) | 55.0 ± – (1/3 seeds) | 1,234 |"
+    assert expected in render([make_table()], "md")
 
 
-def test_markdown_has_every_row_and_the_same_number_of_cells_in_each() -> None:
-    lines = [line for line in render(make_table(), "md").splitlines() if line.startswith("|")]
-    assert len(lines) == 2 + 3
-    assert {line.count("|") for line in lines} == {6}
-    assert "| Baseline-GRU | 62.0 ± 2.0 (n=3) | 84.3 | 55.0 (1/3 seeds) | 1,234 |" in lines
+def test_markdown_escapes_what_would_be_markup(make_table) -> None:
+    text = render([make_table(title="a|b <c> `d` \\e")], "md")
+    assert "a\\|b \\<c\\> \\`d\\` \\\\e" in text
 
 
-def test_every_format_says_what_the_papers_values_are_and_what_is_missing() -> None:
-    for form in ("md", "term", "tex"):
-        text = " ".join(render(make_table(), form).split())
-        assert "with NTU pre-training" in text
-        assert "3 of 6 runs are done" in text
-        assert "eleatt-bench reproduce table4" in text
-
-
-def test_only_columns_that_the_paper_has_show_it() -> None:
-    header = render(make_table(), "md").splitlines()[2]
-    assert header == "|  | cross_view | paper | cross_view_clean | parameters |"
-
-
-def test_a_table_that_is_not_in_the_paper_has_no_column_for_it() -> None:
-    table = make_table(
-        rows=(Row("GRU", (Cell((90.0,), 1, None), Cell((91.0,), 1, None)), 10),), cited=()
+def test_csv_holds_the_numbers_themselves(make_table, folded: Table) -> None:
+    lines = list(csv.DictReader(io.StringIO(render([make_table(), folded], "csv"))))
+    assert [line["kind"] for line in lines] == (
+        ["cited"] * 2 + ["ours"] * 4 + ["claim"] * 2 + ["ours"] * 2 + ["claim"]
     )
-    assert "paper" not in render(table, "md")
+    ours = lines[2]
+    assert (ours["table"], ours["row"], ours["column"]) == ("table4", "Baseline-GRU", "cross_view")
+    values = dict(pair.split(":") for pair in ours["values"].split("; "))
+    assert {int(k): float(v) for k, v in values.items()} == {0: 60.0, 1: 62.0, 2: 64.0}
+    assert (float(ours["mean"]), float(ours["std"])) == (62.0, 2.0)
+    assert (ours["seeds"], ours["seeds_asked"], ours["paper"]) == ("3", "3", "84.3")
+    assert float(ours["difference"]) == 62.0 - 84.3
+    assert ours["seconds_per_epoch"] == "2.345 on CPU_1, 1 thread"
+    empty = lines[4]
+    assert (empty["mean"], empty["std"], empty["seeds"]) == ("", "", "0")
+    claim = lines[6]
+    assert (claim["row"], claim["than"]) == ("EleAtt-GRU", "Baseline-GRU")
+    found = make_table().claims[0].difference
+    assert (float(claim["low"]), float(claim["high"])) == (found.low, found.high)
+    assert (claim["verdict"], claim["seeds_to_decide"]) == ("undecided", "4")
+    assert claim["tests"] == "0:p=0.146; 1:p=1e-09"
+    assert lines[-1]["tests"] == "0:-2.0..0.04"
+    assert (lines[-3]["fold_std"], lines[-3]["runs"]) == (repr(8**0.5), "3")
 
 
-def test_latex_escapes_its_special_characters() -> None:
-    text = render(make_table(), "tex")
-    body = text.split("\\begin{table}")[1]
-    assert r"N-UCLA \& co, 100 \%" in body
-    assert r"cross\_view" in body
-    assert r"a\_b is 50 \% of \#1" in body
-    assert r"62.0 $\pm$ 2.0" in body
-    assert "±" not in text
-    assert text.count(r"\toprule") == text.count(r"\bottomrule") == 1
+def test_json_holds_everything(make_table, folded: Table) -> None:
+    first, second = json.loads(render([make_table(), folded], "json"))
+    assert (first["name"], first["runs"], first["runs_asked"]) == ("table4", 3, 6)
+    baseline = next(c for c in first["cells"] if c["row"] == "Baseline-GRU")
+    assert [r["accuracies"] for r in baseline["results"]] == [[60.0], [62.0], [64.0]]
+    assert (baseline["mean"], baseline["std"], baseline["parameters"]) == (62.0, 2.0, 1234)
+    assert baseline["seconds_per_epoch"] == {"CPU_1, 1 thread": 2.345}
+    claim = first["claims"][0]
+    assert (claim["better"], claim["than"], claim["seeds"]) == ("EleAtt-GRU", "Baseline-GRU", 3)
+    assert claim["tests"][1] == {
+        "seed": 1, "better_only": 90, "than_only": 3, "mcnemar_p": 1e-9,
+    }  # fmt: skip
+    assert second["columns"] == [{"name": "cross_subject", "folds": 2}]
+    assert second["cells"][0]["results"][1] == {
+        "seed": 1, "mean": None, "accuracies": [70.0, None],
+    }  # fmt: skip
+    assert second["claims"][0]["tests"][0]["bootstrap_high"] == 0.04
 
 
-def test_csv_holds_the_numbers_themselves() -> None:
-    rows = list(csv.DictReader(io.StringIO(render(make_table(), "csv"))))
-    assert len(rows) == 6
-    ours = next(r for r in rows if (r["row"], r["column"]) == ("Baseline-GRU", "cross_view"))
-    values = [float(v) for v in ours["values"].split()]
-    assert values == [60.0, 62.0, 64.0]
-    assert float(ours["mean"]) == pytest.approx(statistics.mean(values))
-    assert float(ours["std"]) == pytest.approx(statistics.stdev(values))
-    assert (ours["finished"], ours["seeds"], ours["paper"]) == ("3", "3", "84.3")
-    empty = next(r for r in rows if (r["row"], r["column"]) == ("EleAtt-GRU", "cross_view"))
-    assert (empty["mean"], empty["std"], empty["finished"]) == ("", "", "0")
-
-
-def test_svg_is_a_picture_of_the_table() -> None:
-    root = ElementTree.fromstring(render(make_table(), "svg"))
+def test_svg_is_a_picture_of_the_table(make_table) -> None:
+    root = ElementTree.fromstring(render([make_table()], "svg"))
     text = "".join(root.itertext()).replace("\xa0", " ")
     assert root.tag.endswith("svg")
     assert "Baseline-GRU" in text
     assert "62.0 ± 2.0" in text
 
 
-def test_redirected_output_has_no_control_characters() -> None:
-    assert "\x1b" not in render(make_table(), "term")
-
-
-def test_every_format_ends_in_one_newline() -> None:
-    for form in FORMATS:
-        assert render(make_table(), form).endswith("\n")
+def test_redirected_output_is_plain_and_has_every_mark(make_table, folded: Table) -> None:
+    text = render([make_table(), folded], "term")
+    assert "\x1b" not in text
+    assert "0.5 [1], 123 [2]" in text
+    assert "From scratch" in text
+    assert max(map(len, text.splitlines())) <= 120

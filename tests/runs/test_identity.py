@@ -49,7 +49,7 @@ def changed(path: tuple[str, ...], value: Any = "something else") -> dict[str, A
 
 ALL = sorted(leaves(CONFIG))
 PLACES = [p for p in ALL if p in ELSEWHERE or p[0] in {"launcher", "table", "force"}]
-PLACES += [("data_dir",), ("runs_dir",)]
+PLACES += [("data_dir",), ("runs_dir",), ("pretraining",)]
 
 
 @pytest.mark.parametrize("path", [p for p in ALL if p not in PLACES], ids=".".join)
@@ -66,7 +66,7 @@ def test_every_excluded_name_is_one_of_the_schema() -> None:
     assert set(ALL) >= ELSEWHERE
     named = {(section, key) for section, keys in module._EXCLUDED.items() for key in keys}
     assert named == ELSEWHERE | {
-        ("", key) for key in ("launcher", "table", "force", "data_dir", "runs_dir")
+        ("", key) for key in ("launcher", "table", "force", "data_dir", "runs_dir", "pretraining")
     }
 
 
@@ -97,6 +97,34 @@ def test_other_data_make_another_run() -> None:
     with pytest.raises(ValueError, match="no name"):
         run_id(identity(CONFIG, None))
     assert without_digest(identity(CONFIG, DIGEST)) == identity(CONFIG, None)
+
+
+def test_the_run_that_the_weights_come_from_is_part_of_it() -> None:
+    before = identity(changed(("seed",), 7), "e" * 64)
+    this = identity(CONFIG, DIGEST, before)
+    assert this["pretraining"] == before
+    names = {
+        run_id(identity(CONFIG, DIGEST)),
+        run_id(this),
+        run_id(identity(CONFIG, DIGEST, identity(CONFIG, "e" * 64))),
+        run_id(identity(CONFIG, DIGEST, identity(changed(("seed",), 7), "f" * 64))),
+    }
+    assert len(names) == 4
+    unnamed = identity(CONFIG, DIGEST, identity(changed(("seed",), 7), None))
+    assert without_digest(this) == without_digest(unnamed)
+    with pytest.raises(ValueError, match="no name"):
+        run_id(unnamed)
+
+
+def test_a_rehearsal_is_another_run_and_its_name_says_so() -> None:
+    assert run_id(identity(changed(("quick",), True), DIGEST)).startswith("quick-nucla-")
+
+
+def test_settings_that_came_later_do_not_rename_earlier_runs() -> None:
+    this = identity(CONFIG, DIGEST)
+    assert "quick" not in this
+    assert "limit" not in this["data"]
+    assert "pretraining" not in this
 
 
 def test_all_layers_gated_has_one_spelling() -> None:

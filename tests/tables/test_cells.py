@@ -2,129 +2,106 @@
 
 from __future__ import annotations
 
-import json
 import statistics
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
 
-from eleatt_bench.runs.record import RunFolder
-from eleatt_bench.tables.cells import missing, table
-from eleatt_bench.tables.plan import Plan, PlannedRun, plan
+from eleatt_bench.tables.cells import table
+from eleatt_bench.tables.plan import Plan, plan
+from eleatt_bench.tables.table import Cell, SeedResult, Table
 
 
-@pytest.fixture(autouse=True)
-def empty_folder(tmp_path, monkeypatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("ELEATT_DATA", raising=False)
-    monkeypatch.delenv("ELEATT_RUNS", raising=False)
+def cell_of(made: Table, row: str, column: int = 0) -> Cell:
+    return next(r for r in made.rows if r.name == row).cells[column]
 
 
-def finish(made: Plan, run: PlannedRun, status: str = "finished", **metrics: float) -> None:
-    """Leave the record that ``run`` would leave."""
-    name = run.run_id or "elsewhere-" + str(abs(hash(json.dumps(run.identity, sort_keys=True))))
-    folder = RunFolder(made.runs_dir, name)
-    record = {
-        "run_id": name,
-        "status": status,
-        "identity": run.identity,
-        "metrics": {"test": metrics},
-        "parameters": 321,
-    }
-    folder.write(record)
+def runs_of(made: Plan, row: str, column: str = "accuracy") -> list:
+    return made.by_cell["", row, column]
 
 
-def runs_of(made: Plan, row: str) -> list[PlannedRun]:
-    return [run for run in made.runs if run.row == row]
-
-
-def test_without_any_run_every_cell_is_empty_and_all_runs_are_missing() -> None:
-    made = plan("digits")
-    result = table(made)
+def test_without_any_run_every_cell_is_empty(digits_plan: Plan) -> None:
+    result = table(digits_plan)
     assert all(cell.values == () and cell.mean is None for row in result.rows for cell in row.cells)
     assert (result.finished, result.runs) == (0, 18)
-    assert len(missing(made)) == 18
+    # 3N(D+N+1) of the GRU, D(D+N+1) of the gate, 10 classes: D = 8, N = 32
+    assert cell_of(result, "EleAtt-GRU").parameters == 3 * 32 * 41 + 8 * 41 + 10 * 33
 
 
-def test_missing_runs_come_seed_by_seed_so_that_all_rows_grow_together() -> None:
-    assert [run.seed for run in missing(plan("digits"))] == [0] * 6 + [1] * 6 + [2] * 6
-
-
-def test_a_cell_is_the_mean_over_its_finished_seeds() -> None:
-    made = plan("digits")
+def test_a_cell_is_the_mean_over_its_finished_seeds(digits_plan: Plan, finish) -> None:
     accuracies = [0.91, 0.93]
-    for run, accuracy in zip(runs_of(made, "GRU"), accuracies, strict=False):
-        finish(made, run, accuracy=accuracy)
-    result = table(made)
-    (cell,) = next(row for row in result.rows if row.name == "GRU").cells
-    assert cell.values == pytest.approx((91.0, 93.0))
-    assert cell.seeds == 3
+    for run, accuracy in zip(runs_of(digits_plan, "GRU"), accuracies, strict=False):
+        finish(digits_plan, run, accuracy=accuracy, seconds=4 * accuracy)
+    result = table(digits_plan)
+    cell = cell_of(result, "GRU")
+    assert cell.by_seed == pytest.approx({0: 91.0, 1: 93.0})
+    assert (len(cell.results), cell.runs, cell.finished) == (3, 3, 2)
     assert cell.mean == pytest.approx(92.0)
     assert cell.std == pytest.approx(100 * statistics.stdev(accuracies))
+    assert cell.fold_std is None
+    assert cell.parameters == 321
+    assert cell.seconds == pytest.approx({"a CPU, 1 thread, scan": 4 * 0.92})
     assert (result.finished, result.runs) == (2, 18)
-    assert len(missing(made)) == 16
 
 
-@pytest.mark.parametrize("status", ["running", "failed"])
-def test_an_unfinished_run_counts_for_nothing(status: str) -> None:
-    made = plan("digits")
-    finish(made, made.runs[0], status=status, accuracy=0.5)
-    assert table(made).finished == 0
-    assert len(missing(made)) == 18
+def test_times_of_different_devices_are_not_mixed(digits_plan: Plan, finish) -> None:
+    for run, seconds in zip(runs_of(digits_plan, "GRU"), (2.0, 4.0, None), strict=True):
+        finish(digits_plan, run, accuracy=0.5, seconds=seconds, device=f"CPU {seconds}")
+    seconds = cell_of(table(digits_plan), "GRU").seconds
+    assert seconds == {"CPU 2.0, 1 thread, scan": 2.0, "CPU 4.0, 1 thread, scan": 4.0}
 
 
-def test_a_damaged_record_counts_for_nothing() -> None:
-    made = plan("digits")
-    finish(made, made.runs[0], accuracy=0.5)
-    path = RunFolder(made.runs_dir, str(made.runs[0].run_id)).record
-    path.write_text(path.read_text(encoding="utf-8")[:50], encoding="utf-8")
-    assert table(made).finished == 0
-
-
-def test_columns_read_their_own_metric_of_the_same_run() -> None:
-    made = plan("table4")
-    for run in runs_of(made, "EleAtt-GRU"):
+def test_columns_read_their_own_metric_of_the_same_run(table4_plan: Plan, finish) -> None:
+    made = replace(table4_plan, runs=tuple(r for r in table4_plan.runs if r.seed < 3))
+    section = made.runs[0].section
+    for run in made.by_cell[section, "EleAtt-GRU", "cross_view"]:
         finish(made, run, accuracy=0.60 + run.seed / 100, accuracy_clean=0.50)
     result = table(made)
-    row = next(row for row in result.rows if row.name == "EleAtt-GRU")
-    assert row.cells[0].mean == pytest.approx(61.0)
-    assert row.cells[1].mean == pytest.approx(50.0)
-    assert row.cells[0].paper == 89.0
-    assert row.cells[1].paper is None
-    assert row.parameters == 321
-    assert (result.finished, result.runs) == (3, 9)
-
-
-def test_without_the_data_runs_are_matched_by_everything_else_and_it_says_so() -> None:
-    made = plan("table4")
-    run = made.runs[0]
-    trained = {**run.identity, "data": {**run.identity["data"], "digest": "abc"}}
-    finish(made, PlannedRun(run.row, run.column, run.seed, (), trained, None), accuracy=0.6,
-           accuracy_clean=0.5)  # fmt: skip
-    other = {**trained, "trainer": {**trained["trainer"], "max_epochs": 1}}
-    finish(made, PlannedRun(run.row, run.column, run.seed, (), other, None), accuracy=0.1,
-           accuracy_clean=0.1)  # fmt: skip
-    result = table(made)
-    assert result.finished == 1
-    assert result.rows[0].cells[0].values == pytest.approx((60.0,))
+    assert cell_of(result, "EleAtt-GRU").mean == pytest.approx(61.0)
+    assert cell_of(result, "EleAtt-GRU").difference == pytest.approx(61.0 - 89.0)
+    assert cell_of(result, "EleAtt-GRU", 1).mean == pytest.approx(50.0)
+    assert cell_of(result, "EleAtt-GRU", 1).paper is None
+    assert result.finished == 3
     assert any("eleatt-bench data prepare nucla" in note for note in result.notes)
 
 
-def test_cited_rows_have_the_papers_numbers_alone() -> None:
-    result = table(plan("table4"))
+def test_cited_rows_have_the_papers_numbers_alone(table4_plan: Plan) -> None:
+    result = table(table4_plan)
     assert [(row.name, row.cells[0].paper) for row in result.cited] == [
         ("HOJ3D", 54.5),
         ("AE", 76.0),
         ("VA-LSTM", 70.7),
         ("HBRNN-L", 78.5),
     ]
-    assert all(cell.seeds == 0 for row in result.cited for cell in row.cells)
-    assert result.paper_note == "with NTU pre-training"
+    assert all(cell.results == () for row in result.cited for cell in row.cells)
 
 
-def test_the_record_of_the_same_run_is_found_wherever_the_runs_lie(tmp_path: Path) -> None:
-    made = plan("digits", [f"runs_dir={tmp_path / 'elsewhere'}"])
-    finish(made, made.runs[0], accuracy=0.5)
-    assert made.runs_dir == tmp_path / "elsewhere"
-    assert table(made).finished == 1
-    assert table(plan("digits")).finished == 0
+def test_folds_are_averaged_within_a_seed_before_seeds_are() -> None:
+    results = (
+        SeedResult(0, (60.0, 62.0, 70.0)),
+        SeedResult(1, (50.0, None, 99.0)),  # a fold is missing: progress, not a result
+        SeedResult(2, (64.0, 66.0, 68.0)),
+    )
+    cell = Cell(results, paper=65.0)
+    assert cell.by_seed == {0: 64.0, 2: 66.0}
+    assert cell.mean == 65.0
+    assert cell.std == pytest.approx(2**0.5)
+    assert cell.fold_std == pytest.approx((statistics.stdev((60, 62, 70)) + 2.0) / 2)
+    assert cell.difference == 0.0
+    assert (cell.runs, cell.finished) == (9, 8)
+
+
+def test_a_table_of_folds_counts_them(tmp_path, finish, composer) -> None:
+    columns = 'table.columns=[{name: accuracy, overrides: ["experiment=dhg"], folds: all}]'
+    made = plan("digits", [columns, "table.seeds=[0,1]", f"runs_dir={tmp_path}"], composer)
+    for run in runs_of(made, "GRU"):
+        if (run.seed, run.fold) != (1, 7):
+            finish(made, run, accuracy=0.5 + run.fold / 100)
+    result = table(made)
+    cell = cell_of(result, "GRU")
+    assert result.columns[0].folds == 20
+    assert cell.by_seed == pytest.approx({0: 59.5})
+    assert cell.std is None
+    assert cell.fold_std == pytest.approx(statistics.stdev(range(20)))
+    assert (cell.finished, cell.runs) == (39, 40)
+    assert any("A variation of the table" in note for note in result.notes)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 import pytest
 
 from eleatt_bench.composition import compose_config
@@ -11,79 +13,111 @@ from eleatt_bench.runs.identity import identity, run_id
 from eleatt_bench.tables.plan import merge, plan
 
 
-@pytest.fixture(autouse=True)
-def empty_folder(tmp_path, monkeypatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("ELEATT_DATA", raising=False)
-    monkeypatch.delenv("ELEATT_RUNS", raising=False)
-
-
 def test_of_several_overrides_for_one_key_the_last_stays() -> None:
     merged = merge(["experiment=nucla", "seed=1"], ["model=gru"], ["experiment=nucla_aug"])
     assert merged == ("seed=1", "model=gru", "experiment=nucla_aug")
 
 
-def test_the_digits_table_is_six_rows_of_three_seeds() -> None:
-    made = plan("digits")
+def test_the_digits_table_is_six_rows_of_three_seeds(planned) -> None:
+    made = planned("digits")
     assert len(made.runs) == 18
     assert len({run.run_id for run in made.runs}) == 18
     assert {run.seed for run in made.runs} == {0, 1, 2}
     assert made.variation == ()
     assert made.file_stem == "digits"
+    assert [len(runs) for runs in made.by_cell.values()] == [3] * 6
 
 
-def test_a_planned_run_is_named_as_the_run_its_overrides_make() -> None:
-    made = plan("digits", ["trainer.max_epochs=2"])
-    for run in made.runs[::5]:
-        config = plain(compose_config(run.overrides))
+def test_a_planned_run_is_named_as_the_run_its_command_makes(composer) -> None:
+    made = plan("digits", ["trainer.max_epochs=2"], composer)
+    for run in made.runs[::7]:
+        config = plain(compose_config(shlex.split(run.command)[2:]))
         assert config["trainer"]["max_epochs"] == 2
         assert run_id(identity(config, run.identity["data"]["digest"])) == run.run_id
 
 
-def test_what_only_says_where_a_run_is_computed_does_not_change_the_table() -> None:
-    same = plan("digits", ["launcher.jobs=3", "trainer=gpu", "trainer.num_threads=1"])
+def test_what_only_says_where_a_run_is_computed_does_not_change_the_table(composer) -> None:
+    same = plan("digits", ["launcher.jobs=3", "trainer=gpu", "trainer.num_threads=1"], composer)
     assert same.variation == ()
-    assert [r.run_id for r in same.runs] == [r.run_id for r in plan("digits").runs]
+    assert [r.run_id for r in same.runs] == [r.run_id for r in plan("digits", (), composer).runs]
 
 
-def test_a_variation_is_kept_apart_from_the_table() -> None:
-    shorter = plan("digits", ["trainer.max_epochs=2"])
-    fewer = plan("digits", ["table.seeds=[0]"])
+def test_a_variation_is_kept_apart_from_the_table(composer) -> None:
+    own, shorter = plan("digits", (), composer), plan("digits", ["trainer.max_epochs=2"], composer)
+    fewer = plan("digits", ["table.seeds=[0]"], composer)
     assert shorter.variation == ("trainer.max_epochs=2",)
     assert fewer.variation == ("table.seeds=[0]",)
     assert len(fewer.runs) == 6
-    assert len({plan("digits").file_stem, shorter.file_stem, fewer.file_stem}) == 3
-    assert {r.run_id for r in fewer.runs} < {r.run_id for r in plan("digits").runs}
+    assert len({own.file_stem, shorter.file_stem, fewer.file_stem}) == 3
+    assert {r.run_id for r in fewer.runs} < {r.run_id for r in own.runs}
 
 
-def test_a_row_says_more_than_the_user() -> None:
-    made = plan("digits", ["model=lstm"])
+def test_a_row_says_more_than_the_user(composer) -> None:
+    made = plan("digits", ["model=lstm"], composer)
     assert {run.identity["model"]["cell"] for run in made.runs if run.row == "GRU"} == {"gru"}
 
 
-def test_columns_that_read_the_same_run_share_it() -> None:
-    made = plan("table4")
-    by_cell = {(run.row, run.column, run.seed): run.overrides for run in made.runs}
-    for row in ("Baseline-GRU", "EleAtt-GRU", "EleAtt-GRU(aug.)"):
-        for seed in (0, 1, 2):
-            clean = by_cell[row, "cross_view_clean", seed]
-            assert by_cell[row, "cross_view", seed] == clean
+def test_columns_that_read_the_same_run_share_it(planned) -> None:
+    by_cell = planned("table4").by_cell
+    for section, row, column in by_cell:
+        other = by_cell[section, row, "cross_view_clean"]
+        if column == "cross_view":
+            mine = by_cell[section, row, column]
+            assert [run.overrides for run in mine] == [run.overrides for run in other]
 
 
-def test_the_rotation_belongs_to_the_augmented_row_alone() -> None:
+def test_the_rotation_belongs_to_the_augmented_row_alone(planned) -> None:
     rotations = {
-        run.row: run.identity["data"]["transforms"]["rotation"]["x"] for run in plan("table4").runs
+        run.row: run.identity["data"]["transforms"]["rotation"]["x"]
+        for run in planned("table4").runs
     }
     assert rotations == {"Baseline-GRU": 0.0, "EleAtt-GRU": 0.0, "EleAtt-GRU(aug.)": 35.0}
 
 
-def test_without_its_data_a_table_can_be_planned_but_its_runs_have_no_name() -> None:
-    made = plan("table4")
-    assert made.unprepared == ("nucla",)
+def test_without_its_data_a_table_can_be_planned_but_its_runs_have_no_name(planned) -> None:
+    made = planned("table4")
+    assert "nucla" in made.unprepared
     assert {run.run_id for run in made.runs} == {None}
 
 
-@pytest.mark.parametrize("override", ["seed=1", "+seed=1"])
-def test_seeds_are_the_tables(override: str) -> None:
-    with pytest.raises(UserError, match=r"table\.seeds=\[0,1,2\]"):
-        plan("digits", [override])
+def test_a_column_of_folds_has_a_run_for_each(composer) -> None:
+    columns = (
+        'table.columns=[{name: all, overrides: ["experiment=sysu"], folds: all}, '
+        '{name: two, overrides: ["experiment=sysu"], folds: [3, 1]}, '
+        '{name: one, overrides: ["experiment=sysu"]}]'
+    )
+    made = plan("digits", [columns, "table.claims=[]", "table.seeds=[4]"], composer)
+    folds = {
+        column: [(run.identity["data"]["fold"], run.fold) for run in runs]
+        for (_, row, column), runs in made.by_cell.items()
+        if row == "GRU"
+    }
+    assert folds["all"] == [(fold, fold) for fold in range(30)]
+    assert folds["two"] == [(3, 3), (1, 1)]
+    assert folds["one"] == [(0, 0)]
+    command = made.by_cell["", "GRU", "two"][0].command
+    assert command == "eleatt-bench train experiment=sysu model=gru data.fold=3 seed=4"
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("seed=1", r"table\.seeds=\[0,1,2\]"),
+        ("+seed=1", r"table\.seeds=\[0,1,2\]"),
+        ("data.fold=1", "each of its columns says which"),
+        ("table.seeds=[]", "Table digits has no seeds"),
+        ("table.seeds=[0,0]", "has seed 0 twice"),
+        ("table.columns=[]", "Table digits has no columns"),
+        ("table.columns=[{name: a}, {name: a}]", "has column 'a' twice"),
+        ("table.columns=[{name: accuracy, folds: some}]", "must be all, or a list"),
+        ("table.columns=[{name: accuracy, folds: [1, 1]}]", "must be all, or a list"),
+        ("table.columns=[{name: accuracy, folds: []}]", "must be all, or a list"),
+        ("table.claims=[{better: EleAtt-GRU, than: GRUU}]", "Did you mean 'GRU'"),
+        ("table.claims=[{better: GRU, than: RNN, columns: [acc]}]", "Did you mean 'accuracy'"),
+        ("table.cited=[{name: GRU}]", "has row 'GRU' twice"),
+        ("table.cited=[{name: X, paper: {accurcy: 1}}]", "Did you mean 'accuracy'"),
+    ],
+)
+def test_what_makes_no_table(composer, override: str, says: str) -> None:
+    with pytest.raises(UserError, match=says):
+        plan("digits", [override], composer)

@@ -132,6 +132,7 @@ def run_hydra(
     def guarded(cfg: DictConfig) -> None:
         sys.argv = own_argv  # Lightning starts the other processes of a distributed run from it
         try:
+            schema.shrink(cfg)
             schema.check(cfg, name)
             task(cfg)
         except BaseException as error:

@@ -5,15 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from hydra.core.utils import JobReturn
+from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
 from eleatt_bench.cli.runs import accuracy_text, grid, show
+from eleatt_bench.composer import Composer
 from eleatt_bench.composition import compose_config
 from eleatt_bench.config import plain
+from eleatt_bench.errors import UserError
 from eleatt_bench.launch.hydra import launch
 from eleatt_bench.runs.record import RunFolder, find_run
+from eleatt_bench.tables.sweep import asked, lacking, missing_jobs
 from eleatt_bench.training.run import run_folder
 
 Jobs = Sequence[Sequence[str]]
@@ -29,19 +34,43 @@ def sweep(config: DictConfig, jobs: Jobs, initial_job_idx: int) -> Sequence[JobR
             ended, the jobs that failed.
     """
     verb = str(config.hydra.job.name)
-    folders = [_folder(verb, overrides) for overrides in jobs]
-    left = [
-        overrides
-        for overrides, folder in zip(jobs, folders, strict=True)
+    composer = Composer(verb)
+    configs = [composer.config(overrides) for overrides in jobs]
+    folders = [_folder(verb, one, composer) for one in configs]
+    left = {
+        index: folder
+        for index, folder in enumerate(folders)
         if verb != "train" or config.force or folder.status() != "finished"
-    ]
+    }
     if len(left) < len(jobs):
         print(f"{len(jobs) - len(left)} of {len(jobs)} runs are finished already")
+    ordered, needs = [jobs[index] for index in left], dict[int, int]()
+    if verb == "train":
+        ordered, needs = with_pretraining([(jobs[i], configs[i]) for i in left], composer)
     try:
-        returned: Sequence[JobReturn] = launch(config, left, initial_job_idx)
+        returned: Sequence[JobReturn] = launch(config, ordered, initial_job_idx, needs)
     finally:
         if config.get("table") is None:  # a table shows the results itself
             print_results(verb, jobs, folders)
+    return returned
+
+
+def sweep_tables(arguments: Sequence[str], launcher: Launcher) -> Sequence[JobReturn]:
+    """What Hydra's table sweeper does: let ``launcher`` do the runs that the tables still lack.
+
+    Raises:
+        UserError: after all that could be done, the jobs that failed and the data sets that lack.
+    """
+    made = asked(arguments)
+    jobs, lack = missing_jobs(made), lacking(made)
+    if lack and jobs:
+        print(lack, flush=True)
+    try:
+        returned = launcher.launch(jobs, initial_job_idx=0) if jobs else []
+    except UserError as failed:
+        raise UserError(f"{failed}\n\n{lack}" if lack else str(failed)) from failed
+    if lack:
+        raise UserError(lack)
     return returned
 
 
@@ -59,9 +88,31 @@ def print_results(verb: str, jobs: Jobs, folders: Sequence[RunFolder]) -> None:
     show(table)
 
 
-def _folder(verb: str, overrides: Sequence[str]) -> RunFolder:
+def with_pretraining(
+    jobs: Sequence[tuple[Sequence[str], dict[str, Any]]], composer: Composer
+) -> tuple[list[Sequence[str]], dict[int, int]]:
+    """Overrides and configurations of runs, with the pre-trainings they lack, each once, before.
+
+    Returns the overrides of all, and by position the position of the job that one has to wait for.
+    """
+    ordered: dict[str, Sequence[str]] = {}  # by the runs' names
+    own: dict[str, Sequence[str]] = {}
+    needs: dict[str, str] = {}
+    for overrides, config in jobs:
+        folder, _, source = run_folder(config, composer)
+        own[folder.run_id] = overrides
+        if source is not None:
+            before, _, _ = run_folder(source.config, composer)
+            if before.status() != "finished":
+                ordered[before.run_id] = source.overrides
+                needs[folder.run_id] = before.run_id
+    ordered |= {name: overrides for name, overrides in own.items() if name not in ordered}
+    place = {name: index for index, name in enumerate(ordered)}
+    return list(ordered.values()), {place[name]: place[before] for name, before in needs.items()}
+
+
+def _folder(verb: str, config: dict[str, Any], composer: Composer) -> RunFolder:
     """The folder of the run that a job trains or tests."""
-    config = plain(compose_config(overrides, verb))
     if verb == "train":
-        return run_folder(config)[0]
+        return run_folder(config, composer)[0]
     return find_run(Path(config["runs_dir"]), config["run"])

@@ -6,21 +6,26 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from eleatt_bench.cli.arguments import Parser, choose
-from eleatt_bench.composition import compose_config, options
+from eleatt_bench.composer import Composer
+from eleatt_bench.composition import options
+from eleatt_bench.errors import UserError
 from eleatt_bench.files import write_text
+from eleatt_bench.report.explain import explain
 from eleatt_bench.report.render import FORMATS, render
 from eleatt_bench.tables.cells import table as make_table
-from eleatt_bench.tables.plan import Plan, plan
+from eleatt_bench.tables.plan import Plan, plans
 
-WRITTEN = ("md", "tex", "csv")
+WRITTEN = ("md", "tex", "csv", "json")
 
 
 def tables(arguments: list[str]) -> int:
     """``eleatt-bench tables``."""
     Parser("eleatt-bench tables", description="List the tables.").parse(arguments)
+    composer = Composer()
     for name in options("table"):
-        spec = compose_config([f"table={name}"]).table
-        print(f"{name:<10} {spec.title}: {len(spec.rows)} rows, {len(spec.seeds)} seeds")
+        spec = composer.config([f"table={name}"])["table"]
+        what = f"{len(spec['rows'])} rows, {len(spec['seeds'])} seeds"
+        print(f"{name:<10} {spec['title']}: {', '.join(spec['tables']) or what}")
     print("\nRun one: eleatt-bench reproduce NAME    Look at one: eleatt-bench table NAME")
     return 0
 
@@ -32,10 +37,19 @@ def table(arguments: list[str]) -> int:
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="as for `reproduce`")
     parser.add_argument("--format", default="term", help=", ".join(FORMATS))
     parser.add_argument("--out", type=Path, metavar="PATH", help="write to a file instead")
+    parser.add_argument(
+        "--explain", nargs=2, metavar=("ROW", "COLUMN"), help="list the runs of one cell instead"
+    )
     given = parser.parse(arguments)
     form = choose("format", given.format, list(FORMATS))
-    made = plan(choose("table", given.name, options("table")), given.overrides)
-    text = render(make_table(made), form)
+    made = plans(choose("table", given.name, options("table")), given.overrides)
+    if given.explain is None:
+        text = render([make_table(plan) for plan in made], form)
+    elif len(made) > 1:
+        names = ", ".join(plan.spec["name"] for plan in made)
+        raise UserError(f"--explain is of one table; {given.name} is made of {names}")
+    else:
+        text = explain(made[0], *given.explain)
     if given.out is None:
         print(text, end="")
     else:
@@ -60,7 +74,7 @@ def reproduce(arguments: list[str]) -> int:
     )
     given = parser.parse(arguments)
     name = choose("table", given.name, options("table"))
-    made = plan(name, given.overrides)  # before any run starts: do all overrides apply?
+    made = plans(name, given.overrides)  # before any run starts: do all overrides apply?
     from eleatt_bench.cli.hydra import run_hydra
 
     sweep = ["hydra/sweeper=eleatt_table", f"table={name}", *given.overrides]
@@ -71,12 +85,13 @@ def reproduce(arguments: list[str]) -> int:
     return 0
 
 
-def _write(made: Plan) -> None:
-    result = make_table(made)
-    folder = made.runs_dir / "tables"
-    paths: Sequence[Path] = [folder / f"{made.file_stem}.{form}" for form in WRITTEN]
-    for path, form in zip(paths, WRITTEN, strict=True):
-        write_text(path, render(result, form))
-    print(render(result, "term"), end="")
+def _write(made: Sequence[Plan]) -> None:
+    results = [make_table(plan) for plan in made]
+    paths = []
+    for plan, result in zip(made, results, strict=True):
+        for form in WRITTEN:
+            paths.append(plan.runs_dir / "tables" / f"{plan.file_stem}.{form}")
+            write_text(paths[-1], render([result], form))
+    print(render(results, "term"), end="")
     print(f"Wrote {', '.join(str(path) for path in paths)}")
-    print(f"Curves: tensorboard --logdir {made.runs_dir}    Runs: eleatt-bench runs list")
+    print(f"Curves: tensorboard --logdir {made[0].runs_dir}    Runs: eleatt-bench runs list")

@@ -149,6 +149,17 @@ def read_digest(path: Path, *, name: str | None = None) -> str:
         return str(file.attrs["content_digest"])
 
 
+def read_layout(path: Path, name: str) -> dict[str, Any]:
+    """What a frame of the store at ``path`` is, as `SequenceStore.layout`; nothing else is read.
+
+    Raises:
+        UserError: as for `SequenceStore.open`.
+    """
+    with open_file(path, name) as file:
+        layout: dict[str, Any] = json.loads(file.attrs["layout"])
+    return layout
+
+
 def prepare_command(name: str) -> str:
     """The command line that makes the store of data set ``name``."""
     if name in _FROM_VIDEOS:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hydra.core.utils import JobReturn, JobStatus
@@ -16,12 +16,15 @@ from eleatt_bench.launch.process import Job
 
 
 def launch(
-    config: DictConfig, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
+    config: DictConfig,
+    job_overrides: Sequence[Sequence[str]],
+    initial_job_idx: int,
+    needs: Mapping[int, int] | None = None,
 ) -> list[JobReturn]:
     """Run every entry of ``job_overrides`` as a command line of its own.
 
     ``config`` is Hydra's, of the sweep: its launcher section says how many run at once, its
-    trainer section on what.
+    trainer section on what. Entry i starts when entry ``needs[i]``, an earlier one, has ended well.
 
     Raises:
         UserError: after all have ended, if any failed; with the ends of their logs.
@@ -33,7 +36,7 @@ def launch(
     single = config.trainer.devices == 1
     pool = DevicePool(devices, config.launcher.jobs_per_device) if devices and single else None
     num_jobs = _num_jobs(config, len(devices) if single else 0, len(job_overrides))
-    jobs = _jobs(config, job_overrides, initial_job_idx, warm_ok=single)
+    jobs = _jobs(config, job_overrides, initial_job_idx, needs or {}, warm_ok=single)
     results = run_jobs(
         jobs,
         num_jobs=num_jobs,
@@ -61,20 +64,27 @@ def _num_jobs(config: DictConfig, devices: int, jobs: int) -> int:
 
 
 def _jobs(
-    config: DictConfig, job_overrides: Sequence[Sequence[str]], first: int, warm_ok: bool
+    config: DictConfig,
+    job_overrides: Sequence[Sequence[str]],
+    first: int,
+    needs: Mapping[int, int],
+    warm_ok: bool,
 ) -> list[Job]:
     common = set.intersection(*(set(overrides) for overrides in job_overrides))
     flags = _config_dir(config)
     folder = Path(config.hydra.sweep.dir)
-    return [
-        Job(
-            arguments=(config.hydra.job.name, *flags, *overrides),
-            label=" ".join(o for o in overrides if o not in common) or " ".join(overrides),
-            log_path=folder / f"{first + index}.log",
-            warm_ok=warm_ok,
+    jobs: list[Job] = []
+    for index, overrides in enumerate(job_overrides):
+        jobs.append(
+            Job(
+                arguments=(config.hydra.job.name, *flags, *overrides),
+                label=" ".join(o for o in overrides if o not in common) or " ".join(overrides),
+                log_path=folder / f"{first + index}.log",
+                warm_ok=warm_ok,
+                needs=jobs[needs[index]] if index in needs else None,
+            )
         )
-        for index, overrides in enumerate(job_overrides)
-    ]
+    return jobs
 
 
 def _config_dir(config: DictConfig) -> list[str]:

@@ -24,7 +24,7 @@ class Overview:
         self._total, self._num_jobs, self._console = total, num_jobs, console
         self._running: dict[Job, float] = {}  # job: when it started
         self._seconds: list[float] = []  # of the jobs that ended
-        self._failed = 0
+        self._failed = self._left_out = 0
         self._began = time.monotonic()
         self._live: Live | None = None
         if console.is_terminal:
@@ -40,18 +40,21 @@ class Overview:
     def __exit__(self, *exception: object) -> None:
         if self._live is not None:
             self._live.stop()
-        done = len(self._seconds) - self._failed
-        left = self._total - len(self._seconds)
-        parts = [f"{done} done", f"{self._failed} failed"] + (
-            [f"{left} not finished"] if left else []
-        )
+        left = self._total - self._ended
+        parts = [f"{len(self._seconds) - self._failed} done", f"{self._failed} failed"]
+        parts += [f"{self._left_out} left out"] if self._left_out else []
+        parts += [f"{left} not finished"] if left else []
         self._say(f"{', '.join(parts)} in {duration(time.monotonic() - self._began)}")
+
+    @property
+    def _ended(self) -> int:
+        return len(self._seconds) + self._left_out
 
     def started(self, job: Job) -> None:
         """``job`` runs now."""
         self._running[job] = time.monotonic()
         if self._live is None:
-            number = len(self._seconds) + len(self._running)
+            number = self._ended + len(self._running)
             self._say(f"{self._count(number)} started  {job.label}")
 
     def ended(self, job: Job, returncode: int) -> float:
@@ -60,8 +63,14 @@ class Overview:
         self._seconds.append(seconds)
         self._failed += returncode != 0
         word = "done" if returncode == 0 else "FAILED"
-        self._say(f"{self._count(len(self._seconds))} {word}  {job.label}  {duration(seconds)}")
+        self._say(f"{self._count(self._ended)} {word}  {job.label}  {duration(seconds)}")
         return seconds
+
+    def left_out(self, job: Job) -> None:
+        """``job`` will not be started: the one it needs failed."""
+        self._left_out += 1
+        assert job.needs is not None
+        self._say(f"{self._count(self._ended)} LEFT OUT  {job.label}: {job.needs.label} failed")
 
     def _count(self, number: int) -> str:
         return f"{number:>{len(str(self._total))}}/{self._total}"
@@ -70,9 +79,10 @@ class Overview:
         self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def _render(self) -> RenderableType:
-        ended, now = len(self._seconds), time.monotonic()
-        waiting = self._total - ended - len(self._running)
-        counts = [f"{ended - self._failed} done", f"{len(self._running)} running"]
+        now = time.monotonic()
+        waiting = self._total - self._ended - len(self._running)
+        done = len(self._seconds) - self._failed
+        counts = [f"{done} done", f"{len(self._running)} running"]
         counts += [f"{self._failed} failed"] if self._failed else []
         head = Text(f"{', '.join(counts)}, {waiting} waiting  {self._left(now)}", style="bold")
         lines = [head]
@@ -87,7 +97,7 @@ class Overview:
         if not self._seconds:
             return ""
         each = sum(self._seconds) / len(self._seconds)
-        waiting = self._total - len(self._seconds) - len(self._running)
+        waiting = self._total - self._ended - len(self._running)
         work = waiting * each
         work += sum(max(0.0, each - (now - began)) for began in self._running.values())
         return f"about {duration(work / self._num_jobs)} left"
@@ -109,8 +119,11 @@ def last_line(path: Path) -> str:
     return (last_lines(path, 1) or [""])[0]
 
 
-def failure(job: Job, returncode: int) -> str:
-    """What a person needs to know about a job that failed."""
+def failure(job: Job, returncode: int | None) -> str:
+    """What a person needs to know about a job that failed, or was not started for that reason."""
+    if returncode is None:
+        assert job.needs is not None
+        return f"{job.label}: not started, because {job.needs.label} failed, which it needs"
     how = f"exit status {returncode}" if returncode >= 0 else f"killed by signal {-returncode}"
     lines = [f"{job.label}: {how}", *(f"    {line}" for line in last_lines(job.log_path, 10))]
     lines.append(f"  log: {job.log_path}")
@@ -118,7 +131,7 @@ def failure(job: Job, returncode: int) -> str:
     return "\n".join(lines)
 
 
-def failures_message(failed: Sequence[tuple[Job, int]], total: int) -> str:
+def failures_message(failed: Sequence[tuple[Job, int | None]], total: int) -> str:
     """The error that ends a sweep: each failed job with the end of its log."""
     parts = [failure(job, returncode) for job, returncode in failed]
     return "\n\n".join([f"{len(failed)} of {total} jobs failed", *parts])

@@ -25,8 +25,10 @@ _POLL = 0.05  # seconds between looks at the running jobs
 
 @dataclass(frozen=True)
 class JobResult:
+    """``returncode`` is None for a job that never started, because the one it needs failed."""
+
     job: Job
-    returncode: int
+    returncode: int | None
     seconds: float
 
 
@@ -42,16 +44,17 @@ def run_jobs(
     """Run ``jobs``, at most ``num_jobs`` at once, and wait for all; results in their order.
 
     Every job is told its share of CPU threads and, with ``devices``, the one device it leases.
-    A failed job does not stop the others. On Ctrl-C or SIGTERM (which the command line turns into
-    an exception) all jobs are ended before the exception goes on; a second one ends them at once.
+    A job waits for the one it needs, which must be among ``jobs``. A failed job does not stop the
+    others, but those that need it are not started. On Ctrl-C or SIGTERM (which the command line
+    turns into an exception) all jobs are ended before the exception goes on; a second one ends them
+    at once.
     """
     waiting, running = deque(jobs), dict[Job, tuple[Running, str | None]]()
     results: dict[Job, JobResult] = {}
     with Guard() as guard, Overview(len(jobs), num_jobs, console or Console()) as overview:
         try:
             while waiting or running:
-                while waiting and len(running) < num_jobs:
-                    job = waiting.popleft()
+                while len(running) < num_jobs and (job := _next(waiting, results, overview)):
                     device = devices.lease() if devices else None
                     environment = _environment(threads_per_job, device)
                     process = start(job, environment, warm=warm)
@@ -73,6 +76,20 @@ def run_jobs(
         finally:
             _end([process for process, _ in running.values()])
     return [results[job] for job in jobs]
+
+
+def _next(waiting: deque[Job], results: dict[Job, JobResult], overview: Overview) -> Job | None:
+    """Take the first job that may start now, and out of the queue those that never may."""
+    for job in list(waiting):
+        needed = results.get(job.needs) if job.needs else None
+        if needed is not None and needed.returncode != 0:
+            waiting.remove(job)
+            results[job] = JobResult(job, None, 0.0)
+            overview.left_out(job)
+        elif job.needs is None or needed is not None:
+            waiting.remove(job)
+            return job
+    return None
 
 
 def _environment(threads: int, device: str | None) -> dict[str, str]:

@@ -35,12 +35,16 @@ _RANK_VARIABLES = (
 
 @dataclass(frozen=True)
 class Job:
-    """One command line, ``eleatt-bench`` and ``arguments``; its output goes to ``log_path``."""
+    """One command line, ``eleatt-bench`` and ``arguments``; its output goes to ``log_path``.
+
+    It starts after the job that it ``needs`` has ended well.
+    """
 
     arguments: tuple[str, ...]
     label: str
     log_path: Path
     warm_ok: bool = True
+    needs: Job | None = None
 
 
 class Running(Protocol):

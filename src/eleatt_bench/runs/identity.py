@@ -12,18 +12,26 @@ RECIPE_VERSION = 2
 """Raised whenever a change of the code can change a number: older runs are then other runs."""
 
 _EXCLUDED = {
-    "": {"launcher", "table", "force", "data_dir", "runs_dir"},
+    "": {"launcher", "table", "force", "data_dir", "runs_dir", "pretraining"},
     "model": {"backend"},
     "trainer": {"accelerator", "devices", "strategy", "num_threads"},
 }
-"""Where and how a run is computed is no part of what it is."""
+"""Where and how a run is computed is no part of what it is; a pre-training is, as a whole."""
+
+_OMITTED = (("data", "limit", None), ("", "quick", False))
+"""Settings that came later, left out at the value that earlier runs had: these keep their names."""
 
 
-def identity(config: Mapping[str, Any], data_digest: str | None) -> dict[str, Any]:
+def identity(
+    config: Mapping[str, Any],
+    data_digest: str | None,
+    pretraining: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """What ``config`` (plain and resolved) trains on the data with that content digest.
 
     Whatever is not excluded by name belongs to it, so that a new setting cannot be forgotten.
     ``data_digest`` is None on a machine without the data: such an identity has no `run_id`.
+    ``pretraining`` is the identity of the run whose weights this one begins with.
     """
     result = {key: deepcopy(value) for key, value in config.items() if key not in _EXCLUDED[""]}
     for section in ("model", "trainer"):
@@ -33,8 +41,13 @@ def identity(config: Mapping[str, Any], data_digest: str | None) -> dict[str, An
     result["model"]["gated_layers"] = gated_layers(result["model"])
     if not result["model"]["gated_layers"]:
         result["model"]["gate"] = None  # a gate on no layer is the network without one
+    for section, key, default in _OMITTED:
+        if (result[section] if section else result)[key] == default:
+            del (result[section] if section else result)[key]
     result["data"]["digest"] = data_digest
     result["recipe_version"] = RECIPE_VERSION
+    if pretraining is not None:
+        result["pretraining"] = deepcopy(dict(pretraining))
     return result
 
 
@@ -48,8 +61,17 @@ def gated_layers(model: Mapping[str, Any]) -> list[int]:
 
 
 def without_digest(identity: Mapping[str, Any]) -> dict[str, Any]:
-    """``identity`` with the data known by name only."""
-    return {**identity, "data": {**identity["data"], "digest": None}}
+    """``identity`` with the data known by name only, those of its pre-training too."""
+    result = {**identity, "data": {**identity["data"], "digest": None}}
+    if "pretraining" in result:
+        result["pretraining"] = without_digest(result["pretraining"])
+    return result
+
+
+def is_named(identity: Mapping[str, Any]) -> bool:
+    """Whether all data that the run needs are known by their digests, so that it has a name."""
+    before = identity.get("pretraining")
+    return identity["data"]["digest"] is not None and (before is None or is_named(before))
 
 
 def run_id(identity: Mapping[str, Any]) -> str:
@@ -57,11 +79,14 @@ def run_id(identity: Mapping[str, Any]) -> str:
 
     Both come from ``identity`` alone, so two machines agree on the name.
     """
-    if identity["data"]["digest"] is None:
+    if not is_named(identity):
         raise ValueError("without the data's digest a run has no name")
     text = json.dumps(identity, sort_keys=True, separators=(",", ":"), allow_nan=False)
     digest = hashlib.sha256(text.encode()).hexdigest()[:12]
-    return f"{identity['data']['name']}-{model_name(identity)}-seed{identity['seed']}-{digest}"
+    first = "quick-" if identity.get("quick") else ""
+    return (
+        f"{first}{identity['data']['name']}-{model_name(identity)}-seed{identity['seed']}-{digest}"
+    )
 
 
 def model_name(identity: Mapping[str, Any]) -> str:

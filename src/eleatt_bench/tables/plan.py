@@ -3,51 +3,95 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import shlex
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from eleatt_bench import config as schema
-from eleatt_bench.composition import compose_config
+from eleatt_bench.composer import Composer
 from eleatt_bench.data import catalog
+from eleatt_bench.data.store import read_layout
 from eleatt_bench.errors import UserError
-from eleatt_bench.runs.identity import identity, run_id
+from eleatt_bench.pretraining import source_of
+from eleatt_bench.runs.identity import identity, is_named, run_id
+from eleatt_bench.tables.spec import QUICK, Spec, check_spec, folds_of, quick_spec, sections_of
+
+Place = tuple[str, str, str]
+"""Section, row and column."""
 
 
 @dataclass(frozen=True)
-class PlannedRun:
-    """One run of a table. ``run_id`` is None on a machine without its data."""
+class Training:
+    """A run by its overrides and its identity. ``run_id`` is None on a machine without its data."""
 
-    row: str
-    column: str
-    seed: int
     overrides: tuple[str, ...]
     identity: dict[str, Any]
     run_id: str | None
 
+    @property
+    def command(self) -> str:
+        """The command line of this run alone."""
+        return shlex.join(["eleatt-bench", "train", *self.overrides])
+
+
+@dataclass(frozen=True)
+class PlannedRun(Training):
+    """One run of a table; ``pretraining`` is the run whose weights it begins with."""
+
+    section: str
+    row: str
+    column: str
+    seed: int
+    fold: int
+    pretraining: Training | None = None
+
 
 @dataclass(frozen=True)
 class Plan:
-    """A table's specification (`eleatt_bench.config.TableConfig` as dicts) and all its runs."""
+    """A table's specification (`eleatt_bench.table_config.TableConfig` as dicts) and its runs."""
 
-    spec: dict[str, Any]
+    spec: Spec
     runs_dir: Path
     runs: tuple[PlannedRun, ...]
     variation: tuple[str, ...]  # the user's overrides, if they change what is run
     unprepared: tuple[str, ...]  # the data sets that are not on this machine
+    untrained: tuple[str, ...] = ()  # those whose features a network with random weights made
+    quick: bool = False  # a rehearsal
+
+    @cached_property
+    def by_cell(self) -> dict[Place, list[PlannedRun]]:
+        """The runs of every cell, seed by seed and within a seed fold by fold."""
+        found: dict[Place, list[PlannedRun]] = defaultdict(list)
+        for run in self.runs:
+            found[run.section, run.row, run.column].append(run)
+        return dict(found)
 
     @property
     def file_stem(self) -> str:
-        """The name of the table's files: a variation does not overwrite the table itself."""
-        name = str(self.spec["name"])
+        """The name of the table's files: nothing but the table itself overwrites them."""
+        name = f"{self.spec['name']}{'-quick' if self.quick else ''}"
         if not self.variation:
             return name
         return f"{name}-{hashlib.sha256(' '.join(self.variation).encode()).hexdigest()[:8]}"
 
+    @property
+    def command(self) -> str:
+        """The command line that does the runs which the table lacks."""
+        said = [*(["quick=true"] if self.quick else []), *self.variation]
+        return shlex.join(["eleatt-bench", "reproduce", str(self.spec["name"]), *said])
 
-def plan(table: str, overrides: Sequence[str] = ()) -> Plan:
+
+def plans(table: str, overrides: Sequence[str] = ()) -> list[Plan]:
+    """The plan of ``table``, or of each table that it is made of."""
+    composer = Composer()
+    members = composer.config([f"table={table}"])["table"]["tables"]
+    return [plan(name, overrides, composer) for name in members or [table]]
+
+
+def plan(table: str, overrides: Sequence[str] = (), composer: Composer | None = None) -> Plan:
     """The runs of ``table``; ``overrides`` are said of every one of them.
 
     Raises:
@@ -56,56 +100,107 @@ def plan(table: str, overrides: Sequence[str] = ()) -> Plan:
     of_table = [o for o in overrides if o.startswith("table.")]
     user = [o for o in overrides if not o.startswith(("table.", "table="))]
     for override in user:
-        if override.split("=")[0].lstrip("+") == "seed":
-            raise UserError("A table sets the seeds itself. Choose them: 'table.seeds=[0,1,2]'")
-    base = schema.plain(compose_config([f"table={table}", *of_table, *user]))
-    runs, unprepared = _runs(base["table"], user)
+        _check_user(override)
+    composer = composer or Composer()
+    base = composer.config([f"table={table}", *of_table, *user])
+    quick = bool(base["quick"])
+    spec = quick_spec(base["table"]) if quick else base["table"]
+    check_spec(spec)
+    cells = _Cells(spec, user, quick, composer)
+    changes = [o for o in user if o.partition("=")[0] != "quick"]
     variation: tuple[str, ...] = ()
-    if overrides:
-        own, _ = _runs(schema.plain(compose_config([f"table={table}"]))["table"], ())
-        if [run.identity for run in own] != [run.identity for run in runs]:
-            variation = (*of_table, *user)
-    return Plan(base["table"], Path(base["runs_dir"]), runs, variation, unprepared)
+    if of_table or changes:
+        quickly = ["quick=true"] if quick else []
+        own = composer.config([f"table={table}", *quickly])["table"]
+        theirs = _Cells(quick_spec(own) if quick else own, quickly, quick, composer)
+        if [run.identity for run in theirs.runs] != [run.identity for run in cells.runs]:
+            variation = (*of_table, *changes)
+    return Plan(
+        spec=spec,
+        runs_dir=Path(base["runs_dir"]),
+        runs=cells.runs,
+        variation=variation,
+        unprepared=tuple(sorted(cells.unprepared)),
+        untrained=tuple(sorted(cells.untrained)),
+        quick=quick,
+    )
 
 
-def _runs(
-    spec: dict[str, Any], user: Sequence[str]
-) -> tuple[tuple[PlannedRun, ...], tuple[str, ...]]:
-    """Every run of the table, and the names of data sets that are not prepared.
+def _check_user(override: str) -> None:
+    key = override.split("=")[0].lstrip("+")
+    if key == "seed":
+        raise UserError("A table sets the seeds itself. Choose them: 'table.seeds=[0,1,2]'")
+    if key == "data.fold":
+        raise UserError("A table sets the folds itself: each of its columns says which")
 
-    Each row and column is composed once and the seeds are set as plain values, because a
-    composition costs far more than everything else here.
-    """
 
-    @cache
-    def row_config(overrides: tuple[str, ...]) -> dict[str, Any]:
-        config: dict[str, Any] = schema.plain(compose_config(overrides))
-        return config
+class _Cells:
+    """The ``runs`` of a table, and the names of data sets of which something has to be said."""
 
-    runs: list[PlannedRun] = []
-    unprepared: set[str] = set()
-    for row in spec["rows"]:
-        for column in spec["columns"]:
-            said = merge(spec["overrides"], column["overrides"], user, row["overrides"])
-            config = row_config(said)
-            name = config["data"]["name"]
-            digest = catalog.data_digest(Path(config["data_dir"]), name)
-            if digest is None:
-                unprepared.add(name)
-            for seed in spec["seeds"]:
-                this = identity({**config, "seed": seed}, digest)
-                name_of_run = None if digest is None else run_id(this)
-                said_of_run = (*said, f"seed={seed}")
-                runs.append(
-                    PlannedRun(row["name"], column["name"], seed, said_of_run, this, name_of_run)
+    def __init__(self, spec: Spec, user: Sequence[str], quick: bool, composer: Composer) -> None:
+        self._spec, self._quick, self._composer = spec, quick, composer
+        self._digests: dict[tuple[str, str], str | None] = {}
+        self.unprepared: set[str] = set()
+        self.untrained: set[str] = set()
+        runs: list[PlannedRun] = []
+        for section, row, column in cells_of(spec):
+            said = merge(
+                spec["overrides"], column["overrides"], user, section["overrides"], row["overrides"]
+            )
+            runs.extend(self._cell((section["name"], row["name"], column["name"]), column, said))
+        self.runs = tuple(runs)
+
+    def _cell(self, place: Place, column: Spec, said: tuple[str, ...]) -> Iterator[PlannedRun]:
+        """The runs of one cell: each seed and fold is set in its one configuration."""
+        config = self._composer.config(said)
+        digest = self._digest(config)
+        folds = folds_of(column, config["data"])
+        for seed in self._spec["seeds"]:
+            before = self._pretraining({**config, "seed": seed})
+            for fold in folds[:QUICK] if self._quick else folds:
+                data = {**config["data"], "fold": fold}
+                this = identity(
+                    {**config, "data": data, "seed": seed},
+                    digest,
+                    None if before is None else before.identity,
                 )
-    return tuple(runs), tuple(sorted(unprepared))
+                of_fold = [f"data.fold={fold}"] if column["folds"] is not None else []
+                overrides = merge(said, of_fold, [f"seed={seed}"])
+                name = run_id(this) if is_named(this) else None
+                yield PlannedRun(overrides, this, name, *place, seed, fold, before)
+
+    def _pretraining(self, config: dict[str, Any]) -> Training | None:
+        source = source_of(config, self._composer)
+        if source is None:
+            return None
+        this = identity(source.config, self._digest(source.config))
+        return Training(source.overrides, this, run_id(this) if is_named(this) else None)
+
+    def _digest(self, config: dict[str, Any]) -> str | None:
+        where, name = config["data_dir"], config["data"]["name"]
+        if (where, name) not in self._digests:
+            digest = self._digests[where, name] = catalog.data_digest(Path(where), name)
+            if digest is None:
+                self.unprepared.add(name)
+            elif (
+                read_layout(catalog.store_path(Path(where), name), name).get("weights") == "random"
+            ):
+                self.untrained.add(name)
+        return self._digests[where, name]
 
 
-def merge(*groups: Sequence[str]) -> tuple[str, ...]:
+def cells_of(spec: Spec) -> Iterator[tuple[Spec, Spec, Spec]]:
+    """Every (section, row, column) of a table."""
+    for section in sections_of(spec):
+        for row in spec["rows"]:
+            for column in spec["columns"]:
+                yield section, row, column
+
+
+def merge(*parts: Sequence[str]) -> tuple[str, ...]:
     """All overrides in order; of several for one key only the last stays."""
     by_key: dict[str, str] = {}
-    for override in (o for group in groups for o in group):
+    for override in (o for part in parts for o in part):
         key = override.split("=")[0]
         by_key.pop(key, None)
         by_key[key] = override

@@ -6,27 +6,37 @@ from collections.abc import Sequence
 
 from eleatt_bench.data.store import prepare_command
 from eleatt_bench.errors import UserError
-from eleatt_bench.tables.cells import missing
-from eleatt_bench.tables.plan import plan
+from eleatt_bench.tables.plan import Plan, plans
+from eleatt_bench.tables.records import missing
 
 
-def missing_jobs(arguments: Sequence[str]) -> list[list[str]]:
-    """The overrides of every run that a table lacks.
-
-    ``arguments`` are the overrides given on the command line: ``table=NAME``, and others that are
-    said of every run.
+def asked(arguments: Sequence[str]) -> list[Plan]:
+    """The tables that ``arguments`` ask for: ``table=NAME``, and overrides said of every run.
 
     Raises:
-        UserError: no table is chosen, or its data are not prepared.
+        UserError: no table is chosen.
     """
     tables = [a.split("=", 1)[1] for a in arguments if a.startswith("table=")]
     if not tables:
         raise UserError("hydra/sweeper=eleatt_table needs a table: table=digits")
-    made = plan(tables[-1], arguments)
-    if made.unprepared:
-        name = made.unprepared[0]
-        raise UserError(
-            f"Table {tables[-1]} needs data set {name}, which is not prepared: "
-            f"{prepare_command(name)}"
-        )
-    return [list(run.overrides) for run in missing(made)]
+    return plans(tables[-1], arguments)
+
+
+def missing_jobs(made: Sequence[Plan]) -> list[list[str]]:
+    """The overrides of every run that the tables lack and whose data are here, each run once."""
+    jobs = {run.run_id: list(run.overrides) for plan in made for run in missing(plan)}
+    jobs.pop(None, None)
+    return list(jobs.values())
+
+
+def lacking(made: Sequence[Plan]) -> str:
+    """A sentence that names the data sets which are not prepared; nothing if all are."""
+    tables: dict[str, list[str]] = {}
+    for plan in made:
+        for name in plan.unprepared:
+            tables.setdefault(name, []).append(plan.spec["name"])
+    return "; ".join(
+        f"Table {', '.join(names)} needs data set {name}, which is not prepared: "
+        f"{prepare_command(name)}"
+        for name, names in tables.items()
+    )

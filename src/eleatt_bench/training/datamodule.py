@@ -26,13 +26,14 @@ class SequenceDataModule(LightningDataModule):
     def __init__(self, config: Mapping[str, Any], store: SequenceStore, seed: int) -> None:
         super().__init__()
         self.config, self.store, self.seed = config, store, seed
-        self.split: Split = split(
+        whole = split(
             store,
             config["protocol"],
             fold=config["fold"],
             val_fraction=config["val_fraction"],
             val_seed=config["val_seed"],
         )
+        self.split: Split = limited(whole, config["limit"])
         self.transforms = Transforms(config["transforms"], store, seed)
         values = self._dataset(self.split.train).input_size
         self.input_size: int = self.transforms.step_size(values)
@@ -65,7 +66,7 @@ class SequenceDataModule(LightningDataModule):
             self._dataset(indices),
             batch_size=None,
             sampler=sampler,
-            collate_fn=_as_it_is,
+            collate_fn=_as_it_is,  # type: ignore[arg-type]  # of whole batches
             # Of its own: the loader must not draw from the training's random numbers.
             generator=torch.Generator(),
         )
@@ -74,3 +75,21 @@ class SequenceDataModule(LightningDataModule):
 def _as_it_is(batch: Batch) -> Batch:
     """The data set gives whole batches; torch's default would make tensors of their indices."""
     return batch
+
+
+def limited(whole: Split, limit: int | None) -> Split:
+    """``whole`` with at most ``limit`` sequences in each part; a random choice, but always one."""
+    if limit is None:
+        return whole
+    chosen = {}
+    for part in ("train", "val", "test"):
+        indices = getattr(whole, part)
+        # RandomState: its numbers are frozen across NumPy versions.
+        order = np.random.RandomState(0).permutation(len(indices))
+        chosen[part] = np.sort(order[:limit])
+    return Split(
+        train=whole.train[chosen["train"]],
+        val=whole.val[chosen["val"]],
+        test=whole.test[chosen["test"]],
+        clean=None if whole.clean is None else whole.clean[chosen["test"]],
+    )

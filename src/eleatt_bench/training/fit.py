@@ -7,7 +7,7 @@ import math
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -32,6 +32,7 @@ from eleatt_bench.training.datamodule import SequenceDataModule
 from eleatt_bench.training.environment import cpu_name, leased_threads
 from eleatt_bench.training.evaluate import measure, predict, write_predictions
 from eleatt_bench.training.progress import Display
+from eleatt_bench.training.weights import begin_with
 
 Config = Mapping[str, Any]
 
@@ -64,8 +65,16 @@ _OUT_OF_MEMORY = (
 
 
 @as_user_errors()
-def fit(config: Config, store: SequenceStore, folder: RunFolder, show: Display) -> dict[str, Any]:
+def fit(
+    config: Config,
+    store: SequenceStore,
+    folder: RunFolder,
+    show: Display,
+    weights: Path | None = None,
+) -> dict[str, Any]:
     """Train as ``config`` says, from the last checkpoint in ``folder`` if there is one, and test.
+
+    Without one, the recurrent layers begin as those in the checkpoint ``weights``, if given.
 
     Returns what the record says of the result. On the first process of the run, ``predictions.h5``
     and the event files are complete when this returns.
@@ -73,9 +82,7 @@ def fit(config: Config, store: SequenceStore, folder: RunFolder, show: Display) 
     started, clock = datetime.now().astimezone(), time.perf_counter()
     data, classifier = build(config, store)
     checkpoints = Checkpoints(folder.checkpoints, config["trainer"]["early_stopping"])
-    epochs_before = checkpoints.resume(show.say)
-    if epochs_before:
-        show.say(f"continuing after epoch {epochs_before}")
+    epochs_before = _begin(checkpoints, classifier, weights, show)
     _let_a_second_pass(folder.tensorboard)
     report = EpochReport(show.epoch, show.advance)
     logger = TensorBoardLogger(
@@ -105,15 +112,33 @@ def fit(config: Config, store: SequenceStore, folder: RunFolder, show: Display) 
         "parameters": sum(p.numel() for p in classifier.parameters()),
         "samples": {s: len(getattr(data.split, s)) for s in ("train", "val", "test")},
         **where(trainer, config),
-        "timing": {
-            "started": started.isoformat(timespec="seconds"),
-            "finished": datetime.now().astimezone().isoformat(timespec="seconds"),
-            "seconds": round(time.perf_counter() - clock, 3),
-            "seconds_per_epoch": round(float(np.mean(report.seconds)), 4)
-            if report.seconds
-            else None,
-            "resumed_after_epoch": epochs_before,
-        },
+        "timing": _timing(started, clock, report.seconds, epochs_before),
+    }
+
+
+def _begin(
+    checkpoints: Checkpoints, classifier: SequenceClassifier, weights: Path | None, show: Display
+) -> int:
+    """Prepare for the first epoch of this process; the number of epochs done before it."""
+    epochs_before = checkpoints.resume(show.say)
+    if epochs_before:
+        show.say(f"continuing after epoch {epochs_before}")
+    elif weights is not None:
+        begin_with(classifier, weights)
+        show.say(f"recurrent layers of {weights.parents[1].name}")
+    return epochs_before
+
+
+def _timing(
+    started: datetime, clock: float, seconds: Sequence[float], epochs_before: int
+) -> dict[str, Any]:
+    """When and how long; ``seconds`` are those of each epoch that this process trained."""
+    return {
+        "started": started.isoformat(timespec="seconds"),
+        "finished": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "seconds": round(time.perf_counter() - clock, 3),
+        "seconds_per_epoch": round(float(np.mean(seconds)), 4) if seconds else None,
+        "resumed_after_epoch": epochs_before,
     }
 
 

@@ -14,11 +14,13 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from eleatt_bench import config as schema
+from eleatt_bench.composer import Composer
 from eleatt_bench.data import catalog
 from eleatt_bench.data.protocols import labelled
 from eleatt_bench.errors import UserError
 from eleatt_bench.files import write_text
-from eleatt_bench.runs.identity import RECIPE_VERSION, identity, run_id
+from eleatt_bench.pretraining import Source, identify
+from eleatt_bench.runs.identity import RECIPE_VERSION, run_id
 from eleatt_bench.runs.record import Record, RunFolder, find_run
 from eleatt_bench.training.environment import git_commit, is_rank_zero, versions
 from eleatt_bench.training.progress import Display, display
@@ -28,12 +30,17 @@ def train(cfg: DictConfig, overrides: Sequence[str]) -> tuple[RunFolder, Record]
     """Do the run that ``cfg`` describes, unless it is done already; its folder and record.
 
     An interrupted run continues from its last checkpoint; ``force`` begins anew. If another
-    process is at this very run, wait for it and take its result.
+    process is at this very run, wait for it and take its result. The run whose weights it begins
+    with, if any, is done before.
     """
     config = schema.plain(cfg)
-    folder, this = run_folder(config)
+    folder, this, source = run_folder(config, Composer())
+    weights = None
+    if source is not None and _finished(config, folder) is None:
+        before, _ = train(OmegaConf.create(source.config), source.overrides)
+        weights = before.checkpoints / f"{source.config['trainer']['selection']}.ckpt"
     if not is_rank_zero():  # the first process holds the lock and writes
-        return folder, _finished(config, folder) or _work(config, folder, {})
+        return folder, _finished(config, folder) or _work(config, folder, {}, weights)
     waiting = f"{folder.run_id} is being trained by another process; waiting"
     with _writing(folder), folder.held(on_wait=waiting):
         record = _finished(config, folder)
@@ -44,7 +51,7 @@ def train(cfg: DictConfig, overrides: Sequence[str]) -> tuple[RunFolder, Record]
         head = _head(folder, this, overrides)
         write_text(folder.config, OmegaConf.to_yaml(OmegaConf.create(config)))
         folder.write({**head, "status": "running"})
-        return folder, _work(config, folder, head)
+        return folder, _work(config, folder, head, weights)
 
 
 @contextmanager
@@ -69,28 +76,28 @@ def _finished(config: Mapping[str, Any], folder: RunFolder) -> Record | None:
     return record
 
 
-def run_folder(config: Mapping[str, Any]) -> tuple[RunFolder, dict[str, Any]]:
-    """The folder and the identity of the run that ``config`` describes.
+def run_folder(
+    config: Mapping[str, Any], composer: Composer
+) -> tuple[RunFolder, dict[str, Any], Source | None]:
+    """The folder and the identity of the run that ``config`` describes, and its pre-training.
 
     Raises:
-        UserError: its data set is not prepared.
+        UserError: a data set is not prepared, or the pre-training's network takes other frames.
     """
-    data_dir, name = Path(config["data_dir"]), config["data"]["name"]
-    digest = catalog.data_digest(data_dir, name)
-    if digest is None:
-        digest = catalog.open_store(data_dir, name).content_digest  # says what to do
-    this = identity(config, digest)
-    return RunFolder(Path(config["runs_dir"]), run_id(this)), this
+    this, source = identify(config, composer)
+    return RunFolder(Path(config["runs_dir"]), run_id(this)), this, source
 
 
-def _work(config: dict[str, Any], folder: RunFolder, head: Mapping[str, Any]) -> Record:
+def _work(
+    config: dict[str, Any], folder: RunFolder, head: Mapping[str, Any], weights: Path | None
+) -> Record:
     """Train and test; the record is written by the first process alone."""
     with display(folder.log) as show:
         if head:
             show.say(folder.run_id)
             show.log(head["command"])
         try:
-            result = _fit(config, folder, show)
+            result = _fit(config, folder, show, weights)
         except Exception as error:
             show.log(traceback.format_exc())
             if head:
@@ -103,11 +110,13 @@ def _work(config: dict[str, Any], folder: RunFolder, head: Mapping[str, Any]) ->
         return record
 
 
-def _fit(config: dict[str, Any], folder: RunFolder, show: Display) -> dict[str, Any]:
+def _fit(
+    config: dict[str, Any], folder: RunFolder, show: Display, weights: Path | None
+) -> dict[str, Any]:
     from eleatt_bench.training.fit import fit
 
     store = catalog.open_store(Path(config["data_dir"]), config["data"]["name"])
-    return fit(config, labelled(store, config["data"]["protocol"]), folder, show)
+    return fit(config, labelled(store, config["data"]["protocol"]), folder, show, weights)
 
 
 def _head(folder: RunFolder, this: Mapping[str, Any], overrides: Sequence[str]) -> Record:
@@ -119,6 +128,7 @@ def _head(folder: RunFolder, this: Mapping[str, Any], overrides: Sequence[str]) 
         "overrides": list(overrides),
         "command": command(["train", *overrides]),
         "seed": this["seed"],
+        **({"pretraining": run_id(this["pretraining"])} if "pretraining" in this else {}),
         "data_digest": this["data"]["digest"],
         "versions": versions(),
         "git_commit": git_commit(),

@@ -1,0 +1,73 @@
+"""Which runs a cell of a table is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table as Grid
+
+from eleatt_bench.errors import unknown
+from eleatt_bench.report.wording import NOTHING, cell_text, section_title
+from eleatt_bench.runs.record import RunFolder
+from eleatt_bench.tables.cells import accuracy, table
+from eleatt_bench.tables.plan import Plan, PlannedRun
+from eleatt_bench.tables.records import find_records, key
+from eleatt_bench.tables.spec import sections_of
+
+_WIDTH = 200  # where there is no terminal; run names and commands are long
+
+
+def explain(plan: Plan, row: str, column: str) -> str:
+    """The runs of a cell with their seeds, folds, accuracies, states, names and commands.
+
+    Raises:
+        UserError: no such row or column, with the nearest match.
+    """
+    _check(plan, row, column)
+    made = table(plan)
+    place = [c.name for c in made.columns].index(column)
+    console = Console()
+    if not console.is_terminal:
+        console.width = _WIDTH
+    with console.capture() as capture:
+        for section, shown in zip(sections_of(plan.spec), made.sections, strict=True):
+            cell = next(r for r in shown.rows if r.name == row).cells[place]
+            where = ", ".join(filter(None, (plan.spec["name"], section_title(shown), row, column)))
+            console.print(f"{where}: {cell_text(cell)}", highlight=False, markup=False)
+            runs = plan.by_cell[section["name"], row, column]
+            console.print(_grid(plan, runs, plan.spec["columns"][place]["metric"]))
+    return capture.get()
+
+
+def _check(plan: Plan, row: str, column: str) -> None:
+    rows = [r["name"] for r in plan.spec["rows"]]
+    cited = [r["name"] for r in plan.spec["cited"]]
+    columns = [c["name"] for c in plan.spec["columns"]]
+    if row in cited:
+        raise unknown("row with runs (that one is cited)", row, rows)
+    if row not in rows:
+        raise unknown(f"row of table {plan.spec['name']}", row, rows)
+    if column not in columns:
+        raise unknown(f"column of table {plan.spec['name']}", column, columns)
+
+
+def _grid(plan: Plan, runs: Sequence[PlannedRun], metric: str) -> Grid:
+    records = find_records(plan)
+    grid = Grid(box=box.SIMPLE_HEAD)
+    pretrained = any(run.pretraining is not None for run in runs)
+    titles = ["seed", "fold", "accuracy", "status", "run", "command"]
+    for title in [*titles, *(["begins with the weights of"] if pretrained else [])]:
+        grid.add_column(title, overflow="fold", no_wrap=title in {"status", "run"})
+    for run in runs:
+        record = records.get(key(run))
+        name = record["run_id"] if record is not None else run.run_id
+        status = "not prepared" if name is None else RunFolder(plan.runs_dir, name).status()
+        found = NOTHING if record is None else f"{accuracy(record, metric):.2f}"
+        command = run.command if record is None else record["command"]
+        texts = [str(run.seed), str(run.fold), found, status, name or NOTHING, command]
+        if run.pretraining is not None:
+            texts.append(run.pretraining.run_id or run.pretraining.command)
+        grid.add_row(*texts)
+    return grid

@@ -1,0 +1,61 @@
+"""How many parameters a network has, from its configuration alone: no torch, no data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from eleatt_bench.data.sources import hand, ntu, ntu_names, nucla, sysu
+from eleatt_bench.runs.identity import gated_layers
+
+_BLOCKS = {"rnn": 1, "lstm": 4, "gru": 3}  # gates and candidates, each with matrices and a bias
+
+_RESNET_50 = 2048  # values of a frame's feature; another backbone's store has others
+
+_SHAPES = {  # data set: values of a frame, classes
+    "digits": (8, 10),
+    "mnist": (28, 10),
+    "nucla": (3 * len(nucla.JOINTS), len(nucla.CLASSES)),
+    "ntu": (2 * 3 * len(ntu_names.JOINTS), ntu.NTU.actions),
+    "ntu120": (2 * 3 * len(ntu_names.JOINTS), ntu.NTU_120.actions),
+    "ntu_v1": (3 * len(nucla.JOINTS), ntu.NTU.actions),
+    "ntu_rgb": (_RESNET_50, ntu.NTU.actions),
+    "jhmdb": (_RESNET_50, 21),
+    "sysu": (3 * len(nucla.JOINTS), len(sysu.CLASSES)),
+    "shrec17": (3 * len(hand.JOINTS), len(hand.GESTURES)),
+    "dhg": (3 * len(hand.JOINTS), len(hand.GESTURES)),
+}
+
+
+def parameters(config: Mapping[str, Any]) -> int | None:
+    """The number of trainable values; None for a data set whose frames are not known.
+
+    ``config`` is a run's configuration or identity, as plain values.
+    """
+    data = config["data"]
+    if data["name"] not in _SHAPES:
+        return None
+    size, classes = _SHAPES[data["name"]]
+    if data["sequence"] != "frames":
+        size = 1
+    if data["protocol"] == "gestures_28":
+        classes = len(hand.classes_28(hand.GESTURES))
+    return count(config["model"], size, classes)
+
+
+def count(model: Mapping[str, Any], input_size: int, classes: int) -> int:
+    """The number of trainable values of the ``model`` section's network.
+
+    A layer of N units on D inputs has k blocks of N (D + N + 1); where it is gated, the gate adds
+    D (D + N + 1). With ``reset_after`` a GRU has a second bias for each of its blocks.
+    """
+    hidden, directions = int(model["hidden_size"]), 2 if model["bidirectional"] else 1
+    gated = gated_layers(model)
+    total = (directions * hidden + 1) * classes
+    for layer in range(model["num_layers"]):
+        size = input_size if layer == 0 else directions * hidden
+        biases = 2 if model["reset_after"] else 1
+        each = _BLOCKS[model["cell"]] * hidden * (size + hidden + biases)
+        each += size * (size + hidden + 1) if layer in gated else 0
+        total += directions * each
+    return total

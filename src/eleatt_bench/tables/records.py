@@ -1,0 +1,69 @@
+"""Which of a table's runs are finished, and which it still lacks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from eleatt_bench.runs.identity import without_digest
+from eleatt_bench.runs.record import Record, RunFolder, all_runs
+from eleatt_bench.tables.plan import Plan, PlannedRun, Training
+
+
+def find_records(plan: Plan) -> dict[str, Record]:
+    """The records of the plan's finished runs, by `key`.
+
+    Where the data are on this machine a run is found by its name. Where they are not, any finished
+    run that agrees in everything but the data's digest is taken.
+    """
+    found: dict[str, Record] = {}
+    by_content: dict[str, Record] | None = None
+    for run in trainings(plan):
+        if run.run_id is not None:
+            record = RunFolder(plan.runs_dir, run.run_id).read()
+        else:
+            if by_content is None:
+                by_content = _records_by_content(plan)
+            record = by_content.get(_content(run.identity))
+        if record is not None and record["status"] == "finished":
+            found[key(run)] = record
+    return found
+
+
+def trainings(plan: Plan) -> list[Training]:
+    """All runs of ``plan``, each once, and the pre-trainings that they begin with."""
+    found: dict[str, Training] = {}
+    for run in plan.runs:
+        for training in (run.pretraining, run):
+            if training is not None:
+                found.setdefault(key(training), training)
+    return list(found.values())
+
+
+def missing(plan: Plan) -> list[PlannedRun]:
+    """The table's own runs without a finished record, each once, seed by seed: rows grow together.
+
+    Pre-trainings are left out: whoever starts a run sees to what it needs.
+    """
+    records = find_records(plan)
+    left = {key(run): run for run in plan.runs if key(run) not in records}
+    return sorted(left.values(), key=lambda run: plan.spec["seeds"].index(run.seed))
+
+
+def key(run: Training) -> str:
+    """What two cells that show the same run agree in."""
+    return run.run_id if run.run_id is not None else _content(run.identity)
+
+
+def _content(identity: Mapping[str, Any]) -> str:
+    return json.dumps(without_digest(identity), sort_keys=True)
+
+
+def _records_by_content(plan: Plan) -> dict[str, Record]:
+    records = [folder.read() for folder in all_runs(plan.runs_dir)]
+    return {
+        _content(record["identity"]): record
+        for record in records
+        if record is not None and record["status"] == "finished"
+    }

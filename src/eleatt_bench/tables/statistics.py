@@ -1,0 +1,134 @@
+"""What may be concluded from a few seeds and one test set. Differences are in percentage points."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import bdtr, stdtrit
+
+CONFIDENCE = 0.95
+LEAST_SEEDS = 3
+"""Under so many pairs nothing is decided: an interval from two is wider than any effect."""
+
+_MOST_SEEDS = 1000  # beyond that nobody will train
+_REPLICATES = 2000
+
+Integers = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+
+def mean(values: Sequence[float]) -> float | None:
+    """The arithmetic mean, None of nothing."""
+    return statistics.fmean(values) if values else None
+
+
+def std(values: Sequence[float]) -> float | None:
+    """The sample standard deviation (n − 1), None for fewer than two values."""
+    return statistics.stdev(values) if len(values) > 1 else None
+
+
+def half_width(spread: float, count: int) -> float:
+    """Half the 95 % t interval of the mean of ``count`` values with that sample deviation."""
+    quantile = float(stdtrit(count - 1, 0.5 + CONFIDENCE / 2))
+    return quantile * spread / math.sqrt(count)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The mean of ``count`` paired differences and its 95 % t interval.
+
+    ``mean`` is None of nothing; ``std``, ``low`` and ``high`` are None for fewer than two pairs.
+    """
+
+    count: int
+    mean: float | None
+    std: float | None
+    low: float | None
+    high: float | None
+
+    @property
+    def verdict(self) -> str:
+        """``reproduced`` or ``not reproduced`` if the interval lies on one side of 0 and there
+        are `LEAST_SEEDS` pairs, else ``undecided``."""
+        if self.count < LEAST_SEEDS or self.low is None or self.high is None:
+            return "undecided"
+        if self.low > 0:
+            return "reproduced"
+        return "not reproduced" if self.high < 0 else "undecided"
+
+    @property
+    def seeds_to_decide(self) -> int | None:
+        """How many seeds would decide if the observed mean and deviation stayed as they are.
+
+        The least n ≥ `LEAST_SEEDS` for which t(0.975, n − 1) · std / √n < |mean|. None where that
+        cannot be said: fewer than two pairs, a mean of 0, or more than a thousand seeds.
+        """
+        if self.mean is None or self.std is None or self.mean == 0:
+            return None
+        counts = range(LEAST_SEEDS, _MOST_SEEDS + 1)
+        return next((n for n in counts if half_width(self.std, n) < abs(self.mean)), None)
+
+
+def paired_difference(better: Mapping[int, float], than: Mapping[int, float]) -> Difference:
+    """``better`` less ``than``, paired by seed; seeds that only one of them has are left out."""
+    differences = [better[seed] - than[seed] for seed in sorted(better.keys() & than.keys())]
+    center, spread, count = mean(differences), std(differences), len(differences)
+    if center is None or spread is None:
+        return Difference(count, center, None, None, None)
+    half = half_width(spread, count)
+    return Difference(count, center, spread, center - half, center + half)
+
+
+def mcnemar(only_first: int, only_second: int) -> float:
+    """The exact two-sided p of McNemar's test.
+
+    ``only_first`` samples are right by the first classifier alone, ``only_second`` by the second
+    alone. If both were equally good, either number would be binomial with p = 1/2.
+    """
+    count = only_first + only_second
+    if count == 0:
+        return 1.0
+    return min(1.0, 2 * float(bdtr(min(only_first, only_second), count, 0.5)))
+
+
+class Interval(NamedTuple):
+    low: float
+    high: float
+
+
+def paired_bootstrap(
+    gain: npt.NDArray[np.number], sample: Integers, fold: Integers, *, replicates: int = _REPLICATES
+) -> Interval:
+    """A 95 % interval of the difference in accuracy over folds whose test sets may overlap.
+
+    ``gain`` (M,) is 1 where the first classifier alone is right, −1 where the second alone is, else
+    0; entry m is of the test sample ``sample[m]`` in fold ``fold[m]``. Test samples are drawn with
+    replacement, each with all its entries, and the statistic is the mean over folds of the
+    difference in each. The same input always gives the same interval.
+    """
+    samples, row = np.unique(sample, return_inverse=True)
+    folds, column = np.unique(fold, return_inverse=True)
+    shape = (len(samples), len(folds))
+    gains, counts = np.zeros(shape), np.zeros(shape)
+    np.add.at(gains, (row, column), gain)
+    np.add.at(counts, (row, column), 1)
+    random = np.random.RandomState(0)  # its numbers are frozen across NumPy versions
+    found = np.empty(replicates)
+    for index in range(replicates):
+        drawn = np.bincount(random.randint(0, len(samples), len(samples)), minlength=len(samples))
+        found[index] = _mean_over_folds(drawn @ gains, drawn @ counts)
+    tail = 50 * (1 - CONFIDENCE)
+    low, high = np.percentile(100 * found, [tail, 100 - tail])
+    return Interval(float(low), float(high))
+
+
+def _mean_over_folds(gains: Floats, counts: Floats) -> float:
+    """Of the folds of which any sample was drawn."""
+    drawn = counts > 0
+    return float((gains[drawn] / counts[drawn]).mean())

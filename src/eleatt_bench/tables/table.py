@@ -1,0 +1,154 @@
+"""What a table shows: its numbers, as they are; how they are written is `eleatt_bench.report`'s."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from eleatt_bench.tables.statistics import Difference, Interval, mean, std
+
+
+@dataclass(frozen=True)
+class SeedResult:
+    """The accuracies (%) of one seed, one per fold; None where the run is not finished."""
+
+    seed: int
+    accuracies: tuple[float | None, ...]
+
+    @property
+    def done(self) -> tuple[float, ...]:
+        return tuple(value for value in self.accuracies if value is not None)
+
+    @property
+    def mean(self) -> float | None:
+        """Over all folds; None while one is missing."""
+        return mean(self.done) if len(self.done) == len(self.accuracies) else None
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One row and column: what its runs came to, beside the paper's value.
+
+    ``seconds`` are those of an epoch, averaged over the runs on each device.
+    """
+
+    results: tuple[SeedResult, ...]  # one per seed that the table asks for; none: a cited row
+    paper: float | None
+    parameters: int | None = None
+    seconds: Mapping[str, float] | None = None
+
+    @property
+    def by_seed(self) -> dict[int, float]:
+        """The mean over folds of every seed whose folds are all finished."""
+        return {r.seed: r.mean for r in self.results if r.mean is not None}
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        return tuple(self.by_seed.values())
+
+    @property
+    def mean(self) -> float | None:
+        return mean(self.values)
+
+    @property
+    def std(self) -> float | None:
+        """Sample standard deviation over seeds (n − 1); None for fewer than two."""
+        return std(self.values)
+
+    @property
+    def fold_std(self) -> float | None:
+        """Sample standard deviation over the folds of a seed, averaged over finished seeds."""
+        finished = [r for r in self.results if r.mean is not None]
+        return mean([spread for r in finished if (spread := std(r.done)) is not None])
+
+    @property
+    def difference(self) -> float | None:
+        """From the paper's value."""
+        return None if self.mean is None or self.paper is None else self.mean - self.paper
+
+    @property
+    def runs(self) -> int:
+        """How many the cell needs, seeds × folds."""
+        return sum(len(result.accuracies) for result in self.results)
+
+    @property
+    def finished(self) -> int:
+        return sum(len(result.done) for result in self.results)
+
+
+@dataclass(frozen=True)
+class Row:
+    name: str
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class Section:
+    """The rows of this project, under one name; ``paper_note`` is said of their paper values."""
+
+    name: str
+    rows: tuple[Row, ...]
+    paper_note: str = ""
+
+
+@dataclass(frozen=True)
+class Column:
+    name: str
+    folds: int = 1  # of which a cell is the mean
+
+
+@dataclass(frozen=True)
+class SampleTest:
+    """Whether two runs of one seed differ on the same test samples.
+
+    With one fold McNemar's exact ``p`` of the samples that only one of the two has right; with
+    several, whose test sets may overlap, the 95 % bootstrap ``interval`` of the difference.
+    """
+
+    seed: int
+    better_only: int
+    than_only: int
+    p: float | None = None
+    interval: Interval | None = None
+
+
+@dataclass(frozen=True)
+class Claim:
+    """That one row is better than another, in one section and column, and what became of it."""
+
+    section: str
+    better: str
+    than: str
+    column: str
+    difference: Difference
+    paper: float | None  # the paper's difference
+    tests: tuple[SampleTest, ...]  # one per seed of which the predictions are there
+
+
+@dataclass(frozen=True)
+class Table:
+    """What a table shows. The rows of ``sections`` are this project's, ``cited`` other people's."""
+
+    name: str
+    title: str
+    columns: tuple[Column, ...]
+    sections: tuple[Section, ...]
+    cited: tuple[Row, ...]
+    claims: tuple[Claim, ...]
+    paper_note: str
+    notes: tuple[str, ...]
+    runs: int  # how many the table needs, pre-trainings included
+    finished: int
+    command: str  # does the runs that it lacks
+    rehearsal: bool = False  # its numbers mean nothing
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """The cited ones, then all others."""
+        return (*self.cited, *(row for section in self.sections for row in section.rows))
+
+    @property
+    def in_paper(self) -> tuple[bool, ...]:
+        """Of each column, whether the paper has a number for any of its cells."""
+        by_column = zip(*(row.cells for row in self.rows), strict=True)
+        return tuple(any(cell.paper is not None for cell in cells) for cells in by_column)

@@ -1,0 +1,85 @@
+"""Two small tables with everything that a table can show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from eleatt_bench.tables.statistics import Difference, Interval, paired_difference
+from eleatt_bench.tables.table import (
+    Cell,
+    Claim,
+    Column,
+    Row,
+    SampleTest,
+    Section,
+    SeedResult,
+    Table,
+)
+
+MakeTable = Callable[..., Table]
+
+
+def seeds(*values: float | None) -> tuple[SeedResult, ...]:
+    return tuple(SeedResult(seed, (value,)) for seed, value in enumerate(values))
+
+
+BASELINE = Row(
+    "Baseline-GRU",
+    (
+        Cell(seeds(60.0, 62.0, 64.0), 84.3, 1234, {"CPU_1, 1 thread": 2.345}),
+        Cell(seeds(55.0, None, None), None, 1234, {"CPU_1, 1 thread": 2.345}),
+    ),
+)
+GATED = Row("EleAtt-GRU", (Cell(seeds(None, None, None), 89.0, 1500), Cell(seeds(None), None, 99)))
+CITED = Row("HOJ3D", (Cell((), 54.5), Cell((), None)))
+CLAIMS = (
+    Claim("", "EleAtt-GRU", "Baseline-GRU", "cross_view",
+          paired_difference({0: 61.0, 1: 64.0, 2: 67.0}, {0: 60.0, 1: 62.0, 2: 64.0}), 4.7,
+          (SampleTest(0, 9, 3, p=0.146), SampleTest(1, 90, 3, p=1e-9))),
+    Claim("", "EleAtt-GRU", "Baseline-GRU", "cross_view_clean",
+          Difference(0, None, None, None, None), None, ()),
+)  # fmt: skip
+
+
+@pytest.fixture
+def make_table() -> MakeTable:
+    table = Table(
+        name="table4",
+        title="N-UCLA & co, 100 %",
+        columns=(Column("cross_view"), Column("cross_view_clean")),
+        sections=(Section("", (BASELINE, GATED)),),
+        cited=(CITED,),
+        claims=CLAIMS,
+        paper_note="with NTU pre-training",
+        notes=("a_b is 50 % of #1",),
+        runs=6,
+        finished=3,
+        command="eleatt-bench reproduce table4",
+    )
+
+    def make(**changes: object) -> Table:
+        return replace(table, **changes)  # type: ignore[arg-type]
+
+    return make
+
+
+@pytest.fixture
+def folded(make_table: MakeTable) -> Table:
+    """A table with folds, two sections and two devices."""
+    results = (SeedResult(0, (60.0, 64.0)), SeedResult(1, (70.0, None)))
+    cell = Cell(results, 82.1, 10, {"GPU, triton": 0.5, "a CPU, scan": 123.4})
+    claim = Claim("scratch", "A", "B", "cross_subject", paired_difference({0: 60.0}, {0: 61.0}),
+                  -0.5, (SampleTest(0, 4, 5, interval=Interval(-2.0, 0.04)),))  # fmt: skip
+    return make_table(
+        name="table5",
+        columns=(Column("cross_subject", folds=2),),
+        sections=(
+            Section("from scratch", (Row("A", (cell,)),), "the paper's are with pre-training"),
+            Section("pre-trained on NTU", (Row("A", (Cell(seeds(None), 82.1, 10),)),)),
+        ),
+        cited=(),
+        claims=(claim,),
+    )

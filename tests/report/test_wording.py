@@ -1,0 +1,152 @@
+"""What stands in the cells of a table and below it."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eleatt_bench.report.wording import (
+    cell_text,
+    claim_line,
+    header,
+    line,
+    notes,
+    paper_text,
+    signed,
+)
+from eleatt_bench.tables.statistics import Difference, paired_difference
+from eleatt_bench.tables.table import Cell, Claim, Row, Section, SeedResult, Table
+
+
+def cell(*values: float | None, paper: float | None = None) -> Cell:
+    return Cell(tuple(SeedResult(i, (value,)) for i, value in enumerate(values)), paper)
+
+
+@pytest.mark.parametrize(
+    ("shown", "text"),
+    [
+        (cell(60.0, 62.0, 64.0), "62.0 ± 2.0 (n=3)"),
+        (cell(60.0, 62.0, None), "61.0 ± 1.4 (2/3 seeds)"),
+        (cell(60.0, None, None), "60.0 ± – (1/3 seeds)"),
+        (cell(60.04), "60.0 ± – (n=1)"),
+        (cell(None, None, None), "0/3 seeds"),
+        (cell(), "–"),
+        (Cell((SeedResult(0, (50.0, 60.0)), SeedResult(1, (50.0, None))), None),
+         "55.0 ± – (1/2 seeds, 3/4 runs)"),
+        (Cell((SeedResult(0, (50.0, 60.0)), SeedResult(1, (50.0, 70.0))), None),
+         "57.5 ± 3.5 (n=2)"),
+    ],
+)  # fmt: skip
+def test_a_cell_says_mean_spread_and_how_many_seeds(shown: Cell, text: str) -> None:
+    assert cell_text(shown) == text
+
+
+@pytest.mark.parametrize(
+    ("shown", "text"),
+    [
+        (cell(60.0, paper=84.3), "84.3 (−24.3)"),
+        (cell(85.0, paper=84.3), "84.3 (+0.7)"),
+        (cell(None, paper=84.3), "84.3"),
+        (cell(85.0), "–"),
+    ],
+)
+def test_the_papers_value_with_the_difference(shown: Cell, text: str) -> None:
+    assert paper_text(shown) == text
+
+
+@given(st.floats(-100, 100))
+def test_a_signed_number_reads_as_itself(value: float) -> None:
+    text = signed(value)
+    assert float(text.replace("−", "-")) == pytest.approx(value, abs=0.05 + 1e-9)
+    assert text == "0.0" or text[0] == ("+" if value > 0 else "−")
+
+
+def test_lines_and_header_have_the_same_columns(make_table, folded: Table) -> None:
+    for table in (make_table(), folded):
+        for row in table.rows:
+            assert len(line(table, row)) == len(header(table))
+
+
+def test_only_columns_that_the_paper_has_show_it(make_table) -> None:
+    shown = header(make_table())
+    assert shown == ["", "cross_view", "paper (difference)", "cross_view_clean", "parameters",
+                     "s/epoch"]  # fmt: skip
+    row = Row("A", (cell(60.0), cell(60.0)))
+    bare = make_table(sections=(Section("", (row,)),), cited=())
+    assert "paper" not in " ".join(header(bare))
+
+
+def test_parameters_and_times_are_said_once_where_they_are_the_same(make_table) -> None:
+    table = make_table()
+    baseline, gated = table.sections[0].rows
+    assert line(table, baseline)[-2:] == ["1,234", "2.35"]
+    assert line(table, gated)[-2:] == ["1,500 / 99", "–"]
+
+
+def test_folds_have_their_spread_in_a_column_of_its_own(folded: Table) -> None:
+    row = folded.sections[0].rows[0]
+    assert header(folded)[1:4] == ["cross_subject", "± folds", "paper (difference)"]
+    assert line(folded, row)[1:4] == ["62.0 ± – (1/2 seeds, 3/4 runs)", "2.8", "82.1 (−20.1)"]
+    assert any("± folds: sample standard deviation over the folds" in n for n in notes(folded))
+
+
+def test_times_name_their_device(folded: Table) -> None:
+    assert line(folded, folded.sections[0].rows[0])[-1] == "0.5 [1], 123 [2]"
+    assert any("on [1] GPU, triton; [2] a CPU, scan." in note for note in notes(folded))
+
+
+def test_sections_say_what_the_papers_values_are(folded: Table) -> None:
+    assert "From scratch: the paper's are with pre-training." in notes(folded)
+
+
+def verdict(difference: Difference) -> str:
+    return claim_line(Claim("", "A", "B", "c", difference, None, ()))[4]
+
+
+def by_seed(*values: float) -> Difference:
+    return paired_difference(dict(enumerate(values)), dict.fromkeys(range(len(values)), 0.0))
+
+
+@pytest.mark.parametrize(
+    ("difference", "text"),
+    [
+        (by_seed(2.0, 2.1, 1.9), "reproduced at 3 seeds"),
+        (by_seed(-2.0, -2.1, -1.9), "not reproduced at 3 seeds"),
+        (by_seed(1.0, 2.0, 3.0), "undecided at 3 seeds; 4 would decide"),
+        (by_seed(1.0, -1.0, 0.001), "undecided at 3 seeds; a thousand would not decide"),
+        (by_seed(2.0, 2.0), "undecided at 2 seeds; 3 would decide"),
+        (by_seed(2.0), "undecided at 1 seed; 3 at least"),
+        (by_seed(), "undecided at 0 seeds; 3 at least"),
+    ],
+)
+def test_a_verdict_in_words(difference: Difference, text: str) -> None:
+    assert verdict(difference) == text
+
+
+def test_a_claim_in_words(make_table, folded: Table) -> None:
+    first, second = (claim_line(claim) for claim in make_table().claims)
+    assert first[:4] == [
+        "EleAtt-GRU > Baseline-GRU", "cross_view", "+2.0 [−0.5, +4.5]", "+4.7"
+    ]  # fmt: skip
+    assert first[5] == "p 0.146, <0.001"
+    assert (second[2], second[5]) == ("–", "–")
+    (claim,) = folded.claims
+    assert claim_line(claim)[0] == "A > B, scratch"
+    assert claim_line(claim)[2:4] == ["−1.0", "−0.5"]
+    assert claim_line(claim)[5] == "[−2.0, 0.0]"
+
+
+def test_what_the_claims_columns_mean_is_said_where_they_are(make_table, folded: Table) -> None:
+    assert any("McNemar" in note for note in notes(make_table()))
+    assert any("bootstrap" in note for note in notes(folded))
+    assert not any("Claims" in note for note in notes(make_table(claims=())))
+
+
+def test_what_is_missing_is_said(make_table) -> None:
+    assert any("eleatt-bench reproduce table4" in note for note in notes(make_table()))
+    assert not any("reproduce" in note for note in notes(make_table(finished=6, claims=())))
+
+
+def test_a_row_without_runs_is_no_trouble(make_table) -> None:
+    assert line(make_table(), Row("X", (Cell((), None), Cell((), None))))[1:] == ["–"] * 5

@@ -1,0 +1,54 @@
+"""Which runs of a table are found, and which are still to be done."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from eleatt_bench.runs.record import RunFolder
+from eleatt_bench.tables.plan import Plan
+from eleatt_bench.tables.records import find_records, missing
+
+
+def test_missing_runs_come_seed_by_seed_so_that_all_rows_grow_together(digits_plan: Plan) -> None:
+    assert [run.seed for run in missing(digits_plan)] == [0] * 6 + [1] * 6 + [2] * 6
+
+
+@pytest.mark.parametrize("status", ["running", "failed"])
+def test_an_unfinished_run_counts_for_nothing(digits_plan: Plan, finish, status: str) -> None:
+    finish(digits_plan, digits_plan.runs[0], status=status, accuracy=0.5)
+    assert find_records(digits_plan) == {}
+    assert len(missing(digits_plan)) == 18
+
+
+def test_a_damaged_record_counts_for_nothing(digits_plan: Plan, finish) -> None:
+    path = finish(digits_plan, digits_plan.runs[0], accuracy=0.5).record
+    assert len(missing(digits_plan)) == 17
+    path.write_text(path.read_text(encoding="utf-8")[:50], encoding="utf-8")
+    assert len(missing(digits_plan)) == 18
+
+
+def test_columns_that_read_the_same_run_lack_it_once(table4_plan: Plan) -> None:
+    assert len(missing(table4_plan)) == len(table4_plan.runs) / 2
+
+
+def test_without_the_data_runs_are_matched_by_everything_else(table4_plan: Plan, finish) -> None:
+    run = table4_plan.runs[0]
+    trained = {**run.identity, "data": {**run.identity["data"], "digest": "abc"}}
+    finish(table4_plan, replace(run, identity=trained), accuracy=0.6)
+    other = {**trained, "trainer": {**trained["trainer"], "max_epochs": 1}}
+    finish(table4_plan, replace(run, identity=other), accuracy=0.1)
+    (found,) = find_records(table4_plan).values()
+    assert found["metrics"]["test"]["accuracy"] == 0.6
+
+
+def test_the_record_of_the_same_run_is_found_wherever_the_runs_lie(
+    digits_plan: Plan, finish, tmp_path: Path
+) -> None:
+    elsewhere = replace(digits_plan, runs_dir=tmp_path / "elsewhere")
+    finish(elsewhere, elsewhere.runs[0], accuracy=0.5)
+    assert len(find_records(elsewhere)) == 1
+    assert find_records(digits_plan) == {}
+    assert RunFolder(elsewhere.runs_dir, str(elsewhere.runs[0].run_id)).status() == "finished"

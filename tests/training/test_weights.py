@@ -1,0 +1,120 @@
+"""Runs that begin with the recurrent layers of another run; all on the digits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from eleatt_bench.config import plain
+from eleatt_bench.data import catalog
+from eleatt_bench.errors import UserError
+from eleatt_bench.runs.record import RunFolder, all_runs
+from eleatt_bench.training.checkpoints import CONTENT
+from eleatt_bench.training.fit import build
+from eleatt_bench.training.run import train
+from eleatt_bench.training.weights import begin_with
+
+QUICK = ["quick=true", "pretraining=digits"]
+
+
+def begun(config) -> dict[str, torch.Tensor]:
+    """The weights before the first step of a run of ``config`` without pre-training."""
+    config = plain(config)
+    store = catalog.open_store(Path(config["data_dir"]), "digits")
+    return {name: value.clone() for name, value in build(config, store)[1].state_dict().items()}
+
+
+def checkpoint(folder: RunFolder, name: str = "best") -> dict[str, torch.Tensor]:
+    path = folder.checkpoints / f"{name}.ckpt"
+    state: dict[str, torch.Tensor] = torch.load(path, weights_only=True)["model"]
+    return state
+
+
+def test_all_recurrent_layers_are_taken_over_and_the_classifier_is_new(short_config) -> None:
+    # With a learning rate of 0 a run ends as it began.
+    config = short_config(*QUICK, "optimizer.lr=0")
+    folder, record = train(config, ["pretraining=digits"])
+    source = RunFolder(Path(config.runs_dir), record["pretraining"])
+    assert source.status() == "finished"
+    theirs, ours, fresh = checkpoint(source), checkpoint(folder), begun(config)
+    for name, value in ours.items():
+        if name.startswith("recurrent."):
+            assert torch.equal(value, theirs[name]), name
+        elif name.startswith("classifier."):
+            assert torch.equal(value, fresh[name]), name
+            assert not torch.equal(value, theirs[name]) or not value.any(), name
+    before = source.read()
+    assert before is not None
+    assert record["identity"]["pretraining"] == before["identity"]
+    assert "recurrent layers of " + source.run_id in folder.log.read_text(encoding="utf-8")
+
+
+def test_the_pretraining_is_done_once_and_its_command_is_its_own(short_config) -> None:
+    train(short_config(*QUICK), [])
+    (source,) = [
+        r for r in all_runs(Path(short_config().runs_dir)) if "pretraining" not in r.read()
+    ]
+    written = source.record.stat().st_mtime_ns
+    train(short_config(*QUICK, "optimizer.lr=0.001"), [])
+    assert source.record.stat().st_mtime_ns == written
+    record = source.read()
+    assert record is not None
+    assert record["command"].startswith("eleatt-bench train experiment=digits quick=true ")
+    assert "model.hidden_size=8" in record["overrides"]
+
+
+def test_a_finished_run_needs_its_pretraining_no_more(short_config) -> None:
+    folder, record = train(short_config(*QUICK), [])
+    for run in all_runs(Path(short_config().runs_dir)):
+        if run.run_id != folder.run_id:
+            run.clear()
+    assert train(short_config(*QUICK), [])[1] == record
+
+
+def test_a_run_that_continues_keeps_its_own_weights(short_config) -> None:
+    folder, record = train(short_config(*QUICK), [])
+    folder.record.unlink()
+    expected = checkpoint(folder, "last")
+    _, again = train(short_config(*QUICK), [])
+    assert again["timing"]["resumed_after_epoch"] == 2
+    assert again["metrics"] == record["metrics"]
+    assert all(torch.equal(v, expected[k]) for k, v in checkpoint(folder, "last").items())
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["model.hidden_size=9"], "weight_ih_l0 is 24 × 8 there and 27 × 8 here"),
+        (["model.num_layers=2"], "_l1 is absent there and (8|24) "),
+        (["model=gru"], "weight_ia_l0 is 8 × 8 there and absent here"),
+    ],
+)
+def test_layers_that_do_not_fit_are_refused_in_words(
+    short_config, options: list[str], says: str, tmp_path: Path
+) -> None:
+    config = plain(short_config("quick=true"))
+    store = catalog.open_store(Path(config["data_dir"]), "digits")
+    path = tmp_path / "best.ckpt"
+    torch.save({**dict.fromkeys(CONTENT), "model": build(config, store)[1].state_dict()}, path)
+    other = build(plain(short_config("quick=true", *options)), store)[1]
+    with pytest.raises(UserError, match=says):
+        begin_with(other, path)
+
+
+def test_an_unknown_experiment_is_named(short_config) -> None:
+    with pytest.raises(UserError, match="Did you mean 'digits'"):
+        train(short_config("pretraining=digit"), [])
+
+
+def test_a_rehearsal_is_short_and_says_so_everywhere(short_config) -> None:
+    config = short_config("quick=true", "trainer.max_epochs=40")
+    folder, record = train(config, [])
+    assert folder.run_id.startswith("quick-digits-")
+    assert record["identity"]["quick"] is True
+    assert record["epochs"] == 2
+    assert record["samples"] == {"train": 64, "val": 64, "test": 64}
+    kept = OmegaConf.load(folder.config)
+    assert (kept.quick, kept.trainer.max_epochs, kept.data.limit) == (True, 2, 64)
