@@ -155,7 +155,7 @@ def test_the_recipe_of_features_is_the_papers(
     assert (model["num_layers"], model["hidden_size"], model["dropout"]) == (layers, 512, 0.5)
     assert (model["readout"], model["init"]["recurrent_gain"]) == ("mean", 0.001)
     assert (config["optimizer"]["lr"], config["data"]["batch_size"]) == (0.001, batch)
-    assert config["data"]["transforms"] == {"origin": False, "rotation": 0.0, "noise": 0.0}
+    assert config["data"]["transforms"] == plain(OmegaConf.structured(TransformsConfig))
     assert config["scheduler"]["monitor"] == monitor
     assert (trainer["max_epochs"], trainer["early_stopping"]) == (200, patience)
     assert (trainer["gradient_clip_val"], config["data"]["val_fraction"]) == (1.0, 0.05)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from eleatt_bench.cli import VERBS
+from eleatt_bench.cli.data import ACTIONS
 from eleatt_bench.cli.hydra import split
 from eleatt_bench.composition import check_override, options
 from eleatt_bench.data import catalog
@@ -39,7 +40,7 @@ def test_every_command_is_one_that_exists(command: list[str]) -> None:
         for override in (o for o in rest[1:] if "=" in o):
             check_override(override)
     elif verb == "data":
-        assert rest[0] in {"list", "download", "prepare", "verify"}
+        assert rest[0] in ACTIONS
         assert len(rest) == 1 or rest[1] in catalog.names()
 
 

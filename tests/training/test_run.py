@@ -268,8 +268,8 @@ def test_a_run_that_diverges_says_so_and_is_recorded_as_failed(short_config) -> 
 def test_a_damaged_checkpoint_is_named_and_force_mends_it(short_config) -> None:
     folder, record = train(short_config(), [])
     folder.record.unlink()
-    last = folder.checkpoints / "last.ckpt"
-    last.write_bytes(last.read_bytes()[:1000])
+    for name in ("last.ckpt", "previous.ckpt"):
+        (folder.checkpoints / name).write_bytes(b"PK")
     with pytest.raises(UserError, match=r"last\.ckpt cannot be read.*force=true"):
         train(short_config(), [])
     _, again = train(short_config("force=true"), [])

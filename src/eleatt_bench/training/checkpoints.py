@@ -38,17 +38,20 @@ class Checkpoints(Callback):
         Raises:
             UserError: there are checkpoints, but none that can be read.
         """
-        names = [name for name in ("last", "previous") if (self.folder / f"{name}.ckpt").exists()]
-        for name in names:
-            path = self.folder / f"{name}.ckpt"
+        damaged: UserError | None = None
+        for path in (self.folder / "last.ckpt", self.folder / "previous.ckpt"):
+            if not path.exists():
+                continue
             try:
                 self._resumed = load_checkpoint(path)
-            except UserError:
-                if name == names[-1]:
-                    raise
-                say(f"{path} is damaged: continuing from the checkpoint before it")
+            except UserError as error:
+                damaged = damaged or error
                 continue
+            if damaged is not None:
+                say("last.ckpt is damaged: continuing from the checkpoint before it")
             return int(self._resumed["epoch"]) + 1
+        if damaged is not None:
+            raise damaged
         return 0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
