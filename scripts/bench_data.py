@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import csv
 import itertools
-import resource
 import sys
 import tempfile
 import time
@@ -26,6 +25,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from bench_layer import machine, quartiles
+from bench_memory import resident
 
 from eleatt_bench.composition import compose_config
 from eleatt_bench.config import plain
@@ -81,9 +81,9 @@ class Opening(NamedTuple):
 
     @classmethod
     def measure(cls, path: Path, name: str, rounds: int) -> Opening:
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        before = resident("VmRSS")
         store = SequenceStore.open(path, name=name)
-        grown = 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+        grown = resident("VmRSS") - before
         times = []
         for _ in range(rounds):
             start = time.perf_counter()
