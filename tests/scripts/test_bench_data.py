@@ -57,7 +57,7 @@ def test_the_generated_store_is_gone(measured: Path) -> None:
 def test_a_store_that_is_not_there_is_named(monkeypatch) -> None:
     monkeypatch.syspath_prepend(str(SCRIPTS))
     monkeypatch.setattr(sys, "argv", ["bench_data.py", "--stores", "nucla", "--data-dir", "/no"])
-    with pytest.raises(SystemExit, match="^Error: .*data prepare nucla --source PATH"):
+    with pytest.raises(SystemExit, match=r"^Error: .*data prepare nucla --source PATH"):
         importlib.import_module("bench_data").main()
 
 
