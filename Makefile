@@ -16,7 +16,7 @@ MNIST_SOURCE ?= data/raw/mnist
 bench: BENCH ?= cpu
 bench-gpu: BENCH ?= gpu
 
-.PHONY: help install demo test test-slow test-faults check bench bench-gpu tensorboard clean lock data-nucla data-mnist \
+.PHONY: help install demo test test-slow test-faults check bench bench-gpu bench-data tensorboard clean lock data-nucla data-mnist \
 	table-digits table-mnist table4
 
 help: ## say what there is
@@ -54,6 +54,10 @@ bench-gpu: $(READY) ## hold the layer against the equations on a GPU, then time 
 	$(VENV)/bin/python -m pytest -m gpu tests/nn
 	$(VENV)/bin/python scripts/bench_layer.py --device cuda --compile \
 		--csv "docs/performance/$(BENCH).csv"
+	$(VENV)/bin/python scripts/performance_page.py docs/performance/*.csv > docs/performance.md
+
+bench-data: $(READY) ## time loading and augmentation against the network: docs/performance/data.csv
+	$(VENV)/bin/python scripts/bench_data.py --csv docs/performance/data.csv
 	$(VENV)/bin/python scripts/performance_page.py docs/performance/*.csv > docs/performance.md
 
 tensorboard: $(READY) ## look at the curves of all runs

@@ -1,4 +1,4 @@
-"""docs/performance.md, made of what `scripts/bench_layer.py --csv` wrote.
+"""docs/performance.md, made of what `bench_layer.py --csv` and `bench_data.py --csv` wrote.
 
     .venv/bin/python scripts/performance_page.py docs/performance/*.csv > docs/performance.md
 
@@ -52,6 +52,7 @@ GOALS = {  # of training, by backend, cell and gate, at the shapes in their orde
 }
 GOAL_PRECISIONS = ("float32", "tf32", "ieee")
 MEMORY_GOAL = 1.5
+PATH_GOAL, OPENING_GOAL = 10, 0.2  # times what the network consumes; seconds
 
 
 def shape(row: Row) -> str:
@@ -163,16 +164,48 @@ def every(rows: list[Row]) -> Iterator[str]:
         yield from table(["layer", "backend", *modes, "error"], body)
 
 
+def loading(rows: list[Row]) -> Iterator[str]:
+    """What `scripts/bench_data.py` measured: the data path against the network."""
+    yield (
+        "`scripts/bench_data.py`: a batch of training samples is loaded (shuffled, gathered, "
+        "padded) and transformed (augmented) by the data path, and the network of three layers "
+        "takes a training step on it, in turns on the same cores. The ratio is the time of the "
+        "step divided by that of the data path, the median over the batches with quartiles; the "
+        f"goal is {PATH_GOAL} or more. A store is mapped into memory, not read; the goal for "
+        f"opening one is {OPENING_GOAL} s or less.\n"
+    )
+    heads = ["store, experiment, model", "opens in", "first batch after", "load", "transform",
+             "training step", "ratio"]  # fmt: skip
+    lines = []
+    for row in rows:
+        opening, middle = float(row["open_seconds"]), float(row["ratio_median"])
+        values = [f"{1e3 * opening:.1f} ms" + (" **missed**" if opening > OPENING_GOAL else "")]
+        values.append(f"{1e3 * (opening + float(row['startup_seconds'])):.0f} ms")
+        for part in ("load", "transform", "step"):
+            values.append(f"{1e3 * float(row[f'{part}_seconds']):.1f} ms")
+        low, high = float(row["ratio_q1"]), float(row["ratio_q3"])
+        values.append(
+            f"{middle:.1f} ({low:.1f}–{high:.1f})" + (" **missed**" if middle < PATH_GOAL else "")
+        )
+        size = f"{int(row['sequences']):,} sequences, {int(row['store_bytes']) / 1e6:,.0f} MB"
+        lines.append([f"{row['store']} ({size}), {row['experiment']}, {row['model']}", *values])
+    yield from table(heads, lines)
+
+
 def page(files: list[tuple[str, list[Row]]], notes: str) -> Iterator[str]:
     yield HEAD
-    for name, rows in files:
+    for name, rows in sorted(files, key=lambda file: "store" in file[1][0]):  # layers first
         about = rows[0]
-        yield f"## {about['device']}, {about['threads']} threads\n"
+        what = "How fast samples come: " if "store" in about else ""
+        yield f"## {what}{about['device']}, {about['threads']} threads\n"
         gpu = f"Triton {about['triton']}, driver {about['driver']}, " if about["driver"] else ""
         yield (
             f"{about['cores']} cores, torch {about['torch']}, {gpu}Python {about['python']}, "
             f"{about['date']}, commit {about['commit'][:12]}: `{name}`\n"
         )
+        if "store" in about:
+            yield from loading(rows)
+            continue
         yield from goals(rows)
         yield from memory(rows)
         yield from every(rows)

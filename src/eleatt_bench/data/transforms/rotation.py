@@ -22,7 +22,10 @@ def rotate(points: Tensor, matrices: Tensor) -> Tensor:
     turned = torch.empty_like(points)
     for axis in range(3):
         of_x, of_y, of_z = matrices[..., axis, :].unbind(-1)
-        turned[..., axis] = x * of_x + y * of_y + z * of_z
+        total = x * of_x
+        total += y * of_y  # in place: what costs time here is fresh memory
+        total += z * of_z
+        turned[..., axis] = total
     return turned
 
 

@@ -1,0 +1,82 @@
+"""The benchmark of the data path leaves its numbers and nothing else; the page has them."""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPTS = Path(__file__).parents[2] / "scripts"
+GENERATED = "as large as NTU RGB+D"
+
+
+def run(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """``script`` as a person runs it."""
+    command = [sys.executable, str(SCRIPTS / script), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=250)
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The numbers of a small store, beside the empty folder where it was."""
+    folder = tmp_path_factory.mktemp("bench")
+    (folder / "scratch").mkdir()
+    done = run(
+        "bench_data.py", "--stores", GENERATED, "--sequences", "40", "--rounds", "3",
+        "--scratch", str(folder / "scratch"), "--csv", str(folder / "data.csv"),
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"{GENERATED}: 40 sequences" in done.stdout
+    return folder / "data.csv"
+
+
+def test_a_row_for_each_network(measured: Path) -> None:
+    with measured.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["model"] for row in rows] == ["eleatt_gru", "gru"]
+    for row in rows:
+        assert (row["experiment"], row["sequences"], row["batch_size"]) == ("ntu_aug", "40", "256")
+        quartiles = [float(row[f"ratio_{q}"]) for q in ("q1", "median", "q3")]
+        assert 0 < quartiles[0] <= quartiles[1] <= quartiles[2]
+        path = float(row["load_seconds"]) + float(row["transform_seconds"])
+        assert 0 < path < float(row["step_seconds"])
+        faster = float(row["path_samples_per_second"]) / float(row["network_samples_per_second"])
+        assert faster > 1
+        assert 0 < float(row["open_seconds"]) < float(row["startup_seconds"]) + 1
+        assert 40 * 20 * 600 <= int(row["store_bytes"]) <= 40 * 300 * 600
+
+
+def test_the_generated_store_is_gone(measured: Path) -> None:
+    assert not list((measured.parent / "scratch").iterdir())
+
+
+def test_a_store_that_is_not_there_is_named(monkeypatch) -> None:
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    monkeypatch.setattr(sys, "argv", ["bench_data.py", "--stores", "nucla", "--data-dir", "/no"])
+    with pytest.raises(SystemExit, match=r"^Error: .*data prepare nucla --source PATH"):
+        importlib.import_module("bench_data").main()
+
+
+def test_the_page_has_the_numbers_and_says_what_was_missed(measured: Path) -> None:
+    with measured.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    for row, ratio, opening in zip(rows, ("10.04", "9.94"), ("0.19", "0.21"), strict=True):
+        row.update(ratio_median=ratio, open_seconds=opening)
+    with measured.open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    done = run("performance_page.py", str(measured))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "## How fast samples come: " in done.stdout
+    (reached,) = [line for line in done.stdout.splitlines() if "ntu_aug, eleatt_gru" in line]
+    (missed,) = [line for line in done.stdout.splitlines() if "ntu_aug, gru" in line]
+    assert "| 190.0 ms |" in reached
+    assert "missed" not in reached
+    assert "| 210.0 ms **missed** |" in missed
+    assert missed.endswith(" **missed** |")
+    assert f"{1e3 * float(rows[0]['step_seconds']):.1f} ms" in reached
