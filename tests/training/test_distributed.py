@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import h5py
@@ -47,6 +53,7 @@ def test_two_processes_train_the_run_that_one_trains(command_line, tmp_path: Pat
         for metric, value in first["metrics"][stage].items():
             assert second["metrics"][stage][metric] == pytest.approx(value, rel=1e-3, abs=3e-3)
     assert second["device"].startswith("2 x ")
+    assert [record["world_size"] for record in (first, second)] == [1, 2]
 
 
 def test_a_distributed_run_continues_from_its_checkpoint(command_line, tmp_path: Path) -> None:
@@ -59,3 +66,53 @@ def test_a_distributed_run_continues_from_its_checkpoint(command_line, tmp_path:
     assert again.returncode == 0, again.stderr
     assert "continuing after epoch 2" in again.stdout
     assert json.loads((run / "record.json").read_text("utf-8"))["status"] == "finished"
+
+
+def second_rank(folder: Path) -> int:
+    """The id of the process that is rank 1 of a run which has been trained for an epoch."""
+    deadline = time.monotonic() + 100
+    while time.monotonic() < deadline:
+        if any("epoch  1/" in log.read_text("utf-8") for log in folder.rglob("log.txt")):
+            for path in Path("/proc").glob("[0-9]*"):
+                try:
+                    started_here = (path / "cwd").resolve() == folder
+                    if started_here and b"\0LOCAL_RANK=1\0" in (path / "environ").read_bytes():
+                        return int(path.name)
+                except OSError:  # it ended, or is another user's
+                    continue
+        time.sleep(0.1)
+    raise AssertionError("no second process")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_a_process_that_dies_ends_its_run_within_seconds_and_not_the_sweep(
+    command_line, user_environment: dict[str, str], tmp_path: Path
+) -> None:
+    command = [
+        *TINY, "-m", "seed=0,1", "trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2",
+        "trainer.max_epochs=40", "launcher.jobs=1",
+    ]  # fmt: skip
+    sweep = subprocess.Popen(
+        [sys.executable, "-m", "eleatt_bench", *command], cwd=tmp_path, env=user_environment,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+    victim = second_rank(tmp_path)
+    os.kill(victim, signal.SIGKILL)
+    killed = time.monotonic()
+    (folder,) = {path.parent for path in tmp_path.glob("runs/*/log.txt")}
+    while "Another process of this run ended" not in (folder / "log.txt").read_text("utf-8"):
+        assert time.monotonic() - killed < 20
+        time.sleep(0.1)
+    output, _ = sweep.communicate(timeout=200)
+    assert sweep.returncode == 1, output
+    status = {
+        json.loads(path.read_text("utf-8"))["seed"]: json.loads(path.read_text("utf-8"))["status"]
+        for path in tmp_path.glob("runs/*/record.json")
+    }
+    assert status == {0: "failed", 1: "finished"}, output
+    assert re.search(r"Another process of this run ended", output)
+    assert command_line(*command, timeout=200).returncode == 0
+    records = [json.loads(path.read_text("utf-8")) for path in tmp_path.glob("runs/*/record.json")]
+    assert [record["status"] for record in records] == ["finished"] * 2
+    assert max(record["timing"]["resumed_after_epoch"] for record in records) >= 1

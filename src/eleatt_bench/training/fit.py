@@ -19,6 +19,7 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from lightning_fabric.utilities.warnings import PossibleUserWarning
 from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.loggers import TensorBoardLogger
+from torch.distributed import DistError
 
 from eleatt_bench.data.store import SequenceStore
 from eleatt_bench.errors import UserError
@@ -51,6 +52,8 @@ def as_user_errors() -> Iterator[None]:
     except RuntimeError as error:
         if "DefaultCPUAllocator" in str(error):
             raise UserError(_OUT_OF_MEMORY) from error
+        if isinstance(error, DistError) or "/gloo/" in str(error):
+            raise UserError(_OTHER_PROCESS_ENDED) from error
         raise
     except SystemExit as error:
         if isinstance(error.__context__, KeyboardInterrupt):  # Lightning's way to end on Ctrl-C
@@ -58,6 +61,10 @@ def as_user_errors() -> Iterator[None]:
         raise
 
 
+_OTHER_PROCESS_ENDED = (
+    "Another process of this run ended, or cannot be reached: what it printed says why, if it "
+    "could. The same command continues the run"
+)
 _OUT_OF_MEMORY = (
     "Out of memory. Try a smaller data.batch_size, model.hidden_size, or fewer jobs at once "
     "(launcher.jobs_per_device, launcher.jobs)"
@@ -228,6 +235,7 @@ def where(trainer: Trainer, config: Config) -> dict[str, Any]:
     return {
         "device": f"{trainer.world_size} x {name}" if trainer.world_size > 1 else name,
         "accelerator": device.type,
+        "world_size": trainer.world_size,
         "num_threads": torch.get_num_threads(),
         "precision": config["trainer"]["precision"],
         "backend": backend,
