@@ -37,7 +37,7 @@ ALL = {
     "streams": ["joints", "bones", "velocities"],
 }  # fmt: skip
 SAMPLES = st.lists(st.integers(0, 7), min_size=1, max_size=10)
-some = settings(max_examples=150, deadline=None)
+some = settings(max_examples=80, deadline=None)
 
 
 def rows(batch: Batch) -> dict[int, torch.Tensor]:
