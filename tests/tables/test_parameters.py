@@ -72,7 +72,9 @@ def test_the_frames_and_classes_of_every_data_set(composer) -> None:
     [
         (["experiment=ntu"], 150, 60),
         (["experiment=ntu", "data=ntu120"], 150, 120),
+        (["experiment=ntu", "data.transforms.streams=[joints,bones]"], 150 + 144, 60),
         (["experiment=nucla"], 60, 10),
+        (["experiment=nucla", "data.transforms.streams=[bones,velocities]"], 57 + 60, 10),
         (["experiment=sysu"], 60, 12),
         (["experiment=dhg"], 66, 14),
         (["experiment=shrec17", "data.protocol=gestures_28"], 66, 28),

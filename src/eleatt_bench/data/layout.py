@@ -1,7 +1,7 @@
-"""What the numbers of a skeleton's frame are: bodies, joints, bones, and the streams made of them.
+"""What the numbers of a frame are; of a skeleton: bodies, joints, bones, and the streams of them.
 
-A frame is x, y, z of each joint, of one body after the other. The joints of every body have the
-same names in the same order; the first body's come first.
+A skeleton's frame is x, y, z of each joint, of one body after the other. The joints of every body
+have the same names in the same order; the first body's come first.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-STREAMS = ("joints", "bones", "velocities")
+KINDS = {"skeleton": "skeletons", "image": "images", "features": "features"}
+"""What a store holds, by the ``kind`` of its layout, as one says it."""
 
 
 def joints_per_body(layout: Mapping[str, Any]) -> int:
@@ -23,7 +24,7 @@ def bodies_per_frame(layout: Mapping[str, Any]) -> int:
 
 
 def step_size(layout: Mapping[str, Any], streams: Sequence[str]) -> int:
-    """The number of values of a step that is made of ``streams``, each of `STREAMS`."""
+    """The number of values of a step that is made of ``streams``: joints, bones, velocities."""
     vectors = {
         "joints": len(layout["joints"]),
         "bones": len(layout["bones"]),

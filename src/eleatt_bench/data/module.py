@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
+from eleatt_bench.data.layout import KINDS
 from eleatt_bench.data.store import Integers, SequenceStore
 from eleatt_bench.errors import UserError, unknown
 
@@ -53,7 +54,7 @@ class SequenceDataset(Dataset[Batch]):
         if sequence != "frames" and store.layout["kind"] != "image":
             raise UserError(
                 f"data.sequence={sequence} is for images; {store.name} holds "
-                f"{store.layout['kind']}s: use data.sequence=frames"
+                f"{KINDS[store.layout['kind']]}: use data.sequence=frames"
             )
         self.store, self.indices, self.sequence = store, indices, sequence
         self._order = _pixel_order(store) if sequence == "permuted_pixels" else None

@@ -5,26 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from eleatt_bench.data.sources import hand, ntu, ntu_names, nucla, sysu
+from eleatt_bench.data.layout import step_size
+from eleatt_bench.data.sources import hand, ntu, nucla, sysu
 from eleatt_bench.runs.identity import gated_layers
 
 _BLOCKS = {"rnn": 1, "lstm": 4, "gru": 3}  # gates and candidates, each with matrices and a bias
 
 _RESNET_50 = 2048  # values of a frame's feature; another backbone's store has others
 
-_SHAPES = {  # data set: values of a frame, classes
+_SHAPES: dict[str, tuple[int | dict[str, Any], int]] = {
     "digits": (8, 10),
     "mnist": (28, 10),
-    "nucla": (3 * len(nucla.JOINTS), len(nucla.CLASSES)),
-    "ntu": (2 * 3 * len(ntu_names.JOINTS), ntu.NTU.actions),
-    "ntu120": (2 * 3 * len(ntu_names.JOINTS), ntu.NTU_120.actions),
-    "ntu_v1": (3 * len(nucla.JOINTS), ntu.NTU.actions),
+    "nucla": (nucla.LAYOUT, len(nucla.CLASSES)),
+    "ntu": (ntu.LAYOUT, ntu.NTU.actions),
+    "ntu120": (ntu.LAYOUT, ntu.NTU_120.actions),
+    "ntu_v1": (nucla.LAYOUT, ntu.NTU.actions),
     "ntu_rgb": (_RESNET_50, ntu.NTU.actions),
     "jhmdb": (_RESNET_50, 21),
-    "sysu": (3 * len(nucla.JOINTS), len(sysu.CLASSES)),
-    "shrec17": (3 * len(hand.JOINTS), len(hand.GESTURES)),
-    "dhg": (3 * len(hand.JOINTS), len(hand.GESTURES)),
+    "sysu": (sysu.LAYOUT, len(sysu.CLASSES)),
+    "shrec17": (hand.LAYOUT, len(hand.GESTURES)),
+    "dhg": (hand.LAYOUT, len(hand.GESTURES)),
 }
+"""Of each data set: the layout of its skeletons, or else the values of a frame; its classes."""
 
 
 def parameters(config: Mapping[str, Any]) -> int | None:
@@ -35,7 +37,8 @@ def parameters(config: Mapping[str, Any]) -> int | None:
     data = config["data"]
     if data["name"] not in _SHAPES:
         return None
-    size, classes = _SHAPES[data["name"]]
+    frame, classes = _SHAPES[data["name"]]
+    size = frame if isinstance(frame, int) else step_size(frame, data["transforms"]["streams"])
     if data["sequence"] != "frames":
         size = 1
     if data["protocol"] == "gestures_28":

@@ -35,6 +35,12 @@ def test_geometry_is_for_skeletons(transforms, digits, changes: dict, says: str)
         transforms(digits, **changes)
 
 
+def test_features_are_called_features(transforms, make_store) -> None:
+    store = make_store([2], name="jhmdb", layout={"kind": "features"})
+    with pytest.raises(UserError, match="is for skeletons; jhmdb holds features: set"):
+        transforms(store, rotation=(1, 1, 1))
+
+
 def test_what_needs_no_skeleton_is_allowed(transforms, digits) -> None:
     transforms(digits, noise=0.1, time_warp=0.2, resample=5)
 

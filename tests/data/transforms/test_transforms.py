@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -36,7 +37,7 @@ ALL = {
     "streams": ["joints", "bones", "velocities"],
 }  # fmt: skip
 SAMPLES = st.lists(st.integers(0, 7), min_size=1, max_size=10)
-some = settings(max_examples=150, deadline=None)
+some = settings(max_examples=80, deadline=None)
 
 
 def rows(batch: Batch) -> dict[int, torch.Tensor]:
@@ -193,3 +194,28 @@ def test_double_precision_stays(transforms, batch_of) -> None:
     assert found.dtype == torch.float64
     single = transforms(**ALL)(batch, training=True).inputs
     torch.testing.assert_close(found.float(), single, atol=1e-4, rtol=1e-4)
+
+
+def test_nothing_waits_for_the_device(transforms, batch_of) -> None:
+    """The meta device has shapes alone: whatever looks at a value there fails."""
+    batch = batch_of()
+    elsewhere = batch._replace(
+        inputs=batch.inputs.to("meta"), lengths=batch.lengths.to("meta"), labels=None
+    )
+    for training in (True, False):
+        transform = transforms(**{**ALL, "noise": 0})  # noise is drawn for each length
+        found, expected = (transform(b, training) for b in (elsewhere, batch))
+        assert found.inputs.is_meta
+        assert found.inputs.shape == expected.inputs.shape
+        assert found.inputs.dtype == expected.inputs.dtype
+
+
+@pytest.mark.gpu
+def test_on_a_gpu_the_numbers_are_the_same(transforms, batch_of) -> None:
+    batch = batch_of()
+    elsewhere = batch._replace(inputs=batch.inputs.cuda(), lengths=batch.lengths.cuda())
+    for training in (True, False):
+        found, expected = (transforms(**ALL)(b, training) for b in (elsewhere, batch))
+        assert found.inputs.is_cuda
+        assert found.lengths.cpu().equal(expected.lengths)
+        torch.testing.assert_close(found.inputs.cpu(), expected.inputs, rtol=1e-5, atol=1e-5)

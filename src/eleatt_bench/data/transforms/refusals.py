@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from eleatt_bench.data.layout import KINDS
 from eleatt_bench.data.store import SequenceStore
 from eleatt_bench.data.transforms.view import JOINTS
 from eleatt_bench.errors import UserError
@@ -29,7 +30,7 @@ def check(config: Mapping[str, Any], store: SequenceStore) -> None:
             if _is_on(config, name):
                 raise UserError(
                     f"data.transforms.{name} is for skeletons; {store.name} holds "
-                    f"{layout['kind']}s: set data.transforms.{name}={off}"
+                    f"{KINDS[layout['kind']]}: set data.transforms.{name}={off}"
                 )
         return
     if config["origin"] == "sequence" and store.origin_applied:
