@@ -71,8 +71,15 @@ def folded(make_table: MakeTable) -> Table:
     """A table with folds, two sections and two devices."""
     results = (SeedResult(0, (60.0, 64.0)), SeedResult(1, (70.0, None)))
     cell = Cell(results, 82.1, 10, {"GPU, triton": 0.5, "a CPU, scan": 123.4})
-    claim = Claim("scratch", "A", "B", "cross_subject", paired_difference({0: 60.0}, {0: 61.0}),
-                  -0.5, (SampleTest(0, 4, 5, interval=Interval(-2.0, 0.04)),))  # fmt: skip
+    claim = Claim(
+        "from scratch",
+        "A",
+        "B",
+        "cross_subject",
+        paired_difference({0: 60.0}, {0: 61.0}),
+        -0.5,
+        (SampleTest(0, 4, 5, interval=Interval(-2.0, 0.04)),),
+    )
     return make_table(
         name="table5",
         columns=(Column("cross_subject", folds=2),),

@@ -42,7 +42,7 @@ def test_markdown_has_every_row_and_the_same_number_of_cells_in_each(make_table,
             assert len({one.replace("\\|", "").count("|") for one in grid}) == 1
         named = sum(bool(section.name) for section in table.sections)
         assert len(cells) == 2 + len(table.rows) + named
-        assert len(claims) == 2 + len(table.claims)
+        assert len(claims) == 2 + len(table.claims) + named
     expected = "| Baseline-GRU | 62.0 ± 2.0 (n=3) | 84.3 (−22.3) | 55.0 ± – (1/3 seeds) | 1,234 |"
     assert expected in render([make_table()], "md")
 
@@ -110,3 +110,11 @@ def test_redirected_output_is_plain_and_has_every_mark(make_table, folded: Table
     assert "0.5 [1], 123 [2]" in text
     assert "From scratch" in text
     assert max(map(len, text.splitlines())) <= 120
+
+
+def test_what_is_too_wide_for_the_terminal_is_made_longer(make_table, monkeypatch) -> None:
+    monkeypatch.setattr("eleatt_bench.report.terminal._WIDTH", 80)
+    text = render([make_table()], "term")
+    assert max(map(len, text.splitlines())) <= 80
+    assert "62.0 ± 2.0 (n=3)" in text
+    assert [line.strip() for line in text.splitlines()].count("cross_view") == 2

@@ -101,7 +101,7 @@ def test_a_table_opens_with_its_command_and_its_cost(composer, spec_of, name: st
     assert said is not None
     program, verb, table, *overrides = shlex.split(said[1])
     assert (program, verb, table) == ("eleatt-bench", "reproduce", name)
-    assert said[2] == ("demo" if name == "digits" else name)
+    assert said[2] == name
     assert lines[1].startswith("# Cost: ")
     assert composer.config([f"table={name}", *overrides])["table"]["name"] == name
 

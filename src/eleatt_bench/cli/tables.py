@@ -87,11 +87,11 @@ def reproduce(arguments: list[str]) -> int:
 
 def _write(made: Sequence[Plan]) -> None:
     results = [make_table(plan) for plan in made]
-    paths = []
+    folder = made[0].runs_dir / "tables"
     for plan, result in zip(made, results, strict=True):
         for form in WRITTEN:
-            paths.append(plan.runs_dir / "tables" / f"{plan.file_stem}.{form}")
-            write_text(paths[-1], render([result], form))
+            write_text(folder / f"{plan.file_stem}.{form}", render([result], form))
     print(render(results, "term"), end="")
-    print(f"Wrote {', '.join(str(path) for path in paths)}")
+    stems = ", ".join(plan.file_stem for plan in made)
+    print(f"Wrote {stems} to {folder}, each as {', '.join(WRITTEN)}")
     print(f"Curves: tensorboard --logdir {made[0].runs_dir}    Runs: eleatt-bench runs list")

@@ -5,18 +5,12 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 
-from eleatt_bench.report.wording import (
-    CLAIM_HEADER,
-    claim_line,
-    header,
-    line,
-    notes,
-    section_title,
-    title,
-)
+from eleatt_bench.report.layout import Layout, lay_out, lay_out_claims
+from eleatt_bench.report.wording import notes, title
 from eleatt_bench.tables.table import Table
 
 PACKAGES = ("booktabs", "graphicx")
+_WIDTH = 120  # characters of a line that is still legible on a page
 
 
 def latex(tables: Sequence[Table]) -> str:
@@ -26,35 +20,34 @@ def latex(tables: Sequence[Table]) -> str:
 
 
 def _one(table: Table) -> str:
-    names = header(table)
-    body = [_row(line(table, row)) for row in table.cited]
-    for section in table.sections:
-        body += [r"\midrule"] if body else []
-        if section.name:
-            name = escape(section_title(section))
-            body.append(rf"\multicolumn{{{len(names)}}}{{l}}{{\textit{{{name}}}}} \\")
-        body += [_row(line(table, row)) for row in section.rows]
     caption = " ".join([f"{escape(title(table))}.", *(escape(note) for note in notes(table))])
     lines = [
         r"\begin{table}",
         r"\centering",
         rf"\caption{{{caption}}}",
         rf"\label{{tab:{table.name}}}\medskip",
-        *_tabular("l" + "r" * (len(names) - 1), names, body),
+        *_tabular(lay_out(table, _WIDTH), "r"),
     ]
     if table.claims:
-        body = [_row(claim_line(claim)) for claim in table.claims]
-        lines += ["", r"\medskip", *_tabular("l" * len(CLAIM_HEADER), CLAIM_HEADER, body)]
+        lines += ["", r"\medskip", *_tabular(lay_out_claims(table), "l")]
     return "\n".join([*lines, r"\end{table}"])
 
 
-def _tabular(columns: str, names: Sequence[str], body: Sequence[str]) -> list[str]:
+def _tabular(layout: Layout, side: str) -> list[str]:
     r"""Never wider than the text: ``\resizebox`` shrinks what is, and nothing else."""
+    width = len(layout.header)
+    body: list[str] = []
+    for group in layout.groups:
+        body += [r"\midrule"] if body else []
+        if group.title:
+            name = escape(group.title)
+            body.append(rf"\multicolumn{{{width}}}{{l}}{{\textit{{{name}}}}} \\")
+        body += [_row(line) for line in group.lines]
     return [
         r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
-        rf"\begin{{tabular}}{{{columns}}}",
+        rf"\begin{{tabular}}{{l{side * (width - 1)}}}",
         r"\toprule",
-        _row(names),
+        _row(layout.header),
         r"\midrule",
         *body,
         r"\bottomrule",

@@ -4,15 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from eleatt_bench.report.wording import (
-    CLAIM_HEADER,
-    claim_line,
-    header,
-    line,
-    notes,
-    section_title,
-    title,
-)
+from eleatt_bench.report.layout import Layout, lay_out, lay_out_claims
+from eleatt_bench.report.wording import notes, title
 from eleatt_bench.tables.table import Table
 
 
@@ -22,23 +15,21 @@ def markdown(tables: Sequence[Table]) -> str:
 
 
 def _one(table: Table) -> str:
-    names = header(table)
-    lines = [
-        f"**{_text(title(table))}**",
-        "",
-        _row(names),
-        _row([":--", *["--:"] * (len(names) - 1)]),
-    ]
-    lines += [_row(line(table, row)) for row in table.cited]
-    for section in table.sections:
-        if section.name:
-            lines.append(_row([f"*{section_title(section)}*", *[""] * (len(names) - 1)]))
-        lines += [_row(line(table, row)) for row in section.rows]
+    lines = [f"**{_text(title(table))}**", "", *_grid(lay_out(table), "--:")]
     if table.claims:
-        lines += ["", _row(CLAIM_HEADER), _row([":--"] * len(CLAIM_HEADER))]
-        lines += [_row(claim_line(claim)) for claim in table.claims]
+        lines += ["", *_grid(lay_out_claims(table), ":--")]
     lines += ["", *(f"- {_text(note)}" for note in notes(table))]
     return "\n".join(lines) + "\n"
+
+
+def _grid(layout: Layout, side: str) -> list[str]:
+    others = len(layout.header) - 1
+    lines = [_row(layout.header), _row([":--", *[side] * others])]
+    for group in layout.groups:
+        if group.title:
+            lines.append(_row([f"*{group.title}*", *[""] * others]))
+        lines += [_row(line) for line in group.lines]
+    return lines
 
 
 def _row(cells: Sequence[str]) -> str:

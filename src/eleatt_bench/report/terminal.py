@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from typing import Literal
 
 from rich import box
 from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
-from eleatt_bench.report.wording import (
-    CLAIM_HEADER,
-    claim_line,
-    header,
-    line,
-    notes,
-    section_title,
-    title,
-)
+from eleatt_bench.report.layout import Layout, lay_out, lay_out_claims
+from eleatt_bench.report.wording import notes, title
 from eleatt_bench.tables.table import Table
 
 _WIDTH = 120  # where there is no terminal
@@ -46,41 +40,22 @@ def _print(tables: Sequence[Table], console: Console) -> None:
     for index, table in enumerate(tables):
         if index:
             console.print()
-        console.print(_grid(table))
+        console.print(_grid(lay_out(table, console.width), Text(title(table)), justify="right"))
         if table.claims:
-            console.print(_claims(table))
+            console.print(_grid(lay_out_claims(table), None, justify="left"))
         for note in notes(table):
             console.print(note, style="dim", highlight=False, markup=False)
 
 
-def _grid(table: Table) -> Grid:
-    grid = _empty(header(table), Text(title(table)))
-    for row in table.cited:
-        grid.add_row(*_plain(line(table, row)), style="dim")
-    for section in table.sections:
-        grid.add_section()
-        if section.name:
-            grid.add_row(Text(section_title(section), style="italic"))
-        for row in section.rows:
-            grid.add_row(*_plain(line(table, row)))
-    return grid
-
-
-def _claims(table: Table) -> Grid:
-    grid = _empty(list(CLAIM_HEADER), None)
-    for claim in table.claims:
-        grid.add_row(*_plain(claim_line(claim)))
-    return grid
-
-
-def _empty(names: Sequence[str], above: Text | None) -> Grid:
+def _grid(layout: Layout, above: Text | None, justify: Literal["left", "right"]) -> Grid:
     grid = Grid(title=above, box=box.SIMPLE_HEAD, title_style="bold")
-    for index, name in enumerate(names):
-        right = index > 0 and above is not None
-        grid.add_column(Text(name), justify="right" if right else "left", overflow="fold")
+    for index, name in enumerate(layout.header):
+        grid.add_column(Text(name), justify=justify if index else "left", overflow="fold")
+    for group in layout.groups:
+        grid.add_section()
+        if group.title:
+            grid.add_row(Text(group.title, style="italic"))
+        for line in group.lines:
+            # As Text, because [1] would be markup.
+            grid.add_row(*map(Text, line), style="dim" if group.cited else None)
     return grid
-
-
-def _plain(texts: Sequence[str]) -> list[Text]:
-    """``[1]`` is no markup here."""
-    return [Text(text) for text in texts]

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-
 from eleatt_bench.tables.statistics import LEAST_SEEDS
-from eleatt_bench.tables.table import Cell, Claim, Row, Section, Table
+from eleatt_bench.tables.table import Cell, Claim, Section, Table
 
 NOTHING = "–"
-CLAIM_HEADER = ("claim", "column", "difference [95 %]", "paper", "verdict", "same samples, by seed")
 
 
 def cell_text(cell: Cell) -> str:
@@ -21,7 +18,7 @@ def cell_text(cell: Cell) -> str:
         count += f", {cell.finished}/{cell.runs} runs"
     if cell.mean is None:
         return count
-    return f"{cell.mean:.1f} ± {_number(cell.std)} ({count})"
+    return f"{cell.mean:.1f} ± {number(cell.std)} ({count})"
 
 
 def paper_text(cell: Cell) -> str:
@@ -31,27 +28,6 @@ def paper_text(cell: Cell) -> str:
     if cell.difference is None:
         return f"{cell.paper:.1f}"
     return f"{cell.paper:.1f} ({signed(cell.difference)})"
-
-
-def header(table: Table) -> list[str]:
-    """The head of a table, one text per column that is shown."""
-    found = [""]
-    for column, in_paper in zip(table.columns, table.in_paper, strict=True):
-        found.append(column.name)
-        found += ["± folds"] if column.folds > 1 else []
-        found += ["paper (difference)"] if in_paper else []
-    return [*found, "parameters", "s/epoch"]
-
-
-def line(table: Table, row: Row) -> list[str]:
-    """A row of a table below `header`."""
-    found = [row.name]
-    for column, in_paper, cell in zip(table.columns, table.in_paper, row.cells, strict=True):
-        found.append(cell_text(cell))
-        found += [_number(cell.fold_std)] if column.folds > 1 else []
-        found += [paper_text(cell)] if in_paper else []
-    parameters = [NOTHING if c.parameters is None else f"{c.parameters:,}" for c in row.cells]
-    return [*found, _joined(parameters), _joined(_seconds(cell, table) for cell in row.cells)]
 
 
 def devices(table: Table) -> list[str]:
@@ -65,10 +41,9 @@ def section_title(section: Section) -> str:
 
 
 def claim_line(claim: Claim) -> list[str]:
-    """A claim below `CLAIM_HEADER`."""
-    name = f"{claim.better} > {claim.than}"
+    """A claim, as `layout.CLAIM_HEADER` says."""
     return [
-        f"{name}, {claim.section}" if claim.section else name,
+        f"{claim.better} > {claim.than}",
         claim.column,
         difference_text(claim),
         NOTHING if claim.paper is None else signed(claim.paper),
@@ -190,7 +165,8 @@ def signed(value: float) -> str:
     return ("−" if value < 0 else "+") + text
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
+    """``1.2``, or a dash for none."""
     return NOTHING if value is None else f"{value:.1f}"
 
 
@@ -198,16 +174,11 @@ def _p(value: float) -> str:
     return "<0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def _seconds(cell: Cell, table: Table) -> str:
+def seconds_text(cell: Cell, table: Table) -> str:
+    """Seconds of an epoch; where there are several, each with the number of its device."""
     if not cell.seconds:
         return NOTHING
     places = devices(table)
     marks = [f" [{places.index(name) + 1}]" if len(places) > 1 else "" for name in cell.seconds]
     times = (f"{value:.3g}" if value < 100 else f"{value:.0f}" for value in cell.seconds.values())
     return ", ".join(time + mark for time, mark in zip(times, marks, strict=True))
-
-
-def _joined(texts: Iterable[str]) -> str:
-    """One text if all are the same, else all of them in the order of the columns."""
-    listed: Sequence[str] = list(texts)
-    return listed[0] if len(set(listed)) == 1 else " / ".join(listed)

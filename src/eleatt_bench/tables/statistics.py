@@ -18,6 +18,7 @@ LEAST_SEEDS = 3
 
 _MOST_SEEDS = 1000  # beyond that nobody will train
 _REPLICATES = 2000
+_CHUNK = 100  # of them at once: some megabytes
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -119,16 +120,25 @@ def paired_bootstrap(
     np.add.at(gains, (row, column), gain)
     np.add.at(counts, (row, column), 1)
     random = np.random.RandomState(0)  # its numbers are frozen across NumPy versions
-    found = np.empty(replicates)
-    for index in range(replicates):
-        drawn = np.bincount(random.randint(0, len(samples), len(samples)), minlength=len(samples))
-        found[index] = _mean_over_folds(drawn @ gains, drawn @ counts)
+    found: list[Floats] = []
+    for first in range(0, replicates, _CHUNK):
+        drawn = _draws(random, min(_CHUNK, replicates - first), len(samples))
+        found.append(_mean_over_folds(drawn @ gains, drawn @ counts))
     tail = 50 * (1 - CONFIDENCE)
-    low, high = np.percentile(100 * found, [tail, 100 - tail])
+    low, high = np.percentile(100 * np.concatenate(found), [tail, 100 - tail])
     return Interval(float(low), float(high))
 
 
-def _mean_over_folds(gains: Floats, counts: Floats) -> float:
-    """Of the folds of which any sample was drawn."""
+def _draws(random: np.random.RandomState, draws: int, size: int) -> Floats:
+    """How often each of ``size`` samples is among so many drawn with replacement: (draws, size)."""
+    drawn = random.randint(0, size, (draws, size)) + size * np.arange(draws)[:, None]
+    counts: Floats = np.bincount(drawn.ravel(), minlength=draws * size).astype(np.float64)
+    return counts.reshape(draws, size)
+
+
+def _mean_over_folds(gains: Floats, counts: Floats) -> Floats:
+    """(draws, folds) to (draws,), over the folds of which any sample was drawn."""
     drawn = counts > 0
-    return float((gains[drawn] / counts[drawn]).mean())
+    shares = np.divide(gains, counts, out=np.zeros_like(gains), where=drawn)
+    means: Floats = shares.sum(axis=1) / drawn.sum(axis=1)
+    return means
