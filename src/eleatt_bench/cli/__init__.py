@@ -20,6 +20,7 @@ VERBS = {
     "tables": "list the tables",
     "data": "list, download, prepare or verify data sets",
     "runs": "list or show runs",
+    "attention": "draw what the gate of a run attends to",
     "doctor": "versions, devices, data sets, and what is missing",
 }
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[np.float32]
 BODY_COLOURS = ("#1b6ca8", "#d9822b")  # told apart in grey as well
+SIZE_COLOUR = "#c4303a"  # of circles whose size says something
 _INCHES = 1.5  # the width of a skeleton
 
 
@@ -40,7 +41,7 @@ def filmstrip(
     """
     poses = frames.reshape(len(frames), -1, 3)
     steps = np.unique(np.linspace(0, len(frames) - 1, shown).round().astype(int))
-    left, right, bottom, top = _limits(poses[steps])
+    left, right, bottom, top = frame_limits(poses[steps])
     figure = new_figure(
         _INCHES * len(steps),
         _INCHES * float(np.clip((top - bottom) / (right - left), 0.6, 3)) + 0.8,
@@ -79,9 +80,9 @@ def draw_pose(
             pose[joints, 0],
             pose[joints, 1],
             s=(2 * radii[joints]) ** 2,
-            color=BODY_COLOURS[body % len(BODY_COLOURS)],
+            color=BODY_COLOURS[body % len(BODY_COLOURS)] if sizes is None else SIZE_COLOUR,
             linewidths=0,
-            alpha=1.0 if sizes is None else 0.75,
+            alpha=1.0 if sizes is None else 0.5,
             zorder=2,
         )
 
@@ -120,7 +121,7 @@ def heat_map(frames: Array, layout: Mapping[str, Any], title: str) -> Figure:
     return figure
 
 
-def _limits(poses: Array) -> tuple[float, float, float, float]:
+def frame_limits(poses: Array) -> tuple[float, float, float, float]:
     """Left, right, bottom and top of every joint that is there, with a margin."""
     joints = poses[poses.any(axis=2)]
     if not len(joints):

@@ -17,6 +17,7 @@ from eleatt_bench import config as schema
 from eleatt_bench.composer import Composer
 from eleatt_bench.data import catalog
 from eleatt_bench.data.protocols import labelled
+from eleatt_bench.data.store import SequenceStore
 from eleatt_bench.errors import UserError
 from eleatt_bench.files import write_text
 from eleatt_bench.pretraining import Source, identify
@@ -146,7 +147,35 @@ def evaluate(cfg: DictConfig) -> tuple[RunFolder, Record]:
     The result is also written to ``eval-<checkpoint>.json`` in the run's folder.
     """
     asked = schema.plain(cfg)
-    folder = find_run(Path(asked["runs_dir"]), asked["run"])
+    folder, config, store = reopen(Path(asked["runs_dir"]), asked["run"], Path(asked["data_dir"]))
+    for key in ("accelerator", "devices", "strategy", "num_threads"):
+        config["trainer"][key] = asked["trainer"][key]
+    config["model"]["backend"] = "auto"
+    from eleatt_bench.training.fit import test
+
+    result = {
+        "run_id": folder.run_id,
+        "checkpoint": asked["checkpoint"],
+        **test(config, store, folder, asked["checkpoint"]),
+        "versions": versions(),
+        "git_commit": git_commit(),
+    }
+    if is_rank_zero():
+        path = folder.path / f"eval-{asked['checkpoint']}.json"
+        write_text(path, json.dumps(result, indent=2, ensure_ascii=False) + "\n")
+    return folder, result
+
+
+def reopen(
+    runs_dir: Path, name: str, data_dir: Path
+) -> tuple[RunFolder, dict[str, Any], SequenceStore]:
+    """The run called ``name``, its configuration, and its data with its protocol's labels.
+
+    Raises:
+        UserError: no such run, or none that has a record; it was trained by another recipe, or on
+            other data than those in ``data_dir``.
+    """
+    folder = find_run(runs_dir, name)
     record = folder.read()
     if record is None or not folder.config.exists():
         raise UserError(f"Run {folder.run_id} has no record. Train it again: it will continue")
@@ -158,25 +187,10 @@ def evaluate(cfg: DictConfig) -> tuple[RunFolder, Record]:
             f"({record['git_commit'] or 'not recorded'}), or train it again: {record['command']}"
         )
     config = schema.plain(OmegaConf.load(folder.config))
-    for key in ("accelerator", "devices", "strategy", "num_threads"):
-        config["trainer"][key] = asked["trainer"][key]
-    config["model"]["backend"] = "auto"
-    store = catalog.open_store(Path(asked["data_dir"]), config["data"]["name"])
+    store = catalog.open_store(data_dir, config["data"]["name"])
     if store.content_digest != record["data_digest"]:
         raise UserError(
             f"{store.path} holds other data than {folder.run_id} was trained on "
             f"(digest {store.content_digest[:12]}, not {record['data_digest'][:12]})"
         )
-    from eleatt_bench.training.fit import test
-
-    result = {
-        "run_id": folder.run_id,
-        "checkpoint": asked["checkpoint"],
-        **test(config, labelled(store, config["data"]["protocol"]), folder, asked["checkpoint"]),
-        "versions": versions(),
-        "git_commit": git_commit(),
-    }
-    if is_rank_zero():
-        path = folder.path / f"eval-{asked['checkpoint']}.json"
-        write_text(path, json.dumps(result, indent=2, ensure_ascii=False) + "\n")
-    return folder, result
+    return folder, config, labelled(store, config["data"]["protocol"])

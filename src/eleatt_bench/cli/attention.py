@@ -1,0 +1,182 @@
+"""``eleatt-bench attention run=ID``: what the gate of a trained network attends to."""
+
+from __future__ import annotations
+
+import csv
+import io
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from eleatt_bench.cli.arguments import Parser, data_dir, runs_dir
+from eleatt_bench.errors import UserError, unknown
+from eleatt_bench.files import replacing, write_text
+
+if TYPE_CHECKING:
+    from eleatt_bench.data.store import SequenceStore
+    from eleatt_bench.training.attention import Array, Response
+
+_SHOWN = 4  # samples, of as many classes, unless they are named
+_PER_CLASS = 32  # samples, for the means
+
+
+def attention(arguments: list[str]) -> int:
+    """``eleatt-bench attention run=ID [--samples NAMES] [--layer K] [--out DIR]``."""
+    parser = Parser(
+        "eleatt-bench attention",
+        description="Draw the responses of a run's gate to test samples, relative to its mean "
+        "response as in the paper's Figure 3: pictures, animations, and the numbers behind them.",
+    )
+    parser.add_argument("run", metavar="run=ID", help="an id, or the beginning of its hash")
+    parser.add_argument(
+        "--samples", metavar="NAME[,NAME...]", help="test samples; one of 4 classes"
+    )
+    parser.add_argument("--layer", type=int, default=0, help="the gated layer, from 0; 0")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="RUN/attention/layerK")
+    given = parser.parse(arguments)
+
+    from eleatt_bench.training import attention as room
+    from eleatt_bench.training.run import reopen
+
+    folder, config, store = reopen(runs_dir(), given.run.removeprefix("run="), data_dir())
+    if config["data"]["sequence"] != "frames" or config["data"]["transforms"]["streams"] != [
+        "joints"
+    ]:
+        raise UserError(
+            f"{folder.run_id} does not see frames as they are stored (data.sequence, "
+            "data.transforms.streams): its responses cannot be drawn on them"
+        )
+    test = _test_set(folder)
+    shown = _named(store, given.samples.split(","), test) if given.samples else _first(store, test)
+    out = given.out or folder.path / "attention" / f"layer{given.layer}"
+    found = room.responses(config, store, folder, shown, given.layer)
+    _draw_samples(store, found, given.layer, out)
+    some = _some_of_each_class(store, test)
+    _draw_classes(store, room.responses(config, store, folder, some, given.layer), given.layer, out)
+    print(f"The gate of layer {given.layer} of {folder.run_id}: {len(shown)} samples in {out}")
+    return 0
+
+
+def _test_set(folder: Any) -> tuple[str, ...]:
+    """The names of the samples that the run was tested on."""
+    import h5py
+
+    if not folder.predictions.exists():
+        raise UserError(f"{folder.run_id} is not finished: it has no {folder.predictions}")
+    with h5py.File(folder.predictions) as file:
+        return tuple(name.decode() for name in file["name"][()])
+
+
+def _named(store: SequenceStore, names: Sequence[str], test: Sequence[str]) -> list[int]:
+    for name in names:
+        if name not in test:
+            raise unknown("test sample", name, test)
+    return [store.names.index(name) for name in names]
+
+
+def _first(store: SequenceStore, test: Sequence[str]) -> list[int]:
+    """A test sample of each of some classes, as far apart as they are."""
+    every = _some_of_each_class(store, test, most=1)
+    return [every[i] for i in np.unique(np.linspace(0, len(every) - 1, _SHOWN).astype(int))]
+
+
+def _some_of_each_class(
+    store: SequenceStore, test: Sequence[str], most: int = _PER_CLASS
+) -> list[int]:
+    positions = {name: index for index, name in enumerate(store.names)}
+    found: dict[int, list[int]] = {}
+    for name in test:
+        same = found.setdefault(int(store.labels[positions[name]]), [])
+        if len(same) < most:
+            same.append(positions[name])
+    return [index for label in sorted(found) for index in found[label]]
+
+
+def _draw_samples(store: SequenceStore, found: Sequence[Response], layer: int, out: Path) -> None:
+    from eleatt_bench.report import attention as pictures
+    from eleatt_bench.report.canvas import save
+    from eleatt_bench.report.filmstrip import filmstrip
+    from eleatt_bench.training.attention import of_joints, relative
+
+    values = relative(found)
+    kind = store.layout["kind"] if layer == 0 else "units"
+    joints = [of_joints(one) for one in values] if kind == "skeleton" else []
+    radii = pictures.sizes(joints) if joints else []
+    for number, (one, value) in enumerate(zip(found, values, strict=True)):
+        name = store.names[one.position]
+        label, predicted = (
+            store.class_names[k] for k in (store.labels[one.position], one.predicted)
+        )
+        said = "" if label == predicted else f", taken for {predicted}"
+        title, path = f"{name}: {label}{said}", out / Path(name).name
+        if kind == "skeleton":
+            frames = store.sequence(one.position)
+            if len(frames) != len(value):  # resampled: as the network saw it
+                frames = one.inputs
+            said = f"{title} – circles: relative response of the gate"
+            strip = filmstrip(frames, store.layout, said, sizes=radii[number])
+            for form in ("png", "pdf"):
+                save(strip, path.with_suffix(f".{form}"))
+            for form in ("gif", "mp4") if shutil.which("ffmpeg") else ("gif",):
+                pictures.save_animation(
+                    frames, store.layout, title, radii[number], path.with_suffix(f".{form}")
+                )
+            heat = pictures.heat_map(joints[number], store.layout["joints"], title, "frame")
+        elif kind == "image":
+            heat = pictures.on_image(one.inputs, value, title)
+        else:
+            heat = pictures.heat_map(value, None, title, "frame")
+        save(heat, path.with_name(f"{path.name}-map.png"))
+    _write(store, found, values, out / "responses.h5")
+
+
+def _write(
+    store: SequenceStore, found: Sequence[Response], values: Sequence[Array], path: Path
+) -> None:
+    """Per sample its input, the responses, and these relative to their mean."""
+    import h5py
+
+    content = io.BytesIO()
+    with h5py.File(content, "w") as file:
+        for one, value in zip(found, values, strict=True):
+            group = file.create_group(store.names[one.position])
+            group.attrs["label"] = int(store.labels[one.position])
+            group.attrs["predicted"] = one.predicted
+            group["inputs"], group["responses"] = one.inputs, one.responses
+            group["relative"] = value
+    with replacing(path) as temporary:
+        temporary.write_bytes(content.getbuffer())
+
+
+def _draw_classes(store: SequenceStore, found: Sequence[Response], layer: int, out: Path) -> None:
+    """Mean relative responses by class, as a picture and as a table."""
+    from eleatt_bench.report import attention as pictures
+    from eleatt_bench.report.canvas import save
+    from eleatt_bench.training.attention import of_joints, relative
+
+    skeleton = store.layout["kind"] == "skeleton" and layer == 0
+    values = [of_joints(one) if skeleton else one for one in relative(found)]
+    labels = np.array([store.labels[one.position] for one in found])
+    classes = [label for label in range(store.num_classes) if (labels == label).any()]
+    means = np.stack(
+        [
+            np.concatenate([v for v, k in zip(values, labels, strict=True) if k == label]).mean(0)
+            for label in classes
+        ]
+    )
+    names = [store.class_names[label] for label in classes]
+    elements = store.layout["joints"] if skeleton else list(map(str, range(means.shape[1])))
+    title = f"{store.name}: mean relative response of the gate of layer {layer}"
+    figure = pictures.by_class(means, names, elements, title)
+    for form in ("png", "pdf"):
+        save(figure, out / f"classes.{form}")
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["class", *elements])
+    writer.writerows(
+        [name, *map(repr, row.tolist())] for name, row in zip(names, means, strict=True)
+    )
+    write_text(out / "classes.csv", text.getvalue())

@@ -1,0 +1,118 @@
+"""What the gate of a trained network answers to samples of its test set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from eleatt_bench.data.module import Positions
+from eleatt_bench.data.store import Integers, SequenceStore
+from eleatt_bench.errors import UserError
+from eleatt_bench.runs.record import RunFolder
+from eleatt_bench.training.checkpoints import load_checkpoint
+from eleatt_bench.training.classifier import SequenceClassifier, build_layers
+from eleatt_bench.training.datamodule import SequenceDataModule
+from eleatt_bench.training.fit import build
+
+Array = npt.NDArray[np.float32]
+_AT_ONCE = 64  # samples
+
+
+class Response(NamedTuple):
+    """One sample: a_t (T, D) of the gate and the input x_t (T, D) of its layer."""
+
+    position: int  # in the store
+    predicted: int
+    inputs: Array
+    responses: Array
+
+
+def responses(
+    config: Mapping[str, Any],
+    store: SequenceStore,
+    folder: RunFolder,
+    indices: Sequence[int] | Integers,
+    layer: int,
+) -> list[Response]:
+    """Responses of the gate of ``layer`` (from 0) to the sequences ``indices`` of ``store``.
+
+    The network has the run's best weights and sees what it saw when it was tested. Of a
+    bidirectional layer it is the gate of the forward direction.
+
+    Raises:
+        UserError: that layer has no gate, or there is no checkpoint.
+    """
+    data, classifier = build(config, store)
+    gated = sorted(classifier.recurrent.gated_layers) if classifier.recurrent.gate else []
+    if layer not in gated:
+        has = f"layers {', '.join(map(str, gated))} (from 0)" if gated else "no layer"
+        raise UserError(f"Layer {layer} of {folder.run_id} has no gate; {has} of it has one")
+    state = load_checkpoint(folder.checkpoints / "best.ckpt")["model"]
+    classifier.load_state_dict(state)
+    classifier.eval()
+    below = _below(config["model"], classifier, data, layer)
+    data.split = data.split._replace(test=np.asarray(indices))
+    dataset = data.predict_dataloader().dataset
+    found = []
+    for first in range(0, len(indices), _AT_ONCE):
+        positions = np.arange(first, min(first + _AT_ONCE, len(indices)))
+        batch = data.transforms(dataset[Positions(positions, len(positions), 0)], training=False)
+        with torch.inference_mode():
+            predicted = classifier(batch.inputs, batch.lengths).argmax(1)
+            *_, attention = classifier.recurrent(
+                batch.inputs, lengths=batch.lengths, return_attention=True
+            )
+            inputs = batch.inputs
+            if below is not None:
+                inputs = below(batch.inputs, lengths=batch.lengths)[0]
+        answers = attention[layer * (2 if classifier.recurrent.bidirectional else 1)]
+        for i, length in enumerate(batch.lengths.tolist()):
+            found.append(
+                Response(
+                    int(batch.indices[i]),
+                    int(predicted[i]),
+                    inputs[i, :length].numpy(),
+                    answers[i, :length].numpy(),
+                )
+            )
+    return found
+
+
+def _below(
+    model: Mapping[str, Any], classifier: SequenceClassifier, data: SequenceDataModule, layer: int
+) -> torch.nn.Module | None:
+    """The layers below ``layer``, with their weights; None for the first."""
+    if layer == 0:
+        return None
+    gated = [k for k in classifier.recurrent.gated_layers if k < layer]
+    smaller = {**model, "num_layers": layer, "gated_layers": gated}
+    if not gated:
+        smaller["gate"] = smaller["gated_layers"] = None
+    stack = build_layers(smaller, data.input_size)
+    weights = classifier.recurrent.state_dict()
+    stack.load_state_dict({name: weights[name] for name in stack.state_dict()})
+    return stack.eval()
+
+
+def relative(found: Sequence[Response]) -> list[Array]:
+    """a_ij / ā_i (T, D) of each sample, ā_i = √(mean x̃_i² / mean x_i²) over all of their frames.
+
+    The measure of the paper's Figure 3: x̃ = a ⊙ x, and an element whose response is that of its
+    average has 1. An element that is zero in every frame has 0.
+    """
+    x = np.concatenate([one.inputs for one in found]).astype(np.float64)
+    attended = np.concatenate([one.inputs * one.responses for one in found]).astype(np.float64)
+    power = (x**2).mean(axis=0)
+    mean = np.sqrt(np.divide((attended**2).mean(axis=0), power, where=power > 0, out=power * 0))
+    scale = np.divide(1.0, mean, where=mean > 0, out=np.zeros_like(mean))
+    return [(one.responses * scale).astype(np.float32) for one in found]
+
+
+def of_joints(values: Array) -> Array:
+    """(T, J): the values of x, y and z of each joint, summed, from (T, 3 · J)."""
+    joints: Array = values.reshape(len(values), -1, 3).sum(axis=2)
+    return joints

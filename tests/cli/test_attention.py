@@ -1,0 +1,56 @@
+"""Pictures of a gate on the command line, from a run to files."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import h5py
+import numpy as np
+from PIL import Image
+
+from eleatt_bench.data.sources import nucla
+from eleatt_bench.report.attention import LARGEST, save_animation, sizes
+
+
+def test_of_images(command_line, tmp_path: Path) -> None:
+    small = ["model.hidden_size=8", "trainer.max_epochs=1", "trainer.num_threads=1"]
+    assert command_line("train", "experiment=digits", "model=eleatt_gru", *small).returncode == 0
+    done = command_line("attention", "run=digits", "--samples", "digit_0003,digit_0019")
+    assert (done.returncode, done.stderr) == (0, "")
+    (folder,) = tmp_path.glob("runs/*/attention/layer0")
+    assert {path.name for path in folder.iterdir()} == {
+        "digit_0003-map.png", "digit_0019-map.png", "responses.h5", "classes.png", "classes.pdf",
+        "classes.csv",
+    }  # fmt: skip
+    with h5py.File(folder / "responses.h5") as file:
+        assert set(file) == {"digit_0003", "digit_0019"}
+        one = file["digit_0003"]
+        assert one["responses"].shape == one["relative"].shape == one["inputs"].shape == (8, 8)
+        assert one.attrs["label"] == 3
+    with (folder / "classes.csv").open(newline="") as text:
+        head, *rows = csv.reader(text)
+    assert head == ["class", *map(str, range(8))]
+    assert [row[0] for row in rows] == list("0123456789")
+
+    wrong = command_line("attention", "run=digits", "--samples", "digit_0000")
+    assert wrong.returncode == 1
+    assert "Unknown test sample 'digit_0000'" in wrong.stderr  # it was trained on
+    wrong = command_line("attention", "run=digits", "--layer", "1")
+    assert "has no gate; layers 0 (from 0)" in wrong.stderr
+
+
+def test_the_largest_circle_is_the_most_important_joint_and_areas_are_proportional() -> None:
+    importance = [np.array([[1.0, 4.0]], np.float32), np.array([[0.25, 0.0]], np.float32)]
+    radii = sizes(importance)
+    assert radii[0].tolist() == [[LARGEST / 2, LARGEST]]
+    assert radii[1].tolist() == [[LARGEST / 4, 0]]
+
+
+def test_an_animation_has_every_frame(tmp_path: Path) -> None:
+    frames = np.random.default_rng().normal(size=(4, 60)).astype(np.float32)
+    path = tmp_path / "film.gif"
+    save_animation(frames, nucla.LAYOUT, "a title", np.full((4, 20), 3, np.float32), path)
+    with Image.open(path) as film:
+        assert film.n_frames == 4
+    assert list(tmp_path.iterdir()) == [path]
