@@ -12,6 +12,7 @@ import pytest
 from eleatt_bench.data import catalog
 from eleatt_bench.data.protocols import PROTOCOLS
 from eleatt_bench.data.store import EMBEDDED
+from eleatt_bench.data.verification import verify
 from eleatt_bench.errors import UserError
 
 DIGITS = "efc830bd2e93daca8109a12daa5b1d2fc7a9d22e3b31e99706563675979f295a"
@@ -52,7 +53,7 @@ def test_the_digest_of_a_store_is_had_in_no_time(tmp_path: Path) -> None:
 
 def test_what_is_not_prepared(tmp_path: Path) -> None:
     assert catalog.data_digest(tmp_path, "nucla") is None
-    for attempt in (catalog.open_store, catalog.verify):
+    for attempt in (catalog.open_store, verify):
         with pytest.raises(UserError) as caught:
             attempt(tmp_path, "nucla")
         message = str(caught.value)
@@ -68,7 +69,7 @@ def test_a_damaged_store(tmp_path: Path) -> None:
     path.parent.mkdir()
     path.write_bytes(b"x" * 99)
     assert catalog.status(tmp_path, "nucla").startswith(f"damaged: {path} is not an HDF5 file")
-    for attempt in (catalog.open_store, catalog.data_digest, catalog.verify):
+    for attempt in (catalog.open_store, catalog.data_digest, verify):
         with pytest.raises(UserError, match="is not an HDF5 file"):
             attempt(tmp_path, "nucla")
 
@@ -80,7 +81,7 @@ def test_another_data_sets_store_is_damaged(tmp_path: Path) -> None:
 
 
 def test_verify_of_digits(tmp_path: Path) -> None:
-    report = catalog.verify(tmp_path, "digits")
+    report = verify(tmp_path, "digits")
     assert report.counts == {"fixed": (1438, 359)}
     assert report.repeats == {"fixed": 0}
     assert (report.sequences, report.frames) == (1797, 8 * 1797)
@@ -90,7 +91,7 @@ def test_verify_of_digits(tmp_path: Path) -> None:
 
 
 def test_verify_of_nucla_counts_the_repeated_sequences(real_nucla) -> None:
-    report = catalog.verify(real_nucla.path.parents[1], "nucla")
+    report = verify(real_nucla.path.parents[1], "nucla")
     assert report.counts == {"cross_view": (1020, 464)}
     assert report.repeats == {"cross_view": 95}
     assert "95 test sequences are identical to training ones" in str(report)
@@ -105,9 +106,9 @@ def test_verify_finds_a_flipped_bit(tmp_path: Path) -> None:
         file.seek(position)
         file.write(bytes([byte[0] ^ 1]))
     with pytest.raises(UserError, match=r"digit_0005 does not match.*data prepare digits$"):
-        catalog.verify(tmp_path, "digits")
+        verify(tmp_path, "digits")
     catalog.prepare(tmp_path, "digits", None)
-    assert catalog.verify(tmp_path, "digits").content_digest == DIGITS
+    assert verify(tmp_path, "digits").content_digest == DIGITS
 
 
 def test_prepare_removes_what_a_killed_process_left(tmp_path: Path) -> None:

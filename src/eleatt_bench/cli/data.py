@@ -9,6 +9,7 @@ from rich.progress import Progress
 
 from eleatt_bench.cli.arguments import Parser, choose, data_dir
 from eleatt_bench.data import catalog
+from eleatt_bench.data.verification import verify
 from eleatt_bench.errors import UserError
 
 ACTIONS = ("list", "download", "prepare", "features", "verify", "show")
@@ -53,7 +54,7 @@ def data(arguments: list[str]) -> int:
     elif action == "prepare":
         _prepare(name, given.source)
     else:
-        print(catalog.verify(data_dir(), name))
+        print(verify(data_dir(), name))
     return 0
 
 
