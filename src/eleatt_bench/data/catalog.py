@@ -42,15 +42,21 @@ def data_digest(data_dir: Path, name: str) -> str | None:
 
 
 def prepare(
-    data_dir: Path, name: str, source: Path | None, progress: Progress | None = None
+    data_dir: Path,
+    name: str,
+    source: Path | None,
+    progress: Progress | None = None,
+    *,
+    skip_bad: bool = False,
 ) -> SequenceStore:
     """Make the store of data set ``name`` from the published files at ``source``, anew.
 
-    The old store, if any, stays until the new one is complete and verified.
+    The old store, if any, stays until the new one is complete and verified. With ``skip_bad`` bad
+    samples are left out, and the store tells which.
 
     Raises:
-        UserError: no source, a source that is missing, damaged or of something else, or a
-            folder that cannot be written.
+        UserError: no source, a source that is missing, damaged or of something else, a bad sample,
+            or a folder that cannot be written.
     """
     data_set = entry(name)
     if data_set.embedded and source is not None:
@@ -60,15 +66,13 @@ def prepare(
             f"data prepare {name} needs its source, {data_set.where}: {prepare_command(name)}"
         )
     with _alone(data_dir, name) as path:
-        return _write(path, name, data_set.read(source), progress)
+        return _write(path, name, data_set.read(source), progress, skip_bad)
 
 
-def write(
-    data_dir: Path, name: str, release: Release, progress: Progress | None = None
-) -> SequenceStore:
+def write(data_dir: Path, name: str, release: Release, *, skip_bad: bool = False) -> SequenceStore:
     """Make the store of data set ``name`` from ``release``, anew; the rest is as for `prepare`."""
     with _alone(data_dir, entry(name).name) as path:
-        return _write(path, name, release, progress)
+        return _write(path, name, release, skip_bad=skip_bad)
 
 
 def download(data_dir: Path, name: str) -> Path:
@@ -114,11 +118,17 @@ def _existing(data_dir: Path, name: str) -> Path | None:
         return None
     with _alone(data_dir, name):
         if not path.exists():  # another process may have made it while this one waited
-            _write(path, name, entry(name).read(None), None)
+            _write(path, name, entry(name).read(None))
     return path
 
 
-def _write(path: Path, name: str, release: Release, progress: Progress | None) -> SequenceStore:
+def _write(
+    path: Path,
+    name: str,
+    release: Release,
+    progress: Progress | None = None,
+    skip_bad: bool = False,
+) -> SequenceStore:
     return write_store(
         path,
         name=name,
@@ -128,6 +138,7 @@ def _write(path: Path, name: str, release: Release, progress: Progress | None) -
         source=release.description,
         origin_applied=release.origin_applied,
         total=release.count,
+        skip_bad=skip_bad,
         progress=progress,
     )
 

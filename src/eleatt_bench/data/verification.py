@@ -5,53 +5,58 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from eleatt_bench.data.catalog import entry, open_store
-from eleatt_bench.data.protocols import repeats, split
+from eleatt_bench.data.catalog import open_store
+from eleatt_bench.data.protocols import PROTOCOLS, repeats, sides
+from eleatt_bench.data.store import SequenceStore
+from eleatt_bench.errors import UserError
+
+
+@dataclass(frozen=True)
+class Fold:
+    """How many sequences are learnt from (validation included), and how many tested."""
+
+    learn: int
+    test: int
+
+
+@dataclass(frozen=True)
+class ProtocolReport:
+    """What a protocol makes of a store. Of a part of a data set not all folds can be made."""
+
+    published: int  # folds
+    folds: tuple[Fold, ...]
+    repeats: dict[str, str]  # test sequences of any fold: an identical one that is learnt from
 
 
 @dataclass(frozen=True)
 class Report:
-    """What `verify` found; as a string, for a person."""
+    """What `verify` found in a sound store."""
 
-    name: str
-    content_digest: str
-    sequences: int
-    frames: int
-    frame_size: int
-    classes: int
-    counts: dict[str, tuple[int, int]]  # protocol: (train and validation, test)
-    repeats: dict[str, int]  # protocol: test sequences that are identical to training ones
-
-    def __str__(self) -> str:
-        lines = [
-            f"{self.name} is sound: {self.sequences:,} sequences of {self.classes} classes",
-            f"{self.frames:,} frames of {self.frame_size} values",
-            f"content digest {self.content_digest}",
-        ]
-        for protocol, (learn, test) in self.counts.items():
-            lines.append(
-                f"{protocol}: {learn:,} to train and validate, {test:,} to test; "
-                f"{self.repeats[protocol]:,} test sequences are identical to training ones"
-            )
-        return "\n".join(lines)
+    store: SequenceStore
+    protocols: dict[str, ProtocolReport]
 
 
 def verify(data_dir: Path, name: str) -> Report:
-    """Read the whole store of ``name`` and compare it with its digests.
+    """Read the whole store of ``name``, compare it with its digests, and try its protocols.
 
     Raises:
         UserError: it is not prepared, or damaged.
     """
     store = open_store(data_dir, name)
     store.verify()
-    splits = {protocol: split(store, protocol) for protocol in entry(name).protocols}
-    return Report(
-        name=name,
-        content_digest=store.content_digest,
-        sequences=len(store.labels),
-        frames=len(store.frames),
-        frame_size=store.input_size,
-        classes=store.num_classes,
-        counts={p: (len(s.train) + len(s.val), len(s.test)) for p, s in splits.items()},
-        repeats={protocol: repeats(store, protocol) for protocol in splits},
-    )
+    return Report(store, {protocol: _tried(store, protocol) for protocol in PROTOCOLS[store.name]})
+
+
+def _tried(store: SequenceStore, protocol: str) -> ProtocolReport:
+    published = PROTOCOLS[store.name][protocol].folds
+    folds: list[Fold] = []
+    same: dict[str, str] = {}
+    for fold in range(published):
+        try:
+            learn, test = sides(store, protocol, fold)
+        except UserError:  # there are not so many subjects here
+            break
+        folds.append(Fold(len(learn), len(test)))
+        found = repeats(store, protocol, fold=fold)
+        same.update({store.names[a]: store.names[b] for a, b in found.items()})
+    return ProtocolReport(published, tuple(folds), same)
