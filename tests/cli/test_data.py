@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
+
+from eleatt_bench.cli.data import data
+from eleatt_bench.errors import UserError
 
 
 def test_nucla_is_prepared_verified_and_trained_on(
@@ -50,3 +54,85 @@ def test_show_counts_and_draws(command_line, tmp_path: Path) -> None:
     assert "Did you mean 'digit_" in done.stderr
     assert "digit_0001" in done.stderr
     assert "and 1,757 more" in done.stderr
+
+
+@pytest.fixture
+def nucla(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Fourteen sequences: one of camera 3 repeats one of camera 2; and twelve files are bad."""
+    monkeypatch.setenv("ELEATT_DATA", str(tmp_path / "data"))
+    folder = tmp_path / "all_sqe"
+    folder.mkdir()
+    for number in range(26):
+        name = f"a01_s{number:02d}_e00_v0{1 + number % 3}"
+        skeleton = [[0.1 * (number if number != 2 else 1), 0, 0]] * 20
+        text = json.dumps({"skeletons": [skeleton]}) if number < 14 else "{"
+        (folder / f"{name}.json").write_text(text)
+    return folder
+
+
+def test_bad_samples_end_it_or_are_left_out_and_told(
+    command_line, nucla: Path, tmp_path: Path, capsys
+) -> None:
+    prepare = ["prepare", "nucla", "--source", str(nucla)]
+    ended = command_line("data", *prepare)
+    assert ended.returncode == 1
+    (said,) = ended.stderr.splitlines()
+    assert said.startswith(f"Error: {nucla}/a01_s14_e00_v03.json is not JSON")
+    assert said.endswith("or leave such samples out with --skip-bad")
+    assert not (tmp_path / "data" / "prepared" / "nucla.h5").exists()
+
+    assert data([*prepare, "--skip-bad"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].endswith("nucla.h5: 14 sequences")
+    assert lines[1] == "12 bad samples of the source are left out:"
+    assert lines[2].startswith(f"  a01_s14_e00_v03: {nucla}/a01_s14_e00_v03.json is not JSON")
+    assert len(lines) == 13
+    assert lines[12] == "  and 2 more: eleatt-bench data verify nucla --all"
+
+    assert data(["show", "nucla", "--out", str(tmp_path / "first.png")]) == 0
+    assert "12 bad samples of the source are left out:" in capsys.readouterr().out
+
+
+def test_verify_names_what_it_counts(nucla: Path, capsys) -> None:
+    assert data(["prepare", "nucla", "--source", str(nucla), "--skip-bad"]) == 0
+    capsys.readouterr()
+    assert data(["verify", "nucla", "--all"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:2] == ["nucla is sound: 14 sequences of 10 classes", "14 frames of 60 values"]
+    assert sum(line.startswith("  a01_s") and "is not JSON" in line for line in lines) == 12
+    said, named = lines[-2:]
+    assert said.startswith("cross_view: 10 to train and validate, 4 to test; 1 test sequences are ")
+    assert named == "  a01_s02_e00_v03 is identical to a01_s01_e00_v02"
+
+
+@pytest.mark.parametrize("kept", ["v01", "v03"])
+def test_verify_of_a_part_of_a_data_set(nucla: Path, capsys, kept: str) -> None:
+    for path in nucla.iterdir():
+        if not path.stem.endswith(kept) or path.read_text() == "{":
+            path.unlink()
+    assert data(["prepare", "nucla", "--source", str(nucla)]) == 0
+    capsys.readouterr()
+    assert data(["verify", "nucla"]) == 0
+    (*_, said) = capsys.readouterr().out.splitlines()
+    assert (
+        said
+        == {
+            "v01": "cross_view: 5 to train and validate, 0 to test: there is nothing to test on",
+            "v03": "cross_view: 0 to train and validate, 4 to test: there is nothing to train on",
+        }[kept]
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["verify", "nucla", "--skip-bad"], "--skip-bad is for prepare; data verify has none"),
+        (["prepare", "nucla", "--all"], "--all is for verify; data prepare has none"),
+        (["verify", "nucla", "--source", "x"], "--source is for prepare; data verify has none"),
+        (["prepare", "nucla", "--sample", "x"], "--sample is for show; data prepare has none"),
+        (["show", "nucla", "--skip-bd"], "Unknown flag '--skip-bd'. Did you mean '--skip-bad'?"),
+    ],
+)
+def test_a_flag_that_belongs_to_another_action(arguments: list[str], says: str) -> None:
+    with pytest.raises(UserError, match=re.escape(says)):
+        data(arguments)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
+from scipy.io import savemat
 
 from eleatt_bench.data import catalog
 from eleatt_bench.data.store import Sample, SequenceStore
@@ -68,3 +72,90 @@ def real_nucla(published: Path, tmp_path_factory: pytest.TempPathFactory) -> Seq
 @pytest.fixture(scope="session")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> SequenceStore:
     return catalog.open_store(tmp_path_factory.mktemp("digits"), "digits")
+
+
+class Published(NamedTuple):
+    """A small release as its publishers hand it out, and the file of each sample, by name."""
+
+    name: str
+    source: Path
+    files: dict[str, Path]
+
+
+def _ntu(folder: Path) -> dict[str, Path]:
+    values = np.random.default_rng(0).normal(size=(6, 2, 25, 3)).round(4).tolist()
+    files = {}
+    for number, frames in enumerate(values, start=1):
+        lines = [str(len(frames))]
+        for frame in frames:
+            lines += ["1", "72057594037931101 0 1 1 1 1 0 0.027 0.057 2", "25"]
+            lines += [
+                f"{x} {y} {z} 277.4 191.8 1036.2 519.1 -0.2 0.1 0.9 -0.1 2" for x, y, z in frame
+            ]
+        name = f"S001C00{1 + number % 3}P00{1 + number % 4}R001A{number:03d}"
+        files[name] = folder / f"{name}.skeleton"
+        files[name].write_text("\r\n".join(lines) + "\r\n")
+    return files
+
+
+def _nucla(folder: Path) -> dict[str, Path]:
+    values = np.random.default_rng(0).normal(size=(6, 2, 20, 3)).round(4).tolist()
+    files = {}
+    for number, frames in enumerate(values, start=1):
+        name = f"a{number:02d}_s01_e00_v0{1 + number % 3}"
+        files[name] = folder / f"{name}.json"
+        files[name].write_text(json.dumps({"file_name": name, "skeletons": frames}))
+    return files
+
+
+def _sysu(folder: Path) -> dict[str, Path]:
+    values = np.random.default_rng(0).normal(size=(12, 20, 3, 2))
+    files = {}
+    for action, array in enumerate(values, start=1):
+        content = io.BytesIO()
+        savemat(content, {"SW": array})
+        for subject in range(1, 41):
+            path = folder / f"{subject:02d}" / f"video{action}" / "sklWorld.mat"
+            path.parent.mkdir(parents=True)
+            path.write_bytes(content.getvalue())
+            files[f"s{subject:02d}_a{action:02d}"] = path
+    return files
+
+
+def _hand(folder: Path, file: str) -> dict[str, Path]:
+    values = np.random.default_rng(0).normal(size=(6, 3, 66)).round(6).tolist()
+    files = {}
+    for number, frames in enumerate(values, start=1):
+        path = folder / f"gesture_{number}/finger_1/subject_{number}/essai_1/{file}"
+        path.parent.mkdir(parents=True)
+        path.write_text("".join(" ".join(map(str, frame)) + "\n" for frame in frames))
+        files[f"g{number:02d}_f1_s{number:02d}_e01"] = path
+    return files
+
+
+def _shrec17(folder: Path) -> dict[str, Path]:
+    lines = [f"{n} 1 {n} 1 {n} {2 * n - 1} 3\n" for n in range(1, 7)]
+    (folder / "train_gestures.txt").write_text("".join(lines[:3]))
+    (folder / "test_gestures.txt").write_text("".join(lines[3:]))
+    return _hand(folder, "skeletons_world.txt")
+
+
+def _dhg(folder: Path) -> dict[str, Path]:
+    lines = [f"{n} 1 {n} 1 0 2\n" for n in range(1, 7)]
+    (folder / "informations_troncage_sequences.txt").write_text("".join(lines))
+    return _hand(folder, "skeleton_world.txt")
+
+
+_WRITERS = {"ntu": _ntu, "nucla": _nucla, "sysu": _sysu, "shrec17": _shrec17, "dhg": _dhg}
+
+
+@pytest.fixture(scope="session")
+def publish() -> Callable[[str, Path], Published]:
+    """Write a small release of the data set of that name into a folder, in its own format."""
+
+    def write(name: str, folder: Path) -> Published:
+        source = folder / "release"
+        source.mkdir()
+        return Published(name, source, dict(sorted(_WRITERS[name](source).items())))
+
+    return write

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from eleatt_bench.data import catalog
+from eleatt_bench.data import catalog, verification
 from eleatt_bench.data.protocols import PROTOCOLS
 from eleatt_bench.data.store import EMBEDDED
 from eleatt_bench.errors import UserError
@@ -52,7 +52,7 @@ def test_the_digest_of_a_store_is_had_in_no_time(tmp_path: Path) -> None:
 
 def test_what_is_not_prepared(tmp_path: Path) -> None:
     assert catalog.data_digest(tmp_path, "nucla") is None
-    for attempt in (catalog.open_store, catalog.verify):
+    for attempt in (catalog.open_store, verification.verify):
         with pytest.raises(UserError) as caught:
             attempt(tmp_path, "nucla")
         message = str(caught.value)
@@ -68,7 +68,7 @@ def test_a_damaged_store(tmp_path: Path) -> None:
     path.parent.mkdir()
     path.write_bytes(b"x" * 99)
     assert catalog.status(tmp_path, "nucla").startswith(f"damaged: {path} is not an HDF5 file")
-    for attempt in (catalog.open_store, catalog.data_digest, catalog.verify):
+    for attempt in (catalog.open_store, catalog.data_digest, verification.verify):
         with pytest.raises(UserError, match="is not an HDF5 file"):
             attempt(tmp_path, "nucla")
 
@@ -77,37 +77,6 @@ def test_another_data_sets_store_is_damaged(tmp_path: Path) -> None:
     store = catalog.open_store(tmp_path, "digits")
     store.path.rename(catalog.store_path(tmp_path, "mnist"))
     assert "holds the data set 'digits', not 'mnist'" in catalog.status(tmp_path, "mnist")
-
-
-def test_verify_of_digits(tmp_path: Path) -> None:
-    report = catalog.verify(tmp_path, "digits")
-    assert report.counts == {"fixed": (1438, 359)}
-    assert report.repeats == {"fixed": 0}
-    assert (report.sequences, report.frames) == (1797, 8 * 1797)
-    assert (report.frame_size, report.classes) == (8, 10)
-    assert report.content_digest == DIGITS
-    assert DIGITS in str(report)
-
-
-def test_verify_of_nucla_counts_the_repeated_sequences(real_nucla) -> None:
-    report = catalog.verify(real_nucla.path.parents[1], "nucla")
-    assert report.counts == {"cross_view": (1020, 464)}
-    assert report.repeats == {"cross_view": 95}
-    assert "95 test sequences are identical to training ones" in str(report)
-
-
-def test_verify_finds_a_flipped_bit(tmp_path: Path) -> None:
-    store = catalog.open_store(tmp_path, "digits")
-    position = store.frames.offset + 4 * (8 * 8 * 5 + 3)  # type: ignore[attr-defined]
-    with store.path.open("r+b") as file:
-        file.seek(position)
-        byte = file.read(1)
-        file.seek(position)
-        file.write(bytes([byte[0] ^ 1]))
-    with pytest.raises(UserError, match=r"digit_0005 does not match.*data prepare digits$"):
-        catalog.verify(tmp_path, "digits")
-    catalog.prepare(tmp_path, "digits", None)
-    assert catalog.verify(tmp_path, "digits").content_digest == DIGITS
 
 
 def test_prepare_removes_what_a_killed_process_left(tmp_path: Path) -> None:

@@ -213,7 +213,8 @@ def test_broken_clips_are_left_out_only_if_told_so(run: Extract, broken, content
     assert done.done_before == 4
     assert len(decoded) == 2  # the broken ones: they may have been mended
     assert store.names == tuple(name for name in NAMES if name not in {"clip 1", "clip 3"})
-    assert store.source.endswith("; 2 broken left out: clip 1, clip 3")
+    assert [omission.name for omission in store.omitted] == ["clip 1", "clip 3"]
+    assert [omission.reason for omission in store.omitted] == [*done.broken.values()]
     whole, done = run(contents)
     assert (len(whole.names), done.done_before, done.broken) == (6, 4, {})
 

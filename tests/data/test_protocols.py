@@ -56,7 +56,7 @@ def test_clean_marks_what_is_not_a_copy(make_store) -> None:
     assert parts.test.tolist() == [3, 4, 5, 6]
     assert parts.clean is not None
     assert parts.clean.tolist() == [False, True, False, True]
-    assert repeats(store, "cross_view") == 2
+    assert repeats(store, "cross_view") == {3: 0, 5: 2}
 
 
 def test_real_nucla(real_nucla: SequenceStore) -> None:
@@ -65,7 +65,7 @@ def test_real_nucla(real_nucla: SequenceStore) -> None:
     assert (len(parts.val), len(parts.test)) == (51, 464)
     assert parts.clean is not None
     assert parts.clean.sum() == 369
-    assert repeats(real_nucla, "cross_view") == 95
+    assert len(repeats(real_nucla, "cross_view")) == 95
     repeated = real_nucla.metadata["action"][parts.test[~parts.clean]]
     assert np.unique_counts(repeated).counts.tolist() == [50, 45]
     assert set(repeated) == {2, 3}

@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eleatt_bench.data.store import Sample, SequenceStore
+from eleatt_bench.data.release import BadSample, SourceError
+from eleatt_bench.data.store import Omission, Sample, SequenceStore
 from eleatt_bench.data.writing import write_store
 from eleatt_bench.errors import UserError
 
@@ -159,3 +160,49 @@ def test_progress(tmp_path: Path) -> None:
         progress=lambda done, total: seen.append((done, total)),
     )
     assert seen == [(1, 2), (2, 2)]
+
+
+def test_bad_samples_end_it_or_are_left_out(tmp_path: Path) -> None:
+    bad = [BadSample("b", SourceError("b.txt is bad", "mend it")), sample("a"), sample("c")]
+    with pytest.raises(UserError, match=r"^b.txt is bad: mend it, or leave .* with --skip-bad$"):
+        write_store(tmp_path / "demo.h5", **OPTIONS, samples=bad)
+    assert list(tmp_path.iterdir()) == []
+    steps = []
+    store = write_store(
+        tmp_path / "demo.h5",
+        **OPTIONS,
+        samples=[*bad, sample("c")],
+        skip_bad=True,
+        progress=lambda done, total: steps.append(done),
+    )
+    assert store.names == ("a", "c")
+    assert store.omitted == (
+        Omission("b", "b.txt is bad"),
+        Omission("c", "Sample 'c' of demo is there twice"),
+    )
+    assert steps == [1, 2, 3, 4]
+
+
+def test_nothing_but_bad_samples(tmp_path: Path) -> None:
+    bad = [BadSample("b", SourceError("b.txt is bad", "mend it")), sample("a", [[np.nan, 1]])]
+    says = r"has 2 samples and all are bad \(the first: b.txt is bad\): give another one"
+    with pytest.raises(UserError, match=says):
+        write_store(tmp_path / "demo.h5", **OPTIONS, samples=bad, skip_bad=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_samples_are_closed_whatever_happens(tmp_path: Path) -> None:
+    ended = []
+
+    def samples() -> Iterator[Sample | BadSample]:
+        try:
+            yield sample("a")
+            yield BadSample("b", UserError("bad"))
+            yield sample("c")
+        finally:
+            ended.append(True)
+
+    stream = samples()
+    with pytest.raises(UserError, match="bad"):
+        write_store(tmp_path / "demo.h5", **OPTIONS, samples=stream)
+    assert ended == [True]

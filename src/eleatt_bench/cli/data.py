@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import Progress
 
 from eleatt_bench.cli.arguments import Parser, choose, data_dir
+from eleatt_bench.cli.omitted import omitted
 from eleatt_bench.data import catalog
 from eleatt_bench.errors import UserError
 
 ACTIONS = ("list", "download", "prepare", "features", "verify", "show")
+_BELONGS = {
+    "source": "prepare", "skip_bad": "prepare", "all": "verify", "sample": "show", "out": "show",
+}  # fmt: skip
+"""The action that each flag is for."""
 
 
 def data(arguments: list[str]) -> int:
@@ -20,6 +26,33 @@ def data(arguments: list[str]) -> int:
         from eleatt_bench.cli.features import features
 
         return features(arguments[1:])
+    given = _parser().parse(arguments)
+    action = choose("action", given.action, ACTIONS)
+    if action == "list":
+        return _list()
+    if given.name is None:
+        raise UserError(f"data {action} needs the name of a data set: eleatt-bench data list")
+    name = choose("data set", given.name, catalog.names())
+    for flag, owner in _BELONGS.items():
+        if getattr(given, flag) and action != owner:
+            raise UserError(f"--{flag.replace('_', '-')} is for {owner}; data {action} has none")
+    if action == "show":
+        from eleatt_bench.cli.show import show
+
+        show(name, given.sample, given.out)
+    elif action == "download":
+        path = catalog.download(data_dir(), name)
+        print(f"Downloaded to {path}\nNext: eleatt-bench data prepare {name} --source {path}")
+    elif action == "prepare":
+        return _prepare(name, given.source, given.skip_bad)
+    else:
+        from eleatt_bench.cli.verify import verify
+
+        verify(name, given.all)
+    return 0
+
+
+def _parser() -> Parser:
     parser = Parser(
         "eleatt-bench data",
         description="list: which data sets there are and which are ready. download NAME: fetch the "
@@ -30,31 +63,15 @@ def data(arguments: list[str]) -> int:
     parser.add_argument("action", help=", ".join(ACTIONS))
     parser.add_argument("name", nargs="?", help="one of: " + ", ".join(catalog.names()))
     parser.add_argument("--source", type=Path, metavar="PATH", help="for prepare: the raw files")
+    parser.add_argument(
+        "--skip-bad",
+        action="store_true",
+        help="for prepare: leave bad samples out; the store will say which, and why",
+    )
+    parser.add_argument("--all", action="store_true", help="for verify: name all, not the first 10")
     parser.add_argument("--sample", help="for show: the sequence to draw; the first")
     parser.add_argument("--out", type=Path, metavar="FILE", help="for show: the picture's file")
-    given = parser.parse(arguments)
-    action = choose("action", given.action, ACTIONS)
-    if action == "list":
-        return _list()
-    if given.name is None:
-        raise UserError(f"data {action} needs the name of a data set: eleatt-bench data list")
-    name = choose("data set", given.name, catalog.names())
-    if given.source is not None and action != "prepare":
-        raise UserError(f"--source is for prepare; data {action} takes none")
-    if (given.sample or given.out) and action != "show":
-        raise UserError(f"--sample and --out are for show; data {action} takes none")
-    if action == "show":
-        from eleatt_bench.cli.show import show
-
-        show(name, given.sample, given.out)
-    elif action == "download":
-        path = catalog.download(data_dir(), name)
-        print(f"Downloaded to {path}\nNext: eleatt-bench data prepare {name} --source {path}")
-    elif action == "prepare":
-        _prepare(name, given.source)
-    else:
-        print(catalog.verify(data_dir(), name))
-    return 0
+    return parser
 
 
 def _list() -> int:
@@ -64,14 +81,21 @@ def _list() -> int:
     return 0
 
 
-def _prepare(name: str, source: Path | None) -> None:
+def _prepare(name: str, source: Path | None, skip_bad: bool) -> int:
     console = Console()
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task(f"preparing {name}", total=None)
-        store = catalog.prepare(
-            data_dir(),
-            name,
-            source,
-            lambda done, total: bar.update(task, completed=done, total=total),
-        )
+    try:
+        with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+            task = bar.add_task(f"preparing {name}", total=None)
+
+            def progress(done: int, total: int | None) -> None:
+                last = f"writing and verifying {name}" if done == total else None
+                bar.update(task, completed=done, total=total, description=last)
+
+            store = catalog.prepare(data_dir(), name, source, progress, skip_bad=skip_bad)
+    except KeyboardInterrupt:
+        print("\nInterrupted: nothing has changed, the same command begins anew.", file=sys.stderr)
+        return 130
     print(f"{store.path}: {len(store.lengths):,} sequences")
+    for line in omitted(store):
+        print(line)
+    return 0

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from eleatt_bench.cli.arguments import data_dir
+from eleatt_bench.cli.omitted import omitted
 from eleatt_bench.data import catalog
 from eleatt_bench.data.store import SequenceStore
 from eleatt_bench.data.summary import Summary, summary
@@ -42,7 +43,10 @@ def _print(store: SequenceStore, found: Summary) -> None:
         f"[bold]{store.name}[/bold]: {len(store.labels):,} sequences of {store.num_classes} classes"
     )
     out(f"{len(store.frames):,} frames of {store.input_size:,} values ({store.layout['kind']})")
-    out(f"{store.path}, {store.path.stat().st_size / 1e6:,.1f} MB, made of {store.source}\n")
+    out(f"{store.path}, {store.path.stat().st_size / 1e6:,.1f} MB, made of {store.source}")
+    for line in omitted(store):
+        out(line, markup=False)
+    out()
     out(_table("class", found.per_class))
     for column, counts in found.per_column.items():
         if len(counts) > 1:

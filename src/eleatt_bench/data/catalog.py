@@ -1,177 +1,17 @@
-"""The known data sets: where their stores lie, and how they come to be."""
+"""The stores of the known data sets: where they lie, and how they come to be."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-from eleatt_bench.data.protocols import PROTOCOLS, repeats, split
+from eleatt_bench.data.datasets import entry as entry
+from eleatt_bench.data.datasets import names as names
 from eleatt_bench.data.release import Release
-from eleatt_bench.data.sources import dhg, digits, mnist, ntu, nucla, shrec17, sysu
-from eleatt_bench.data.store import EMBEDDED, SequenceStore, prepare_command, read_digest
+from eleatt_bench.data.store import SequenceStore, prepare_command, read_digest
 from eleatt_bench.data.writing import Progress, write_store
-from eleatt_bench.errors import UserError, unknown
-
-
-@dataclass(frozen=True)
-class DataSet:
-    """``read`` takes the source's path (None for an embedded set) and gives the samples."""
-
-    name: str
-    title: str
-    homepage: str
-    where: str  # how one gets the source, as the end of a sentence
-    read: Callable[[Path | None], Release]
-    download: Callable[[Path], None] | None = None
-
-    @property
-    def embedded(self) -> bool:
-        """Whether it ships inside an installed package, so that it needs no source."""
-        return self.name in EMBEDDED
-
-    @property
-    def protocols(self) -> tuple[str, ...]:
-        return tuple(PROTOCOLS[self.name])
-
-
-def _from_videos(name: str) -> Callable[[Path | None], Release]:
-    """For a data set that `features.extract` makes: it needs more than a source."""
-
-    def refuse(source: Path | None) -> Release:
-        raise UserError(f"{name} is made of videos, with a backbone: {prepare_command(name)}")
-
-    return refuse
-
-
-def _with_path(read: Callable[[Path], Release]) -> Callable[[Path | None], Release]:
-    def reader(source: Path | None) -> Release:
-        assert source is not None  # `prepare` sees to it
-        return read(source)
-
-    return reader
-
-
-_DATA_SETS = (
-    DataSet(
-        name="digits",
-        title="Handwritten digits, 8 × 8 pixels",
-        homepage="https://scikit-learn.org/stable/modules/generated/sklearn.datasets.load_digits",
-        where="it ships inside scikit-learn",
-        read=lambda source: digits.read(),
-    ),
-    DataSet(
-        name="mnist",
-        title="MNIST handwritten digits, 28 × 28 pixels",
-        homepage="https://yann.lecun.com/exdb/mnist/",
-        where="the folder with the four IDX files, which eleatt-bench data download mnist fetches",
-        read=_with_path(mnist.read),
-        download=mnist.download,
-    ),
-    DataSet(
-        name="nucla",
-        title="Northwestern-UCLA multiview skeletons, 20 joints",
-        homepage="https://wangjiangb.github.io/my_data.html",
-        where="all_sqe.zip from https://www.dropbox.com/s/10pcm4pksjy6mkq/all_sqe.zip?dl=1 "
-        "or its unpacked folder",
-        read=_with_path(nucla.read),
-    ),
-    DataSet(
-        name="ntu",
-        title="NTU RGB+D skeletons, 60 classes, two bodies of 25 joints",
-        homepage="https://rose1.ntu.edu.sg/dataset/actionRecognition/",
-        where="nturgbd_skeletons_s001_to_s017.zip, handed out on request, or its unpacked folder",
-        read=_with_path(ntu.read),
-    ),
-    DataSet(
-        name="ntu120",
-        title="NTU RGB+D 120 skeletons, 120 classes, two bodies of 25 joints",
-        homepage="https://rose1.ntu.edu.sg/dataset/actionRecognition/",
-        where="one folder with nturgbd_skeletons_s001_to_s017 and _s018_to_s032, unpacked; both "
-        "are handed out on request",
-        read=_with_path(ntu.read_120),
-    ),
-    DataSet(
-        name="sysu",
-        title="SYSU 3D HOI skeletons, 20 joints",
-        homepage="https://www.isee-ai.cn/~hujianfang/ProjectJOULE.html",
-        where="the folder 3DvideoNorm of the release, or a zip archive of it",
-        read=_with_path(sysu.read),
-    ),
-    DataSet(
-        name="shrec17",
-        title="SHREC'17 Track hand gestures, 22 joints",
-        homepage="http://www-rech.telecom-lille.fr/shrec2017-hand/",
-        where="HandGestureDataset_SHREC2017, as a folder or a zip archive",
-        read=_with_path(shrec17.read),
-    ),
-    DataSet(
-        name="dhg",
-        title="DHG-14/28 hand gestures, 22 joints",
-        homepage="http://www-rech.telecom-lille.fr/DHGdataset/",
-        where="DHG2016, as a folder or a zip archive",
-        read=_with_path(dhg.read),
-    ),
-    DataSet(
-        name="jhmdb",
-        title="JHMDB videos, 21 actions, as features of a backbone",
-        homepage="http://jhmdb.is.tue.mpg.de/",
-        where="JHMDB_video.zip and, for --splits, splits.zip, or their unpacked folders",
-        read=_from_videos("jhmdb"),
-    ),
-    DataSet(
-        name="ntu_rgb",
-        title="NTU RGB+D videos, 60 classes, as features of a backbone",
-        homepage="https://rose1.ntu.edu.sg/dataset/actionRecognition/",
-        where="the RGB videos, handed out on request, unpacked into one folder",
-        read=_from_videos("ntu_rgb"),
-    ),
-)
-CATALOG = {entry.name: entry for entry in _DATA_SETS}
-
-
-@dataclass(frozen=True)
-class Report:
-    """What `verify` found; as a string, for a person."""
-
-    name: str
-    content_digest: str
-    sequences: int
-    frames: int
-    frame_size: int
-    classes: int
-    counts: dict[str, tuple[int, int]]  # protocol: (train and validation, test)
-    repeats: dict[str, int]  # protocol: test sequences that are identical to training ones
-
-    def __str__(self) -> str:
-        lines = [
-            f"{self.name} is sound: {self.sequences:,} sequences of {self.classes} classes",
-            f"{self.frames:,} frames of {self.frame_size} values",
-            f"content digest {self.content_digest}",
-        ]
-        for protocol, (learn, test) in self.counts.items():
-            lines.append(
-                f"{protocol}: {learn:,} to train and validate, {test:,} to test; "
-                f"{self.repeats[protocol]:,} test sequences are identical to training ones"
-            )
-        return "\n".join(lines)
-
-
-def names() -> tuple[str, ...]:
-    """The names of all known data sets."""
-    return tuple(CATALOG)
-
-
-def entry(name: str) -> DataSet:
-    """The data set called ``name``.
-
-    Raises:
-        UserError: there is none.
-    """
-    if name not in CATALOG:
-        raise unknown("data set", name, CATALOG)
-    return CATALOG[name]
+from eleatt_bench.errors import UserError
 
 
 def store_path(data_dir: Path, name: str) -> Path:
@@ -202,15 +42,21 @@ def data_digest(data_dir: Path, name: str) -> str | None:
 
 
 def prepare(
-    data_dir: Path, name: str, source: Path | None, progress: Progress | None = None
+    data_dir: Path,
+    name: str,
+    source: Path | None,
+    progress: Progress | None = None,
+    *,
+    skip_bad: bool = False,
 ) -> SequenceStore:
     """Make the store of data set ``name`` from the published files at ``source``, anew.
 
-    The old store, if any, stays until the new one is complete and verified.
+    The old store, if any, stays until the new one is complete and verified. With ``skip_bad`` bad
+    samples are left out, and the store tells which.
 
     Raises:
-        UserError: no source, a source that is missing, damaged or of something else, or a
-            folder that cannot be written.
+        UserError: no source, a source that is missing, damaged or of something else, a bad sample,
+            or a folder that cannot be written.
     """
     data_set = entry(name)
     if data_set.embedded and source is not None:
@@ -220,15 +66,13 @@ def prepare(
             f"data prepare {name} needs its source, {data_set.where}: {prepare_command(name)}"
         )
     with _alone(data_dir, name) as path:
-        return _write(path, name, data_set.read(source), progress)
+        return _write(path, name, data_set.read(source), progress, skip_bad)
 
 
-def write(
-    data_dir: Path, name: str, release: Release, progress: Progress | None = None
-) -> SequenceStore:
+def write(data_dir: Path, name: str, release: Release, *, skip_bad: bool = False) -> SequenceStore:
     """Make the store of data set ``name`` from ``release``, anew; the rest is as for `prepare`."""
     with _alone(data_dir, entry(name).name) as path:
-        return _write(path, name, release, progress)
+        return _write(path, name, release, skip_bad=skip_bad)
 
 
 def download(data_dir: Path, name: str) -> Path:
@@ -249,27 +93,6 @@ def download(data_dir: Path, name: str) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
     data_set.download(folder)
     return folder
-
-
-def verify(data_dir: Path, name: str) -> Report:
-    """Read the whole store of ``name`` and compare it with its digests.
-
-    Raises:
-        UserError: it is not prepared, or damaged.
-    """
-    store = open_store(data_dir, name)
-    store.verify()
-    splits = {protocol: split(store, protocol) for protocol in entry(name).protocols}
-    return Report(
-        name=name,
-        content_digest=store.content_digest,
-        sequences=len(store.labels),
-        frames=len(store.frames),
-        frame_size=store.input_size,
-        classes=store.num_classes,
-        counts={p: (len(s.train) + len(s.val), len(s.test)) for p, s in splits.items()},
-        repeats={protocol: repeats(store, protocol) for protocol in splits},
-    )
 
 
 def status(data_dir: Path, name: str) -> str:
@@ -295,11 +118,17 @@ def _existing(data_dir: Path, name: str) -> Path | None:
         return None
     with _alone(data_dir, name):
         if not path.exists():  # another process may have made it while this one waited
-            _write(path, name, entry(name).read(None), None)
+            _write(path, name, entry(name).read(None))
     return path
 
 
-def _write(path: Path, name: str, release: Release, progress: Progress | None) -> SequenceStore:
+def _write(
+    path: Path,
+    name: str,
+    release: Release,
+    progress: Progress | None = None,
+    skip_bad: bool = False,
+) -> SequenceStore:
     return write_store(
         path,
         name=name,
@@ -309,6 +138,7 @@ def _write(path: Path, name: str, release: Release, progress: Progress | None) -
         source=release.description,
         origin_applied=release.origin_applied,
         total=release.count,
+        skip_bad=skip_bad,
         progress=progress,
     )
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from eleatt_bench.data import catalog
 from eleatt_bench.data.feature_cache import FeatureCache
-from eleatt_bench.data.release import Release
+from eleatt_bench.data.release import BadSample, Release
 from eleatt_bench.data.sources import parallel, video
 from eleatt_bench.data.sources.clips import Clip, ClipSet
 from eleatt_bench.data.store import Sample, SequenceStore
@@ -60,7 +60,7 @@ def extract(
     The features of each clip are kept as soon as they are known, below ``data_dir/features``, and
     not computed again with this backbone, weights and preprocessing as long as the clip's content
     stays the same. A clip that cannot be decoded is handed to ``report``; with ``skip_bad`` the
-    store is written without it and its ``source`` names it, else there is no store.
+    store is written without it and tells so, else there is no store.
 
     Raises:
         UserError: broken clips (said when all others are done), no clip that is not broken, PyAV
@@ -79,7 +79,9 @@ def extract(
         if done.broken and not (skip_bad and done.digests):
             raise _broken(done, len(clips.clips))
         release = Release(
-            description=_description(clips, backbone, done.broken),
+            description=(
+                f"{clips.description}; features of {backbone.name}, weights: {backbone.weights}"
+            ),
             class_names=clips.class_names,
             layout={
                 "kind": "features",
@@ -88,10 +90,10 @@ def extract(
                 "weights_digest": backbone.weights_digest,
                 "preprocessing": backbone.preprocessing,
             },
-            count=len(done.digests),
-            samples=_samples(clips.clips, cache, done.digests),
+            count=len(clips.clips),
+            samples=_samples(clips.clips, cache, done),
         )
-        return catalog.write(data_dir, name, release), done
+        return catalog.write(data_dir, name, release, skip_bad=skip_bad), done
 
 
 class _Loaded(NamedTuple):
@@ -177,23 +179,19 @@ def _finish(
 
 
 def _samples(
-    clips: Iterable[Clip], cache: FeatureCache, digests: dict[str, str]
-) -> Iterator[Sample]:
+    clips: Iterable[Clip], cache: FeatureCache, done: Extracted
+) -> Iterator[Sample | BadSample]:
     for clip in clips:
-        if clip.name in digests:
-            features = cache.read(clip.name, digests[clip.name])
-            if features is None:  # it was there a moment ago
-                raise UserError(
-                    f"The features of {clip.name} in {cache.folder} were changed by something "
-                    "else: run the same command again"
-                )
-            yield Sample(clip.name, features, clip.label, clip.metadata)
-
-
-def _description(clips: ClipSet, backbone: Backbone, broken: Iterable[str]) -> str:
-    names = sorted(broken)
-    said = f"{clips.description}; features of {backbone.name}, weights: {backbone.weights}"
-    return said + (f"; {len(names):,} broken left out: {', '.join(names)}" if names else "")
+        if clip.name in done.broken:
+            yield BadSample(clip.name, UserError(done.broken[clip.name]))
+            continue
+        features = cache.read(clip.name, done.digests[clip.name])
+        if features is None:  # it was there a moment ago
+            raise UserError(
+                f"The features of {clip.name} in {cache.folder} were changed by something "
+                "else: run the same command again"
+            )
+        yield Sample(clip.name, features, clip.label, clip.metadata)
 
 
 def _broken(done: Extracted, total: int) -> UserError:

@@ -83,6 +83,13 @@ class Split(NamedTuple):
     clean: npt.NDArray[np.bool_] | None
 
 
+class Sides(NamedTuple):
+    """Indices into a store, ascending: what may be learnt from, and what is only tested."""
+
+    learn: Integers
+    test: Integers
+
+
 def split(
     store: SequenceStore,
     protocol: str,
@@ -96,7 +103,7 @@ def split(
     Raises:
         UserError: the data set has no such protocol or fold, or too few sequences to train on.
     """
-    learn, test = _learn_and_test(store, protocol, fold)
+    learn, test = sides(store, protocol, fold)
     held_out = max(1, round(val_fraction * len(learn)))
     if held_out >= len(learn):
         raise UserError(
@@ -112,9 +119,17 @@ def split(
     )
 
 
-def repeats(store: SequenceStore, protocol: str, *, fold: int = 0) -> int:
-    """How many test sequences are byte-identical to one that is trained or validated on."""
-    return int(_repeated(store, *_learn_and_test(store, protocol, fold)).sum())
+def repeats(store: SequenceStore, protocol: str, *, fold: int = 0) -> dict[int, int]:
+    """The test sequences that are byte-identical to one that is learnt from, and that one.
+
+    Both are indices into ``store``; of several, the first.
+    """
+    learn, test = sides(store, protocol, fold)
+    first: dict[bytes, int] = {}
+    for index in learn.tolist():
+        first.setdefault(store.sequence_digests[index].tobytes(), index)
+    found = ((index, first.get(store.sequence_digests[index].tobytes())) for index in test.tolist())
+    return {index: same for index, same in found if same is not None}
 
 
 def find(store: SequenceStore, protocol: str) -> Protocol:
@@ -144,13 +159,18 @@ def labelled(store: SequenceStore, protocol: str) -> SequenceStore:
     )
 
 
-def _learn_and_test(store: SequenceStore, protocol: str, fold: int) -> tuple[Integers, Integers]:
+def sides(store: SequenceStore, protocol: str, fold: int = 0) -> Sides:
+    """The two sides of one fold of a protocol; of a part of a data set, one may be empty.
+
+    Raises:
+        UserError: the data set has no such protocol, or the store has no such fold.
+    """
     found = find(store, protocol)
     if not 0 <= fold < found.folds:
         count = "one fold: 0" if found.folds == 1 else f"folds 0 to {found.folds - 1}"
         raise UserError(f"data.fold is {fold}, but {protocol} of {store.name} has {count}")
     test = found.test(store.metadata, fold)
-    return np.flatnonzero(~test), np.flatnonzero(test)
+    return Sides(np.flatnonzero(~test), np.flatnonzero(test))
 
 
 def _repeated(store: SequenceStore, learn: Integers, test: Integers) -> npt.NDArray[np.bool_]:

@@ -39,6 +39,13 @@ class Sample(NamedTuple):
     metadata: dict[str, int]
 
 
+class Omission(NamedTuple):
+    """A sample of the source that is not in the store, and what is wrong with it."""
+
+    name: str
+    reason: str
+
+
 @dataclass(frozen=True, eq=False)
 class SequenceStore:
     """N sequences of vectors of ``input_size`` values; sequence i is rows offsets[i]:offsets[i+1].
@@ -63,6 +70,7 @@ class SequenceStore:
     names: tuple[str, ...]  # N
     metadata: dict[str, Integers]  # columns of (N,)
     sequence_digests: npt.NDArray[np.uint8]  # (N, 16), equal for byte-identical sequences
+    omitted: tuple[Omission, ...] = ()
 
     @classmethod
     def open(cls, path: Path, *, name: str | None = None) -> SequenceStore:
@@ -225,9 +233,10 @@ def _read(cls: type[SequenceStore], path: Path, file: h5py.File) -> SequenceStor
         frames=_map(path, file["frames"]),
         offsets=_column(file["offsets"]),
         labels=_column(file["label"]),
-        names=tuple(name.decode() for name in file["name"][...].tolist()),
+        names=_texts(file["name"]),
         metadata={key: _column(file["metadata"][key]) for key in sorted(file["metadata"])},
         sequence_digests=file["sequence_digest"][...],
+        omitted=_omitted(file),
     )
 
 
@@ -239,6 +248,17 @@ def _map(path: Path, frames: h5py.Dataset) -> Frames:
     if start + frames.nbytes > path.stat().st_size:
         raise ValueError("it is cut short")
     return np.memmap(path, dtype="<f4", mode="r", offset=start, shape=frames.shape)
+
+
+def _omitted(file: h5py.File) -> tuple[Omission, ...]:
+    if "omitted" not in file:
+        return ()
+    names, reasons = (_texts(file["omitted"][key]) for key in Omission._fields)
+    return tuple(Omission(*pair) for pair in zip(names, reasons, strict=True))
+
+
+def _texts(column: h5py.Dataset) -> tuple[str, ...]:
+    return tuple(text.decode() for text in column[...].tolist())
 
 
 def _column(column: h5py.Dataset) -> Integers:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import tempfile
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import IO, Any
 
@@ -13,7 +14,8 @@ import h5py
 import numpy as np
 
 from eleatt_bench.data.digests import ContentHash, sequence_digest
-from eleatt_bench.data.store import FORMAT_VERSION, Integers, Sample, SequenceStore
+from eleatt_bench.data.release import BadSample, SourceError, required
+from eleatt_bench.data.store import FORMAT_VERSION, Integers, Omission, Sample, SequenceStore
 from eleatt_bench.errors import UserError
 from eleatt_bench.files import replacing
 
@@ -27,33 +29,43 @@ def write_store(
     path: Path,
     *,
     name: str,
-    samples: Iterable[Sample],
+    samples: Iterable[Sample | BadSample],
     class_names: Sequence[str],
     layout: dict[str, Any],
     source: str,
     total: int | None = None,
     origin_applied: bool = False,
+    skip_bad: bool = False,
     progress: Progress | None = None,
 ) -> SequenceStore:
     """Write ``samples``, in their order, to a new store at ``path``, and open it.
 
     The store is written under another name, read back and verified before it takes its place;
     until then whatever was at ``path`` stays. ``source`` says in words where the samples come
-    from; ``total`` is only handed on to ``progress``.
+    from; ``total`` is only handed on to ``progress``. With ``skip_bad`` the store is written
+    without the bad samples and tells which they are and why.
 
     Raises:
-        UserError: a sample without frames, with a value that is not finite, of another width
-            or with a name that was there before; or no samples at all.
+        UserError: a `BadSample`, or a sample without frames, with a value that is not finite, of
+            another width or with a name that was there before; or no good samples at all.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # A contiguous HDF5 data set cannot grow, so the frames wait in a file without a name, which
     # is gone even if this process is killed.
     with tempfile.TemporaryFile(dir=path.parent) as spooled:
         spool = _Spool(spooled, name, len(class_names))
-        for done, sample in enumerate(samples, start=1):
-            spool.add(sample)
-            if progress is not None:
-                progress(done, total)
+        with closing(_each(samples)) as stream:
+            for done, found in enumerate(stream, start=1):
+                try:
+                    spool.add(required(found))
+                except UserError as error:
+                    if not skip_bad:
+                        raise UserError(
+                            f"{error}, or leave such samples out with --skip-bad"
+                        ) from error
+                    spool.omit(BadSample(found.name, error))
+                if progress is not None:
+                    progress(done, total)
         with replacing(path) as temporary:
             with h5py.File(temporary, "w", alignment_threshold=1, alignment_interval=64) as file:
                 file.attrs["format_version"] = FORMAT_VERSION
@@ -67,6 +79,13 @@ def write_store(
     return SequenceStore.open(path, name=name)
 
 
+def _each(
+    samples: Iterable[Sample | BadSample],
+) -> Generator[Sample | BadSample, None, None]:
+    """``samples``; whatever happens to this generator, they are closed at once if they can be."""
+    yield from samples
+
+
 class _Spool:
     """Checks samples one by one; keeps their frames in ``file`` and the rest in memory."""
 
@@ -78,6 +97,7 @@ class _Spool:
         self.names: dict[str, None] = {}
         self.metadata: dict[str, array[int]] = {}
         self.digests: list[bytes] = []
+        self.omitted: list[Omission] = []
 
     def add(self, sample: Sample) -> None:
         frames = np.ascontiguousarray(sample.frames, dtype="<f4")
@@ -89,6 +109,9 @@ class _Spool:
         for key, value in sample.metadata.items():
             self.metadata[key].append(value)
         self.digests.append(sequence_digest(frames))
+
+    def omit(self, bad: BadSample) -> None:
+        self.omitted.append(Omission(bad.name, bad.reason))
 
     def _check(self, sample: Sample, frames: np.ndarray[Any, Any]) -> None:
         if frames.ndim != 2 or not frames.size:
@@ -111,17 +134,21 @@ class _Spool:
         ):
             raise ValueError(f"{self.dataset}: label or metadata of {sample.name} do not fit")
 
-    def _wrong(self, sample: Sample, what: str) -> UserError:
-        return UserError(
-            f"Sample {sample.name!r} of {self.dataset} {what}: mend or replace the source, then "
-            f"run eleatt-bench data prepare {self.dataset} again"
+    def _wrong(self, sample: Sample, what: str) -> SourceError:
+        return SourceError(
+            f"Sample {sample.name!r} of {self.dataset} {what}",
+            f"mend or replace the source, then run eleatt-bench data prepare {self.dataset} again",
         )
 
     def write(self, file: h5py.File) -> None:
         """Everything gathered, and its digests, to ``file``."""
         if not self.names:
+            count = len(self.omitted)
+            what = "no samples"
+            if self.omitted:
+                what = f"{count:,} samples and all are bad (the first: {self.omitted[0].reason})"
             raise UserError(
-                f"The source of {self.dataset} has no samples: give another one with "
+                f"The source of {self.dataset} has {what}: give another one with "
                 f"eleatt-bench data prepare {self.dataset} --source PATH"
             )
         content = ContentHash()
@@ -129,13 +156,15 @@ class _Spool:
         offsets, labels = _integers(self.offsets), _integers(self.labels)
         metadata = {key: _integers(column) for key, column in self.metadata.items()}
         file["offsets"], file["label"] = offsets, labels
-        names = [name.encode() for name in self.names]
-        width = max(len(name) for name in names)
-        file["name"] = np.array(names, dtype=h5py.string_dtype("utf-8", width))
+        file["name"] = _texts(self.names)
         columns = file.create_group("metadata")
         for key, column in metadata.items():
             columns[key] = column
         file["sequence_digest"] = np.frombuffer(b"".join(self.digests), np.uint8).reshape(-1, 16)
+        if self.omitted:
+            omitted = file.create_group("omitted")
+            for key, texts in zip(Omission._fields, zip(*self.omitted, strict=True), strict=True):
+                omitted[key] = _texts(texts)
         file.attrs["content_digest"] = content.digest(
             self.width, offsets, labels, tuple(self.names), metadata
         )
@@ -149,6 +178,12 @@ class _Spool:
             piece = np.fromfile(self.file, dtype="<f4", count=count).reshape(-1, self.width)
             frames[start : start + len(piece)] = piece
             content.frames(piece)
+
+
+def _texts(texts: Iterable[str]) -> np.ndarray[Any, Any]:
+    encoded = [text.encode() for text in texts]
+    width = max(1, *map(len, encoded))
+    return np.array(encoded, dtype=h5py.string_dtype("utf-8", width))
 
 
 def _integers(values: array[int]) -> Integers:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import struct
 import zipfile
 from pathlib import Path
 
@@ -12,7 +13,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from eleatt_bench.data.sources import archive
 from eleatt_bench.data.sources.archive import Source
 from eleatt_bench.errors import UserError
 
@@ -99,13 +99,25 @@ def test_an_encrypted_member(tmp_path: Path) -> None:
         member.load()
 
 
-def test_a_member_that_would_fill_the_memory(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(archive, "_LARGEST", 10)
-    path = make_zip(tmp_path / "x.zip", ("a.txt", b"0" * 11), ("b.txt", b"0" * 10))
-    first, second = source(path).find(TEXT)
-    with pytest.raises(UserError, match=r"a\.txt would unpack to 11 bytes"):
-        first.load()
-    assert second.load() == b"0" * 10
+def test_what_would_fill_the_memory(tmp_path: Path) -> None:
+    contents = {"a.txt": b"0" * 11, "b.txt": b"0" * 10}
+    make_zip(tmp_path / "x.zip", *contents.items())
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+    for path in (tmp_path, tmp_path / "x.zip"):
+        first, second = Source(path, "the release", COMMAND, largest=10).find(TEXT)
+        with pytest.raises(UserError, match=r"a\.txt is too large for such a file \(11 bytes\)"):
+            first.load()
+        assert second.load() == b"0" * 10
+
+
+def test_a_member_that_unpacks_to_more_than_it_says(tmp_path: Path) -> None:
+    path = make_zip(tmp_path / "x.zip", ("a.txt", bytes(1 << 20)))
+    content = path.read_bytes()
+    path.write_bytes(content.replace(struct.pack("<I", 1 << 20), struct.pack("<I", 9)))
+    (member,) = source(path).find(TEXT)
+    with pytest.raises(UserError, match=r"a\.txt cannot be unpacked \(Bad CRC-32"):
+        member.load()
 
 
 def test_what_is_no_file(tmp_path: Path) -> None:

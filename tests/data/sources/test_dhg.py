@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from eleatt_bench.data.release import required
 from eleatt_bench.data.sources import dhg
 from eleatt_bench.data.store import Sample
 from eleatt_bench.errors import UserError
@@ -54,7 +55,7 @@ def write_list(top: Path, lines: list[str], end: str = "\n") -> None:
 
 
 def samples(path: Path) -> list[Sample]:
-    return list(dhg.read(path).samples)
+    return [required(found) for found in dhg.read(path).samples]
 
 
 def refused(one_sentence, path: Path, says: str) -> None:

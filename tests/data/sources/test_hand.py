@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -126,7 +127,8 @@ def test_trials_are_known_by_their_folders() -> None:
         "gesture_14/finger_2/subject_20/essai_5/s.txt",
         "x/gesture_1/finger_1/subject_2/essai_3/s.txt",
     ]
-    found = hand.files(SOURCE, map(member, paths), 20)
+    found, misplaced = hand.files(SOURCE, map(member, paths), 20)
+    assert misplaced == []
     assert {key: str(file.path) for key, file in found.items()} == {
         Trial(14, 2, 20, 5): paths[0],
         Trial(1, 1, 2, 3): paths[1],
@@ -147,9 +149,11 @@ def test_trials_are_known_by_their_folders() -> None:
     ],
 )
 def test_names_that_are_no_trial(one_sentence, path: str, says: str) -> None:
-    with pytest.raises(UserError, match=says) as caught:
-        hand.files(SOURCE, [member(path)], 20)
-    one_sentence(caught.value, "prepare")
+    found, (misplaced,) = hand.files(SOURCE, [member(path)], 20)
+    assert found == {}
+    assert misplaced.name == path
+    assert re.search(says, str(misplaced.error))
+    one_sentence(misplaced.error, "prepare")
 
 
 def test_the_same_trial_twice() -> None:

@@ -16,6 +16,7 @@ import pytest
 
 from eleatt_bench.data import catalog
 from eleatt_bench.data.sources import mnist
+from eleatt_bench.data.verification import Fold, verify
 from eleatt_bench.errors import UserError
 
 TRAIN = "train-images-idx3-ubyte"
@@ -62,8 +63,8 @@ def test_the_published_files(published: Path, tmp_path: Path) -> None:
     pixels = gzip.decompress((published / "mnist" / f"{TRAIN}.gz").read_bytes())[16:]
     image = np.frombuffer(pixels, np.uint8, 784, offset=59_999 * 784).reshape(28, 28)
     np.testing.assert_array_equal(store.sequence(59_999), (image / 255).astype(np.float32))
-    report = catalog.verify(tmp_path, "mnist")
-    assert report.counts == {"official": (60_000, 10_000)}
+    (found,) = verify(tmp_path, "mnist").protocols.values()
+    assert (found.folds, found.repeats) == ((Fold(60_000, 10_000),), {})
 
 
 @pytest.mark.parametrize("spelling", ["{}.gz", "{}", "dotted", "dotted.gz"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import zipfile
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from eleatt_bench.data import catalog
-from eleatt_bench.data.release import Release
+from eleatt_bench.data.release import BadSample, Release, required
 from eleatt_bench.data.sources import ntu
 from eleatt_bench.data.sources.ntu_names import BONES, CLASSES, JOINTS
 from eleatt_bench.data.store import Sample
@@ -57,7 +58,7 @@ both_forms = pytest.mark.parametrize("put", [in_folder, in_archive])
 
 
 def samples(source: Path, edition: ntu.Edition = ntu.NTU, **options) -> list[Sample]:
-    return list(ntu.read(source, edition, **options).samples)
+    return [required(found) for found in ntu.read(source, edition, **options).samples]
 
 
 @both_forms
@@ -133,8 +134,13 @@ def test_nothing_for_this_edition(tmp_path: Path) -> None:
 def test_a_name_that_no_sample_can_have(tmp_path: Path, name: str) -> None:
     assert ntu.code(name) is None
     in_folder(tmp_path, content(joints()), name)
-    with pytest.raises(UserError, match=r"\.skeleton is not called like S001C001.* prepare ntu"):
-        ntu.read(tmp_path)
+    in_folder(tmp_path, content(joints()))
+    release = ntu.read(tmp_path)
+    bad, good = release.samples
+    assert isinstance(bad, BadSample)
+    assert bad.name == f"nturgb+d_skeletons/{name}.skeleton"
+    assert re.search(r"\.skeleton is not called like S001C001.* prepare ntu", str(bad.error))
+    assert (good.name, release.count) == (NAME, 2)
 
 
 def test_the_same_name_twice(tmp_path: Path) -> None:
@@ -171,19 +177,17 @@ def test_a_broken_file_is_named(tmp_path: Path, put, text: str, says: str) -> No
 
 @both_forms
 @pytest.mark.parametrize("processes", [1, 2])
-def test_bad_samples_can_be_skipped_and_are_reported(tmp_path: Path, put, processes: int) -> None:
+def test_bad_samples_stand_in_their_places(tmp_path: Path, put, processes: int) -> None:
     for number in range(1, 41):
         text = "1\n0\n" if number in (3, 33, 40) else content(joints(seed=number))
         source = put(tmp_path, text, f"S001C001P001R001A{number:03d}")
-    reported: list[UserError] = []
-    found = samples(source, skip_bad=reported.append, processes=processes)
-    assert len(found) == 37
-    assert [str(error).split(".skeleton")[0][-3:] for error in reported] == ["003", "033", "040"]
-
-    remaining = iter(ntu.read(source, processes=processes).samples)
-    assert [next(remaining).name[-3:], next(remaining).name[-3:]] == ["001", "002"]
-    with pytest.raises(UserError, match="A003"):
-        next(remaining)
+    found = list(ntu.read(source, processes=processes).samples)
+    assert [sample.name[-3:] for sample in found] == [f"{number:03d}" for number in range(1, 41)]
+    bad = [sample for sample in found if isinstance(sample, BadSample)]
+    assert [sample.name[-3:] for sample in bad] == ["003", "033", "040"]
+    for sample in bad:
+        assert sample.reason.endswith(f"{sample.name}.skeleton has no body in any frame")
+        assert str(sample.error) == f"{sample.reason}: {sample.error.remedy}"
 
 
 @both_forms
@@ -260,8 +264,9 @@ def test_a_file_that_vanishes_while_others_are_read(tmp_path: Path) -> None:
         in_folder(tmp_path, content(joints()), f"S001C001P001R001A{number:03d}")
     release = ntu.read(tmp_path)
     (tmp_path / "nturgb+d_skeletons" / "S001C001P001R001A002.skeleton").unlink()
+    _, bad = release.samples
     with pytest.raises(UserError, match=r"A002\.skeleton"):
-        list(release.samples)
+        required(bad)
 
 
 def test_layout() -> None:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from eleatt_bench.data.release import required
 from eleatt_bench.data.sources import shrec17
 from eleatt_bench.data.store import Sample
 from eleatt_bench.data.writing import write_store
@@ -58,7 +59,7 @@ def write_list(top: Path, part: str, lines: list[str], end: str = "\n") -> None:
 
 
 def samples(path: Path) -> list[Sample]:
-    return list(shrec17.read(path).samples)
+    return [required(found) for found in shrec17.read(path).samples]
 
 
 def refused(one_sentence, path: Path, says: str) -> None:

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.io import savemat
 
+from eleatt_bench.data.release import required
 from eleatt_bench.data.sources import sysu
 from eleatt_bench.data.sources.archive import Source
 from eleatt_bench.data.store import Sample
@@ -67,7 +68,7 @@ def release(whole: Path, tmp_path: Path) -> Path:
 
 
 def samples(path: Path) -> list[Sample]:
-    return list(sysu.read(path).samples)
+    return [required(found) for found in sysu.read(path).samples]
 
 
 def refused(one_sentence, path: Path, says: str) -> None:

@@ -12,9 +12,9 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple, NoReturn
 
+from eleatt_bench.data.release import SourceError
 from eleatt_bench.errors import UserError
 
-_LARGEST = 1 << 28  # bytes; no published file of one sequence comes near
 _ENCRYPTED = 0x1  # in a member's flags
 
 
@@ -25,6 +25,11 @@ class Member(NamedTuple):
     where: str  # what to call it in a message
     load: Callable[[], bytes]  # its content, or a UserError
 
+    @property
+    def shown(self) -> str:
+        """The path below the source, for a message."""
+        return _shown(str(self.path))
+
 
 @dataclass(frozen=True)
 class Source:
@@ -33,6 +38,7 @@ class Source:
     path: Path
     package: str
     command: str
+    largest: int = 1 << 25  # bytes; no published file of one sequence comes near
 
     def find(self, pattern: re.Pattern[str]) -> list[Member]:
         """The files whose path below the source, with ``/``, is matched as a whole, by path.
@@ -53,9 +59,9 @@ class Source:
         members = self._in_folder(pattern) if self.path.is_dir() else self._in_archive(pattern)
         return sorted(members, key=lambda member: member.path.parts)
 
-    def wrong(self, where: str | Path, what: str) -> UserError:
+    def wrong(self, where: str | Path, what: str) -> SourceError:
         """The error to raise when ``where`` is not as published: ``what`` is wrong with it."""
-        return UserError(f"{where} {what}: fetch {self.package} again, then {self.command}")
+        return SourceError(f"{where} {what}", f"fetch {self.package} again, then {self.command}")
 
     def _in_folder(self, pattern: re.Pattern[str]) -> list[Member]:
         members = []
@@ -71,9 +77,12 @@ class Source:
         if not path.is_file():  # a pipe would wait for ever
             raise self.wrong(_shown(path), "is not a file")
         try:
-            return path.read_bytes()
+            size = path.stat().st_size
+            if size <= self.largest:
+                return path.read_bytes()
         except OSError as error:
             _unreadable(error)
+        raise self.wrong(_shown(path), f"is too large for such a file ({size:,} bytes)")
 
     def _in_archive(self, pattern: re.Pattern[str]) -> list[Member]:
         try:
@@ -104,11 +113,12 @@ class Source:
         if stat.S_ISLNK(info.external_attr >> 16):
             raise self.wrong(where, "is a link, not a file")
         if info.flag_bits & _ENCRYPTED:
-            raise UserError(
-                f"{where} is encrypted: unpack the archive and give its folder to {self.command}"
+            raise SourceError(
+                f"{where} is encrypted",
+                f"unpack the archive and give its folder to {self.command}",
             )
-        if info.file_size > _LARGEST:
-            raise self.wrong(where, f"would unpack to {info.file_size:,} bytes")
+        if info.file_size > self.largest:  # zipfile unpacks no more than is announced
+            raise self.wrong(where, f"is too large for such a file ({info.file_size:,} bytes)")
         try:
             return archive.read(info)
         except Exception as error:  # damage makes zipfile raise almost anything
@@ -121,13 +131,13 @@ def reason(error: Exception) -> str:
     return text[:120] if text.isprintable() and text else type(error).__name__
 
 
-def _shown(path: Path) -> str:
+def _shown(path: Path | str) -> str:
     """``path`` for a message: what would steer a terminal, or is no text at all, as an escape."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(path))
 
 
 def _unreadable(error: OSError) -> NoReturn:
-    raise UserError(
-        f"{error.filename} cannot be read ({error.strerror}): mend its permissions or its disk, "
-        "then run the same command again"
+    raise SourceError(
+        f"{_shown(error.filename)} cannot be read ({error.strerror})",
+        "mend its permissions or its disk, then run the same command again",
     ) from error

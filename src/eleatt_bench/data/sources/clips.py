@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 from eleatt_bench.data.sources.archive import Member, Source
 
+LARGEST = 1 << 28  # bytes; no published video comes near
+
 _FILES = re.compile(r"(?:.*/)?[^./][^/]*\.avi")  # names with a dot first are the system's
 
 

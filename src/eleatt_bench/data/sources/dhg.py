@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
-from eleatt_bench.data.release import Release
+from eleatt_bench.data.release import Release, read_each
 from eleatt_bench.data.sources import hand
 from eleatt_bench.data.sources.archive import Member, Source
 from eleatt_bench.data.sources.hand import Trial
@@ -43,21 +44,23 @@ def read(path: Path) -> Release:
     2 whole hand) and ``essai``, the trial's number.
 
     Raises:
-        UserError: no such path, a damaged archive, the list is missing or damaged, or a trial
-            missing or there twice. Reading the samples: a file that holds something else.
+        UserError: no such path, a damaged archive, the list is missing or damaged, or a trial that
+            is there twice. A sample is bad if its file is missing, is not in the list, lies in a
+            folder of another name, or holds something else.
     """
     source = Source(path, "DHG2016", "eleatt-bench data prepare dhg --source PATH")
     members = source.find(_FILES)
     listed = _listed(source, hand.only(source, members, LIST))
     skeletons = [member for member in members if member.path.name != LIST]
-    found = hand.files(source, skeletons, _SUBJECTS)
-    hand.check_listed(source, {key: cut.where for key, cut in listed.items()}, found)
+    found, misplaced = hand.files(source, skeletons, _SUBJECTS)
+    bad = misplaced + hand.unmatched(source, {key: cut.where for key, cut in listed.items()}, found)
+    both = ((key.name, (key, found[key])) for key in sorted(found.keys() & listed.keys()))
     return Release(
         description=f"DHG-14/28, {len(found)} trials, cut by {LIST}",
         class_names=CLASSES_14,
         layout=hand.LAYOUT,
-        count=len(found),
-        samples=_samples(source, found, listed),
+        count=len(bad) + len(found.keys() & listed.keys()),
+        samples=chain(bad, read_each(partial(_sample, source, listed), both)),
     )
 
 
@@ -76,16 +79,14 @@ def _listed(source: Source, member: Member) -> dict[Trial, _Cut]:
     return listed
 
 
-def _samples(
-    source: Source, found: dict[Trial, Member], listed: dict[Trial, _Cut]
-) -> Iterator[Sample]:
-    for trial, member in sorted(found.items()):
-        frames = hand.parse(source, member.where, member.load())
-        cut = listed[trial]
-        if cut.last >= len(frames):
-            raise source.wrong(
-                member.where,
-                f"has {len(frames)} frames where {cut.where} cuts {cut.first} to {cut.last}, "
-                "counted from 0",
-            )
-        yield Sample(trial.name, frames[cut.first : cut.last + 1], trial.label_14, trial.metadata)
+def _sample(source: Source, listed: dict[Trial, _Cut], item: tuple[Trial, Member]) -> Sample:
+    trial, member = item
+    frames = hand.parse(source, member.where, member.load())
+    cut = listed[trial]
+    if cut.last >= len(frames):
+        raise source.wrong(
+            member.where,
+            f"has {len(frames)} frames where {cut.where} cuts {cut.first} to {cut.last}, "
+            "counted from 0",
+        )
+    return Sample(trial.name, frames[cut.first : cut.last + 1], trial.label_14, trial.metadata)

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from eleatt_bench.data.release import BadSample
 from eleatt_bench.data.sources.archive import Member, Source
 from eleatt_bench.data.store import Frames
 from eleatt_bench.errors import UserError
@@ -105,23 +106,34 @@ def trial(source: Source, where: str, numbers: Iterable[int], subjects: int) -> 
     return found
 
 
-def files(source: Source, members: Iterable[Member], subjects: int) -> dict[Trial, Member]:
-    """The skeleton file of each trial, by the folders it lies in."""
+def files(
+    source: Source, members: Iterable[Member], subjects: int
+) -> tuple[dict[Trial, Member], list[BadSample]]:
+    """The skeleton file of each trial, by the folders it lies in, and those in other folders."""
     found: dict[Trial, Member] = {}
+    misplaced: list[BadSample] = []
     for member in members:
-        match = _FOLDER.fullmatch(str(member.path))
-        if match is None:
-            raise source.wrong(
-                member.where, "is not in a folder like gesture_1/finger_1/subject_1/essai_1"
-            )
-        key = trial(source, member.where, map(int, match.groups()), subjects)
+        try:
+            key = _trial_of(source, member, subjects)
+        except UserError as error:
+            misplaced.append(BadSample(member.shown, error))
+            continue
         if key in found:
             raise UserError(
                 f"{member.where} is the same trial as {found[key].where}: keep one of them, then "
                 f"{source.command}"
             )
         found[key] = member
-    return found
+    return found, misplaced
+
+
+def _trial_of(source: Source, member: Member, subjects: int) -> Trial:
+    match = _FOLDER.fullmatch(str(member.path))
+    if match is None:
+        raise source.wrong(
+            member.where, "is not in a folder like gesture_1/finger_1/subject_1/essai_1"
+        )
+    return trial(source, member.where, map(int, match.groups()), subjects)
 
 
 def only(source: Source, members: Iterable[Member], name: str) -> Member:
@@ -156,21 +168,32 @@ def rows(source: Source, member: Member, columns: tuple[str, ...]) -> list[tuple
     return read
 
 
-def check_listed(
+def unmatched(
     source: Source, listed: Mapping[Trial, str], found: Mapping[Trial, Member]
-) -> None:
-    """See to it that every trial of the lists has a file, and every file a line in the lists.
+) -> list[BadSample]:
+    """The trials that have a line in the lists and no file, and those with a file and no line.
 
     ``listed`` says for each trial on which line it stands.
     """
-    for key, where in listed.items():
-        if key not in found:
-            raise source.wrong(where, f"names trial {key.name}, which {source.path} does not hold")
-    for key, member in found.items():
-        if key not in listed:
-            raise source.wrong(
+    missing = [
+        BadSample(
+            key.name,
+            source.wrong(where, f"names trial {key.name}, which {source.path} does not hold"),
+        )
+        for key, where in listed.items()
+        if key not in found
+    ]
+    unlisted = [
+        BadSample(
+            key.name,
+            source.wrong(
                 member.where, f"is trial {key.name}, which no list of {source.path} names"
-            )
+            ),
+        )
+        for key, member in found.items()
+        if key not in listed
+    ]
+    return missing + unlisted
 
 
 def parse(source: Source, where: str, content: bytes) -> Frames:

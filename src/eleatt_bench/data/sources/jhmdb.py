@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from eleatt_bench.data.sources.archive import Member, Source
-from eleatt_bench.data.sources.clips import Clip, ClipSet, videos
+from eleatt_bench.data.sources.clips import LARGEST, Clip, ClipSet, videos
 from eleatt_bench.data.store import prepare_command
 
 CLASSES = (
@@ -35,7 +35,7 @@ def clips(path: Path, splits: Path) -> ClipSet:
         UserError: no such path, a damaged archive, a list that is missing or damaged, a clip that
             is missing, there twice, in no list, or in the folder of another action.
     """
-    source = Source(path, "JHMDB_video.zip", prepare_command("jhmdb"))
+    source = Source(path, "JHMDB_video.zip", prepare_command("jhmdb"), LARGEST)
     lists = Source(splits, "splits.zip of JHMDB", prepare_command("jhmdb"))
     listed = _all_listed(lists)
     found = videos(source)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
-from eleatt_bench.data.release import Release
+from eleatt_bench.data.release import BadSample, Release, SourceError, read_each
 from eleatt_bench.data.sources import ntu_text, parallel
 from eleatt_bench.data.sources.archive import Member, Source
 from eleatt_bench.data.sources.ntu_bodies import UnusableError, select
@@ -25,9 +25,6 @@ LAYOUT = {
     "units": "metres",
     "origin": JOINTS.index("spine"),
 }
-
-Skip = Callable[[UserError], None]
-"""Called with what is wrong with a sample that is left out for it."""
 
 _FILES = re.compile(r"(?:.*/)?[^./][^/]*\.skeleton")  # names with a dot first are the system's
 _NAME = re.compile(r"S([0-9]{3})C([0-9]{3})P([0-9]{3})R([0-9]{3})A([0-9]{3})")
@@ -74,13 +71,7 @@ NTU_120 = Edition(
 )
 
 
-def read(
-    path: Path,
-    edition: Edition = NTU,
-    *,
-    skip_bad: Skip | None = None,
-    processes: int | None = None,
-) -> Release:
+def read(path: Path, edition: Edition = NTU, *, processes: int | None = None) -> Release:
     """The samples of ``edition`` at ``path``, a folder or a zip archive, by name.
 
     A file is called ``SsssCcccPpppRrrrAaaa.skeleton`` (setup, camera, subject, replication,
@@ -91,24 +82,23 @@ def read(
     says how many.
 
     Files are parsed by as many ``processes``, by default one per core; a script that calls this
-    must have its ``if __name__ == "__main__"``. With ``skip_bad`` a bad sample is handed to it
-    and left out, and `Release.count` is only the most that there can be.
+    must have its ``if __name__ == "__main__"``.
 
     Raises:
-        UserError: no such path, a damaged archive, a name that no sample can have, the same name
-            twice, or no file of the edition. Reading the samples: a file that holds something
-            else or that has no body left.
+        UserError: no such path, a damaged archive, the same name twice, or no file of the edition.
+            A sample is bad if its name is none that a sample can have, or if its file holds
+            something else or has no body left.
     """
     source = Source(path, edition.package, edition.command)
-    members = _by_code(source)
-    if not members:
+    members, misnamed = _by_code(source)
+    if not members and not misnamed:
         raise UserError(
             f"{path} has no file called like S001C001P001R001A001.skeleton: give the unpacked "
             f"folder of {edition.package} to {edition.command}"
         )
     ours = {name: found for name, found in members.items() if edition.has(found[0])}
     chosen = {name: found for name, found in sorted(ours.items()) if name not in missing()}
-    if not chosen:
+    if not chosen and not misnamed:
         raise UserError(
             f"{path} has {len(members):,} skeleton files, but none that belongs to {edition.title} "
             f"and is not listed as missing: give {edition.package} to {edition.command}"
@@ -122,15 +112,15 @@ def read(
         description=description,
         class_names=CLASSES[: edition.actions],
         layout=LAYOUT,
-        count=len(chosen),
-        samples=_samples(source, chosen, skip_bad, processes),
+        count=len(misnamed) + len(chosen),
+        samples=_samples(source, misnamed, chosen, processes),
         origin_applied=True,
     )
 
 
-def read_120(path: Path, *, skip_bad: Skip | None = None, processes: int | None = None) -> Release:
+def read_120(path: Path, *, processes: int | None = None) -> Release:
     """The samples of NTU RGB+D 120 at ``path``: `read` of `NTU_120`."""
-    return read(path, NTU_120, skip_bad=skip_bad, processes=processes)
+    return read(path, NTU_120, processes=processes)
 
 
 @cache
@@ -153,24 +143,28 @@ def code(name: str) -> Code | None:
 _Found = tuple[Code, Member]
 
 
-def _by_code(source: Source) -> dict[str, _Found]:
+def _by_code(source: Source) -> tuple[dict[str, _Found], list[BadSample]]:
+    """The files by the names of their samples, and those that no sample can be called like."""
     found: dict[str, _Found] = {}
+    misnamed: list[BadSample] = []
     for member in source.find(_FILES):
         name = member.path.stem
         means = code(name)
         if means is None:
-            raise UserError(
+            error = SourceError(
                 f"{member.where} is not called like S001C001P001R001A001.skeleton, within the "
-                f"setups, cameras, subjects, replications and actions of NTU RGB+D 120: remove or "
-                f"rename it, then {source.command}"
+                "setups, cameras, subjects, replications and actions of NTU RGB+D 120",
+                f"remove or rename it, then {source.command}",
             )
+            misnamed.append(BadSample(member.shown, error))
+            continue
         if name in found:
             raise UserError(
                 f"{member.where} is the same sample as {found[name][1].where}: keep one of them, "
                 f"then {source.command}"
             )
         found[name] = (means, member)
-    return found
+    return found, misnamed
 
 
 class _File(NamedTuple):
@@ -186,19 +180,14 @@ class _Batch(NamedTuple):
 
 
 def _samples(
-    source: Source, found: dict[str, _Found], skip_bad: Skip | None, processes: int | None
-) -> Iterator[Sample]:
+    source: Source, misnamed: list[BadSample], found: dict[str, _Found], processes: int | None
+) -> Iterator[Sample | BadSample]:
+    yield from misnamed
     if processes is None:
         # A process takes a second to start: not for fewer than a few seconds of reading.
         processes = min(parallel.cores(), 1 + len(found) // (16 * _BATCH))
     for results in parallel.in_order(_read_batch, _batches(source, found), processes):
-        for result in results:
-            if isinstance(result, Sample):
-                yield result
-            elif skip_bad is None:
-                raise result
-            else:
-                skip_bad(result)
+        yield from results
 
 
 def _batches(source: Source, found: dict[str, _Found]) -> Iterator[_Batch]:
@@ -224,14 +213,9 @@ def _loaded(member: Member) -> bytes | UserError:
         return error
 
 
-def _read_batch(batch: _Batch) -> list[Sample | UserError]:
-    results: list[Sample | UserError] = []
-    for file in batch.files:
-        try:
-            results.append(_sample(batch.source, file))
-        except UserError as error:
-            results.append(error)
-    return results
+def _read_batch(batch: _Batch) -> list[Sample | BadSample]:
+    named = ((file.name, file) for file in batch.files)
+    return list(read_each(partial(_sample, batch.source), named))
 
 
 def _sample(source: Source, file: _File) -> Sample:

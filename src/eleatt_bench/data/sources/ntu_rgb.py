@@ -6,7 +6,7 @@ from pathlib import Path
 
 from eleatt_bench.data.sources import ntu
 from eleatt_bench.data.sources.archive import Source
-from eleatt_bench.data.sources.clips import Clip, ClipSet, videos
+from eleatt_bench.data.sources.clips import LARGEST, Clip, ClipSet, videos
 from eleatt_bench.data.sources.ntu_names import CLASSES
 from eleatt_bench.data.store import prepare_command
 
@@ -25,7 +25,7 @@ def clips(path: Path) -> ClipSet:
         UserError: no such path, a damaged archive, a name that no sample can have, the same name
             twice, or no clip of this data set.
     """
-    source = Source(path, "the RGB videos of NTU RGB+D", prepare_command("ntu_rgb"))
+    source = Source(path, "the RGB videos of NTU RGB+D", prepare_command("ntu_rgb"), LARGEST)
     chosen, missing, others = [], 0, 0
     for stem, member in videos(source).items():
         name = stem.removesuffix(_ENDING)

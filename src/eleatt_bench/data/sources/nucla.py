@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from eleatt_bench.data.release import Release
+from eleatt_bench.data.release import Release, read_each
 from eleatt_bench.data.sources.archive import Member, Source
 from eleatt_bench.data.store import Frames, Sample
 from eleatt_bench.errors import UserError
@@ -64,11 +65,12 @@ def read(path: Path) -> Release:
     ``label`` from 1 on) must agree with its name. Frames are the 60 coordinates, x y z by joint.
 
     Raises:
-        UserError: no such path, a damaged archive, a member that would leave its folder, or no
-            file of such a name. Reading the samples: a file that holds something else.
+        UserError: no such path, a damaged archive, a member that would leave its folder, the same
+            name twice, or no file of such a name. A sample is bad if its file holds something
+            else, or is called after an action or a camera that does not exist.
     """
     source = Source(path, "all_sqe.zip", "eleatt-bench data prepare nucla --source PATH")
-    members = sorted(source.find(_FILES), key=lambda member: (member.path.name, member.path))
+    members = _by_name(source)
     if not members:
         raise UserError(
             f"{path} has no file called like a01_s01_e00_v01.json: give all_sqe.zip or its "
@@ -79,8 +81,21 @@ def read(path: Path) -> Release:
         class_names=tuple(CLASSES.values()),
         layout=LAYOUT,
         count=len(members),
-        samples=(_sample(source, member) for member in members),
+        samples=read_each(partial(_sample, source), sorted(members.items())),
     )
+
+
+def _by_name(source: Source) -> dict[str, Member]:
+    found: dict[str, Member] = {}
+    for member in source.find(_FILES):
+        name = member.path.stem
+        if name in found:
+            raise UserError(
+                f"{member.where} is the same sequence as {found[name].where}: keep one of them, "
+                f"then {source.command}"
+            )
+        found[name] = member
+    return found
 
 
 def _sample(source: Source, member: Member) -> Sample:
@@ -122,6 +137,10 @@ def _frames(source: Source, where: str, skeletons: Any) -> Frames:
         raise source.wrong(where, "holds skeletons that are not frames × 20 × 3 numbers") from error
     if values.ndim != 3 or values.shape[1:] != (len(JOINTS), 3):
         raise source.wrong(where, f"holds skeletons of shape {values.shape}, not (frames, 20, 3)")
-    if not np.isfinite(values).all() or np.abs(values).max() > _FAR:
-        raise source.wrong(where, f"holds a coordinate that is not a number within ±{_FAR} metres")
+    bad = ~(np.abs(values) <= _FAR).all(axis=(1, 2))  # NaN is not ≤ either
+    if bad.any():
+        raise source.wrong(
+            f"{where} frame {int(bad.argmax()) + 1}",
+            f"holds a coordinate that is not a number within ±{_FAR} metres",
+        )
     return values.reshape(len(values), -1).astype(np.float32)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
-from eleatt_bench.data.release import Release
+from eleatt_bench.data.release import Release, read_each
 from eleatt_bench.data.sources import hand
 from eleatt_bench.data.sources.archive import Member, Source
 from eleatt_bench.data.sources.hand import Trial
@@ -39,7 +40,8 @@ def read(path: Path) -> Release:
 
     Raises:
         UserError: no such path, a damaged archive, a list that is missing or damaged, or a trial
-            missing or there twice. Reading the samples: a file that holds something else.
+            that is there twice. A sample is bad if its file is missing, is in no list, lies in a
+            folder of another name, or holds something else.
     """
     source = Source(
         path, "HandGestureDataset_SHREC2017", "eleatt-bench data prepare shrec17 --source PATH"
@@ -47,14 +49,17 @@ def read(path: Path) -> Release:
     members = source.find(_FILES)
     listed = _listed(source, members)
     skeletons = [member for member in members if member.path.name not in LISTS]
-    found = hand.files(source, skeletons, _SUBJECTS)
-    hand.check_listed(source, {key: line.where for key, line in listed.items()}, found)
+    found, misplaced = hand.files(source, skeletons, _SUBJECTS)
+    bad = misplaced + hand.unmatched(
+        source, {key: line.where for key, line in listed.items()}, found
+    )
+    both = ((key.name, (key, found[key])) for key in sorted(found.keys() & listed.keys()))
     return Release(
         description=f"SHREC'17 Track, {len(found)} trials of its official lists",
         class_names=CLASSES_14,
         layout=hand.LAYOUT,
-        count=len(found),
-        samples=_samples(source, found, listed),
+        count=len(bad) + len(found.keys() & listed.keys()),
+        samples=chain(bad, read_each(partial(_sample, source, listed), both)),
     )
 
 
@@ -79,15 +84,13 @@ def _listed(source: Source, members: list[Member]) -> dict[Trial, _Line]:
     return listed
 
 
-def _samples(
-    source: Source, found: dict[Trial, Member], listed: dict[Trial, _Line]
-) -> Iterator[Sample]:
-    for trial, member in sorted(found.items()):
-        frames = hand.parse(source, member.where, member.load())
-        line = listed[trial]
-        if len(frames) != line.length:
-            raise source.wrong(
-                member.where, f"has {len(frames)} frames where {line.where} says {line.length}"
-            )
-        metadata = {**trial.metadata, "split": line.split}
-        yield Sample(trial.name, frames, trial.label_14, metadata)
+def _sample(source: Source, listed: dict[Trial, _Line], item: tuple[Trial, Member]) -> Sample:
+    trial, member = item
+    frames = hand.parse(source, member.where, member.load())
+    line = listed[trial]
+    if len(frames) != line.length:
+        raise source.wrong(
+            member.where, f"has {len(frames)} frames where {line.where} says {line.length}"
+        )
+    metadata = {**trial.metadata, "split": line.split}
+    return Sample(trial.name, frames, trial.label_14, metadata)

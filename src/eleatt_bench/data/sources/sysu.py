@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable
+from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
-from eleatt_bench.data.release import Release
+from eleatt_bench.data.release import BadSample, Release, read_each
 from eleatt_bench.data.sources import matlab, nucla
 from eleatt_bench.data.sources.archive import Member, Source
 from eleatt_bench.data.store import Frames, Sample
@@ -39,30 +41,56 @@ def read(path: Path) -> Release:
     rank of the subject's folder among the 40: by number if all are numbers, else by name.
 
     Raises:
-        UserError: no such path, a damaged archive, or not 12 videos of each of 40 subjects.
-            Reading the samples: a file that holds something else.
+        UserError: no such path, a damaged archive, the same sequence twice, or not 40 subjects. A
+            sample is bad if its file is missing, holds something else, or lies in a folder of
+            another name.
     """
     source = Source(path, _FOLDER, "eleatt-bench data prepare sysu --source PATH")
-    members = _chosen(source)
+    members, misplaced = _by_path(source)
+    ranks = _ranks(source, members, misplaced)
+    missing = [
+        BadSample(
+            _name(rank, action),
+            source.wrong(source.path, f"has no {subject}/video{action}/sklWorld.mat"),
+        )
+        for subject, rank in ranks.items()
+        for action in range(1, len(CLASSES) + 1)
+        if (subject, action) not in members
+    ]
+    found = {(ranks[subject], action): file for (subject, action), file in members.items()}
     return Release(
         description=f"SYSU 3D HOI, {len(members)} sequences of {_FOLDER}",
         class_names=CLASSES,
         layout=LAYOUT,
-        count=len(members),
-        samples=_samples(source, members),
+        count=len(misplaced) + len(missing) + len(found),
+        samples=chain(
+            misplaced,
+            missing,
+            read_each(
+                partial(_sample, source),
+                ((_name(*key), (key, file)) for key, file in sorted(found.items())),
+            ),
+        ),
     )
 
 
-def _chosen(source: Source) -> dict[tuple[int, int], Member]:
-    """The file of each (subject, action)."""
+def _name(subject: int, action: int) -> str:
+    return f"s{subject:02d}_a{action:02d}"
+
+
+def _by_path(source: Source) -> tuple[dict[tuple[str, int], Member], list[BadSample]]:
+    """The file of each subject's folder and action, and those in folders of other names."""
     members = source.find(_FILES)
     inside = [member for member in members if _FOLDER in member.path.parts[:-1]]
     found: dict[tuple[str, int], Member] = {}
+    misplaced: list[BadSample] = []
     for member in inside or members:
         match = _PATH.fullmatch(str(member.path))
         action = int(match[2]) if match else 0
         if match is None or not 1 <= action <= len(CLASSES):
-            raise source.wrong(member.where, "is not in a folder like SUBJECT/video1 … video12")
+            error = source.wrong(member.where, "is not in a folder like SUBJECT/video1 … video12")
+            misplaced.append(BadSample(member.shown, error))
+            continue
         key = (match[1], action)
         if key in found:
             raise UserError(
@@ -70,19 +98,23 @@ def _chosen(source: Source) -> dict[tuple[int, int], Member]:
                 f"then {source.command}"
             )
         found[key] = member
+    return found, misplaced
+
+
+def _ranks(
+    source: Source, found: Iterable[tuple[str, int]], misplaced: list[BadSample]
+) -> dict[str, int]:
+    """The number of each subject's folder, from 1 on."""
     subjects = _in_order({subject for subject, _ in found})
     if len(subjects) != SUBJECTS:
+        if misplaced:  # another folder was given, above or below the right one
+            raise misplaced[0].error
         raise source.wrong(
             source.path,
             f"has SUBJECT/video1/sklWorld.mat and the like of {len(subjects)} subjects, not of "
             f"{SUBJECTS}",
         )
-    for subject in subjects:
-        for action in range(1, len(CLASSES) + 1):
-            if (subject, action) not in found:
-                raise source.wrong(source.path, f"has no {subject}/video{action}/sklWorld.mat")
-    ranks = {subject: rank for rank, subject in enumerate(subjects, start=1)}
-    return {(ranks[subject], action): member for (subject, action), member in found.items()}
+    return {subject: rank for rank, subject in enumerate(subjects, start=1)}
 
 
 def _in_order(subjects: set[str]) -> list[str]:
@@ -91,11 +123,11 @@ def _in_order(subjects: set[str]) -> list[str]:
     return sorted(subjects)
 
 
-def _samples(source: Source, members: dict[tuple[int, int], Member]) -> Iterator[Sample]:
-    for (subject, action), member in sorted(members.items()):
-        frames = parse(source, member.where, member.load())
-        metadata = {"subject": subject, "action": action}
-        yield Sample(f"s{subject:02d}_a{action:02d}", frames, action - 1, metadata)
+def _sample(source: Source, item: tuple[tuple[int, int], Member]) -> Sample:
+    (subject, action), member = item
+    frames = parse(source, member.where, member.load())
+    metadata = {"subject": subject, "action": action}
+    return Sample(_name(subject, action), frames, action - 1, metadata)
 
 
 def parse(source: Source, where: str, content: bytes) -> Frames:

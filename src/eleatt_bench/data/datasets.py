@@ -1,0 +1,145 @@
+"""The data sets that this program knows: where they come from, and which reader reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from eleatt_bench.data.protocols import PROTOCOLS
+from eleatt_bench.data.release import Release
+from eleatt_bench.data.sources import dhg, digits, mnist, ntu, nucla, shrec17, sysu
+from eleatt_bench.data.store import EMBEDDED, prepare_command
+from eleatt_bench.errors import UserError, unknown
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """``read`` takes the source's path (None for an embedded set) and gives the samples."""
+
+    name: str
+    title: str
+    homepage: str
+    where: str  # how one gets the source, as the end of a sentence
+    read: Callable[[Path | None], Release]
+    download: Callable[[Path], None] | None = None
+
+    @property
+    def embedded(self) -> bool:
+        """Whether it ships inside an installed package, so that it needs no source."""
+        return self.name in EMBEDDED
+
+    @property
+    def protocols(self) -> tuple[str, ...]:
+        return tuple(PROTOCOLS[self.name])
+
+
+def _from_videos(name: str) -> Callable[[Path | None], Release]:
+    """For a data set that `features.extract` makes: it needs more than a source."""
+
+    def refuse(source: Path | None) -> Release:
+        raise UserError(f"{name} is made of videos, with a backbone: {prepare_command(name)}")
+
+    return refuse
+
+
+def _with_path(read: Callable[[Path], Release]) -> Callable[[Path | None], Release]:
+    def reader(source: Path | None) -> Release:
+        assert source is not None  # `prepare` sees to it
+        return read(source)
+
+    return reader
+
+
+_DATA_SETS = (
+    DataSet(
+        name="digits",
+        title="Handwritten digits, 8 × 8 pixels",
+        homepage="https://scikit-learn.org/stable/modules/generated/sklearn.datasets.load_digits",
+        where="it ships inside scikit-learn",
+        read=lambda source: digits.read(),
+    ),
+    DataSet(
+        name="mnist",
+        title="MNIST handwritten digits, 28 × 28 pixels",
+        homepage="https://yann.lecun.com/exdb/mnist/",
+        where="the folder with the four IDX files, which eleatt-bench data download mnist fetches",
+        read=_with_path(mnist.read),
+        download=mnist.download,
+    ),
+    DataSet(
+        name="nucla",
+        title="Northwestern-UCLA multiview skeletons, 20 joints",
+        homepage="https://wangjiangb.github.io/my_data.html",
+        where="all_sqe.zip from https://www.dropbox.com/s/10pcm4pksjy6mkq/all_sqe.zip?dl=1 "
+        "or its unpacked folder",
+        read=_with_path(nucla.read),
+    ),
+    DataSet(
+        name="ntu",
+        title="NTU RGB+D skeletons, 60 classes, two bodies of 25 joints",
+        homepage="https://rose1.ntu.edu.sg/dataset/actionRecognition/",
+        where="nturgbd_skeletons_s001_to_s017.zip, handed out on request, or its unpacked folder",
+        read=_with_path(ntu.read),
+    ),
+    DataSet(
+        name="ntu120",
+        title="NTU RGB+D 120 skeletons, 120 classes, two bodies of 25 joints",
+        homepage="https://rose1.ntu.edu.sg/dataset/actionRecognition/",
+        where="one folder with nturgbd_skeletons_s001_to_s017 and _s018_to_s032, unpacked; both "
+        "are handed out on request",
+        read=_with_path(ntu.read_120),
+    ),
+    DataSet(
+        name="sysu",
+        title="SYSU 3D HOI skeletons, 20 joints",
+        homepage="https://www.isee-ai.cn/~hujianfang/ProjectJOULE.html",
+        where="the folder 3DvideoNorm of the release, or a zip archive of it",
+        read=_with_path(sysu.read),
+    ),
+    DataSet(
+        name="shrec17",
+        title="SHREC'17 Track hand gestures, 22 joints",
+        homepage="http://www-rech.telecom-lille.fr/shrec2017-hand/",
+        where="HandGestureDataset_SHREC2017, as a folder or a zip archive",
+        read=_with_path(shrec17.read),
+    ),
+    DataSet(
+        name="dhg",
+        title="DHG-14/28 hand gestures, 22 joints",
+        homepage="http://www-rech.telecom-lille.fr/DHGdataset/",
+        where="DHG2016, as a folder or a zip archive",
+        read=_with_path(dhg.read),
+    ),
+    DataSet(
+        name="jhmdb",
+        title="JHMDB videos, 21 actions, as features of a backbone",
+        homepage="http://jhmdb.is.tue.mpg.de/",
+        where="JHMDB_video.zip and, for --splits, splits.zip, or their unpacked folders",
+        read=_from_videos("jhmdb"),
+    ),
+    DataSet(
+        name="ntu_rgb",
+        title="NTU RGB+D videos, 60 classes, as features of a backbone",
+        homepage="https://rose1.ntu.edu.sg/dataset/actionRecognition/",
+        where="the RGB videos, handed out on request, unpacked into one folder",
+        read=_from_videos("ntu_rgb"),
+    ),
+)
+_BY_NAME = {entry.name: entry for entry in _DATA_SETS}
+
+
+def names() -> tuple[str, ...]:
+    """The names of all known data sets."""
+    return tuple(_BY_NAME)
+
+
+def entry(name: str) -> DataSet:
+    """The data set called ``name``.
+
+    Raises:
+        UserError: there is none.
+    """
+    if name not in _BY_NAME:
+        raise unknown("data set", name, _BY_NAME)
+    return _BY_NAME[name]
