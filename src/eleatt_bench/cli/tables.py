@@ -8,11 +8,14 @@ from pathlib import Path
 from eleatt_bench.cli.arguments import Parser, choose
 from eleatt_bench.composer import Composer
 from eleatt_bench.composition import options
+from eleatt_bench.data.store import prepare_command
+from eleatt_bench.durations import duration
 from eleatt_bench.errors import UserError
 from eleatt_bench.files import write_text
 from eleatt_bench.report.explain import explain
 from eleatt_bench.report.render import FORMATS, render
 from eleatt_bench.tables.cells import table as make_table
+from eleatt_bench.tables.estimate import expected
 from eleatt_bench.tables.plan import Plan, plans
 
 WRITTEN = ("md", "tex", "csv", "json")
@@ -72,9 +75,15 @@ def reproduce(arguments: list[str]) -> int:
         metavar="KEY=VALUE",
         help="said of every run, e.g. trainer=gpu, launcher.jobs=4, 'table.seeds=[0,1]'",
     )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="list the runs that the table lacks, and stop"
+    )
     given = parser.parse(arguments)
     name = choose("table", given.name, options("table"))
     made = plans(name, given.overrides)  # before any run starts: do all overrides apply?
+    if given.dry_run:
+        _list_missing(made)
+        return 0
     from eleatt_bench.cli.hydra import run_hydra
 
     sweep = ["hydra/sweeper=eleatt_table", f"table={name}", *given.overrides]
@@ -83,6 +92,24 @@ def reproduce(arguments: list[str]) -> int:
     finally:
         _write(made)
     return 0
+
+
+def _list_missing(made: Sequence[Plan]) -> None:
+    """The commands of the runs that are still to be done, and what they will take."""
+    found = expected(made)
+    for one in found:
+        time = "? min" if one.seconds is None else duration(one.seconds)
+        print(f"{time:>10}  {one.run.command}")
+    known = [one for one in found if one.seconds is not None]
+    total = sum(one.seconds or 0.0 for one in known)
+    space = sum(one.bytes or 0.0 for one in known) / 1e6
+    print(f"{len(found):,} runs are to be done", end="")
+    if known:
+        print(f"; {len(known):,} of them will take about {duration(total)} of one job's time and "
+              f"{space:,.0f} MB, judging by finished runs that are like them", end="")  # fmt: skip
+    print(".")
+    for name in dict.fromkeys(name for plan in made for name in plan.unprepared):
+        print(f"Data set {name} is not prepared: {prepare_command(name)}")
 
 
 def _write(made: Sequence[Plan]) -> None:
