@@ -60,8 +60,8 @@ def command(path: Path) -> list[str]:
 def test_the_names_are_those_that_are_documented() -> None:
     assert MODELS == ["eleatt_gru", "eleatt_lstm", "eleatt_rnn", "gru", "lstm", "rnn"]
     assert [
-        *("dhg", "digits", "jhmdb", "mnist_rows", "ntu", "ntu_aug", "ntu_rgb", "nucla"),
-        *("nucla_aug", "psmnist", "shrec17", "smnist", "sysu", "sysu_aug"),
+        *("dhg", "digits", "jhmdb", "mnist_rows", "ntu", "ntu_aug", "ntu_rgb", "ntu_v1"),
+        *("nucla", "nucla_aug", "psmnist", "shrec17", "smnist", "sysu", "sysu_aug"),
     ] == EXPERIMENTS
     assert options("trainer") == ["cpu", "ddp", "debug", "gpu"]
 

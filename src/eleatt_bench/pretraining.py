@@ -12,7 +12,6 @@ from typing import Any
 
 from eleatt_bench.composer import Composer
 from eleatt_bench.data import catalog
-from eleatt_bench.data.store import open_file
 from eleatt_bench.errors import UserError
 from eleatt_bench.runs.identity import identity
 
@@ -95,14 +94,12 @@ def _check_frames(config: Config, source: Source) -> None:
 def _frame_size(config: Config) -> int:
     if config["data"]["sequence"] != "frames":
         return 1
-    name = config["data"]["name"]
-    return _width(catalog.store_path(Path(config["data_dir"]), name), name)
+    return _width(Path(config["data_dir"]), config["data"]["name"])
 
 
 @cache
-def _width(path: Path, name: str) -> int:
-    with open_file(path, name) as file:
-        return int(file["frames"].shape[1])
+def _width(data_dir: Path, name: str) -> int:
+    return catalog.open_store(data_dir, name).input_size
 
 
 def _changes(base: Config, wanted: Config, prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -96,6 +96,12 @@ def test_prepare_removes_what_a_killed_process_left(tmp_path: Path) -> None:
         (lambda d: catalog.prepare(d, "mnist", d / "no"), "no does not exist"),
         (lambda d: catalog.download(d, "digits"), "digits needs no download"),
         (lambda d: catalog.download(d, "nucla"), "nucla must be fetched by hand: get all_sqe.zip"),
+        (lambda d: catalog.prepare(d, "ntu_v1", d), "ntu_v1 is a part of ntu and has no store of"),
+        (lambda d: catalog.download(d, "ntu_v1"), "its own: eleatt-bench data prepare ntu --sourc"),
+        (
+            lambda d: catalog.open_store(d, "ntu_v1"),
+            r"'ntu_v1' is not prepared: .*/ntu\.h5 is miss",
+        ),
         (lambda d: catalog.status(d, "ucf101"), "Unknown data set 'ucf101'"),
     ],
 )

@@ -5,22 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from eleatt_bench.data.datasets import entry as entry
 from eleatt_bench.data.datasets import names as names
+from eleatt_bench.data.parts import PARTS, part
 from eleatt_bench.data.release import Release
-from eleatt_bench.data.store import SequenceStore, prepare_command, read_digest
+from eleatt_bench.data.store import PART_OF, SequenceStore, prepare_command, read_digest
+from eleatt_bench.data.store import read_layout as store_layout
 from eleatt_bench.data.writing import Progress, write_store
 from eleatt_bench.errors import UserError
 
 
 def store_path(data_dir: Path, name: str) -> Path:
-    """Where the store of data set ``name`` lies, or will lie."""
-    return data_dir / "prepared" / f"{entry(name).name}.h5"
+    """Where the store of data set ``name``, or the one that it is a part of, lies or will lie."""
+    return data_dir / "prepared" / f"{_whole(name)}.h5"
 
 
 def open_store(data_dir: Path, name: str) -> SequenceStore:
-    """The store of data set ``name``; an embedded one is prepared at first use.
+    """The store of data set ``name``, or its part of one; an embedded one is prepared if need be.
 
     Raises:
         UserError: it is not prepared, or damaged.
@@ -28,7 +31,18 @@ def open_store(data_dir: Path, name: str) -> SequenceStore:
     path = _existing(data_dir, name)
     if path is None:
         raise _not_prepared(data_dir, name)
-    return SequenceStore.open(path, name=name)
+    return _open(path, name)
+
+
+def read_layout(data_dir: Path, name: str) -> dict[str, Any]:
+    """What a frame of data set ``name`` is, as `SequenceStore.layout`; nothing else is read.
+
+    Raises:
+        UserError: its store is not prepared, or damaged.
+    """
+    if name in PARTS:
+        return PARTS[name].layout
+    return store_layout(store_path(data_dir, name), name)
 
 
 def data_digest(data_dir: Path, name: str) -> str | None:
@@ -38,7 +52,7 @@ def data_digest(data_dir: Path, name: str) -> str | None:
         UserError: the store is damaged.
     """
     path = _existing(data_dir, name)
-    return None if path is None else read_digest(path, name=name)
+    return None if path is None else read_digest(path, name=_whole(name))
 
 
 def prepare(
@@ -59,6 +73,7 @@ def prepare(
             or a folder that cannot be written.
     """
     data_set = entry(name)
+    _check_whole(name)
     if data_set.embedded and source is not None:
         raise UserError(f"{name} takes no --source ({data_set.where}): {prepare_command(name)}")
     if not data_set.embedded and source is None:
@@ -82,6 +97,7 @@ def download(data_dir: Path, name: str) -> Path:
         UserError: it cannot be fetched by a program, or not now.
     """
     data_set = entry(name)
+    _check_whole(name)
     if data_set.embedded:
         raise UserError(f"{name} needs no download ({data_set.where}): {prepare_command(name)}")
     if data_set.download is None:
@@ -103,10 +119,28 @@ def status(data_dir: Path, name: str) -> str:
             return "not prepared: will be at its first use"
         return f"not prepared: {prepare_command(name)} ({entry(name).where})"
     try:
-        store = SequenceStore.open(path, name=name)
+        store = _open(path, name)
     except UserError as error:
         return f"damaged: {error}"
     return f"ready ({len(store.labels):,} sequences)"
+
+
+def _whole(name: str) -> str:
+    """The data set in whose store ``name`` is."""
+    return PART_OF.get(name, entry(name).name)
+
+
+def _check_whole(name: str) -> None:
+    if name in PART_OF:
+        raise UserError(
+            f"{name} is a part of {PART_OF[name]} and has no store of its own: "
+            f"{prepare_command(name)}"
+        )
+
+
+def _open(path: Path, name: str) -> SequenceStore:
+    store = SequenceStore.open(path, name=_whole(name))
+    return part(store, name) if name in PART_OF else store
 
 
 def _existing(data_dir: Path, name: str) -> Path | None:

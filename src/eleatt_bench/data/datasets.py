@@ -34,11 +34,11 @@ class DataSet:
         return tuple(PROTOCOLS[self.name])
 
 
-def _from_videos(name: str) -> Callable[[Path | None], Release]:
-    """For a data set that `features.extract` makes: it needs more than a source."""
+def _otherwise(name: str, how: str) -> Callable[[Path | None], Release]:
+    """For a data set that no reader makes from a source alone."""
 
     def refuse(source: Path | None) -> Release:
-        raise UserError(f"{name} is made of videos, with a backbone: {prepare_command(name)}")
+        raise UserError(f"{name} is {how}: {prepare_command(name)}")
 
     return refuse
 
@@ -83,6 +83,13 @@ _DATA_SETS = (
         read=_with_path(ntu.read),
     ),
     DataSet(
+        name="ntu_v1",
+        title="NTU RGB+D skeletons as of a Kinect v1, one body of 20 joints",
+        homepage="https://rose1.ntu.edu.sg/dataset/actionRecognition/",
+        where="it is a part of ntu",
+        read=_otherwise("ntu_v1", "a part of ntu and has no store of its own"),
+    ),
+    DataSet(
         name="ntu120",
         title="NTU RGB+D 120 skeletons, 120 classes, two bodies of 25 joints",
         homepage="https://rose1.ntu.edu.sg/dataset/actionRecognition/",
@@ -116,14 +123,14 @@ _DATA_SETS = (
         title="JHMDB videos, 21 actions, as features of a backbone",
         homepage="http://jhmdb.is.tue.mpg.de/",
         where="JHMDB_video.zip and, for --splits, splits.zip, or their unpacked folders",
-        read=_from_videos("jhmdb"),
+        read=_otherwise("jhmdb", "made of videos, with a backbone"),
     ),
     DataSet(
         name="ntu_rgb",
         title="NTU RGB+D videos, 60 classes, as features of a backbone",
         homepage="https://rose1.ntu.edu.sg/dataset/actionRecognition/",
         where="the RGB videos, handed out on request, unpacked into one folder",
-        read=_from_videos("ntu_rgb"),
+        read=_otherwise("ntu_rgb", "made of videos, with a backbone"),
     ),
 )
 _BY_NAME = {entry.name: entry for entry in _DATA_SETS}

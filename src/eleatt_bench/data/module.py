@@ -93,7 +93,7 @@ class SequenceDataset(Dataset[Batch]):
         valid = steps < lengths[:, None]
         rows = (self.store.offsets[indices][:, None] + steps)[valid]
         inputs = np.zeros((*valid.shape, self.store.input_size), dtype=np.float32)
-        inputs[valid] = self.store.frames[rows]
+        inputs[valid] = self.store.rows(rows)
         return inputs, lengths
 
 

@@ -67,6 +67,7 @@ PROTOCOLS = {
         "cross_view": Protocol(lambda data, fold: ntu_protocols.cross_view(data)),
     },
 }
+PROTOCOLS["ntu_v1"] = PROTOCOLS["ntu"]
 """The protocols of each data set."""
 
 

@@ -24,6 +24,8 @@ EMBEDDED = frozenset({"digits"})
 """Data sets that ship inside an installed package: prepared without a source."""
 RANDOM_WEIGHTS = "random"
 """The ``weights`` in the layout of features whose network was never trained."""
+PART_OF = {"ntu_v1": "ntu"}
+"""Data sets that are a part of another one's store: see `eleatt_bench.data.parts`."""
 _FROM_VIDEOS = {"jhmdb": "--source VIDEOS --splits PATH", "ntu_rgb": "--source VIDEOS"}
 
 Integers = npt.NDArray[np.int64]
@@ -55,6 +57,9 @@ class SequenceStore:
     transform subtracts), "image" (a frame is a row of pixels; with ``height`` and ``width``) or
     "features" (a frame is what a network made of a picture; with ``backbone``, ``weights``,
     which is `RANDOM_WEIGHTS` or says which ones, ``weights_digest`` and ``preprocessing``).
+
+    With ``columns`` the sequences are of these columns of ``frames`` only; the digests are those
+    of the whole file.
     """
 
     name: str
@@ -71,6 +76,7 @@ class SequenceStore:
     metadata: dict[str, Integers]  # columns of (N,)
     sequence_digests: npt.NDArray[np.uint8]  # (N, 16), equal for byte-identical sequences
     omitted: tuple[Omission, ...] = ()
+    columns: Integers | None = None
 
     @classmethod
     def open(cls, path: Path, *, name: str | None = None) -> SequenceStore:
@@ -97,7 +103,7 @@ class SequenceStore:
     @property
     def input_size(self) -> int:
         """D, the number of values of a frame."""
-        return int(self.frames.shape[1])
+        return int(self.frames.shape[1]) if self.columns is None else len(self.columns)
 
     @property
     def random_weights(self) -> bool:
@@ -109,18 +115,23 @@ class SequenceStore:
         """The number of frames of each sequence, (N,)."""
         return np.diff(self.offsets)
 
+    def rows(self, rows: slice | Integers) -> Frames:
+        """Some frames (n, D), in the order of the file's; a view into the map where that can be."""
+        frames = self.frames[rows]
+        return frames if self.columns is None else np.take(frames, self.columns, axis=1)
+
     def sequence(self, index: int) -> Frames:
-        """The frames (T, D) of one sequence, a view into the map."""
-        return self.frames[self.offsets[index] : self.offsets[index + 1]]
+        """The frames (T, D) of one sequence."""
+        return self.rows(slice(self.offsets[index], self.offsets[index + 1]))
 
     def verify(self) -> None:
-        """Read everything and compare it with the digests.
+        """Read everything, all columns, and compare it with the digests.
 
         Raises:
             UserError: the file holds something else than was written.
         """
         for index, name in enumerate(self.names):
-            sequence = self.sequence(index)
+            sequence = self.frames[self.offsets[index] : self.offsets[index + 1]]
             if not np.isfinite(sequence).all():
                 raise self._damaged(f"sequence {name} holds a value that is not finite")
             if sequence_digest(sequence) != self.sequence_digests[index].tobytes():
@@ -128,7 +139,7 @@ class SequenceStore:
         content = ContentHash()
         content.frames(self.frames)
         found = content.digest(
-            self.input_size, self.offsets, self.labels, self.names, self.metadata
+            self.frames.shape[1], self.offsets, self.labels, self.names, self.metadata
         )
         if found != self.content_digest:
             raise self._damaged("its content does not match its digest")
@@ -170,6 +181,7 @@ def read_layout(path: Path, name: str) -> dict[str, Any]:
 
 def prepare_command(name: str) -> str:
     """The command line that makes the store of data set ``name``."""
+    name = PART_OF.get(name, name)
     if name in _FROM_VIDEOS:
         return f"eleatt-bench data features {name} {_FROM_VIDEOS[name]} --backbone resnet50"
     return f"eleatt-bench data prepare {name}" + ("" if name in EMBEDDED else " --source PATH")

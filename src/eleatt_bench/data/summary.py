@@ -69,7 +69,7 @@ def _ranges(store: SequenceStore) -> list[Range]:
     low, high = np.full(len(names), np.inf), np.full(len(names), -np.inf)
     total, count = np.zeros(len(names)), 0
     for first in range(0, len(store.frames), _FRAMES_AT_ONCE):
-        values = np.asarray(store.frames[first : first + _FRAMES_AT_ONCE]).reshape(-1, len(names))
+        values = store.rows(slice(first, first + _FRAMES_AT_ONCE)).reshape(-1, len(names))
         if skeleton:
             values = values[values.any(axis=1)]
         if len(values):

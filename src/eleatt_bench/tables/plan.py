@@ -13,7 +13,6 @@ from typing import Any
 
 from eleatt_bench.composer import Composer
 from eleatt_bench.data import catalog
-from eleatt_bench.data.store import read_layout
 from eleatt_bench.errors import UserError
 from eleatt_bench.pretraining import source_of
 from eleatt_bench.runs.identity import identity, is_named, run_id
@@ -182,9 +181,7 @@ class _Cells:
             digest = self._digests[where, name] = catalog.data_digest(Path(where), name)
             if digest is None:
                 self.unprepared.add(name)
-            elif (
-                read_layout(catalog.store_path(Path(where), name), name).get("weights") == "random"
-            ):
+            elif catalog.read_layout(Path(where), name).get("weights") == "random":
                 self.untrained.add(name)
         return self._digests[where, name]
 
