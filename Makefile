@@ -71,7 +71,7 @@ data-mnist: $(READY) ## prepare MNIST from MNIST_SOURCE (default data/raw/mnist;
 	$(RUN) data prepare mnist --source "$(MNIST_SOURCE)"
 
 # Whatever is in ARGS is said of every run of a table: make table2 ARGS="trainer=gpu launcher.jobs=2"
-digits: $(READY) ## handwritten digits, a small rehearsal on real data (minutes)
+digits: $(READY) ## handwritten digits, small and always at hand (minutes)
 	$(RUN) reproduce $@ $(ARGS)
 
 fig2: $(READY) ## how many layers are gated, NTU RGB+D

@@ -18,7 +18,6 @@ run() {
 for name in nucla ntu sysu shrec17 dhg; do
 	run data prepare "$name" --source "$raw/$name"
 done
-run data prepare ntu_v1 --source "$raw/ntu"
 for name in jhmdb ntu_rgb; do
 	test "$name" = jhmdb && lists="--splits $raw/jhmdb/splits" || lists=
 	# shellcheck disable=SC2086  # two words, or none

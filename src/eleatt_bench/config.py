@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
+from functools import cache
 from typing import Any, get_args, get_origin, get_type_hints
 
 from hydra.core.config_store import ConfigStore
@@ -140,10 +141,13 @@ def register() -> None:
         ConfigStore.instance().store(name=f"{name}_schema", node=schema)
 
 
+_hints = cache(get_type_hints)  # which would evaluate them anew each time
+
+
 def schema_at(schema: type, path: list[str]) -> type | None:
     """The dataclass at ``path`` below ``schema``; None where the path ends in a plain value."""
     for key in path:
-        hint = get_type_hints(schema).get(key)
+        hint = _hints(schema).get(key)
         if get_origin(hint) is list:  # what is in a list cannot be named by an override
             return None
         nested = [t for t in (hint, *get_args(hint)) if is_dataclass(t)]

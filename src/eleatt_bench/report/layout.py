@@ -48,11 +48,15 @@ def lay_out(table: Table, width: int | None = None) -> Layout:
 
 def lay_out_claims(table: Table) -> Layout:
     """A line for each claim and column, below the names of the sections."""
+    in_paper = any(claim.paper is not None for claim in table.claims)
+    shown = [name for name in CLAIM_HEADER if in_paper or name != "paper"]
     groups = []
     for section in table.sections:
-        claims = [claim for claim in table.claims if claim.section == section.name]
-        groups.append(Group(section_title(section), tuple(tuple(claim_line(c)) for c in claims)))
-    return Layout(CLAIM_HEADER, tuple(groups))
+        claims = (claim for claim in table.claims if claim.section == section.name)
+        texts = (dict(zip(CLAIM_HEADER, claim_line(claim), strict=True)) for claim in claims)
+        lines = tuple(tuple(text[name] for name in shown) for text in texts)
+        groups.append(Group(section_title(section), lines))
+    return Layout(tuple(shown), tuple(groups))
 
 
 def _wide(table: Table) -> Layout:

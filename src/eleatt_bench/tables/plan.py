@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from eleatt_bench.composer import Composer
+from eleatt_bench.composition import hydra_ready
 from eleatt_bench.data import catalog
 from eleatt_bench.errors import UserError
 from eleatt_bench.pretraining import source_of
@@ -86,8 +87,9 @@ class Plan:
 def plans(table: str, overrides: Sequence[str] = ()) -> list[Plan]:
     """The plan of ``table``, or of each table that it is made of."""
     composer = Composer()
-    members = composer.config([f"table={table}"])["table"]["tables"]
-    return [plan(name, overrides, composer) for name in members or [table]]
+    with hydra_ready():  # once for all, instead of for each composition
+        members = composer.config([f"table={table}"])["table"]["tables"]
+        return [plan(name, overrides, composer) for name in members or [table]]
 
 
 def plan(table: str, overrides: Sequence[str] = (), composer: Composer | None = None) -> Plan:
@@ -156,13 +158,11 @@ class _Cells:
         folds = folds_of(column, config["data"])
         for seed in self._spec["seeds"]:
             before = self._pretraining({**config, "seed": seed})
+            of_seed = identity(
+                {**config, "seed": seed}, digest, None if before is None else before.identity
+            )
             for fold in folds[:QUICK] if self._quick else folds:
-                data = {**config["data"], "fold": fold}
-                this = identity(
-                    {**config, "data": data, "seed": seed},
-                    digest,
-                    None if before is None else before.identity,
-                )
+                this = {**of_seed, "data": {**of_seed["data"], "fold": fold}}
                 of_fold = [f"data.fold={fold}"] if column["folds"] is not None else []
                 overrides = merge(said, of_fold, [f"seed={seed}"])
                 name = run_id(this) if is_named(this) else None
