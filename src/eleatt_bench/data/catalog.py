@@ -80,8 +80,9 @@ def prepare(
         raise UserError(
             f"data prepare {name} needs its source, {data_set.where}: {prepare_command(name)}"
         )
+    release = data_set.read(source)
     with _alone(data_dir, name) as path:
-        return _write(path, name, data_set.read(source), progress, skip_bad)
+        return _write(path, name, release, progress, skip_bad)
 
 
 def write(data_dir: Path, name: str, release: Release, *, skip_bad: bool = False) -> SequenceStore:
@@ -199,8 +200,8 @@ def _writing(folder: Path) -> Iterator[None]:
         if error.errno is None:  # not the operating system's
             raise
         raise UserError(
-            f"Cannot write to {folder} ({error}): mend that, or choose another folder with "
-            "ELEATT_DATA=FOLDER"
+            f"Cannot write to {folder} ({error.strerror}): mend that, or choose another folder "
+            "with ELEATT_DATA=FOLDER"
         ) from error
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import tempfile
 from array import array
-from collections.abc import Callable, Generator, Iterable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -66,8 +67,12 @@ def write_store(
                     spool.omit(BadSample(found.name, error))
                 if progress is not None:
                     progress(done, total)
+        spooled.flush()
         with replacing(path) as temporary:
-            with h5py.File(temporary, "w", alignment_threshold=1, alignment_interval=64) as file:
+            with (
+                _open_disk(temporary) as disk,
+                h5py.File(disk, "w", alignment_threshold=1, alignment_interval=64) as file,
+            ):
                 file.attrs["format_version"] = FORMAT_VERSION
                 file.attrs["dataset"] = name
                 file.attrs["class_names"] = list(class_names)
@@ -77,6 +82,47 @@ def write_store(
                 spool.write(file)
             SequenceStore.open(temporary, name=name).verify()
     return SequenceStore.open(path, name=name)
+
+
+class _Disk:
+    """The file that HDF5 writes to. It keeps the disk's first error to itself.
+
+    HDF5 cannot let go of a file that it could not write to the end, and crashes afterwards.
+    """
+
+    def __init__(self, file: io.FileIO) -> None:
+        self._file = file
+        self.error: OSError | None = None
+
+    def write(self, data: memoryview) -> int:
+        try:
+            written = 0
+            while written < len(data):  # a disk that is nearly full takes a part
+                written += self._file.write(data[written:])
+        except OSError as error:
+            self.error = self.error or error
+        return len(data)
+
+    def truncate(self, size: int) -> int:
+        try:
+            self._file.truncate(size)
+        except OSError as error:
+            self.error = self.error or error
+        return size
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)  # read, seek, …
+
+
+@contextmanager
+def _open_disk(path: Path) -> Iterator[_Disk]:
+    with path.open("w+b", buffering=0) as file:
+        disk = _Disk(file)
+        try:
+            yield disk
+        finally:
+            if disk.error is not None:
+                raise disk.error
 
 
 def _each(
@@ -102,7 +148,7 @@ class _Spool:
     def add(self, sample: Sample) -> None:
         frames = np.ascontiguousarray(sample.frames, dtype="<f4")
         self._check(sample, frames)
-        frames.tofile(self.file)
+        self.file.write(frames.data)  # ndarray.tofile does not notice a full disk
         self.offsets.append(self.offsets[-1] + len(frames))
         self.labels.append(sample.label)
         self.names[sample.name] = None

@@ -134,27 +134,6 @@ def test_a_link_in_a_folder_is_the_users_own(tmp_path: Path) -> None:
     assert contents(tmp_path) == {"a.txt": b"1"}
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_what_may_not_be_read(tmp_path: Path) -> None:
-    (tmp_path / "sub").mkdir(mode=0)
-    with pytest.raises(UserError, match="sub cannot be read \\(Permission denied\\)"):
-        source(tmp_path).find(TEXT)
-    (tmp_path / "sub").chmod(0o700)
-    (tmp_path / "a.txt").touch(mode=0)
-    (member,) = source(tmp_path).find(TEXT)
-    with pytest.raises(UserError, match=r"a\.txt cannot be read \(Permission denied\)"):
-        member.load()
-
-
-def test_a_folder_that_cannot_be_listed(tmp_path: Path, monkeypatch) -> None:
-    def walk(path, onerror):
-        onerror(PermissionError(13, "Permission denied", f"{path}/sub"))
-
-    monkeypatch.setattr(os, "walk", walk)
-    with pytest.raises(UserError, match=r"/sub cannot be read \(Permission denied\): mend"):
-        source(tmp_path).find(TEXT)
-
-
 def test_what_is_no_archive(tmp_path: Path) -> None:
     path = tmp_path / "x.tar.gz"
     path.write_bytes(b"\x1f\x8b tar")

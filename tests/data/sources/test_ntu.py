@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import zipfile
 from pathlib import Path
@@ -249,14 +248,6 @@ def test_a_damaged_and_an_encrypted_member(tmp_path: Path) -> None:
     path.write_bytes(whole[:-40])
     with pytest.raises(UserError, match="is cut short or not a zip archive"):
         samples(path)
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
-    in_folder(tmp_path, content(joints()))
-    (tmp_path / "nturgb+d_skeletons" / f"{NAME}.skeleton").chmod(0)
-    with pytest.raises(UserError, match=r"cannot be read \(Permission denied\)"):
-        samples(tmp_path)
 
 
 def test_a_file_that_vanishes_while_others_are_read(tmp_path: Path) -> None:

@@ -51,12 +51,16 @@ class Source:
                 member that would leave its folder. Loading a member: it is a link, encrypted,
                 damaged, or cannot be read.
         """
-        if not self.path.exists():
+        try:
+            folder = stat.S_ISDIR(self.path.stat().st_mode)
+        except (FileNotFoundError, NotADirectoryError) as error:
             raise UserError(
                 f"{self.path} does not exist: give {self.package}, a folder or a zip archive, "
                 f"to {self.command}"
-            )
-        members = self._in_folder(pattern) if self.path.is_dir() else self._in_archive(pattern)
+            ) from error
+        except OSError as error:
+            _unreadable(error)
+        members = self._in_folder(pattern) if folder else self._in_archive(pattern)
         return sorted(members, key=lambda member: member.path.parts)
 
     def wrong(self, where: str | Path, what: str) -> SourceError:
@@ -74,15 +78,15 @@ class Source:
         return members
 
     def _read_file(self, path: Path) -> bytes:
-        if not path.is_file():  # a pipe would wait for ever
-            raise self.wrong(_shown(path), "is not a file")
         try:
+            if not path.is_file():  # a pipe would wait for ever
+                raise self.wrong(_shown(path), "is not a file")
             size = path.stat().st_size
-            if size <= self.largest:
-                return path.read_bytes()
+            if size > self.largest:
+                raise self.wrong(_shown(path), f"is too large for such a file ({size:,} bytes)")
+            return path.read_bytes()
         except OSError as error:
             _unreadable(error)
-        raise self.wrong(_shown(path), f"is too large for such a file ({size:,} bytes)")
 
     def _in_archive(self, pattern: re.Pattern[str]) -> list[Member]:
         try:

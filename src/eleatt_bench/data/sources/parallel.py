@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from typing import TypeVar
 
 from eleatt_bench.errors import UserError
@@ -17,6 +18,7 @@ from eleatt_bench.errors import UserError
 Work = TypeVar("Work")
 Result = TypeVar("Result")
 
+_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _MOST = 8  # processes; with more, what takes their results is the slowest
 _AHEAD = 3  # pieces of work per process that are begun or done, but not asked for
 
@@ -49,7 +51,8 @@ def in_order(
     pending: deque[Future[Result]] = deque()
     try:
         for piece in pieces:
-            pending.append(pool.submit(function, piece))
+            with _uninterrupted():  # it may start a process
+                pending.append(pool.submit(function, piece))
             if len(pending) > _AHEAD * processes:
                 yield pending.popleft().result()
         while pending:
@@ -63,9 +66,20 @@ def in_order(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Let signals wait, here and in a process that is started: half a start ends in a traceback."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _follow_parent() -> None:
     """Ctrl-C is for the parent alone to handle; a parent that was killed takes this one along."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
     threading.Thread(target=_die_with_parent, daemon=True).start()
 
 
