@@ -17,7 +17,7 @@ SECTIONS = (
 ONE_ROW = [
     'table.rows=[{name: GRU, overrides: ["model=gru", "optimizer.lr=0.001"]}]',
     "table.claims=[]",
-    "table.seeds=[0,1]",
+    "table.seeds=[0]",
     SECTIONS,
 ]
 
@@ -27,21 +27,19 @@ def test_a_table_trains_what_its_runs_begin_with_first_and_once(
 ) -> None:
     done = command_line("reproduce", "digits", "quick=true", *ONE_ROW, "launcher.jobs=1")
     assert done.returncode == 0, done.stderr
-    assert "6 done, 0 failed" in done.stdout
+    assert "3 done, 0 failed" in done.stdout
     assert "REHEARSAL" in done.stdout
     assert "Pre-trained: not in the paper." in done.stdout
     records = [run.read() or {} for run in all_runs(tmp_path / "runs")]
-    assert len(records) == 6
+    assert len(records) == 3
     finished = {r["run_id"]: r["timing"]["finished"] for r in records}
-    pretrained = [r for r in records if "pretraining" in r]
-    assert len(pretrained) == len({r["pretraining"] for r in pretrained}) == 2
-    for record in pretrained:
-        assert finished[record["pretraining"]] <= record["timing"]["started"]
+    (pretrained,) = [r for r in records if "pretraining" in r]
+    assert finished[pretrained["pretraining"]] <= pretrained["timing"]["started"]
     (file,) = (tmp_path / "runs" / "tables").glob("digits-quick-*.csv")
     rows = list(csv.DictReader(file.read_text(encoding="utf-8").splitlines()))
     assert [(r["section"], r["seeds"], r["rehearsal"]) for r in rows] == [
-        ("from scratch", "2", "True"),
-        ("pre-trained", "2", "True"),
+        ("from scratch", "1", "True"),
+        ("pre-trained", "1", "True"),
     ]
     shown = command_line("table", "digits", "quick=true", *ONE_ROW, "--explain", "GRU", "accuracy")
     assert all(record["run_id"] in shown.stdout for record in records)

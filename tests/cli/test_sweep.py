@@ -92,9 +92,6 @@ def test_a_table_is_reproduced_and_then_complete(command_line, tmp_path: Path) -
     written = records(tmp_path)
     assert command_line("reproduce", "digits", *smaller).returncode == 0
     assert records(tmp_path) == written
-    traced = command_line("table", "digits", *smaller, "--explain", "GRU", "accuracy")
-    assert traced.returncode == 0, traced.stderr
-    assert sum(run in traced.stdout for run in written) == 2
     out = tmp_path / "table.tex"
     shown = command_line("table", "digits", *smaller, "--format", "tex", "--out", str(out))
     assert shown.returncode == 0, shown.stderr
