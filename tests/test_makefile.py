@@ -26,7 +26,7 @@ def test_help_lists_one_target_per_table() -> None:
 
 @pytest.mark.parametrize("table", options("table"))
 def test_a_tables_target_reproduces_it_with_what_is_said(table: str) -> None:
-    planned = make("--dry-run", table, "ARGS=quick=true launcher.jobs=2", "READY=Makefile")
+    planned = make("--dry-run", table, "ARGS=quick=true launcher.jobs=2", "READY=README.md")
     assert planned.splitlines()[-1].endswith(
         f"eleatt-bench reproduce {table} quick=true launcher.jobs=2"
     )
