@@ -9,15 +9,20 @@ import h5py
 import numpy as np
 from PIL import Image
 
+from eleatt_bench.cli import main
+from eleatt_bench.composition import compose_config
 from eleatt_bench.data.sources import nucla
 from eleatt_bench.report.attention import LARGEST, save_animation, sizes
+from eleatt_bench.training.run import train
 
 
-def test_of_images(command_line, tmp_path: Path) -> None:
+def test_of_images(tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("ELEATT_DATA", "ELEATT_RUNS"):
+        monkeypatch.delenv(name, raising=False)
     small = ["model.hidden_size=8", "trainer.max_epochs=1", "trainer.num_threads=1"]
-    assert command_line("train", "experiment=digits", "model=eleatt_gru", *small).returncode == 0
-    done = command_line("attention", "run=digits", "--samples", "digit_0003,digit_0019")
-    assert (done.returncode, done.stderr) == (0, "")
+    train(compose_config(["experiment=digits", "model=eleatt_gru", *small]), [])
+    assert main(["attention", "run=digits", "--samples", "digit_0003,digit_0019"]) == 0
     (folder,) = tmp_path.glob("runs/*/attention/layer0")
     assert {path.name for path in folder.iterdir()} == {
         "digit_0003-map.png", "digit_0019-map.png", "responses.h5", "classes.png", "classes.pdf",
@@ -33,11 +38,11 @@ def test_of_images(command_line, tmp_path: Path) -> None:
     assert head == ["class", *map(str, range(8))]
     assert [row[0] for row in rows] == list("0123456789")
 
-    wrong = command_line("attention", "run=digits", "--samples", "digit_0000")
-    assert wrong.returncode == 1
-    assert "Unknown test sample 'digit_0000'" in wrong.stderr  # it was trained on
-    wrong = command_line("attention", "run=digits", "--layer", "1")
-    assert "has no gate; layers 0 (from 0)" in wrong.stderr
+    capsys.readouterr()
+    assert main(["attention", "run=digits", "--samples", "digit_0000"]) == 1  # it was trained on
+    assert "Unknown test sample 'digit_0000'" in capsys.readouterr().err
+    assert main(["attention", "run=digits", "--layer", "1"]) == 1
+    assert "has no gate; layers 0 (from 0)" in capsys.readouterr().err
 
 
 def test_the_largest_circle_is_the_most_important_joint_and_areas_are_proportional() -> None:

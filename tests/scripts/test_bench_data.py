@@ -12,6 +12,7 @@ import pytest
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 GENERATED = "as large as NTU RGB+D"
+pytestmark = pytest.mark.slow
 
 
 def run(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:

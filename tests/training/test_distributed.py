@@ -56,6 +56,7 @@ def test_two_processes_train_the_run_that_one_trains(command_line, tmp_path: Pat
     assert [record["world_size"] for record in (first, second)] == [1, 2]
 
 
+@pytest.mark.slow
 def test_a_distributed_run_continues_from_its_checkpoint(command_line, tmp_path: Path) -> None:
     ddp = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2"]
     whole = command_line(*TINY, *ddp, "runs_dir=whole")
