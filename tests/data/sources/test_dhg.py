@@ -6,8 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from eleatt_bench.data.release import required
 from eleatt_bench.data.sources import dhg
@@ -148,25 +146,3 @@ def test_the_same_trial_twice(release: Path) -> None:
 def test_classes() -> None:
     assert len(set(dhg.CLASSES_14)) == 14
     assert len(set(dhg.CLASSES_28)) == 28
-
-
-@pytest.mark.parametrize("which", ["list", "trial"])
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(data=st.data())
-def test_damage_is_refused_in_words(tmp_path, damaged, one_sentence, which: str, data) -> None:
-    top = tmp_path / "DHG2016"
-    if not top.exists():
-        make(tmp_path, "\n")
-    path = trial(top, LINES[0]) if which == "trial" else top / dhg.LIST
-    whole = path.read_bytes()
-    path.write_bytes(data.draw(damaged(whole)))
-    try:
-        found = samples(top)
-    except UserError as error:
-        one_sentence(error, COMMAND)
-    else:
-        assert [sample.label for sample in found] == [0, 0, 13]
-    finally:
-        path.write_bytes(whole)

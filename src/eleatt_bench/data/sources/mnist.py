@@ -32,6 +32,7 @@ MIRRORS = (
 _PREPARE = "eleatt-bench data prepare mnist --source"
 _PARTS = ("train", "t10k")
 _SIDE = 28
+_LARGEST = 1 << 26  # bytes; the images to train on are 47 million
 
 
 def read(source: Path) -> Release:
@@ -121,16 +122,20 @@ def _read_idx(path: Path, md5: str) -> npt.NDArray[np.uint8]:
 
 def _content(path: Path) -> bytes:
     try:
-        if path.suffix != ".gz":
-            return path.read_bytes()
-        with gzip.open(path) as file:
-            return file.read()
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+            content = file.read(_LARGEST + 1)
     except EOFError as error:
         raise _wrong(path, "is cut short") from error
     except (gzip.BadGzipFile, zlib.error) as error:
         raise _wrong(path, f"cannot be unpacked ({error})") from error
     except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror})") from error
+        raise UserError(
+            f"{path} cannot be read ({error.strerror}): mend its permissions or its disk, then "
+            f"{_PREPARE} FOLDER"
+        ) from error
+    if len(content) > _LARGEST:
+        raise _wrong(path, "is larger than any of MNIST's files")
+    return content
 
 
 def _wrong(path: Path, what: str) -> UserError:

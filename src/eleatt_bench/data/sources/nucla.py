@@ -112,7 +112,7 @@ def _sample(source: Source, member: Member) -> Sample:
     for key, expected in (("file_name", name), ("label", label + 1)):
         if content.get(key, expected) != expected:
             raise source.wrong(
-                member.where, f"says {key} {content[key]!r}, its name says {expected!r}"
+                member.where, f"says {key} {ascii(content[key])[:40]}, its name says {expected!r}"
             )
     metadata = {"subject": subject, "action": action, "episode": episode, "camera": camera}
     return Sample(name, _frames(source, member.where, content["skeletons"]), label, metadata)
@@ -132,9 +132,11 @@ def _frames(source: Source, where: str, skeletons: Any) -> Frames:
     if skeletons == []:
         raise source.wrong(where, "has no frames")
     try:
-        values = np.asarray(skeletons, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise source.wrong(where, "holds skeletons that are not frames × 20 × 3 numbers") from error
+        values = np.asarray(skeletons)
+    except ValueError:  # lists of several lengths
+        values = np.array(None)
+    if values.dtype.kind not in "if":
+        raise source.wrong(where, "holds skeletons that are not frames × 20 × 3 numbers")
     if values.ndim != 3 or values.shape[1:] != (len(JOINTS), 3):
         raise source.wrong(where, f"holds skeletons of shape {values.shape}, not (frames, 20, 3)")
     bad = ~(np.abs(values) <= _FAR).all(axis=(1, 2))  # NaN is not ≤ either

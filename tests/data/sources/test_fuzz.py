@@ -1,0 +1,152 @@
+"""Whole releases with one damaged file: every reader answers with good samples or sentences."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import struct
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from scipy.io import savemat
+
+from eleatt_bench.data.release import BadSample, Release
+from eleatt_bench.data.sources import dhg, mnist, ntu, nucla, shrec17, sysu
+from eleatt_bench.data.sources.archive import Source
+from eleatt_bench.data.store import Sample
+from eleatt_bench.errors import UserError
+
+READERS: dict[str, Callable[[Path], Release]] = {
+    "ntu": lambda path: ntu.read(path, processes=1),
+    "nucla": nucla.read,
+    "shrec17": shrec17.read,
+    "dhg": dhg.read,
+}
+FEW = settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+MANY = settings(FEW, max_examples=5000)
+
+
+def outcomes(name: str, source: Path) -> Iterator[Sample | UserError]:
+    try:
+        for found in READERS[name](source).samples:
+            yield found.error if isinstance(found, BadSample) else found
+    except UserError as error:
+        yield error
+
+
+@pytest.fixture(scope="module")
+def releases(publish, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return {name: publish(name, tmp_path_factory.mktemp(name)).source for name in READERS}
+
+
+@pytest.fixture
+def survives(releases, damaged, one_sentence) -> Callable[[str, st.DataObject], None]:
+    """Damage a file of the release, whichever it is, read all of it, and mend the file."""
+
+    def check(name: str, data: st.DataObject) -> None:
+        files = sorted(path for path in releases[name].rglob("*") if path.is_file())
+        path = data.draw(st.sampled_from(files))
+        whole = path.read_bytes()
+        path.write_bytes(data.draw(damaged(whole)))
+        try:
+            for found in outcomes(name, releases[name]):
+                if isinstance(found, UserError):
+                    one_sentence(found, f"eleatt-bench data prepare {name}")
+                else:
+                    assert len(found.frames) > 0
+                    assert np.isfinite(found.frames).all()
+        finally:
+            path.write_bytes(whole)
+
+    return check
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("name", READERS)
+@FEW
+@given(data=st.data())
+def test_some_damage(survives, name: str, data) -> None:
+    survives(name, data)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("name", READERS)
+@MANY
+@given(data=st.data())
+def test_much_damage(survives, name: str, data) -> None:
+    survives(name, data)
+
+
+NUCLA = Source(Path("/there"), "all_sqe.zip", "eleatt-bench data prepare nucla --source PATH")
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=2), inner),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(values, st.integers(0, 9))
+def test_any_json_in_place_of_skeletons(one_sentence, value, depth: int) -> None:
+    for _ in range(depth):
+        value = [value]
+    try:
+        frames = nucla._frames(NUCLA, "a01_s01_e00_v01.json", value)
+    except UserError as error:
+        one_sentence(error, "eleatt-bench data prepare nucla")
+    else:
+        assert frames.shape[1] == 60
+
+
+@pytest.fixture(scope="module")
+def mat_file() -> bytes:
+    file = io.BytesIO()
+    savemat(file, {"SW": np.random.default_rng(0).normal(size=(20, 3, 2))}, do_compression=True)
+    return file.getvalue()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@MANY
+@given(data=st.data())
+def test_much_damage_to_a_matlab_file(mat_file: bytes, damaged, one_sentence, data) -> None:
+    source = Source(Path("/s"), "3DvideoNorm", "eleatt-bench data prepare sysu --source PATH")
+    try:
+        frames = sysu.parse(source, "sklWorld.mat", data.draw(damaged(mat_file)))
+    except UserError as error:
+        one_sentence(error, "eleatt-bench data prepare sysu")
+    else:
+        assert (np.abs(frames) <= 100).all()
+
+
+IDX = struct.pack(">2x2B3I", 8, 3, 2, 28, 28) + bytes(range(256)) * 6 + bytes(32)
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+@FEW
+@given(data=st.data())
+def test_damage_to_an_idx_file(tmp_path: Path, damaged, compressed: bool, data) -> None:
+    """Even what still has the right form is refused: it is not the published file."""
+    path = tmp_path / ("train-images-idx3-ubyte" + (".gz" if compressed else ""))
+    path.write_bytes(data.draw(damaged(gzip.compress(IDX, mtime=0) if compressed else IDX)))
+    with pytest.raises(UserError) as caught:
+        mnist._read_idx(path, "0" * 32)
+    text = str(caught.value)
+    assert text.startswith(f"{path} ")
+    assert text.isprintable()
+    assert ". " not in text
+    assert text.endswith("eleatt-bench data prepare mnist --source FOLDER")
+
+
+def test_an_idx_file_that_unpacks_to_far_too_much(tmp_path: Path) -> None:
+    path = tmp_path / "train-images-idx3-ubyte.gz"
+    path.write_bytes(gzip.compress(IDX[:16] + bytes(1 << 26), 1))
+    with pytest.raises(UserError, match=r"\.gz is larger than any of MNIST's files: remove it"):
+        mnist._read_idx(path, "0" * 32)
