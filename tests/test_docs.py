@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from eleatt_bench.cli.data import data
+from eleatt_bench.data import datasets
+from eleatt_bench.errors import UserError
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = {
     str(page.relative_to(ROOT)): page.read_text(encoding="utf-8")
@@ -35,3 +39,29 @@ def test_every_file_a_page_shows_is_there(name: str) -> None:
     for path in re.findall(r"\]\(([^)#]+)\)", PAGES[name]):
         if not path.startswith("http"):
             assert (ROOT / name).parent.joinpath(path).exists(), path
+
+
+def test_every_data_set_is_described_once() -> None:
+    headings = [
+        name
+        for page in ("docs/data.md", "docs/data-rgb.md")
+        for heading in re.findall(r"^## .*$", PAGES[page], re.MULTILINE)
+        if not heading.startswith("## Videos")
+        for name in re.findall(r"`(\w+)`", heading)
+    ]
+    assert sorted(headings) == sorted(datasets.names())
+
+
+@pytest.mark.parametrize("page", ["docs/data.md", "docs/data-rgb.md", "data/README.md"])
+def test_the_commands_about_data_are_understood(page: str, tmp_path: Path, monkeypatch) -> None:
+    """Each is typed; none of the sources is there, and that is all that may be wrong."""
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / page).read_text(encoding="utf-8")
+    commands = set(re.findall(r"eleatt-bench data ((?:prepare|features) [^`;#\n]+)", text))
+    assert len(commands) > 1
+    for command in commands:
+        words = command.replace("NAME", "nucla").split()
+        if "<name>" in words:
+            continue
+        with pytest.raises(UserError, match="does not exist: give"):
+            data(words)
