@@ -43,9 +43,10 @@ def _print(store: SequenceStore, found: Summary) -> None:
         f"[bold]{store.name}[/bold]: {len(store.labels):,} sequences of {store.num_classes} classes"
     )
     out(f"{len(store.frames):,} frames of {store.input_size:,} values ({store.layout['kind']})")
-    out(f"{store.path}, {store.path.stat().st_size / 1e6:,.1f} MB, made of {store.source}")
+    size = store.path.stat().st_size / 1e6
+    out(f"{store.path}, {size:,.1f} MB, made of {store.source}", soft_wrap=True)
     for line in omitted(store):
-        out(line, markup=False)
+        out(line, markup=False, soft_wrap=True)
     out()
     out(_table("class", found.per_class))
     for column, counts in found.per_column.items():
