@@ -11,6 +11,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 TINY = ["experiment=digits", "model.hidden_size=4", "trainer.max_epochs=1"]
 
 
@@ -19,6 +21,7 @@ def records(folder: Path) -> dict[str, int]:
     return {p.parent.name: p.stat().st_mtime_ns for p in folder.glob("runs/*/record.json")}
 
 
+@pytest.mark.slow
 def test_a_grid_twice_is_four_runs_then_none(command_line, tmp_path: Path) -> None:
     sweep = ["train", "-m", *TINY, "model=gru,eleatt_gru", "seed=0,1"]
     first = command_line(*sweep)

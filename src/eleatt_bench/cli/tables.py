@@ -45,12 +45,13 @@ def table(arguments: list[str]) -> int:
     )
     given = parser.parse(arguments)
     form = choose("format", given.format, list(FORMATS))
-    made = plans(choose("table", given.name, options("table")), given.overrides)
+    name = choose("table", given.name, options("table"))
+    several = Composer().config([f"table={name}"])["table"]["tables"] if given.explain else ()
+    if several:
+        raise UserError(f"--explain is of one table; {name} is made of {', '.join(several)}")
+    made = plans(name, given.overrides)
     if given.explain is None:
         text = render([make_table(plan) for plan in made], form)
-    elif len(made) > 1:
-        names = ", ".join(plan.spec["name"] for plan in made)
-        raise UserError(f"--explain is of one table; {given.name} is made of {names}")
     else:
         text = explain(made[0], *given.explain)
     if given.out is None:
