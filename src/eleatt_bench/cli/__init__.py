@@ -20,6 +20,7 @@ VERBS = {
     "tables": "list the tables",
     "data": "list, download, prepare or verify data sets",
     "runs": "list or show runs",
+    "tensorboard": "look at the curves and pictures of all runs",
     "doctor": "versions, devices, data sets, and what is missing",
 }
 
@@ -64,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _dispatch(arguments: list[str]) -> int:
     if not arguments or arguments[0] in {"-h", "--help"}:
-        verbs = "\n".join(f"  {verb:<10} {text}" for verb, text in VERBS.items())
+        verbs = "\n".join(f"  {verb:<11} {text}" for verb, text in VERBS.items())
         print(USAGE.format(verbs=verbs), end="")
         return 0
     verb, rest = arguments[0], arguments[1:]
