@@ -60,8 +60,8 @@ bench-data: $(READY) ## time loading and augmentation against the network: docs/
 	$(VENV)/bin/python scripts/bench_data.py --csv docs/performance/data.csv
 	$(VENV)/bin/python scripts/performance_page.py docs/performance/*.csv > docs/performance.md
 
-tensorboard: $(READY) ## look at the curves of all runs
-	$(VENV)/bin/tensorboard --logdir runs
+tensorboard: $(READY) ## look at the curves and pictures of all runs
+	$(RUN) tensorboard $(ARGS)
 
 data-nucla: $(READY) ## prepare N-UCLA from NUCLA_SOURCE (default data/raw/nucla/all_sqe.zip)
 	$(RUN) data prepare nucla --source "$(NUCLA_SOURCE)"

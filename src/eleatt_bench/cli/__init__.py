@@ -21,6 +21,7 @@ VERBS = {
     "data": "list, download, prepare or verify data sets",
     "runs": "list or show runs",
     "attention": "draw what the gate of a run attends to",
+    "tensorboard": "look at the curves and pictures of all runs",
     "doctor": "versions, devices, data sets, and what is missing",
 }
 
@@ -65,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _dispatch(arguments: list[str]) -> int:
     if not arguments or arguments[0] in {"-h", "--help"}:
-        verbs = "\n".join(f"  {verb:<10} {text}" for verb, text in VERBS.items())
+        verbs = "\n".join(f"  {verb:<11} {text}" for verb, text in VERBS.items())
         print(USAGE.format(verbs=verbs), end="")
         return 0
     verb, rest = arguments[0], arguments[1:]

@@ -31,3 +31,16 @@ def step_size(layout: Mapping[str, Any], streams: Sequence[str]) -> int:
         "velocities": len(layout["joints"]),
     }
     return 3 * sum(vectors[stream] for stream in streams)
+
+
+def vector_names(layout: Mapping[str, Any], streams: Sequence[str]) -> list[str]:
+    """What each x, y, z of a step that is made of ``streams`` belongs to, in their order."""
+    size, joints = joints_per_body(layout), []
+    for position, name in enumerate(layout["joints"]):
+        joints.append(name if position < size else f"{name} ({position // size + 1})")
+    names = {
+        "joints": joints,
+        "bones": [f"{joints[a]} – {joints[b]}" for a, b in layout["bones"]],
+        "velocities": [f"{name}, velocity" for name in joints],
+    }
+    return [name for stream in streams for name in names[stream]]

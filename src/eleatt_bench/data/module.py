@@ -86,6 +86,15 @@ class SequenceDataset(Dataset[Batch]):
             batch.epoch,
         )
 
+    def as_image(self, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """What belongs to the steps of one image, (T, D), where they are in it: (height, width)."""
+        height, width = self.store.layout["height"], self.store.layout["width"]
+        placed = values.reshape(height * width)
+        if self._order is not None:
+            placed = np.empty_like(placed)
+            placed[self._order] = values.reshape(-1)
+        return placed.reshape(height, width)
+
     def _gather(self, indices: Integers) -> tuple[npt.NDArray[np.float32], Integers]:
         """The sequences padded with zeros, (B, T, D) with T ≥ 1, and their lengths."""
         lengths = self.store.lengths[indices]

@@ -1,4 +1,4 @@
-"""What happens at the end of every epoch, in this order: schedule, report, `checkpoints`.
+"""What happens at the end of every epoch: schedule, report, then `tensorboard`, `checkpoints`.
 
 Lightning steps plateau schedulers after its own checkpoints and skips hooks when it restarts at
 an epoch's end; both would make a resumed run differ. Here the scheduler is stepped first, then
@@ -13,7 +13,6 @@ from collections.abc import Callable
 from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
-from pytorch_lightning.loggers import TensorBoardLogger
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from eleatt_bench.durations import duration
@@ -40,7 +39,7 @@ class Schedule(Callback):
 
 
 class EpochReport(Callback):
-    """Say once per epoch how it went: to TensorBoard, and as a line to ``say``.
+    """Say once per epoch how it went, as a line to ``say``.
 
     ``progress`` is called after every batch with (epochs done, all epochs, last metrics).
     """
@@ -73,9 +72,6 @@ class EpochReport(Callback):
                     "Try a smaller optimizer.lr or a smaller trainer.gradient_clip_val"
                 )
         self.seconds.append(time.perf_counter() - self._start)
-        if isinstance(trainer.logger, TensorBoardLogger):
-            trainer.logger.log_metrics(metrics, step=epoch)
-            trainer.logger.experiment.flush()  # on disk before the epoch counts as done
         assert trainer.max_epochs is not None
         done, total = epoch + 1, trainer.max_epochs
         left = (total - done) * sum(self.seconds) / len(self.seconds)

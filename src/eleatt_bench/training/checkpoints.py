@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -73,12 +73,16 @@ class Checkpoints(Callback):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         metrics = classifier_of(pl_module).epoch_metrics
         self.last = {"epoch": trainer.current_epoch, "metrics": dict(metrics)}
-        improved = not self.best or metrics["val/accuracy"] >= self.best["metrics"]["val/accuracy"]
+        improved = self.improved(metrics)
         if improved:
             self.best = self.last
         if trainer.is_global_zero:
             self._save(trainer, pl_module, improved)
         trainer.should_stop = self._exhausted()
+
+    def improved(self, metrics: Mapping[str, float]) -> bool:
+        """Whether the epoch with ``metrics`` is the best so far."""
+        return not self.best or metrics["val/accuracy"] >= self.best["metrics"]["val/accuracy"]
 
     def _exhausted(self) -> bool:
         if self.early_stopping is None or not self.last:

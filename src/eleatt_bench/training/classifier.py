@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 from torchmetrics import MeanMetric, Metric
-from torchmetrics.classification import MulticlassAccuracy
+from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix
 
 from eleatt_bench.data.module import Batch
 from eleatt_bench.data.store import Integers
@@ -54,8 +54,10 @@ class SequenceClassifier(LightningModule):
         self.val_loss = MeanMetric(nan_strategy="disable")
         self.train_accuracy = MulticlassAccuracy(num_classes, average="micro")
         self.val_accuracy = MulticlassAccuracy(num_classes, average="micro")
-        self.grad_norm = MeanMetric(nan_strategy="disable")
+        self.val_confusion = MulticlassConfusionMatrix(num_classes)
+        self.grad_norms: list[Tensor] = []  # of every step of this epoch, before clipping
         self.epoch_metrics: dict[str, float] = {}  # of the epoch that just ended
+        self.epoch_confusion = torch.empty(0)  # of its validation: (actual, predicted) class
         self.scheduler: Any = None
 
     def _reset_parameters(self) -> None:
@@ -102,6 +104,8 @@ class SequenceClassifier(LightningModule):
             loss, accuracy = self._metrics(stage)
             loss.update(losses.detach())
             accuracy.update(logits.detach(), batch.labels)
+            if stage == "val":
+                self.val_confusion.update(logits.detach(), batch.labels)
         return losses
 
     def on_train_epoch_start(self) -> None:
@@ -109,13 +113,21 @@ class SequenceClassifier(LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         # Validation closes the epoch, so the training metrics are complete here as well.
-        self.epoch_metrics = {"lr": self.trainer.optimizers[0].param_groups[0]["lr"]}
-        metrics: dict[str, Metric] = {"grad_norm": self.grad_norm}
+        norms = torch.stack(self.grad_norms)  # the same on all processes
+        self.grad_norms.clear()
+        self.epoch_metrics = {
+            "lr": self.trainer.optimizers[0].param_groups[0]["lr"],
+            "grad_norm": float(norms.mean()),
+            "grad_norm_max": float(norms.max()),
+        }
+        metrics: dict[str, Metric] = {}
         for stage in ("train", "val"):
             metrics[f"{stage}/loss"], metrics[f"{stage}/accuracy"] = self._metrics(stage)
         for name, metric in metrics.items():
             self.epoch_metrics[name] = float(metric.compute())
             metric.reset()
+        self.epoch_confusion = self.val_confusion.compute()
+        self.val_confusion.reset()
 
     def _metrics(self, stage: str) -> tuple[MeanMetric, MulticlassAccuracy]:
         if stage == "train":
@@ -145,7 +157,7 @@ class SequenceClassifier(LightningModule):
         """Clip the global norm, and note what it was before."""
         limit = self.config["trainer"]["gradient_clip_val"]
         norm = nn.utils.clip_grad_norm_(self.parameters(), float("inf") if limit is None else limit)
-        self.grad_norm.update(norm)
+        self.grad_norms.append(norm)
 
 
 def classifier_of(module: LightningModule) -> SequenceClassifier:

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import logging
-import math
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from lightning_fabric.utilities.warnings import PossibleUserWarning
 from pytorch_lightning import Callback, Trainer
-from pytorch_lightning.loggers import TensorBoardLogger
 from torch.distributed import DistError
 
 from eleatt_bench.data.store import SequenceStore
@@ -33,6 +31,7 @@ from eleatt_bench.training.datamodule import SequenceDataModule
 from eleatt_bench.training.environment import cpu_name, leased_threads
 from eleatt_bench.training.evaluate import measure, predict, write_predictions
 from eleatt_bench.training.progress import Display
+from eleatt_bench.training.tensorboard import TensorBoard
 from eleatt_bench.training.weights import begin_with
 
 Config = Mapping[str, Any]
@@ -90,15 +89,9 @@ def fit(
     data, classifier = build(config, store)
     checkpoints = Checkpoints(folder.checkpoints, config["trainer"]["early_stopping"])
     epochs_before = _begin(checkpoints, classifier, weights, show)
-    _let_a_second_pass(folder.tensorboard)
     report = EpochReport(show.epoch, show.advance)
-    logger = TensorBoardLogger(
-        str(folder.path),
-        name="tensorboard",
-        version="",
-        purge_step=epochs_before,  # what an interrupted process logged beyond its checkpoint
-    )
-    trainer = make_trainer(config["trainer"], [Schedule(), report, checkpoints], logger)
+    board = TensorBoard(folder.tensorboard, config, data, checkpoints, epochs_before, show.say)
+    trainer = make_trainer(config["trainer"], [Schedule(), report, board, checkpoints])
     trainer.fit(classifier, datamodule=data)
     selection = config["trainer"]["selection"]
     chosen = checkpoints.best if selection == "best" else checkpoints.last
@@ -110,7 +103,7 @@ def fit(
     }
     if trainer.is_global_zero:
         write_predictions(folder.predictions, logits, data)
-        _log_hparams(logger, config, metrics)
+        board.finish(metrics, chosen["epoch"] + 1)
     return {
         "metrics": metrics,
         "epochs": checkpoints.last["epoch"] + 1,
@@ -156,7 +149,7 @@ def test(
     """Test the ``best`` or ``last`` checkpoint of a run, where its trainer section says."""
     clock = time.perf_counter()
     data, classifier = build(config, store)
-    trainer = make_trainer(config["trainer"], [], logger=False)
+    trainer = make_trainer(config["trainer"], [])
     logits = load_and_predict(folder, checkpoint, trainer, classifier, data)
     return {
         "metrics": {"test": measure(logits, data)},
@@ -177,10 +170,8 @@ def build(config: Config, store: SequenceStore) -> tuple[SequenceDataModule, Seq
     return data, classifier
 
 
-def make_trainer(
-    section: Config, callbacks: list[Callback], logger: TensorBoardLogger | bool
-) -> Trainer:
-    """A Lightning trainer that leaves checkpoints, progress and sharding to this package."""
+def make_trainer(section: Config, callbacks: list[Callback]) -> Trainer:
+    """A Lightning trainer that leaves checkpoints, logs and sharding to this package."""
     trainer = Trainer(
         accelerator=section["accelerator"],
         devices=section["devices"],
@@ -188,14 +179,13 @@ def make_trainer(
         precision=section["precision"],
         max_epochs=section["max_epochs"],
         deterministic=True,
-        logger=logger,
+        logger=False,
         callbacks=callbacks,
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
-        log_every_n_steps=1,
     )
     if trainer.precision != section["precision"]:  # Lightning would only warn
         device = trainer.strategy.root_device.type
@@ -253,15 +243,6 @@ def _quiet_lightning() -> None:
     warnings.filterwarnings("ignore", message=".*LeafSpec", category=FutureWarning)
 
 
-def _let_a_second_pass(events: Path) -> None:
-    """Wait until the next event file is newer than those in ``events`` by its name.
-
-    TensorBoard reads them in the order of their names, which begin with the second.
-    """
-    newest = max((path.stat().st_mtime for path in events.glob("events.*")), default=0.0)
-    time.sleep(min(1.0, max(0.0, math.floor(newest) + 1 - time.time())))
-
-
 def _said_once(failure: threading.ExceptHookArgs) -> None:
     """Print what ended a thread, unless TensorBoard's writer hands it on to whoever logs next."""
     if not type(failure.thread).__module__.startswith("tensorboard."):
@@ -270,16 +251,3 @@ def _said_once(failure: threading.ExceptHookArgs) -> None:
 
 def _stage(stage: str, metrics: Mapping[str, float]) -> dict[str, float]:
     return {name: metrics[f"{stage}/{name}"] for name in ("loss", "accuracy")}
-
-
-def _log_hparams(
-    logger: TensorBoardLogger, config: Config, metrics: Mapping[str, Mapping[str, float]]
-) -> None:
-    """The settings and final numbers of the run, for TensorBoard's HPARAMS page."""
-    sections = ("seed", "model", "optimizer", "scheduler", "trainer", "data")
-    settings = {key: config[key] for key in sections}
-    finals = {f"test/{name}": value for name, value in metrics["test"].items()}
-    finals["selected/val_accuracy"] = metrics["val"]["accuracy"]
-    write = cast(Callable[..., None], logger.log_hyperparams)
-    write(settings, finals)
-    logger.finalize("success")

@@ -1,0 +1,31 @@
+"""What a person calls a run: what was typed for it, shortened, and the beginning of its hash."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from eleatt_bench.runs.identity import model_name
+
+_LONGEST = 120  # characters; it has to do as a file's name
+_FIRST = ("experiment", "model", "seed")  # said in another form
+_UNSAID = (  # where and how a run is computed
+    "launcher", "table", "force", "data_dir", "runs_dir", "hydra", "trainer", "model.backend",
+    "trainer.accelerator", "trainer.devices", "trainer.strategy", "trainer.num_threads",
+)  # fmt: skip
+
+
+def title(record: Mapping[str, Any]) -> str:
+    """Such as ``eleatt_gru seed=0 hidden_size=64 digits 1a2b3c``.
+
+    What tells runs apart comes first, because it is cut where there is little room.
+    """
+    identity = record["identity"]
+    said = dict(override.lstrip("+~").partition("=")[::2] for override in record["overrides"])
+    parts = [model_name(identity), f"seed={identity['seed']}"]
+    for key, value in said.items():
+        if key not in (*_FIRST, *_UNSAID) and key.split(".")[0] not in _UNSAID[:6]:
+            parts.append(f"{key.partition('.')[2] or key}={value}")
+    parts.append(said.get("experiment", identity["data"]["name"]))
+    text = " ".join(parts).replace("/", "_")[:_LONGEST]
+    return f"{text} {record['run_id'].rpartition('-')[2][:6]}"
