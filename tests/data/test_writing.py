@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from eleatt_bench.data import writing
 from eleatt_bench.data.release import BadSample, SourceError
 from eleatt_bench.data.store import Omission, Sample, SequenceStore
 from eleatt_bench.data.writing import write_store
@@ -206,3 +207,30 @@ def test_samples_are_closed_whatever_happens(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="bad"):
         write_store(tmp_path / "demo.h5", **OPTIONS, samples=stream)
     assert ended == [True]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_hdf5_writes_ends_it_as_a_signal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    class Stopped(BaseException):
+        pass
+
+    def stop(number: int, frame: object) -> None:
+        raise Stopped(number)
+
+    write = writing._Disk.write
+
+    def interrupted(disk: writing._Disk, data: memoryview) -> int:
+        signal.raise_signal(number)
+        return write(disk, data)
+
+    monkeypatch.setattr(writing._Disk, "write", interrupted)
+    before = signal.signal(number, stop)
+    try:
+        with pytest.raises(Stopped):
+            write_store(tmp_path / "demo.h5", samples=[sample()], **OPTIONS)
+        assert signal.getsignal(number) is stop
+    finally:
+        signal.signal(number, before)
+    assert list(tmp_path.iterdir()) == []

@@ -8,7 +8,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from eleatt_bench.cli.arguments import runs_dir
+from eleatt_bench.cli.arguments import Parser, runs_dir
 from eleatt_bench.errors import UserError
 from eleatt_bench.runs.record import all_runs
 from eleatt_bench.runs.title import title
@@ -21,6 +21,13 @@ def tensorboard(arguments: list[str]) -> int:
 
     It is shown a folder of links to the runs' event files, which follows the runs that come and go.
     """
+    parser = Parser(
+        "eleatt-bench tensorboard",
+        description="Show the curves and pictures of all runs, each under a name of its own. "
+        "Everything else that is given goes to TensorBoard: --port 6007, --bind_all, ...",
+        allow_abbrev=False,
+    )
+    _, given = parser.parse_known_args(arguments)
     runs = runs_dir()
     if not all_runs(runs):
         raise UserError(f"There are no runs in {runs}. Start one: eleatt-bench train")
@@ -29,7 +36,7 @@ def tensorboard(arguments: list[str]) -> int:
         links.mkdir()
         link(runs, links)
         command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(links)]
-        process = subprocess.Popen([*command, "--window_title", "eleatt-bench", *arguments])
+        process = subprocess.Popen([*command, "--window_title", "eleatt-bench", *given])
         try:
             return _follow(process, runs, links)
         except KeyboardInterrupt:  # TensorBoard got it as well

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import signal
 import tempfile
+import threading
 from array import array
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -70,6 +72,7 @@ def write_store(
         spooled.flush()
         with replacing(path) as temporary:
             with (
+                _interrupted_afterwards(),
                 _open_disk(temporary) as disk,
                 h5py.File(disk, "w", alignment_threshold=1, alignment_interval=64) as file,
             ):
@@ -123,6 +126,26 @@ def _open_disk(path: Path) -> Iterator[_Disk]:
         finally:
             if disk.error is not None:
                 raise disk.error
+
+
+@contextmanager
+def _interrupted_afterwards() -> Iterator[None]:
+    """Let signals wait: of what a handler raises in `_Disk` HDF5 makes errors of its own."""
+    if threading.current_thread() is not threading.main_thread():  # handlers run in that one
+        yield
+        return
+    came: list[int] = []
+    handlers = {
+        number: signal.signal(number, lambda number, frame: came.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for number in came:
+            signal.raise_signal(number)
 
 
 def _each(

@@ -65,7 +65,10 @@ class TensorBoard(Callback):
             return
         _let_a_second_pass(self._folder)
         done = self._epochs_before
-        self._writer = SummaryWriter(str(self._folder), purge_step=done + 1 if done else 0)
+        # An interrupt within its queue may leave the writer's thread asleep until it flushes.
+        self._writer = SummaryWriter(
+            str(self._folder), purge_step=done + 1 if done else 0, flush_secs=1
+        )
         if not done:
             self._writer.add_text("config", _as_code(self._config, self._folder.parent.name), 0)
         self._gates = Gates(classifier_of(pl_module), self._data, trainer)

@@ -85,6 +85,7 @@ def test_nothing_is_left_behind(tmp_path: Path, how: signal.Signals) -> None:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # might be ignored here
     ) as process:
         assert process.stdout is not None
         while process.stdout.readline() != "working\n":
