@@ -203,3 +203,13 @@ def test_as_a_loader(store: SequenceStore) -> None:
     assert all(isinstance(batch, Batch) for batch in batches)
     assert [batch.batch_size_global for batch in batches] == [3, 3, 2]
     assert sorted(np.concatenate([batch.indices for batch in batches])) == list(range(8))
+
+
+@pytest.mark.parametrize("sequence", ["frames", "pixels", "permuted_pixels"])
+def test_the_steps_of_an_image_find_back_to_their_pixels(
+    images: SequenceStore, sequence: str
+) -> None:
+    dataset = SequenceDataset(images, np.arange(6), sequence=sequence)
+    batch = dataset[Positions(np.array([4]), 1, 0)]
+    image = dataset.as_image(batch.inputs[0].numpy())
+    np.testing.assert_array_equal(image, images.sequence(4))

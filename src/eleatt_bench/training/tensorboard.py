@@ -29,7 +29,7 @@ ATTENTION_EVERY = 10
 """Epochs from one picture of the attention to the next; a run of fewer is too short for any."""
 SHARE = 0.01
 """Of the time that training takes, pictures may take as much while it goes on."""
-_FIRST_PICTURE = 0.5  # seconds that the first may take: matplotlib has to be imported
+_FIRST_PICTURE = 0.2  # seconds that the first may take
 
 
 class TensorBoard(Callback):

@@ -1,0 +1,96 @@
+"""``eleatt-bench tensorboard``: the real server over real event files."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import urllib.parse
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from torch.utils.tensorboard import SummaryWriter
+
+from eleatt_bench.cli.tensorboard import link
+from eleatt_bench.runs.record import RunFolder
+
+
+def leave_run(runs: Path, seed: int, processes: tuple[range, ...]) -> RunFolder:
+    """A run whose curve several processes wrote, each from where its checkpoint was."""
+    folder = RunFolder(runs, f"digits-gru-seed{seed}-{seed:012x}")
+    model = {"cell": "gru", "gated_layers": []}
+    identity = {"model": model, "seed": seed, "data": {"name": "digits"}}
+    folder.write({"run_id": folder.run_id, "status": "running", "identity": identity,
+                  "overrides": ["experiment=digits", f"seed={seed}"]})  # fmt: skip
+    for number, steps in enumerate(processes):
+        writer = SummaryWriter(
+            str(folder.tensorboard), purge_step=steps[0], filename_suffix=f".{number}"
+        )
+        for step in steps:
+            writer.add_scalar("train/loss", number, step)
+        writer.close()
+    return folder
+
+
+def test_links_follow_the_runs(tmp_path: Path) -> None:
+    runs, links = tmp_path / "runs", tmp_path / "links"
+    links.mkdir()
+    first = leave_run(runs, 0, (range(1, 3),))
+    link(runs, links)
+    assert [path.name for path in links.iterdir()] == ["gru seed=0 digits 000000"]
+    assert next(links.iterdir()).resolve() == first.tensorboard.resolve()
+    leave_run(runs, 1, (range(1, 3),))
+    RunFolder(runs, "damaged").path.mkdir()
+    RunFolder(runs, "damaged").record.write_text("{", encoding="utf-8")
+    shutil.rmtree(first.path)
+    link(runs, links)
+    assert [path.name for path in links.iterdir()] == ["gru seed=1 digits 000000"]
+
+
+def test_without_runs_it_says_how_to_start_one(command_line) -> None:
+    done = command_line("tensorboard")
+    assert done.returncode == 1
+    assert "There are no runs in runs. Start one: eleatt-bench train" in done.stderr
+
+
+def ask(address: str, path: str, **query: str) -> Any:
+    url = f"{address}data/{path}?{urllib.parse.urlencode(query)}"
+    with urllib.request.urlopen(url, timeout=20) as answer:
+        return json.load(answer)
+
+
+def test_the_server_shows_runs_by_their_titles_and_resumed_curves_without_a_zigzag(
+    tmp_path: Path, user_environment: dict[str, str]
+) -> None:
+    leave_run(tmp_path / "runs", 0, (range(1, 6), range(4, 8)))
+    leave_run(tmp_path / "runs", 1, (range(1, 3),))
+    before = set(Path(tempfile.gettempdir()).glob("eleatt-bench-*"))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "eleatt_bench", "tensorboard", "--port", "0"],
+        cwd=tmp_path, env=user_environment | {"PYTHONUNBUFFERED": "1"}, text=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
+    assert process.stderr is not None
+    said = ""
+    while not (found := re.search(r" at (http://\S+/) ", said)):
+        line = process.stderr.readline()
+        assert line, said
+        said += line
+    try:
+        assert ask(found[1], "runs") == ["gru seed=0 digits 000000", "gru seed=1 digits 000000"]
+        curve = ask(found[1], "plugin/scalars/scalars", run="gru seed=0 digits 000000",
+                    tag="train/loss")  # fmt: skip
+        assert [(step, value) for _, step, value in curve] == [
+            (1, 0), (2, 0), (3, 0), (4, 1), (5, 1), (6, 1), (7, 1),
+        ]  # fmt: skip
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert set(Path(tempfile.gettempdir()).glob("eleatt-bench-*")) <= before
