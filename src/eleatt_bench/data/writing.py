@@ -144,8 +144,8 @@ def _interrupted_afterwards() -> Iterator[None]:
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
-        for number in came:
-            signal.raise_signal(number)
+        for signal_number in came:
+            signal.raise_signal(signal_number)
 
 
 def _each(
