@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import signal
 import subprocess
 import sys
@@ -186,3 +187,79 @@ def test_no_name_is_no_name_even_of_the_only_run(tmp_path: Path) -> None:
     RunFolder(tmp_path, "digits-gru-seed0-abc123").write({"status": "finished"})
     with pytest.raises(UserError, match="Unknown run ''"):
         find_run(tmp_path, "")
+
+
+def test_looking_writes_nothing_and_needs_no_permission(
+    tmp_path: Path, holder: subprocess.Popen[str]
+) -> None:
+    free = RunFolder(tmp_path, "free")
+    with free.held():
+        free.write({"status": "finished"})
+    folders = [free.path, tmp_path / "run"]
+    for path in folders:
+        (path / ".lock").chmod(0o444)
+        path.chmod(0o555)
+    try:
+        before = [path.stat() for folder in folders for path in (folder, folder / ".lock")]
+        code = POWERLESS + (
+            "from eleatt_bench.runs.record import RunFolder\n"
+            "print(*(RunFolder(Path(sys.argv[1]), n).status() for n in ('free', 'run')))"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True
+        )
+        assert done.stdout == "finished running\n", done.stderr
+        after = [path.stat() for folder in folders for path in (folder, folder / ".lock")]
+        assert [(s.st_mtime_ns, s.st_ctime_ns) for s in before] == [
+            (s.st_mtime_ns, s.st_ctime_ns) for s in after
+        ]
+    finally:
+        for path in folders:
+            path.chmod(0o755)
+
+
+# Root may write anywhere: without its privileges permissions count (capset(2), Linux alone).
+POWERLESS = """
+import ctypes, os, sys
+from pathlib import Path
+if os.geteuid() == 0 and sys.platform == "linux":
+    header, nothing = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+    assert ctypes.CDLL(None).capset(header, nothing) == 0
+"""
+
+
+def test_those_who_look_do_not_see_each_other(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path, "run")
+    with run.held():
+        run.write({"status": "finished"})
+    with (run.path / ".lock").open("rb") as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        assert run.status() == "finished"
+
+
+def test_a_removed_run_is_gone_and_may_begin_anew(
+    tmp_path: Path, holder: subprocess.Popen[str]
+) -> None:
+    run = RunFolder(tmp_path, "run")
+    run.write({"status": "running"})
+    with pytest.raises(UserError, match="run is running: stop it first"):
+        run.remove()
+    assert run.record.exists()
+    waiting = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    )
+    holder.kill()
+    holder.wait()
+    assert waiting.stdout is not None
+    assert waiting.stdout.readline() == "held\n"
+    waiting.kill()
+    waiting.communicate()
+    run.remove()
+    assert list(tmp_path.iterdir()) == []
+    with run.held():
+        assert run.status() == "running"
+
+
+def test_a_half_removed_run_is_no_run(tmp_path: Path) -> None:
+    RunFolder(tmp_path, ".digits.1.tmp").write({"status": "finished"})
+    assert all_runs(tmp_path) == []

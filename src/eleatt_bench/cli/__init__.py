@@ -19,7 +19,7 @@ VERBS = {
     "table": "show a table from the runs that are there",
     "tables": "list the tables",
     "data": "list, download, prepare or verify data sets",
-    "runs": "list or show runs",
+    "runs": "list, show, compare, remove or export runs",
     "attention": "draw what the gate of a run attends to",
     "tensorboard": "look at the curves and pictures of all runs",
     "doctor": "versions, devices, data sets, and what is missing",

@@ -11,7 +11,8 @@ from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
-from eleatt_bench.cli.runs import accuracy_text, grid, show
+from eleatt_bench.cli.columns import columns, terminal_width
+from eleatt_bench.cli.runs_list import accuracy_text
 from eleatt_bench.composer import Composer
 from eleatt_bench.composition import compose_config
 from eleatt_bench.config import plain
@@ -76,16 +77,17 @@ def sweep_tables(arguments: Sequence[str], launcher: Launcher) -> Sequence[JobRe
 
 def print_results(verb: str, jobs: Jobs, folders: Sequence[RunFolder]) -> None:
     """A line per job: its run, and the accuracy it came to."""
-    table = grid("run", "test accuracy", "status")
+    rows = []
     for overrides, folder in zip(jobs, folders, strict=True):
         if verb == "train":
-            table.add_row(folder.run_id, accuracy_text(folder.read()), folder.status())
+            rows.append([folder.run_id, accuracy_text(folder.read()), folder.status()])
             continue
         checkpoint = plain(compose_config(overrides, verb))["checkpoint"]
         path = folder.path / f"eval-{checkpoint}.json"
         result = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
-        table.add_row(folder.run_id, accuracy_text(result), f"{checkpoint} checkpoint")
-    show(table)
+        rows.append([folder.run_id, accuracy_text(result), f"{checkpoint} checkpoint"])
+    for line in columns(["run", "test accuracy", "status"], rows, terminal_width()):
+        print(line)
 
 
 def with_pretraining(

@@ -18,7 +18,7 @@ _EXCLUDED = {
 }
 """Where and how a run is computed is no part of what it is; a pre-training is, as a whole."""
 
-_OMITTED = (("data", "limit", None), ("", "quick", False))
+OMITTED = (("data", "limit", None), ("", "quick", False))
 """Settings that came later, left out at the value that earlier runs had: these keep their names."""
 
 
@@ -41,7 +41,7 @@ def identity(
     result["model"]["gated_layers"] = gated_layers(result["model"])
     if not result["model"]["gated_layers"]:
         result["model"]["gate"] = None  # a gate on no layer is the network without one
-    for section, key, default in _OMITTED:
+    for section, key, default in OMITTED:
         if (result[section] if section else result)[key] == default:
             del (result[section] if section else result)[key]
     result["data"]["digest"] = data_digest

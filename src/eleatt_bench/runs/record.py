@@ -7,7 +7,9 @@ the lock when that process dies, so "running" can never be stale.
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +22,8 @@ from eleatt_bench.errors import UserError, unknown
 from eleatt_bench.files import write_text
 
 Record = dict[str, Any]
+
+_LOOK = 0.2  # seconds within which whoever only looks at a lock is done with it
 
 
 class RunFolder:
@@ -60,25 +64,57 @@ class RunFolder:
         return "interrupted" if status == "running" else status
 
     def _locked(self) -> bool:
-        """Whether a living process works on this run, whose folder exists."""
+        """Whether a living process works on this run; nothing is written to find out."""
         try:
-            with FileLock(self.path / ".lock", timeout=0):
-                return False
-        except Timeout:
+            descriptor = os.open(self.path / ".lock", os.O_RDONLY)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: lookers do not collide
+        except BlockingIOError:
             return True
+        finally:
+            os.close(descriptor)
+        return False
 
     @contextmanager
     def held(self, *, on_wait: str = "") -> Iterator[None]:
         """Hold the run's lock; if another process has it, print ``on_wait`` and wait."""
-        self.path.mkdir(parents=True, exist_ok=True)
         try:
-            self._lock.acquire(timeout=0)
+            self._acquire(_LOOK)
         except Timeout:
             if on_wait:
                 print(on_wait, flush=True)
-            self._lock.acquire()
+            self._acquire(-1)
         try:
             yield
+        finally:
+            self._lock.release()
+
+    def _acquire(self, timeout: float) -> None:
+        while True:
+            self.path.mkdir(parents=True, exist_ok=True)
+            try:
+                self._lock.acquire(timeout=timeout, poll_interval=0.02 if timeout > 0 else 0.25)
+            except FileNotFoundError:  # the folder was removed meanwhile
+                continue
+            return
+
+    def remove(self) -> None:
+        """Remove the folder with all that is in it.
+
+        Raises:
+            UserError: a living process works on the run.
+        """
+        try:
+            self._acquire(_LOOK)
+        except Timeout:
+            raise UserError(f"{self.run_id} is running: stop it first") from None
+        try:
+            # Gone at once or not at all; what a killed process leaves of it, `runs gc` removes.
+            doomed = self.path.with_name(f".{self.run_id}.{os.getpid()}.tmp")
+            self.path.rename(doomed)
+            shutil.rmtree(doomed)
         finally:
             self._lock.release()
 
@@ -93,8 +129,8 @@ class RunFolder:
 
 def all_runs(runs_dir: Path) -> list[RunFolder]:
     """Every run below ``runs_dir`` that has a record, by name."""
-    found = sorted(Path(runs_dir).glob("*/record.json"))
-    return [RunFolder(runs_dir, path.parent.name) for path in found]
+    names = sorted(path.parent.name for path in Path(runs_dir).glob("*/record.json"))
+    return [RunFolder(runs_dir, name) for name in names if not name.startswith(".")]
 
 
 def find_run(runs_dir: Path, name: str) -> RunFolder:

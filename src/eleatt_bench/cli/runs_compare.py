@@ -1,0 +1,94 @@
+"""``eleatt-bench runs compare``: two runs side by side."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from eleatt_bench.cli.arguments import Parser, runs_dir
+from eleatt_bench.cli.columns import columns, terminal_width
+from eleatt_bench.runs.record import find_run
+from eleatt_bench.runs.values import Run, leaves
+
+_OF_A_RUN = ("epochs", "best_epoch", "parameters", "timing.seconds_per_epoch", "device")
+_PLACES = ("data_dir", "runs_dir", "force", "table")
+"""Settings that say nothing about the run."""
+
+
+def compare(arguments: Sequence[str]) -> None:
+    """Print in what two runs differ."""
+    parser = Parser(
+        "eleatt-bench runs compare",
+        description="Two runs side by side: the settings in which they differ, what they came to, "
+        "and the paired difference on the test samples that both have predicted.",
+    )
+    for name in ("a", "b"):
+        parser.add_argument(name, metavar=name.upper(), help="an id, or a beginning of it")
+    given = parser.parse(arguments)
+    a, b = (Run(find_run(runs_dir(), name)) for name in (given.a, given.b))
+    for letter, run in (("A", a), ("B", b)):
+        print(f"{letter}  {run.folder.run_id}  {run.values['status']}")
+    width = terminal_width()
+    settings = [[key, _text(x), _text(y)] for key, x, y in differences(a, b)]
+    print("\nThey differ in:" if settings else "\nNo setting differs.")
+    for line in columns(["", "A", "B"], settings, width) if settings else ():
+        print(line)
+    print()
+    for line in columns(["", "A", "B", "A − B"], list(_metrics(a, b)), width):
+        print(line)
+    print(f"\n{_on_the_same_samples(a, b)}")
+
+
+def differences(a: Run, b: Run) -> Iterator[tuple[str, Any, Any]]:
+    """The settings in which two runs differ: the name's first, then how they were computed."""
+    known = [dict(leaves(run.record.get("identity", {}))) for run in (a, b)]
+    for key in dict.fromkeys(key for part in (*known, a.config, b.config) for key in part):
+        if key.split(".")[0] not in _PLACES and a.get(key) != b.get(key):
+            yield key, a.get(key), b.get(key)
+
+
+def _metrics(a: Run, b: Run) -> Iterator[list[str]]:
+    named = [key for run in (a, b) for key in run.values if "/" in key]
+    for key in dict.fromkeys((*named, *_OF_A_RUN)):
+        x, y = a.get(key), b.get(key)
+        share = "accuracy" in key
+        difference = ""
+        if isinstance(x, int | float) and isinstance(y, int | float):
+            difference = f"{100 * (x - y):+.2f} points" if share else f"{x - y:+,.5g}"
+        yield [key, *(f"{v:.2%}" if share and v is not None else _text(v) for v in (x, y)),
+               difference]  # fmt: skip
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool | list | dict | None):
+        return json.dumps(value, ensure_ascii=False)
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.5g}"
+
+
+def _on_the_same_samples(a: Run, b: Run) -> str:
+    """What the predictions say, in a sentence or two."""
+    import numpy as np
+
+    from eleatt_bench.tables.predictions import read_predictions
+    from eleatt_bench.tables.statistics import mcnemar, paired_bootstrap
+
+    if a.get("data.name") != b.get("data.name"):
+        return "They were tested on different data sets."
+    ours, theirs = (read_predictions(run.folder.predictions) for run in (a, b))
+    if ours is None or theirs is None:
+        lack = " and ".join(n for n, one in (("A", ours), ("B", theirs)) if one is None)
+        return f"{lack} left no predictions, so there is no paired difference."
+    _, first, second = np.intersect1d(ours.names, theirs.names, return_indices=True)
+    if len(first) == 0:
+        return "No test sample is in both."
+    gain = ours.right[first].astype(np.int64) - theirs.right[second]
+    a_alone, b_alone = int((gain > 0).sum()), int((gain < 0).sum())
+    low, high = paired_bootstrap(gain, np.arange(len(gain)), np.zeros(len(gain), np.int64))
+    return (
+        f"On the same {len(gain):,} test samples A is right alone on {a_alone:,}, B alone on "
+        f"{b_alone:,}: A − B is {100 * gain.mean():+.2f} points, 95 % interval {low:+.2f} to "
+        f"{high:+.2f} (paired bootstrap), p = {mcnemar(a_alone, b_alone):.2g} (McNemar, exact)."
+    )

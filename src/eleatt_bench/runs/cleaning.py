@@ -1,0 +1,101 @@
+"""What may go from a folder of runs without loss, and how much room that makes."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from eleatt_bench.runs.record import RunFolder, all_runs
+
+_TEMPORARY = re.compile(r"\..+\.(?P<pid>\d+)\.tmp")  # see `eleatt_bench.files`
+_ABANDONED = 24 * 3600.0  # seconds; no writer is silent for so long
+
+
+@dataclass(frozen=True)
+class Waste:
+    """Something that may go, and the bytes on disk that only it takes."""
+
+    path: Path
+    bytes: int
+    reason: str
+
+    def remove(self) -> None:
+        if self.path.is_dir():
+            shutil.rmtree(self.path)
+        else:
+            self.path.unlink(missing_ok=True)
+
+
+def waste(runs_dir: Path) -> list[Waste]:
+    """The checkpoints that finished runs need no more, and what killed writers left.
+
+    A finished run keeps best.ckpt, and last.ckpt where that is what it was tested with.
+    """
+    doomed = [*_checkpoints(runs_dir), *_leftovers(Path(runs_dir))]
+    freed = _freed(path for path, _ in doomed)
+    return [Waste(path, freed[path], reason) for path, reason in doomed]
+
+
+def _checkpoints(runs_dir: Path) -> Iterator[tuple[Path, str]]:
+    for folder in all_runs(runs_dir):
+        if folder.status() != "finished":
+            continue
+        selection = (folder.read() or {}).get("selection", "best")
+        for path in sorted(folder.checkpoints.glob("*.ckpt")):
+            if path.stem not in ("best", selection):
+                yield path, "checkpoint of a finished run"
+
+
+def _leftovers(runs_dir: Path) -> Iterator[tuple[Path, str]]:
+    for path in sorted(runs_dir.rglob(".*.tmp")):
+        match = _TEMPORARY.fullmatch(path.name)
+        inside = any(map(_TEMPORARY.fullmatch, path.relative_to(runs_dir).parts[:-1]))
+        if match is None or inside or _is_being_written(path, int(match["pid"]), runs_dir):
+            continue
+        yield path, f"left by process {match['pid']}, which ended"
+
+
+def _is_being_written(path: Path, pid: int, runs_dir: Path) -> bool:
+    """Whether the writer may be alive: on this machine, or on another that works on the run."""
+    folder = path.relative_to(runs_dir).parts[0]
+    if not folder.startswith(".") and RunFolder(runs_dir, folder).status() == "running":
+        return True
+    return _lives(pid) and time.time() - path.stat().st_mtime < _ABANDONED
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True
+
+
+def size(paths: Iterable[Path]) -> int:
+    """The bytes that removing ``paths``, files or folders, would make free."""
+    return sum(_freed(paths).values())
+
+
+def _freed(paths: Iterable[Path]) -> dict[Path, int]:
+    """What each of ``paths`` frees; a file of several names once, if all of them go."""
+    names: dict[tuple[int, int], int] = {}
+    freed: dict[Path, int] = {}
+    for path in paths:
+        freed[path] = 0
+        files = [path, *path.rglob("*")] if path.is_dir() else [path]
+        for file in files:
+            if file.is_dir() and not file.is_symlink():
+                continue
+            stat = file.lstat()
+            left = names.get((stat.st_dev, stat.st_ino), stat.st_nlink) - 1
+            names[stat.st_dev, stat.st_ino] = left
+            if left == 0:
+                freed[path] += stat.st_blocks * 512
+    return freed

@@ -1,0 +1,49 @@
+"""Runs as trainings leave them, made without one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+
+from eleatt_bench.composition import compose_config
+from eleatt_bench.config import plain
+from eleatt_bench.runs.identity import identity, run_id
+from eleatt_bench.runs.record import RunFolder
+
+CONFIG: dict[str, Any] = plain(compose_config(["experiment=digits", "model=eleatt_gru"]))
+
+
+@pytest.fixture
+def make_run(tmp_path: Path) -> Callable[..., RunFolder]:
+    """A run with these settings (``model__gate=None``), that accuracy, and checkpoints."""
+
+    def make(accuracy: float | None = 0.5, status: str = "finished", **settings: Any) -> RunFolder:
+        config = deepcopy(CONFIG)
+        for key, value in settings.items():
+            *sections, name = key.split("__")
+            node = config
+            for section in sections:
+                node = node[section]
+            node[name] = value
+        this = identity(config, "d" * 64)
+        folder = RunFolder(tmp_path, run_id(this))
+        metrics = {} if accuracy is None else {"metrics": {"test": {"accuracy": accuracy}}}
+        selection = {"selection": config["trainer"]["selection"]}
+        folder.write(
+            {"run_id": folder.run_id, "status": status, "identity": this, **metrics, **selection}
+        )
+        folder.config.write_text(OmegaConf.to_yaml(OmegaConf.create(config)), encoding="utf-8")
+        folder.predictions.write_bytes(b"predictions" * 1000)
+        folder.checkpoints.mkdir()
+        for name in ("best", "previous"):
+            (folder.checkpoints / f"{name}.ckpt").write_bytes(name.encode() * 1000)
+        os.link(folder.checkpoints / "best.ckpt", folder.checkpoints / "last.ckpt")
+        return folder
+
+    return make

@@ -1,0 +1,72 @@
+"""A run as a zip."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from eleatt_bench.errors import UserError
+from eleatt_bench.runs import export as module
+from eleatt_bench.runs.export import export
+from eleatt_bench.runs.record import find_run
+
+
+def test_an_unpacked_run_is_that_run(make_run, tmp_path: Path) -> None:
+    folder = make_run(0.75)
+    path = tmp_path / "new" / "run.zip"
+    assert export(folder, path) == path.stat().st_size
+    with zipfile.ZipFile(path) as archive:
+        assert archive.testzip() is None
+        archive.extractall(tmp_path / "elsewhere")
+    copy = find_run(tmp_path / "elsewhere", folder.run_id)
+    assert copy.read() == folder.read()
+    assert copy.status() == "finished"
+    for file in (folder.config, folder.predictions, folder.checkpoints / "best.ckpt"):
+        relative = file.relative_to(folder.path)
+        assert (copy.path / relative).read_bytes() == file.read_bytes()
+    assert [p.name for p in copy.checkpoints.iterdir()] == ["best.ckpt"]
+    first = path.read_bytes()
+    export(folder, path)
+    assert path.read_bytes() == first, "the same run is the same file"
+
+
+def test_the_weights_are_those_that_were_tested(make_run, tmp_path: Path) -> None:
+    folder = make_run(trainer__selection="last")
+    export(folder, tmp_path / "run.zip")
+    with zipfile.ZipFile(tmp_path / "run.zip") as archive:
+        assert f"{folder.run_id}/checkpoints/last.ckpt" in archive.namelist()
+
+
+def test_what_is_not_whole_is_not_exported(make_run, tmp_path: Path) -> None:
+    out = tmp_path / "run.zip"
+    with pytest.raises(UserError, match="is failed: only a finished run"):
+        export(make_run(status="failed"), out)
+    folder = make_run(seed=1)
+    with folder.held(), pytest.raises(UserError, match="is running: only a finished run"):
+        export(folder, out)
+    folder.predictions.unlink()
+    with pytest.raises(UserError, match=r"lacks .*predictions.h5: train it again with force=true"):
+        export(folder, out)
+    assert not out.exists()
+
+
+def test_an_archive_that_does_not_read_back_the_same_is_none(
+    make_run, tmp_path: Path, monkeypatch
+) -> None:
+    folder, out = make_run(), tmp_path / "run.zip"
+    export(folder, out)
+    before = out.read_bytes()
+    add = module._add
+
+    def and_change(archive, file: Path, name: str) -> None:
+        add(archive, file, name)
+        if file == folder.predictions:
+            file.write_bytes(b"other predictions")
+
+    monkeypatch.setattr(module, "_add", and_change)
+    with pytest.raises(UserError, match=r"predictions.h5 changed while it was exported"):
+        export(folder, out)
+    assert out.read_bytes() == before
+    assert not list(tmp_path.glob(".*.tmp"))
