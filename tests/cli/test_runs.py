@@ -108,7 +108,8 @@ def test_two_runs_are_compared(command_line, runs) -> None:
     names = np.array([f"sample{i}" for i in range(200)], dtype="S10")
     labels = random.integers(0, 3, 200)
     right = [random.random(200) < share for share in (0.6, 0.8)]
-    for run, correct, order in zip(runs, right, (np.arange(200), np.arange(199, -1, -1))):
+    orders = (np.arange(200), np.arange(199, -1, -1))
+    for run, correct, order in zip(runs, right, orders, strict=True):
         logits = np.eye(3)[np.where(correct, labels, (labels + 1) % 3)]
         with h5py.File(run.predictions, "w") as file:
             file["logits"], file["label"], file["name"] = logits[order], labels[order], names[order]

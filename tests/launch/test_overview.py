@@ -6,10 +6,11 @@ import io
 import shlex
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 from eleatt_bench.durations import duration
-from eleatt_bench.launch.overview import Overview, failures_message, last_lines
+from eleatt_bench.launch.overview import Overview, failures_message, last_lines, share_done
 from eleatt_bench.launch.process import Job
 
 
@@ -19,21 +20,53 @@ def job(folder: Path, name: str = "one", log: str = "") -> Job:
     return Job(("train", "model=gru", f"seed={name}"), f"seed={name}", path)
 
 
-def test_a_live_view_fits_sixty_columns(tmp_path: Path) -> None:
-    console = Console(width=60, force_terminal=True, file=io.StringIO())
-    running = job(tmp_path, "x" * 50, "epoch  3/15  loss 0.123  train 90 %  val 88 %  1.0 s\n")
-    with Overview(5, 2, console) as overview:
-        overview.started(running)
-        plain = Console(width=60, file=io.StringIO())
-        plain.print(overview._render())
-        lines = plain.file.getvalue().splitlines()  # type: ignore[attr-defined]
-        overview.ended(running, 0)
-    assert lines[0].startswith("0 done, 1 running, 4 waiting")
-    assert len(lines) == 2, "one line per running job, cut rather than wrapped"
-    assert max(len(line) for line in lines) <= 60
+def rendered(overview: Overview, width: int) -> list[str]:
+    plain = Console(width=width, file=io.StringIO())
+    plain.print(overview._render())
+    return plain.file.getvalue().splitlines()  # type: ignore[attr-defined]
 
 
-def test_the_time_left_follows_from_the_jobs_that_have_ended(tmp_path: Path, monkeypatch) -> None:
+@pytest.mark.parametrize("width", [40, 60, 200])
+def test_a_live_view_fits_the_terminal(tmp_path: Path, width: int) -> None:
+    console = Console(width=width, height=12, force_terminal=True, file=io.StringIO())
+    running = [
+        job(tmp_path, f"{n}" * 50, "epoch  3/15  val 88.00%  train 90 %\n") for n in range(9)
+    ]
+    with Overview(20, 9, console) as overview:
+        for one in running:
+            overview.started(one)
+        lines = rendered(overview, width)
+        for one in running:
+            overview.ended(one, 0)
+    assert max(len(line) for line in lines) <= width
+    assert "0 of 20 done, 9 running" in lines[1]
+    assert lines[2].split()[:2] == ["running", "time"]
+    assert len(lines) == 3 + 6 + 1, "one line per running job, cut rather than wrapped"
+    assert lines[-1] == "and 3 more that run"
+    assert all("epoch  3/15" in line for line in lines[3:-1]) or width == 40
+
+
+def test_jobs_that_failed_or_were_left_out_are_counted(tmp_path: Path) -> None:
+    first = job(tmp_path, "1")
+    overview = Overview(3, 1, Console(file=io.StringIO(), width=100))
+    overview.started(first)
+    overview.ended(first, 1)
+    overview.left_out(Job(("train",), "2", tmp_path / "2.log", needs=first))
+    assert overview._counts(0.0).startswith("0 of 3 done, 0 running, 1 failed, 1 left out, 1 wait")
+
+
+@pytest.mark.parametrize(
+    ("line", "share"),
+    [("epoch  3/15  val 88 %", 0.2), ("epoch 15/15", 1.0), ("epoch 1/0", None), ("Ready", None),
+     ("the digits 3/4", None), ("", None)],
+)  # fmt: skip
+def test_a_last_line_tells_how_much_is_done(line: str, share: float | None) -> None:
+    assert share_done(line) == share
+
+
+def test_the_time_left_follows_from_what_has_ended_and_what_runs_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     now = 0.0
     monkeypatch.setattr("eleatt_bench.launch.overview.time.monotonic", lambda: now)
     first, second = job(tmp_path, "1"), job(tmp_path, "2")
@@ -46,6 +79,9 @@ def test_the_time_left_follows_from_the_jobs_that_have_ended(tmp_path: Path, mon
     now = 150.0
     # eight that wait take 100 s each, the running one 50 s more, two at a time
     assert overview._left(now) == f"about {duration((8 * 100 + 50) / 2)} left"
+    second.log_path.write_text("epoch 1/4  val 50 %\n")
+    # it will take 200 s, 150 more; on average a job takes 150 s
+    assert overview._left(now) == f"about {duration((8 * 150 + 150) / 2)} left"
 
 
 def test_the_last_lines_of_a_long_log(tmp_path: Path) -> None:

@@ -34,14 +34,13 @@ def rm(arguments: Sequence[str]) -> None:
 
 
 def _doomed(folders: Sequence[RunFolder]) -> list[str]:
-    lines = []
     begun = [run.record.get("pretraining") for run in read_runs(runs_dir())]
+    lines = []
     for folder in folders:
-        others = begun.count(folder.run_id)
-        needed = f", with whose weights {others:,} other run{'s' * (others > 1)} began"
-        lines.append(
-            f"{folder.run_id}  {folder.status()}  {_megabytes(size([folder.path]))}{needed * (others > 0)}"
-        )
+        words = [folder.run_id, folder.status(), _megabytes(size([folder.path]))]
+        if others := begun.count(folder.run_id):
+            words.append(f"whose weights {others:,} other run{'s' * (others > 1)} began with")
+        lines.append("  ".join(words))
     return lines
 
 

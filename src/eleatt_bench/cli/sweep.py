@@ -11,6 +11,7 @@ from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
+from eleatt_bench.cli.closing import closing
 from eleatt_bench.cli.columns import columns, terminal_width
 from eleatt_bench.cli.runs_list import accuracy_text
 from eleatt_bench.composer import Composer
@@ -53,6 +54,7 @@ def sweep(config: DictConfig, jobs: Jobs, initial_job_idx: int) -> Sequence[JobR
     finally:
         if config.get("table") is None:  # a table shows the results itself
             print_results(verb, jobs, folders)
+            _close(config, folders, started=bool(left))
     return returned
 
 
@@ -88,6 +90,15 @@ def print_results(verb: str, jobs: Jobs, folders: Sequence[RunFolder]) -> None:
         rows.append([folder.run_id, accuracy_text(result), f"{checkpoint} checkpoint"])
     for line in columns(["run", "test accuracy", "status"], rows, terminal_width()):
         print(line)
+
+
+def _close(config: DictConfig, folders: Sequence[RunFolder], *, started: bool) -> None:
+    """Where everything lies, and what to type next."""
+    where = {"runs": str(config.runs_dir)}
+    if started:
+        where["logs"] = str(config.hydra.sweep.dir)
+    then = {"curves": ["tensorboard"], "a run": ["runs", "show", folders[0].run_id]}
+    closing(where, then, Path(config.runs_dir))
 
 
 def with_pretraining(

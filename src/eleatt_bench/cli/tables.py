@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from eleatt_bench.cli.arguments import Parser, choose
+from eleatt_bench.cli.closing import closing
 from eleatt_bench.composer import Composer
 from eleatt_bench.composition import options
 from eleatt_bench.data.store import prepare_command
@@ -17,6 +18,7 @@ from eleatt_bench.report.render import FORMATS, render
 from eleatt_bench.tables.cells import table as make_table
 from eleatt_bench.tables.estimate import expected
 from eleatt_bench.tables.plan import Plan, plans
+from eleatt_bench.tables.records import key, missing
 
 WRITTEN = ("md", "tex", "csv", "json")
 
@@ -91,7 +93,7 @@ def reproduce(arguments: list[str]) -> int:
     try:
         run_hydra("train", ["--multirun"], sweep, lambda cfg: None)
     finally:
-        _write(made)
+        _write(made, [name, *given.overrides])
     return 0
 
 
@@ -113,13 +115,32 @@ def _list_missing(made: Sequence[Plan]) -> None:
         print(f"Data set {name} is not prepared: {prepare_command(name)}")
 
 
-def _write(made: Sequence[Plan]) -> None:
+def _write(made: Sequence[Plan], asked: Sequence[str]) -> None:
+    """Write and show the tables; ``asked`` are their name and the user's overrides."""
     results = [make_table(plan) for plan in made]
     folder = made[0].runs_dir / "tables"
     for plan, result in zip(made, results, strict=True):
         for form in WRITTEN:
             write_text(folder / f"{plan.file_stem}.{form}", render([result], form))
     print(render(results, "term"), end="")
+    _close(made, asked)
+
+
+def _close(made: Sequence[Plan], asked: Sequence[str]) -> None:
+    """Where everything lies, and what to type next."""
+    runs_dir = made[0].runs_dir
+    folder, forms = runs_dir / "tables", ", ".join(f".{form}" for form in WRITTEN)
     stems = ", ".join(plan.file_stem for plan in made)
-    print(f"Wrote {stems} to {folder}, each as {', '.join(WRITTEN)}")
-    print(f"Curves: tensorboard --logdir {made[0].runs_dir}    Runs: eleatt-bench runs list")
+    runs = {key(run) for plan in made for run in plan.runs}
+    lack = {key(run) for plan in made for run in missing(plan)}
+    where = {
+        "table": f"{folder / stems}{forms}" if len(made) == 1 else f"{folder}: {stems} as {forms}",
+        "runs": f"{runs_dir}, {len(runs - lack)} of {len(runs)} done",
+    }
+    then = {"rest": ["reproduce", *asked]} if lack else {}
+    then |= {"curves": ["tensorboard"], "LaTeX": ["table", *asked, "--format", "tex"]}
+    if len(made) == 1:
+        spec = made[0].spec
+        cell = [spec["rows"][0]["name"], spec["columns"][0]["name"]]
+        then["a cell"] = ["table", *asked, "--explain", *cell]
+    closing(where, then, runs_dir)

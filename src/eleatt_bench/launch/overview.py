@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import time
 from collections.abc import Sequence
@@ -9,11 +10,14 @@ from pathlib import Path
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
 from rich.text import Text
 
 from eleatt_bench.durations import duration
 from eleatt_bench.launch.process import Job
 
+_AROUND = 6  # lines of the overview that are no running jobs, and the cursor's
 _TAIL = 4096  # bytes of a log that are looked at for its last lines
 
 
@@ -27,7 +31,7 @@ class Overview:
         self._failed = self._left_out = 0
         self._began = time.monotonic()
         self._live: Live | None = None
-        if console.is_terminal:
+        if console.is_terminal and not console.is_dumb_terminal:
             self._live = Live(
                 console=console, get_renderable=self._render, refresh_per_second=2, transient=True
             )
@@ -80,27 +84,72 @@ class Overview:
 
     def _render(self) -> RenderableType:
         now = time.monotonic()
-        waiting = self._total - self._ended - len(self._running)
-        done = len(self._seconds) - self._failed
-        counts = [f"{done} done", f"{len(self._running)} running"]
+        running = [
+            (job, now - began, last_line(job.log_path)) for job, began in self._running.items()
+        ]
+        shown = max(1, self._console.height - _AROUND)
+        shares = [share_done(said) or 0.0 for _, _, said in running]
+        bar = Table.grid(expand=True)
+        bar.add_row(ProgressBar(total=self._total, completed=self._ended + sum(shares)))
+        parts: list[RenderableType] = [
+            bar,
+            Text(self._counts(now), style="bold", no_wrap=True, overflow="ellipsis"),
+            self._rows(running[:shown]),
+        ]
+        if len(running) > shown:
+            parts.append(Text(f"and {len(running) - shown} more that run"))
+        return Group(*parts)
+
+    def _rows(self, running: Sequence[tuple[Job, float, str]]) -> Table:
+        """A row per job: what it is, for how long it runs, what it said last; cut, not wrapped."""
+        width = self._console.width
+        times = [duration(seconds) for _, seconds, _ in running]
+        longest = max((len(job.label) for job, *_ in running), default=0)
+        label = min(max(longest, len("running")), max(16, width * 2 // 5))
+        time_width = max(map(len, ["time", *times]))
+        rest = max(8, width - label - time_width - 4)  # two spaces between columns
+        table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+        table.add_column("running", no_wrap=True, overflow="ellipsis", width=label)
+        table.add_column("time", no_wrap=True, justify="right", width=time_width)
+        table.add_column("its last line", no_wrap=True, overflow="ellipsis", width=rest)
+        for (job, _, said), text in zip(running, times, strict=True):
+            table.add_row(Text(job.label), text, Text(said))
+        return table
+
+    def _counts(self, now: float) -> str:
+        done, running = len(self._seconds) - self._failed, len(self._running)
+        counts = [f"{done} of {self._total} done", f"{running} running"]
         counts += [f"{self._failed} failed"] if self._failed else []
-        head = Text(f"{', '.join(counts)}, {waiting} waiting  {self._left(now)}", style="bold")
-        lines = [head]
-        for job, began in self._running.items():
-            text = f"  {job.label}  {duration(now - began)}  {last_line(job.log_path)}"
-            lines.append(Text(text))
-        for line in lines:
-            line.truncate(self._console.width, overflow="ellipsis")
-        return Group(*lines)
+        counts += [f"{self._left_out} left out"] if self._left_out else []
+        counts += [f"{self._total - self._ended - running} waiting"]
+        left = self._left(now)
+        return ", ".join(counts) + (f"; {left}" if left else "")
 
     def _left(self, now: float) -> str:
-        if not self._seconds:
+        """How long it will take, as far as ended jobs and what running ones say tell."""
+        known, work = list(self._seconds), 0.0
+        silent: list[float] = []  # how long those run that have not said how far they are
+        for job, began in self._running.items():
+            share, seconds = share_done(last_line(job.log_path)), now - began
+            if share:
+                known.append(seconds / share)
+                work += known[-1] - seconds
+            else:
+                silent.append(seconds)
+        if not known:
             return ""
-        each = sum(self._seconds) / len(self._seconds)
-        waiting = self._total - self._ended - len(self._running)
-        work = waiting * each
-        work += sum(max(0.0, each - (now - began)) for began in self._running.values())
+        each = sum(known) / len(known)
+        work += sum(max(0.0, each - seconds) for seconds in silent)
+        work += (self._total - self._ended - len(self._running)) * each
         return f"about {duration(work / self._num_jobs)} left"
+
+
+def share_done(line: str) -> float | None:
+    """How much of a job is done, where its last line says so: "epoch  3/15  …" is a fifth."""
+    found = re.match(r"\w+ +(\d+)/(\d+)\b", line)
+    if found is None or found[2] == "0":
+        return None
+    return min(1.0, int(found[1]) / int(found[2]))
 
 
 def last_lines(path: Path, count: int) -> list[str]:

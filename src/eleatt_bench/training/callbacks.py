@@ -76,7 +76,7 @@ class EpochReport(Callback):
         done, total = epoch + 1, trainer.max_epochs
         left = (total - done) * sum(self.seconds) / len(self.seconds)
         self.say(
-            f"epoch {done:>{len(str(total))}}/{total}  loss {metrics['train/loss']:.4f}  "
-            f"train {metrics['train/accuracy']:.2%}  val {metrics['val/accuracy']:.2%}  "
+            f"epoch {done:>{len(str(total))}}/{total}  val {metrics['val/accuracy']:.2%}  "
+            f"train {metrics['train/accuracy']:.2%}  loss {metrics['train/loss']:.4f}  "
             f"{self.seconds[-1]:.1f} s  {duration(left)} left"
         )
