@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from eleatt_bench import __version__
-from eleatt_bench.cli import VERBS
+from eleatt_bench.cli import VERBS, main
 
 
 def error_of(done: subprocess.CompletedProcess[str]) -> str:
@@ -87,12 +88,29 @@ def test_the_console_script_is_the_module(command_line, tmp_path: Path) -> None:
         (["data", "prepare", "ntu_rgb", "--source", "."], "data features ntu_rgb --source VIDEOS"),
         (["data", "features", "jhmbd"], "data features --help"),
         (["data", "prepare", "nucla", "--source", "nowhere.zip"], "nowhere.zip"),
-        (["runs", "show"], "eleatt-bench runs list"),
+        (["runs", "show"], "eleatt-bench runs show --help"),
         (["runs", "show", "x"], "There are no runs in runs"),
     ],
 )
-def test_a_mistake_ends_in_one_sentence(command_line, arguments: list[str], says: str) -> None:
-    assert says in error_of(command_line(*arguments))
+def test_a_mistake_ends_in_one_sentence(
+    tmp_path: Path,
+    user_environment: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    says: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for key in os.environ.keys() - user_environment.keys():
+        monkeypatch.delenv(key)
+    status = main(arguments)  # within this process: there are many, and each would import anew
+    done = subprocess.CompletedProcess(arguments, status, *capsys.readouterr())
+    assert says in error_of(done)
+
+
+def test_a_mistake_ends_a_process_alike(command_line) -> None:
+    assert "Did you mean 'model'?" in error_of(command_line("train", "modell=gru"))
+    assert "Did you mean 'digits'?" in error_of(command_line("reproduce", "digitz"))
 
 
 def test_output_that_nobody_reads_is_no_error(tmp_path: Path) -> None:
@@ -164,3 +182,11 @@ def test_tab_completion_installs_into_bash(command_line) -> None:
     checked = subprocess.run(["bash", "-n"], input=script, text=True, capture_output=True)
     assert checked.returncode == 0, checked.stderr
     assert "complete" in script
+
+
+def test_flags_and_overrides_come_in_any_order(command_line) -> None:
+    overrides = ["model.hidden_size=8", "trainer.max_epochs=3"]
+    orders = (["--dry-run", *overrides], [overrides[0], "--dry-run", overrides[1]])
+    said = [command_line("reproduce", "digits", *order) for order in orders]
+    assert said[0].returncode == 0, said[0].stderr
+    assert said[0].stdout == said[1].stdout

@@ -174,7 +174,7 @@ def _answer(folder: Path, environment: dict[str, str], answer: bytes, *ids: str)
 def test_what_others_began_with_is_not_removed_unawares(command_line, runs) -> None:
     runs[0].write({**(runs[0].read() or {}), "pretraining": NAMES[1]})
     done = command_line("runs", "rm", "--yes", "bbbb")
-    assert "with whose weights 1 other run began" in done.stdout
+    assert "whose weights 1 other run began with" in done.stdout
 
 
 def test_gc_says_what_goes_before_it_does(command_line, runs) -> None:

@@ -19,7 +19,7 @@ class Parser(argparse.ArgumentParser):
 
     def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
         """The parsed ``arguments``; an unknown flag names its nearest match."""
-        parsed, rest = self.parse_known_args(arguments)
+        parsed, rest = self.parse_known_intermixed_args(arguments)
         if rest:
             flags = [flag for flag in self._option_string_actions if flag.startswith("--")]
             if rest[0].startswith("-"):
