@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import statistics
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 
+from eleatt_bench.data import catalog
+from eleatt_bench.data.store import Sample
+from eleatt_bench.data.writing import write_store
 from eleatt_bench.tables.cells import table
 from eleatt_bench.tables.plan import Plan, plan
 from eleatt_bench.tables.table import Cell, SeedResult, Table
@@ -105,3 +110,20 @@ def test_a_table_of_folds_counts_them(tmp_path, finish, composer) -> None:
     assert cell.fold_std == pytest.approx(statistics.stdev(range(20)))
     assert (cell.finished, cell.runs) == (39, 40)
     assert any("A variation of the table" in note for note in result.notes)
+
+
+@pytest.mark.parametrize(("weights", "warned"), [("random", True), ("of a test", False)])
+def test_features_of_a_network_that_was_never_trained_are_shouted_about(
+    tmp_path: Path, composer, weights: str, warned: bool
+) -> None:
+    splits = {f"split_{number}": 0 for number in (1, 2, 3)}
+    write_store(
+        catalog.store_path(tmp_path, "jhmdb"),
+        name="jhmdb",
+        samples=[Sample("clip", np.ones((2, 4), np.float32), 0, splits)],
+        class_names=["no", "yes"],
+        layout={"kind": "features", "backbone": "mean", "weights": weights},
+        source="a test",
+    )
+    notes = table(plan("table1", [f"data_dir={tmp_path}", "table.seeds=[0]"], composer)).notes
+    assert any(note.startswith("RANDOM WEIGHTS: ") and "jhmdb" in note for note in notes) == warned

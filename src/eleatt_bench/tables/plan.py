@@ -14,6 +14,7 @@ from typing import Any
 from eleatt_bench.composer import Composer
 from eleatt_bench.composition import hydra_ready
 from eleatt_bench.data import catalog
+from eleatt_bench.data.store import RANDOM_WEIGHTS
 from eleatt_bench.errors import UserError
 from eleatt_bench.pretraining import source_of
 from eleatt_bench.runs.identity import identity, is_named, run_id
@@ -181,7 +182,7 @@ class _Cells:
             digest = self._digests[where, name] = catalog.data_digest(Path(where), name)
             if digest is None:
                 self.unprepared.add(name)
-            elif catalog.read_layout(Path(where), name).get("weights") == "random":
+            elif catalog.read_layout(Path(where), name).get("weights") == RANDOM_WEIGHTS:
                 self.untrained.add(name)
         return self._digests[where, name]
 
