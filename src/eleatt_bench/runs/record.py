@@ -13,6 +13,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,10 @@ class RunFolder:
         self.predictions = self.path / "predictions.h5"
         self.checkpoints = self.path / "checkpoints"
         self.tensorboard = self.path / "tensorboard"
-        self._lock = FileLock(self.path / ".lock")
+
+    @cached_property
+    def _lock(self) -> FileLock:  # it costs more than all paths, and few need it
+        return FileLock(self.path / ".lock")
 
     def read(self) -> Record | None:
         """The record, or None where there is none or it is not whole (the run is unfinished)."""
