@@ -1,4 +1,4 @@
-"""The one exception that is meant for the person at the keyboard."""
+"""The exceptions that are meant for the person at the keyboard."""
 
 from __future__ import annotations
 
@@ -14,6 +14,14 @@ class UserError(Exception):
     The command line prints the message alone and exits with status 1; with ``--debug`` (or
     ``ELEATT_DEBUG=1``) it shows the traceback as well.
     """
+
+    exit_status = 1
+
+
+class HeldElsewhereError(UserError):
+    """Another process is at the same work; a sweep comes back to it later."""
+
+    exit_status = 75  # EX_TEMPFAIL of sysexits.h
 
 
 def unknown(kind: str, name: str, choices: Iterable[str]) -> UserError:

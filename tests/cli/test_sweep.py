@@ -137,3 +137,22 @@ def finished(folder: Path) -> dict[str, int]:
         if json.loads((folder / "runs" / run / "record.json").read_text("utf-8"))["status"]
         == "finished"
     }
+
+
+def test_two_sweeps_at_once_share_the_work(tmp_path: Path, user_environment) -> None:
+    overrides = [*TINY, "trainer.max_epochs=4", "seed=0,1,2,3", "launcher.jobs=1"]
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-m", "eleatt_bench", "train", "-m", *overrides],
+            cwd=tmp_path, env=user_environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]  # fmt: skip
+    said = [process.communicate(timeout=120) for process in both]
+    assert [process.returncode for process in both] == [0, 0], said
+    logs = [path.read_text(encoding="utf-8") for path in tmp_path.glob("runs/digits-*/log.txt")]
+    assert [log.count("finished: test") for log in logs] == [1] * 4, "each was trained once"
+    results = [out.split("\nWhere")[0].rpartition("run ")[2] for out, _ in said]
+    assert results[0] == results[1]
+    assert results[0].count("finished") == 4

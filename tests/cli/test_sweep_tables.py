@@ -80,12 +80,14 @@ def test_pretrainings_come_first_each_once_and_finished_ones_not_at_all() -> Non
         ["experiment=digits", "model=gru"],  # itself what the first two begin with
     ]
     jobs = [(overrides, composer.config(overrides)) for overrides in asked]
-    ordered, needs = with_pretraining(jobs, composer)
+    ordered, needs, runs = with_pretraining(jobs, composer)
     names = [run_folder(composer.config(o), composer)[0].run_id for o in ordered]
     own = [run_folder(config, composer)[0].run_id for _, config in jobs]
     assert names == [own[3], own[0], own[1], own[2]]
+    assert [run.run_id for run in runs] == names
     assert needs == {1: 0, 2: 0}
 
     before = run_folder(jobs[3][1], composer)[0]
     before.write({"status": "finished"})
-    assert with_pretraining(jobs[:2], composer) == (asked[:2], {})
+    ordered, needs, _ = with_pretraining(jobs[:2], composer)
+    assert (ordered, needs) == (asked[:2], {})

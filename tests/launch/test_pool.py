@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from rich.console import Console
 
 from eleatt_bench.launch import process
 from eleatt_bench.launch.devices import DevicePool
+from eleatt_bench.launch.journal import Journal
 from eleatt_bench.launch.pool import run_jobs
 from eleatt_bench.launch.process import Job
 
@@ -131,6 +133,72 @@ def test_what_needs_a_failed_job_is_not_started_and_the_others_are(scripted) -> 
     assert "LEFT OUT  job 1: job 0 failed" in text
     assert "LEFT OUT  job 2: job 1 failed" in text
     assert "1 done, 1 failed, 2 left out in " in text
+
+
+def test_what_another_process_is_at_waits_while_others_go_on(scripted, tmp_path: Path) -> None:
+    done = tmp_path / "done"
+    held, other = scripted(
+        "pass", f"import time; time.sleep(0.3); open({str(done)!r}, 'w').close()"
+    )
+    held = replace(held, busy=lambda: not done.exists())
+    console = quiet()
+    results = run_jobs([held, other], num_jobs=1, threads_per_job=1, console=console)
+    assert [r.returncode for r in results] == [0, 0]
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert lines[0] == "0/2 elsewhere  job 0: another process is at it"
+    assert [line.split("  ")[0] for line in lines[1:5]] == [
+        "1/2 started", "1/2 done", "2/2 started", "2/2 done",
+    ]  # fmt: skip
+
+
+def test_who_came_too_late_comes_again(scripted, tmp_path: Path) -> None:
+    (job,) = scripted(f"""
+        from pathlib import Path
+        tries = Path({str(tmp_path)!r}) / "tries"
+        tries.touch()
+        tries.write_text(tries.read_text() + "I")
+        raise SystemExit(75 if len(tries.read_text()) < 3 else 4)
+    """)
+    late = replace(job, busy=lambda: False)
+    (result,) = run_jobs([late], num_jobs=1, threads_per_job=1, console=quiet())
+    assert result.returncode == 4
+    assert (tmp_path / "tries").read_text() == "III"
+    (tmp_path / "tries").unlink()
+    (result,) = run_jobs([job], num_jobs=1, threads_per_job=1, console=quiet())
+    assert result.returncode == 75, "of a job that nobody else can be at it is a failure"
+
+
+def test_by_its_journal_no_device_was_held_by_more_jobs_than_it_serves(
+    scripted, tmp_path: Path
+) -> None:
+    script = """
+        import os, random, signal, time
+        time.sleep(random.uniform(0, 0.1))
+        if random.random() < 0.3:
+            os.kill(os.getpid(), signal.SIGKILL)
+    """
+    journal = Journal(tmp_path / "jobs.jsonl")
+    pool = DevicePool(["0", "1", "2", "3"], jobs_per_device=2)
+    jobs = scripted(*[script] * 50)
+    results = run_jobs(
+        jobs, num_jobs=8, threads_per_job=1, devices=pool, console=quiet(), journal=journal
+    )
+    lines = (tmp_path / "jobs.jsonl").read_text(encoding="utf-8").splitlines()
+    events = [json.loads(line) for line in lines]
+    held: dict[str, set[int]] = {device: set() for device in "0123"}
+    most = 0
+    for event in events:
+        if event["event"] == "started":
+            held[event["device"]].add(event["pid"])
+        else:
+            held[event["device"]].remove(event["pid"])
+        most = max(most, *map(len, held.values()))
+    assert most == 2
+    assert not any(held.values())
+    assert [event["time"] for event in events] == sorted(event["time"] for event in events)
+    ended = {event["job"]: event["returncode"] for event in events if event["event"] == "ended"}
+    assert ended == {result.job.label: result.returncode for result in results}
+    assert set(ended.values()) == {0, -9}
 
 
 def test_redirected_output_is_plain_lines(scripted) -> None:

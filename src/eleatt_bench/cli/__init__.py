@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if os.environ.get("ELEATT_DEBUG") == "1":
             traceback.print_exc()
         print(f"Error: {_message(error)}", file=sys.stderr)
-        return 1 if isinstance(error, UserError | OSError) else 70
+        return _exit_status(error)
     except KeyboardInterrupt:
         print("\nInterrupted. The same command continues where this one stopped.", file=sys.stderr)
         return 130
@@ -104,6 +104,12 @@ def _message(error: Exception) -> str:
         f"{type(error).__name__}: {error}\nThis is a bug. "
         "Run the same command with --debug for the traceback, and please report it"
     )
+
+
+def _exit_status(error: Exception) -> int:
+    if isinstance(error, UserError):
+        return error.exit_status
+    return 1 if isinstance(error, OSError) else 70
 
 
 def _handle_termination() -> None:

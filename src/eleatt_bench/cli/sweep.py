@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +47,13 @@ def sweep(config: DictConfig, jobs: Jobs, initial_job_idx: int) -> Sequence[JobR
     if len(left) < len(jobs):
         print(f"{len(jobs) - len(left)} of {len(jobs)} runs are finished already")
     ordered, needs = [jobs[index] for index in left], dict[int, int]()
+    busy: list[Callable[[], bool]] = []
     if verb == "train":
-        ordered, needs = with_pretraining([(jobs[i], configs[i]) for i in left], composer)
+        trained = [(jobs[i], configs[i]) for i in left]
+        ordered, needs, runs = with_pretraining(trained, composer)
+        busy = [run.is_locked for run in runs]
     try:
-        returned: Sequence[JobReturn] = launch(config, ordered, initial_job_idx, needs)
+        returned: Sequence[JobReturn] = launch(config, ordered, initial_job_idx, needs, busy)
     finally:
         if config.get("table") is None:  # a table shows the results itself
             print_results(verb, jobs, folders)
@@ -103,25 +106,30 @@ def _close(config: DictConfig, folders: Sequence[RunFolder], *, started: bool) -
 
 def with_pretraining(
     jobs: Sequence[tuple[Sequence[str], dict[str, Any]]], composer: Composer
-) -> tuple[list[Sequence[str]], dict[int, int]]:
+) -> tuple[list[Sequence[str]], dict[int, int], list[RunFolder]]:
     """Overrides and configurations of runs, with the pre-trainings they lack, each once, before.
 
-    Returns the overrides of all, and by position the position of the job that one has to wait for.
+    Returns the overrides of all, by position the position of the job that one has to wait for, and
+    the runs of all.
     """
+    folders: dict[str, RunFolder] = {}
     ordered: dict[str, Sequence[str]] = {}  # by the runs' names
     own: dict[str, Sequence[str]] = {}
     needs: dict[str, str] = {}
     for overrides, config in jobs:
         folder, _, source = run_folder(config, composer)
         own[folder.run_id] = overrides
+        folders[folder.run_id] = folder
         if source is not None:
             before, _, _ = run_folder(source.config, composer)
             if before.status() != "finished":
                 ordered[before.run_id] = source.overrides
                 needs[folder.run_id] = before.run_id
+                folders[before.run_id] = before
     ordered |= {name: overrides for name, overrides in own.items() if name not in ordered}
     place = {name: index for index, name in enumerate(ordered)}
-    return list(ordered.values()), {place[name]: place[before] for name, before in needs.items()}
+    by_place = {place[name]: place[before] for name, before in needs.items()}
+    return list(ordered.values()), by_place, [folders[name] for name in ordered]
 
 
 def _folder(verb: str, config: dict[str, Any], composer: Composer) -> RunFolder:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from hydra.core.utils import JobReturn, JobStatus
@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from eleatt_bench.errors import UserError
 from eleatt_bench.launch.devices import DevicePool, available_cores, visible_devices
+from eleatt_bench.launch.journal import Journal
 from eleatt_bench.launch.overview import failures_message
 from eleatt_bench.launch.pool import JobResult, run_jobs
 from eleatt_bench.launch.process import Job
@@ -20,11 +21,13 @@ def launch(
     job_overrides: Sequence[Sequence[str]],
     initial_job_idx: int,
     needs: Mapping[int, int] | None = None,
+    busy: Sequence[Callable[[], bool]] = (),
 ) -> list[JobReturn]:
     """Run every entry of ``job_overrides`` as a command line of its own.
 
     ``config`` is Hydra's, of the sweep: its launcher section says how many run at once, its
-    trainer section on what. Entry i starts when entry ``needs[i]``, an earlier one, has ended well.
+    trainer section on what. Entry i starts when entry ``needs[i]``, an earlier one, has ended well,
+    and while ``busy[i]()``, if given, is false: while no other process is at the same work.
 
     Raises:
         UserError: after all have ended, if any failed; with the ends of their logs.
@@ -36,13 +39,14 @@ def launch(
     single = config.trainer.devices == 1
     pool = DevicePool(devices, config.launcher.jobs_per_device) if devices and single else None
     num_jobs = _num_jobs(config, len(devices) if single else 0, len(job_overrides))
-    jobs = _jobs(config, job_overrides, initial_job_idx, needs or {}, warm_ok=single)
+    jobs = _jobs(config, job_overrides, initial_job_idx, needs or {}, busy, warm_ok=single)
     results = run_jobs(
         jobs,
         num_jobs=num_jobs,
         threads_per_job=max(1, available_cores() // num_jobs),
         devices=pool,
         warm=config.launcher.warm,
+        journal=Journal(Path(config.hydra.sweep.dir) / "jobs.jsonl"),
     )
     failed = [(result.job, result.returncode) for result in results if result.returncode != 0]
     if failed:
@@ -68,6 +72,7 @@ def _jobs(
     job_overrides: Sequence[Sequence[str]],
     first: int,
     needs: Mapping[int, int],
+    busy: Sequence[Callable[[], bool]],
     warm_ok: bool,
 ) -> list[Job]:
     common = set.intersection(*(set(overrides) for overrides in job_overrides))
@@ -82,6 +87,7 @@ def _jobs(
                 log_path=folder / f"{first + index}.log",
                 warm_ok=warm_ok,
                 needs=jobs[needs[index]] if index in needs else None,
+                busy=busy[index] if busy else None,
             )
         )
     return jobs

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
+from eleatt_bench.errors import HeldElsewhereError
 from eleatt_bench.launch.devices import DevicePool
 from eleatt_bench.launch.guard import Guard, signal_group
+from eleatt_bench.launch.journal import Journal
 from eleatt_bench.launch.overview import Overview
 from eleatt_bench.launch.process import Job, Running, start
 
@@ -40,14 +42,16 @@ def run_jobs(
     devices: DevicePool | None = None,
     warm: bool = True,
     console: Console | None = None,
+    journal: Journal | None = None,
 ) -> list[JobResult]:
     """Run ``jobs``, at most ``num_jobs`` at once, and wait for all; results in their order.
 
     Every job is told its share of CPU threads and, with ``devices``, the one device it leases.
-    A job waits for the one it needs, which must be among ``jobs``. A failed job does not stop the
-    others, but those that need it are not started. On Ctrl-C or SIGTERM (which the command line
-    turns into an exception) all jobs are ended before the exception goes on; a second one ends them
-    at once.
+    A job waits for the one it needs, which must be among ``jobs``, and for whoever else does its
+    work, while others go on. What starts and ends is written to ``journal``. A failed job does not
+    stop the others, but those that need it are not started. On Ctrl-C or SIGTERM (which the command
+    line turns into an exception) all jobs are ended before the exception goes on; a second one ends
+    them at once.
     """
     waiting, running = deque(jobs), dict[Job, tuple[Running, str | None]]()
     results: dict[Job, JobResult] = {}
@@ -61,6 +65,8 @@ def run_jobs(
                     guard.watch(process.pid)
                     running[job] = (process, device)
                     overview.started(job)
+                    if journal is not None:
+                        journal.started(job.label, process.pid, device)
                 for job, (process, device) in list(running.items()):
                     returncode = process.poll()
                     if returncode is None:
@@ -69,8 +75,14 @@ def run_jobs(
                         os.killpg(process.pid, signal.SIGKILL)
                     guard.release(process.pid)
                     del running[job]
+                    if journal is not None:
+                        journal.ended(job.label, process.pid, device, returncode)
                     if devices and device is not None:
                         devices.give_back(device)
+                    if returncode == HeldElsewhereError.exit_status and job.busy is not None:
+                        overview.put_back(job)
+                        waiting.append(job)
+                        continue
                     results[job] = JobResult(job, returncode, overview.ended(job, returncode))
                 time.sleep(_POLL)
         finally:
@@ -86,7 +98,11 @@ def _next(waiting: deque[Job], results: dict[Job, JobResult], overview: Overview
             waiting.remove(job)
             results[job] = JobResult(job, None, 0.0)
             overview.left_out(job)
-        elif job.needs is None or needed is not None:
+        elif job.needs is not None and needed is None:
+            continue
+        elif job.busy is not None and job.busy():
+            overview.elsewhere(job)
+        else:
             waiting.remove(job)
             return job
     return None
@@ -97,6 +113,7 @@ def _environment(threads: int, device: str | None) -> dict[str, str]:
     environment = dict.fromkeys(
         ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "ELEATT_NUM_THREADS"), str(threads)
     )
+    environment["ELEATT_IN_SWEEP"] = "1"
     if device is not None:
         environment["CUDA_VISIBLE_DEVICES"] = device
     return environment

@@ -7,7 +7,7 @@ import os
 import runpy
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -37,7 +37,8 @@ _RANK_VARIABLES = (
 class Job:
     """One command line, ``eleatt-bench`` and ``arguments``; its output goes to ``log_path``.
 
-    It starts after the job that it ``needs`` has ended well.
+    It starts after the job that it ``needs`` has ended well, and while nobody is ``busy`` with its
+    work. One that ends as `HeldElsewhereError` came too late and has to wait its turn again.
     """
 
     arguments: tuple[str, ...]
@@ -45,6 +46,7 @@ class Job:
     log_path: Path
     warm_ok: bool = True
     needs: Job | None = None
+    busy: Callable[[], bool] | None = None
 
 
 class Running(Protocol):

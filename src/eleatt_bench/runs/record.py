@@ -7,20 +7,19 @@ the lock when that process dies, so "running" can never be stale.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import cached_property
+from errno import ENOTEMPTY
+from math import inf
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
-from eleatt_bench.errors import UserError, unknown
+from eleatt_bench.errors import HeldElsewhereError, UserError, unknown
 from eleatt_bench.files import write_text
+from eleatt_bench.runs.lock import is_locked, try_lock, unlock
 
 Record = dict[str, Any]
 
@@ -39,10 +38,7 @@ class RunFolder:
         self.predictions = self.path / "predictions.h5"
         self.checkpoints = self.path / "checkpoints"
         self.tensorboard = self.path / "tensorboard"
-
-    @cached_property
-    def _lock(self) -> FileLock:  # it costs more than all paths, and few need it
-        return FileLock(self.path / ".lock")
+        self._lock = self.path / ".lock"
 
     def read(self) -> Record | None:
         """The record, or None where there is none or it is not whole (the run is unfinished)."""
@@ -61,48 +57,35 @@ class RunFolder:
         """``finished``, ``failed``, ``running``, ``interrupted``, or ``not started``."""
         if not self.path.is_dir():
             return "not started"
-        if self._locked():
+        if self.is_locked():
             return "running"
         record = self.read()
         status = str(record["status"]) if record else "interrupted"
         return "interrupted" if status == "running" else status
 
-    def _locked(self) -> bool:
+    def is_locked(self) -> bool:
         """Whether a living process works on this run; nothing is written to find out."""
-        try:
-            descriptor = os.open(self.path / ".lock", os.O_RDONLY)
-        except FileNotFoundError:
-            return False
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: lookers do not collide
-        except BlockingIOError:
-            return True
-        finally:
-            os.close(descriptor)
-        return False
+        return is_locked(self._lock)
 
     @contextmanager
-    def held(self, *, on_wait: str = "") -> Iterator[None]:
-        """Hold the run's lock; if another process has it, print ``on_wait`` and wait."""
-        try:
-            self._acquire(_LOOK)
-        except Timeout:
+    def held(self, *, on_wait: str = "", wait: bool = True) -> Iterator[None]:
+        """Hold the run's lock; if another process has it, print ``on_wait`` and wait.
+
+        Raises:
+            HeldElsewhereError: another process has it, and ``wait`` is false.
+        """
+        lock = try_lock(self._lock, _LOOK)
+        if lock is None:
+            if not wait:
+                raise HeldElsewhereError(f"Another process is at {self.run_id}")
             if on_wait:
                 print(on_wait, flush=True)
-            self._acquire(-1)
+            lock = try_lock(self._lock, inf)
+            assert lock is not None
         try:
             yield
         finally:
-            self._lock.release()
-
-    def _acquire(self, timeout: float) -> None:
-        while True:
-            self.path.mkdir(parents=True, exist_ok=True)
-            try:
-                self._lock.acquire(timeout=timeout, poll_interval=0.02 if timeout > 0 else 0.25)
-            except FileNotFoundError:  # the folder was removed meanwhile
-                continue
-            return
+            unlock(lock)
 
     def remove(self) -> None:
         """Remove the folder with all that is in it.
@@ -110,17 +93,16 @@ class RunFolder:
         Raises:
             UserError: a living process works on the run.
         """
-        try:
-            self._acquire(_LOOK)
-        except Timeout:
-            raise UserError(f"{self.run_id} is running: stop it first") from None
+        lock = try_lock(self._lock, _LOOK)
+        if lock is None:
+            raise UserError(f"{self.run_id} is running: stop it first")
         try:
             # Gone at once or not at all; what a killed process leaves of it, `runs gc` removes.
             doomed = self.path.with_name(f".{self.run_id}.{os.getpid()}.tmp")
             self.path.rename(doomed)
-            shutil.rmtree(doomed)
+            _remove(doomed)
         finally:
-            self._lock.release()
+            unlock(lock)
 
     def clear(self) -> None:
         """Remove what an earlier training left; the lock stays."""
@@ -129,6 +111,15 @@ class RunFolder:
             path.unlink(missing_ok=True)
         for folder in (self.checkpoints, self.tensorboard):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove(folder: Path) -> None:
+    while True:
+        try:
+            return shutil.rmtree(folder)
+        except OSError as error:
+            if error.errno != ENOTEMPTY:  # someone about to wait for the lock made it anew in there
+                raise
 
 
 def all_runs(runs_dir: Path) -> list[RunFolder]:

@@ -59,6 +59,11 @@ def leased_threads() -> int | None:
     return int(text) if text.isdecimal() and int(text) > 0 else None
 
 
+def is_in_sweep() -> bool:
+    """Whether a sweep's launcher started this process."""
+    return os.environ.get("ELEATT_IN_SWEEP") == "1"
+
+
 def is_rank_zero() -> bool:
     """Whether this is the process that writes: the only one, or the first of a distributed run."""
     return all(os.environ.get(name, "0") == "0" for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))

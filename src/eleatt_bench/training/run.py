@@ -23,7 +23,7 @@ from eleatt_bench.files import write_text
 from eleatt_bench.pretraining import Source, identify
 from eleatt_bench.runs.identity import RECIPE_VERSION, run_id
 from eleatt_bench.runs.record import Record, RunFolder, find_run
-from eleatt_bench.training.environment import git_commit, is_rank_zero, versions
+from eleatt_bench.training.environment import git_commit, is_in_sweep, is_rank_zero, versions
 from eleatt_bench.training.progress import Display, display
 
 
@@ -31,7 +31,8 @@ def train(cfg: DictConfig, overrides: Sequence[str]) -> tuple[RunFolder, Record]
     """Do the run that ``cfg`` describes, unless it is done already; its folder and record.
 
     An interrupted run continues from its last checkpoint; ``force`` begins anew. If another
-    process is at this very run, wait for it and take its result. The run whose weights it begins
+    process is at this very run, wait for it and take its result; in a sweep, which has other things
+    to do meanwhile, `HeldElsewhereError` is raised instead. The run whose weights it begins
     with, if any, is done before.
     """
     config = schema.plain(cfg)
@@ -43,7 +44,7 @@ def train(cfg: DictConfig, overrides: Sequence[str]) -> tuple[RunFolder, Record]
     if not is_rank_zero():  # the first process holds the lock and writes
         return folder, _finished(config, folder) or _work(config, folder, {}, weights)
     waiting = f"{folder.run_id} is being trained by another process; waiting"
-    with _writing(folder), folder.held(on_wait=waiting):
+    with _writing(folder), folder.held(on_wait=waiting, wait=not is_in_sweep()):
         record = _finished(config, folder)
         if record is not None:
             return folder, record
