@@ -135,6 +135,7 @@ class EvalConfig:
 SCHEMAS: dict[str, type] = {"train": TrainConfig, "eval": EvalConfig}
 
 
+@cache
 def register() -> None:
     """Make the schemas known to Hydra, as ``train_schema`` and ``eval_schema``."""
     for name, schema in SCHEMAS.items():

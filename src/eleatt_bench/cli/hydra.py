@@ -17,6 +17,7 @@ from eleatt_bench.composition import (
     check_override,
     config_dir,
     explain,
+    hydra_ready,
     is_hydras,
     options,
 )
@@ -124,8 +125,9 @@ def run_hydra(
     """
     added = {"--config-dir", "-cd"} & set(flags) or any("searchpath" in o for o in overrides)
     if not added:  # else there is more to choose from, which Hydra knows
-        for override in overrides:
-            check_override(override, name)
+        with hydra_ready():  # once for all of them
+            for override in overrides:
+                check_override(override, name)
     raised: list[BaseException] = []
     own_argv = sys.argv
 

@@ -12,7 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-PRELOADED = ("torch", "pytorch_lightning", "eleatt_bench.training.fit")
+PRELOADED = (
+    "torch",
+    "pytorch_lightning",
+    "eleatt_bench.cli.hydra",
+    "eleatt_bench.training.fit",
+    "eleatt_bench.training.run",
+)
 """What the warm server imports; none of it runs a torch operation or touches CUDA."""
 
 _RANK_VARIABLES = (

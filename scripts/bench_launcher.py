@@ -1,0 +1,88 @@
+"""What it costs to start a job of a sweep: forked from the warm server, and as a cold process.
+
+    .venv/bin/python scripts/bench_launcher.py --csv docs/performance/launcher.csv
+
+Trains one-epoch networks on the digits, one after the other. The cost of a job is its time in the
+launcher, from its start to the look that finds it ended, less the seconds of training and testing
+that its record tells. The first warm job also pays for the server; the median does not show it, the
+total does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from bench_layer import machine
+from rich.console import Console
+
+from eleatt_bench.launch.pool import run_jobs
+from eleatt_bench.launch.process import Job
+from eleatt_bench.runs.record import all_runs
+
+NETWORK = ("experiment=digits", "model.hidden_size=4", "trainer.max_epochs=1")
+
+
+def measure(count: int, warm: bool) -> dict[str, float]:
+    """Seconds of ``count`` jobs: all of them, and the median job's in the launcher and its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        jobs = [
+            Job(
+                ("train", *NETWORK, f"seed={seed}", f"runs_dir={folder}/runs"),
+                f"seed={seed}",
+                Path(folder) / f"{seed}.log",
+            )
+            for seed in range(count)
+        ]
+        began = time.perf_counter()
+        results = run_jobs(
+            jobs, num_jobs=1, threads_per_job=1, warm=warm, console=Console(file=io.StringIO())
+        )
+        total = time.perf_counter() - began
+        if any(result.returncode != 0 for result in results):
+            raise SystemExit(jobs[0].log_path.read_text(encoding="utf-8"))
+        own = {}
+        for run in all_runs(Path(folder) / "runs"):
+            record = run.read()
+            assert record is not None
+            own[record["seed"]] = record["timing"]["seconds"]
+        costs = [result.seconds - own[seed] for seed, result in enumerate(results)]
+        return {
+            "total_seconds": total,
+            "own_seconds": statistics.median(own.values()),
+            "cost_median": statistics.median(costs),
+            "cost_max": max(costs),
+        }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="What it costs to start a job of a sweep.")
+    parser.add_argument("--jobs", type=int, default=50)
+    parser.add_argument("--csv", type=Path, help="write every number here")
+    given = parser.parse_args()
+    rows = []
+    for name, warm in (("warm", True), ("cold", False)):
+        row = {"start": name, "jobs": given.jobs, **measure(given.jobs, warm)}
+        print(
+            f"{name}: {given.jobs} jobs in {row['total_seconds']:.1f} s; starting and ending one "
+            f"takes {row['cost_median']:.2f} s (median; at most {row['cost_max']:.2f} s), "
+            f"its own work {row['own_seconds']:.2f} s"
+        )
+        rows.append(row)
+    print(f"warm costs {rows[0]['cost_median'] / rows[1]['cost_median']:.2f} of cold")
+    if given.csv is not None:
+        given.csv.parent.mkdir(parents=True, exist_ok=True)
+        with given.csv.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, [*rows[0], *machine("cpu")])
+            writer.writeheader()
+            writer.writerows({**row, **machine("cpu")} for row in rows)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
