@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from eleatt_bench.cli.sweep import sweep_tables, with_pretraining
+from eleatt_bench.cli.sweep import sweep_tables, trainings
 from eleatt_bench.composer import Composer
 from eleatt_bench.errors import UserError
 from eleatt_bench.training.run import run_folder
@@ -80,14 +80,16 @@ def test_pretrainings_come_first_each_once_and_finished_ones_not_at_all() -> Non
         ["experiment=digits", "model=gru"],  # itself what the first two begin with
     ]
     jobs = [(overrides, composer.config(overrides)) for overrides in asked]
-    ordered, needs, runs = with_pretraining(jobs, composer)
-    names = [run_folder(composer.config(o), composer)[0].run_id for o in ordered]
+    entries = trainings(jobs, composer)
+    names = [run_folder(composer.config(e.overrides), composer)[0].run_id for e in entries]
     own = [run_folder(config, composer)[0].run_id for _, config in jobs]
     assert names == [own[3], own[0], own[1], own[2]]
-    assert [run.run_id for run in runs] == names
-    assert needs == {1: 0, 2: 0}
+    assert [entry.needs for entry in entries] == [None, 0, 0, None]
+    assert not any(entry.busy() for entry in entries if entry.busy)
 
-    before = run_folder(jobs[3][1], composer)[0]
-    before.write({"status": "finished"})
-    ordered, needs, _ = with_pretraining(jobs[:2], composer)
-    assert (ordered, needs) == (asked[:2], {})
+    before, this, _ = run_folder(jobs[3][1], composer)
+    with before.held():
+        assert [entry.busy() for entry in entries if entry.busy] == [True, False, False, False]
+    before.write({"status": "finished", "epochs": 1, "timing": {}, "identity": this})
+    entries = trainings(jobs[:2], composer)
+    assert [(entry.overrides, entry.needs) for entry in entries] == [(o, None) for o in asked[:2]]

@@ -79,12 +79,33 @@ def test_otherwise_the_driver_is_asked(monkeypatch, tmp_path: Path) -> None:
     assert visible_devices() == []
 
 
+def take(pool: DevicePool, expected: int | None = None) -> str | None:
+    device = pool.find(expected)
+    if device is not None:
+        pool.lease(device, expected)
+    return device
+
+
 def test_the_pool_lends_evenly_and_refuses_when_all_is_lent() -> None:
     pool = DevicePool(["a", "b"], jobs_per_device=2)
-    leased = [pool.lease() for _ in range(4)]
-    assert sorted(leased[:2]) == ["a", "b"]
-    assert sorted(leased) == ["a", "a", "b", "b"]
+    leased = [take(pool) for _ in range(4)]
+    assert set(leased[:2]) == {"a", "b"}
+    assert leased.count("a") == leased.count("b") == 2
+    assert take(pool) is None
     with pytest.raises(RuntimeError):
-        pool.lease()
+        pool.lease("a")
     pool.give_back("b")
-    assert pool.lease() == "b"
+    assert take(pool) == "b"
+
+
+def test_a_device_is_lent_as_long_as_there_is_memory() -> None:
+    pool = DevicePool(["a", "b"], jobs_per_device=3, free={"a": 100, "b": 50})
+    assert {take(pool, 40), take(pool, 40)} == {"a", "b"}
+    assert take(pool, 60) == "a"
+    assert take(pool, 20) is None
+    assert take(pool) == "b", "of a job of which nothing is known nothing is asked"
+    pool.give_back("a", 40)
+    assert take(pool, 40) == "a"
+    alone = DevicePool(["a"], jobs_per_device=2, free={"a": 100})
+    assert take(alone, 1000) == "a", "it may need less than expected"
+    assert take(alone, 1) is None

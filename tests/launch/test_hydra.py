@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from eleatt_bench.config import LauncherConfig, TrainerConfig
 from eleatt_bench.errors import UserError
 from eleatt_bench.launch import hydra, process
+from eleatt_bench.launch.hydra import Entry
 from eleatt_bench.launch.pool import JobResult
 
 PRINTS = """
@@ -52,6 +53,10 @@ def configure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Configure:
     return made
 
 
+def entries(*overrides: list[str]) -> list[Entry]:
+    return [Entry(one) for one in overrides]
+
+
 def said(folder: Path, index: int) -> tuple[str, list[str]]:
     """The command line of a job, and its threads and devices."""
     line, lease = (folder / "sweep" / f"{index}.log").read_text(encoding="utf-8").splitlines()
@@ -60,7 +65,7 @@ def said(folder: Path, index: int) -> tuple[str, list[str]]:
 
 def test_every_job_is_a_command_line_with_a_log_of_its_own(configure, tmp_path: Path) -> None:
     overrides = [["model=gru", "seed=0"], ["model=gru", "seed=1"]]
-    returned = hydra.launch(configure(), overrides, initial_job_idx=5)
+    returned = hydra.launch(configure(), entries(*overrides), initial_job_idx=5)
     assert [said(tmp_path, i)[0] for i in (5, 6)] == [
         "train model=gru seed=0",
         "train model=gru seed=1",
@@ -76,14 +81,14 @@ def test_no_jobs_are_no_work(configure, tmp_path: Path) -> None:
 
 def test_the_users_config_folder_is_passed_on(configure, tmp_path: Path) -> None:
     config = configure(sources=(("main", "/configs"), ("command-line", "/mine")))
-    hydra.launch(config, [["seed=0"]], 0)
+    hydra.launch(config, entries(["seed=0"]), 0)
     assert said(tmp_path, 0)[0] == "train --config-dir /mine seed=0"
 
 
 def test_what_a_failed_job_was_needed_for_is_named(configure, tmp_path: Path) -> None:
-    jobs = [["seed=13"], ["seed=1"], ["seed=2"]]
+    jobs = [Entry(["seed=13"]), Entry(["seed=1"], needs=0), Entry(["seed=2"])]
     with pytest.raises(UserError) as caught:
-        hydra.launch(configure(), jobs, 0, needs={1: 0})
+        hydra.launch(configure(), jobs, 0)
     message = str(caught.value)
     assert message.startswith("2 of 3 jobs failed")
     assert "seed=1: not started, because seed=13 failed, which it needs" in message
@@ -93,7 +98,7 @@ def test_what_a_failed_job_was_needed_for_is_named(configure, tmp_path: Path) ->
 
 def test_failed_jobs_are_reported_after_all_have_run(configure, tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
-        hydra.launch(configure(), [["m=1", "seed=13"], ["m=1", "seed=2"]], 0)
+        hydra.launch(configure(), entries(["m=1", "seed=13"], ["m=1", "seed=2"]), 0)
     message = str(caught.value)
     assert message.startswith("1 of 2 jobs failed")
     assert "seed=13: exit status 1" in message
@@ -128,12 +133,12 @@ def test_how_many_run_at_once(
     monkeypatch.setattr(hydra, "run_jobs", run_jobs)
     config = configure(visible, accelerator=accelerator)
     config.launcher.jobs, config.launcher.jobs_per_device = jobs, per_device
-    hydra.launch(config, [[f"seed={i}"] for i in range(count)], 0)
+    hydra.launch(config, entries(*([f"seed={i}"] for i in range(count))), 0)
     assert (asked["num_jobs"], asked["threads_per_job"]) == (expected, threads)
 
 
 def test_devices_are_leased(configure, tmp_path: Path) -> None:
-    hydra.launch(configure("3,GPU-7", accelerator="gpu"), [["seed=0"], ["seed=1"]], 0)
+    hydra.launch(configure("3,GPU-7", accelerator="gpu"), entries(["seed=0"], ["seed=1"]), 0)
     leases = [said(tmp_path, i)[1] for i in range(2)]
     assert leases == [["4", "3"], ["4", "GPU-7"]]
 
@@ -142,7 +147,7 @@ def test_jobs_of_several_devices_have_them_all_one_after_the_other(
     configure, tmp_path: Path, capsys
 ) -> None:
     config = configure("3,4", accelerator="gpu", devices=2)
-    hydra.launch(config, [["seed=0"], ["seed=1"]], 0)
+    hydra.launch(config, entries(["seed=0"], ["seed=1"]), 0)
     assert [said(tmp_path, i)[1] for i in range(2)] == [["8", "3,4"]] * 2
     words = [line.split()[1] for line in capsys.readouterr().out.splitlines()[:4]]
     assert words == ["started", "done"] * 2

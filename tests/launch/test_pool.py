@@ -20,6 +20,7 @@ from rich.console import Console
 from eleatt_bench.launch import process
 from eleatt_bench.launch.devices import DevicePool
 from eleatt_bench.launch.journal import Journal
+from eleatt_bench.launch.memory import Memory
 from eleatt_bench.launch.pool import run_jobs
 from eleatt_bench.launch.process import Job
 
@@ -145,7 +146,7 @@ def test_what_another_process_is_at_waits_while_others_go_on(scripted, tmp_path:
     results = run_jobs([held, other], num_jobs=1, threads_per_job=1, console=console)
     assert [r.returncode for r in results] == [0, 0]
     lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
-    assert lines[0] == "0/2 elsewhere  job 0: another process is at it"
+    assert lines[0] == "0/2 waits  job 0: another process is at it"
     assert [line.split("  ")[0] for line in lines[1:5]] == [
         "1/2 started", "1/2 done", "2/2 started", "2/2 done",
     ]  # fmt: skip
@@ -166,6 +167,24 @@ def test_who_came_too_late_comes_again(scripted, tmp_path: Path) -> None:
     (tmp_path / "tries").unlink()
     (result,) = run_jobs([job], num_jobs=1, threads_per_job=1, console=quiet())
     assert result.returncode == 75, "of a job that nobody else can be at it is a failure"
+
+
+def test_a_job_waits_for_memory_while_smaller_ones_go_on(scripted, monkeypatch) -> None:
+    monkeypatch.setattr("eleatt_bench.launch.pool.free_memory", lambda: 100)
+    names = ("large", "larger", "small", "unknown")
+    jobs = [
+        replace(job, label=name, memory=Memory(host))
+        for job, name, host in zip(
+            scripted(*["import time; time.sleep(0.4)"] * 4), names, (70, 200, 30, None), strict=True
+        )
+    ]
+    console = quiet()
+    results = run_jobs(jobs, num_jobs=4, threads_per_job=1, console=console)
+    assert [result.returncode for result in results] == [0] * 4
+    lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    started = [line.split("  ")[-1] for line in lines if " started " in line]
+    assert started == ["large", "small", "unknown", "larger"]
+    assert "0/4 waits  larger: beside those that run there is no memory for it" in lines
 
 
 def test_by_its_journal_no_device_was_held_by_more_jobs_than_it_serves(

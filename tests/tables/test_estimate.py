@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from eleatt_bench.tables.estimate import expected
+from eleatt_bench.launch.memory import UNKNOWN, Memory
+from eleatt_bench.tables.estimate import expected, expected_memory
 
 
 def test_without_finished_runs_nothing_is_known(digits_plan) -> None:
@@ -46,3 +47,14 @@ def test_another_configuration_of_the_same_cell_counts_by_epochs(digits_plan, fi
     found = {one.run.run_id: one for one in expected([digits_plan])}
     epochs = run.identity["trainer"]["max_epochs"]
     assert found[run.run_id].seconds == pytest.approx(2 * epochs)
+
+
+def test_memory_is_the_most_that_a_like_run_took(digits_plan, finish) -> None:
+    runs = [run for run in digits_plan.runs if run.row == "GRU"]
+    for run, peak in zip(runs[:2], ({"peak_memory": 500}, {}), strict=True):
+        folder = finish(digits_plan, run, accuracy=0.9)
+        record = folder.read()
+        folder.write({**record, "timing": {"peak_device_memory": 70, **peak}})
+    other = next(run for run in digits_plan.runs if run.row == "EleAtt-GRU")
+    asked = [runs[2].identity, other.identity]
+    assert expected_memory(asked, digits_plan.runs_dir) == [Memory(500, 70), UNKNOWN]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
@@ -18,8 +18,9 @@ from eleatt_bench.composer import Composer
 from eleatt_bench.composition import compose_config
 from eleatt_bench.config import plain
 from eleatt_bench.errors import UserError
-from eleatt_bench.launch.hydra import launch
+from eleatt_bench.launch.hydra import Entry, launch
 from eleatt_bench.runs.record import RunFolder, find_run
+from eleatt_bench.tables.estimate import expected_memory
 from eleatt_bench.tables.sweep import asked, lacking, missing_jobs
 from eleatt_bench.training.run import run_folder
 
@@ -46,14 +47,11 @@ def sweep(config: DictConfig, jobs: Jobs, initial_job_idx: int) -> Sequence[JobR
     }
     if len(left) < len(jobs):
         print(f"{len(jobs) - len(left)} of {len(jobs)} runs are finished already")
-    ordered, needs = [jobs[index] for index in left], dict[int, int]()
-    busy: list[Callable[[], bool]] = []
+    entries = [Entry(jobs[index]) for index in left]
     if verb == "train":
-        trained = [(jobs[i], configs[i]) for i in left]
-        ordered, needs, runs = with_pretraining(trained, composer)
-        busy = [run.is_locked for run in runs]
+        entries = trainings([(jobs[i], configs[i]) for i in left], composer)
     try:
-        returned: Sequence[JobReturn] = launch(config, ordered, initial_job_idx, needs, busy)
+        returned: Sequence[JobReturn] = launch(config, entries, initial_job_idx)
     finally:
         if config.get("table") is None:  # a table shows the results itself
             print_results(verb, jobs, folders)
@@ -104,32 +102,38 @@ def _close(config: DictConfig, folders: Sequence[RunFolder], *, started: bool) -
     closing(where, then, Path(config.runs_dir))
 
 
-def with_pretraining(
+def trainings(
     jobs: Sequence[tuple[Sequence[str], dict[str, Any]]], composer: Composer
-) -> tuple[list[Sequence[str]], dict[int, int], list[RunFolder]]:
-    """Overrides and configurations of runs, with the pre-trainings they lack, each once, before.
+) -> list[Entry]:
+    """Runs, given by overrides and configurations, with the pre-trainings they lack before them.
 
-    Returns the overrides of all, by position the position of the job that one has to wait for, and
-    the runs of all.
+    Each is there once and knows whether another process is at it, and what memory it will take.
     """
-    folders: dict[str, RunFolder] = {}
-    ordered: dict[str, Sequence[str]] = {}  # by the runs' names
-    own: dict[str, Sequence[str]] = {}
+    own: dict[str, _Training] = {}  # by the runs' names
+    before: dict[str, _Training] = {}
     needs: dict[str, str] = {}
     for overrides, config in jobs:
-        folder, _, source = run_folder(config, composer)
-        own[folder.run_id] = overrides
-        folders[folder.run_id] = folder
+        folder, this, source = run_folder(config, composer)
+        own[folder.run_id] = _Training(overrides, folder, this)
         if source is not None:
-            before, _, _ = run_folder(source.config, composer)
-            if before.status() != "finished":
-                ordered[before.run_id] = source.overrides
-                needs[folder.run_id] = before.run_id
-                folders[before.run_id] = before
-    ordered |= {name: overrides for name, overrides in own.items() if name not in ordered}
+            first, that, _ = run_folder(source.config, composer)
+            if first.status() != "finished":
+                before[first.run_id] = _Training(source.overrides, first, that)
+                needs[folder.run_id] = first.run_id
+    ordered = before | {name: one for name, one in own.items() if name not in before}
     place = {name: index for index, name in enumerate(ordered)}
-    by_place = {place[name]: place[before] for name, before in needs.items()}
-    return list(ordered.values()), by_place, [folders[name] for name in ordered]
+    runs_dir = Path(jobs[0][1]["runs_dir"]) if jobs else Path()
+    memory = expected_memory([one.identity for one in ordered.values()], runs_dir)
+    return [
+        Entry(one.overrides, place.get(needs.get(name, "")), one.folder.is_locked, expected)
+        for (name, one), expected in zip(ordered.items(), memory, strict=True)
+    ]
+
+
+class _Training(NamedTuple):
+    overrides: Sequence[str]
+    folder: RunFolder
+    identity: dict[str, Any]
 
 
 def _folder(verb: str, config: dict[str, Any], composer: Composer) -> RunFolder:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 from collections import Counter
+from collections.abc import Mapping
 from itertools import takewhile
 from pathlib import Path
+
+from eleatt_bench.launch.memory import Budget
 
 _CGROUP = Path("/proc/self/cgroup")
 _CGROUPS = Path("/sys/fs/cgroup")
@@ -57,19 +60,32 @@ def visible_devices() -> list[str]:
 
 
 class DevicePool:
-    """Lends each device to at most ``jobs_per_device`` jobs at once, the least used one first."""
+    """Lends each device to at most ``jobs_per_device`` jobs at once, the least used one first.
 
-    def __init__(self, devices: list[str], jobs_per_device: int) -> None:
-        self._free = Counter(dict.fromkeys(devices, jobs_per_device))
+    ``free`` are the bytes that are free on each, as far as that is known.
+    """
 
-    def lease(self) -> str:
-        """A device with room; there must be one."""
-        device, room = self._free.most_common(1)[0]
-        if room == 0:
-            raise RuntimeError("every device is lent out")
-        self._free[device] -= 1
-        return device
+    def __init__(
+        self, devices: list[str], jobs_per_device: int, free: Mapping[str, int] | None = None
+    ) -> None:
+        self._room = Counter(dict.fromkeys(devices, jobs_per_device))
+        self._memory = {device: Budget((free or {}).get(device)) for device in devices}
 
-    def give_back(self, device: str) -> None:
-        """The job that had leased ``device`` has ended."""
-        self._free[device] += 1
+    def find(self, expected: int | None = None) -> str | None:
+        """A device that serves one more job, which is expected to take so many bytes of it."""
+        for device, room in self._room.most_common():
+            if room > 0 and self._memory[device].admits(expected):
+                return device
+        return None
+
+    def lease(self, device: str, expected: int | None = None) -> None:
+        """A job that is expected to take so many bytes of ``device`` has it now."""
+        if self._room[device] == 0:
+            raise RuntimeError(f"device {device} is lent out")
+        self._room[device] -= 1
+        self._memory[device].promise(expected)
+
+    def give_back(self, device: str, expected: int | None = None) -> None:
+        """It has ended."""
+        self._room[device] += 1
+        self._memory[device].give_back(expected)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from hydra.core.utils import JobReturn, JobStatus
@@ -11,35 +12,41 @@ from omegaconf import DictConfig, OmegaConf
 from eleatt_bench.errors import UserError
 from eleatt_bench.launch.devices import DevicePool, available_cores, visible_devices
 from eleatt_bench.launch.journal import Journal
+from eleatt_bench.launch.memory import UNKNOWN, Memory, free_device_memory
 from eleatt_bench.launch.overview import failures_message
 from eleatt_bench.launch.pool import JobResult, run_jobs
 from eleatt_bench.launch.process import Job
 
 
-def launch(
-    config: DictConfig,
-    job_overrides: Sequence[Sequence[str]],
-    initial_job_idx: int,
-    needs: Mapping[int, int] | None = None,
-    busy: Sequence[Callable[[], bool]] = (),
-) -> list[JobReturn]:
-    """Run every entry of ``job_overrides`` as a command line of its own.
+@dataclass(frozen=True)
+class Entry:
+    """A job of a sweep before it is a command line; it ``needs`` an earlier entry, by position."""
+
+    overrides: Sequence[str]
+    needs: int | None = None
+    busy: Callable[[], bool] | None = None
+    memory: Memory = UNKNOWN
+
+
+def launch(config: DictConfig, entries: Sequence[Entry], initial_job_idx: int) -> list[JobReturn]:
+    """Run every entry as a command line of its own; see `Job` for when it starts.
 
     ``config`` is Hydra's, of the sweep: its launcher section says how many run at once, its
-    trainer section on what. Entry i starts when entry ``needs[i]``, an earlier one, has ended well,
-    and while ``busy[i]()``, if given, is false: while no other process is at the same work.
+    trainer section on what.
 
     Raises:
         UserError: after all have ended, if any failed; with the ends of their logs.
     """
-    if not job_overrides:
+    if not entries:
         return []
     # Jobs may override their trainer; the sweep is laid out by what was said of all of them.
     devices = _devices(config)
     single = config.trainer.devices == 1
-    pool = DevicePool(devices, config.launcher.jobs_per_device) if devices and single else None
-    num_jobs = _num_jobs(config, len(devices) if single else 0, len(job_overrides))
-    jobs = _jobs(config, job_overrides, initial_job_idx, needs or {}, busy, warm_ok=single)
+    pool = None
+    if devices and single:
+        pool = DevicePool(devices, config.launcher.jobs_per_device, free_device_memory())
+    num_jobs = _num_jobs(config, len(devices) if single else 0, len(entries))
+    jobs = _jobs(config, entries, initial_job_idx, warm_ok=single)
     results = run_jobs(
         jobs,
         num_jobs=num_jobs,
@@ -51,7 +58,7 @@ def launch(
     failed = [(result.job, result.returncode) for result in results if result.returncode != 0]
     if failed:
         raise UserError(failures_message(failed, len(jobs)))
-    return [_job_return(result, o) for result, o in zip(results, job_overrides, strict=True)]
+    return [_job_return(result, e) for result, e in zip(results, entries, strict=True)]
 
 
 def _devices(config: DictConfig) -> list[str]:
@@ -67,27 +74,22 @@ def _num_jobs(config: DictConfig, devices: int, jobs: int) -> int:
     return max(1, min(asked, jobs, room if devices else asked))
 
 
-def _jobs(
-    config: DictConfig,
-    job_overrides: Sequence[Sequence[str]],
-    first: int,
-    needs: Mapping[int, int],
-    busy: Sequence[Callable[[], bool]],
-    warm_ok: bool,
-) -> list[Job]:
-    common = set.intersection(*(set(overrides) for overrides in job_overrides))
+def _jobs(config: DictConfig, entries: Sequence[Entry], first: int, warm_ok: bool) -> list[Job]:
+    common = set.intersection(*(set(entry.overrides) for entry in entries))
     flags = _config_dir(config)
     folder = Path(config.hydra.sweep.dir)
     jobs: list[Job] = []
-    for index, overrides in enumerate(job_overrides):
+    for index, entry in enumerate(entries):
+        overrides = entry.overrides
         jobs.append(
             Job(
                 arguments=(config.hydra.job.name, *flags, *overrides),
                 label=" ".join(o for o in overrides if o not in common) or " ".join(overrides),
                 log_path=folder / f"{first + index}.log",
                 warm_ok=warm_ok,
-                needs=jobs[needs[index]] if index in needs else None,
-                busy=busy[index] if busy else None,
+                needs=None if entry.needs is None else jobs[entry.needs],
+                busy=entry.busy,
+                memory=entry.memory,
             )
         )
     return jobs
@@ -101,7 +103,7 @@ def _config_dir(config: DictConfig) -> list[str]:
     return ["--config-dir", added[0]] if added else []
 
 
-def _job_return(result: JobResult, overrides: Sequence[str]) -> JobReturn:
-    done = JobReturn(overrides=list(overrides), status=JobStatus.COMPLETED)
+def _job_return(result: JobResult, entry: Entry) -> JobReturn:
+    done = JobReturn(overrides=list(entry.overrides), status=JobStatus.COMPLETED)
     done.return_value = None
     return done

@@ -29,7 +29,7 @@ class Overview:
         self._running: dict[Job, float] = {}  # job: when it started
         self._seconds: list[float] = []  # of the jobs that ended
         self._failed = self._left_out = 0
-        self._elsewhere: set[Job] = set()
+        self._said: set[tuple[Job, str]] = set()  # why jobs wait
         self._began = time.monotonic()
         self._live: Live | None = None
         if console.is_terminal and not console.is_dumb_terminal:
@@ -74,15 +74,13 @@ class Overview:
     def put_back(self, job: Job) -> None:
         """``job`` has ended because another process is at its work; it will start again."""
         del self._running[job]
-        self.elsewhere(job)
+        self.waits(job, "another process is at it")
 
-    def elsewhere(self, job: Job) -> None:
-        """``job`` waits for another process that does its work."""
-        if job not in self._elsewhere:
-            self._elsewhere.add(job)
-            self._say(
-                f"{self._count(self._ended)} elsewhere  {job.label}: another process is at it"
-            )
+    def waits(self, job: Job, why: str) -> None:
+        """``job`` could start but for the reason ``why``, which is said once."""
+        if (job, why) not in self._said:
+            self._said.add((job, why))
+            self._say(f"{self._count(self._ended)} waits  {job.label}: {why}")
 
     def left_out(self, job: Job) -> None:
         """``job`` will not be started: the one it needs failed."""

@@ -16,6 +16,7 @@ from eleatt_bench.errors import HeldElsewhereError
 from eleatt_bench.launch.devices import DevicePool
 from eleatt_bench.launch.guard import Guard, signal_group
 from eleatt_bench.launch.journal import Journal
+from eleatt_bench.launch.memory import Budget, free_memory
 from eleatt_bench.launch.overview import Overview
 from eleatt_bench.launch.process import Job, Running, start
 
@@ -47,65 +48,102 @@ def run_jobs(
     """Run ``jobs``, at most ``num_jobs`` at once, and wait for all; results in their order.
 
     Every job is told its share of CPU threads and, with ``devices``, the one device it leases.
-    A job waits for the one it needs, which must be among ``jobs``, and for whoever else does its
-    work, while others go on. What starts and ends is written to ``journal``. A failed job does not
-    stop the others, but those that need it are not started. On Ctrl-C or SIGTERM (which the command
-    line turns into an exception) all jobs are ended before the exception goes on; a second one ends
-    them at once.
+    A job waits for the one it needs, which must be among ``jobs``, for whoever else does its work,
+    and for memory where it is known to take more than is free, while others go on. What starts and
+    ends is written to ``journal``. A failed job does not stop the others, but those that need it
+    are not started. On Ctrl-C or SIGTERM (which the command line turns into an exception) all jobs
+    are ended before the exception goes on; a second one ends them at once.
     """
-    waiting, running = deque(jobs), dict[Job, tuple[Running, str | None]]()
-    results: dict[Job, JobResult] = {}
     with Guard() as guard, Overview(len(jobs), num_jobs, console or Console()) as overview:
+        pool = _Pool(jobs, guard, overview, journal, devices)
         try:
-            while waiting or running:
-                while len(running) < num_jobs and (job := _next(waiting, results, overview)):
-                    device = devices.lease() if devices else None
-                    environment = _environment(threads_per_job, device)
-                    process = start(job, environment, warm=warm)
-                    guard.watch(process.pid)
-                    running[job] = (process, device)
-                    overview.started(job)
-                    if journal is not None:
-                        journal.started(job.label, process.pid, device)
-                for job, (process, device) in list(running.items()):
-                    returncode = process.poll()
-                    if returncode is None:
-                        continue
-                    with suppress(ProcessLookupError, PermissionError):  # nothing was left behind
-                        os.killpg(process.pid, signal.SIGKILL)
-                    guard.release(process.pid)
-                    del running[job]
-                    if journal is not None:
-                        journal.ended(job.label, process.pid, device, returncode)
-                    if devices and device is not None:
-                        devices.give_back(device)
-                    if returncode == HeldElsewhereError.exit_status and job.busy is not None:
-                        overview.put_back(job)
-                        waiting.append(job)
-                        continue
-                    results[job] = JobResult(job, returncode, overview.ended(job, returncode))
+            while pool.waiting or pool.running:
+                while len(pool.running) < num_jobs and (job := pool.next()):
+                    pool.start(job, threads_per_job, warm)
+                pool.collect()
                 time.sleep(_POLL)
         finally:
-            _end([process for process, _ in running.values()])
-    return [results[job] for job in jobs]
+            _end([process for process, _ in pool.running.values()])
+    return [pool.results[job] for job in jobs]
 
 
-def _next(waiting: deque[Job], results: dict[Job, JobResult], overview: Overview) -> Job | None:
-    """Take the first job that may start now, and out of the queue those that never may."""
-    for job in list(waiting):
-        needed = results.get(job.needs) if job.needs else None
-        if needed is not None and needed.returncode != 0:
-            waiting.remove(job)
-            results[job] = JobResult(job, None, 0.0)
-            overview.left_out(job)
-        elif job.needs is not None and needed is None:
-            continue
-        elif job.busy is not None and job.busy():
-            overview.elsewhere(job)
-        else:
-            waiting.remove(job)
-            return job
-    return None
+class _Pool:
+    """The jobs that wait, run, and have ended, and what they share."""
+
+    def __init__(
+        self,
+        jobs: Sequence[Job],
+        guard: Guard,
+        overview: Overview,
+        journal: Journal | None,
+        devices: DevicePool | None,
+    ) -> None:
+        self.waiting = deque(jobs)
+        self.running: dict[Job, tuple[Running, str | None]] = {}
+        self.results: dict[Job, JobResult] = {}
+        self._guard, self._overview, self._journal = guard, overview, journal
+        self._devices, self._memory = devices, Budget(free_memory())
+
+    def next(self) -> Job | None:
+        """Take the first job that may start now, and out of the queue those that never may."""
+        for job in list(self.waiting):
+            needed = self.results.get(job.needs) if job.needs else None
+            if needed is not None and needed.returncode != 0:
+                self.waiting.remove(job)
+                self.results[job] = JobResult(job, None, 0.0)
+                self._overview.left_out(job)
+            elif job.needs is not None and needed is None:
+                continue
+            elif job.busy is not None and job.busy():
+                self._overview.waits(job, "another process is at it")
+            elif not self._fits(job):
+                self._overview.waits(job, "beside those that run there is no memory for it")
+            else:
+                self.waiting.remove(job)
+                return job
+        return None
+
+    def _fits(self, job: Job) -> bool:
+        if self._devices is not None and self._devices.find(job.memory.device) is None:
+            return False
+        return self._memory.admits(job.memory.host)
+
+    def start(self, job: Job, threads: int, warm: bool) -> None:
+        """Start what `next` has found."""
+        device = None
+        self._memory.promise(job.memory.host)
+        if self._devices is not None:
+            device = self._devices.find(job.memory.device)
+            assert device is not None  # `next` has looked
+            self._devices.lease(device, job.memory.device)
+        process = start(job, _environment(threads, device), warm=warm)
+        self._guard.watch(process.pid)
+        self.running[job] = (process, device)
+        self._overview.started(job)
+        if self._journal is not None:
+            self._journal.started(job.label, process.pid, device)
+
+    def collect(self) -> None:
+        """See which jobs have ended."""
+        for job, (process, device) in list(self.running.items()):
+            returncode = process.poll()
+            if returncode is None:
+                continue
+            with suppress(ProcessLookupError, PermissionError):  # nothing was left behind
+                os.killpg(process.pid, signal.SIGKILL)
+            self._guard.release(process.pid)
+            del self.running[job]
+            self._memory.give_back(job.memory.host)
+            if self._devices is not None and device is not None:
+                self._devices.give_back(device, job.memory.device)
+            if self._journal is not None:
+                self._journal.ended(job.label, process.pid, device, returncode)
+            if returncode == HeldElsewhereError.exit_status and job.busy is not None:
+                self._overview.put_back(job)
+                self.waiting.append(job)
+                continue
+            seconds = self._overview.ended(job, returncode)
+            self.results[job] = JobResult(job, returncode, seconds)
 
 
 def _environment(threads: int, device: str | None) -> dict[str, str]:

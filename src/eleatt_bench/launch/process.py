@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from eleatt_bench.launch.memory import UNKNOWN, Memory
+
 PRELOADED = (
     "torch",
     "pytorch_lightning",
@@ -53,6 +55,7 @@ class Job:
     warm_ok: bool = True
     needs: Job | None = None
     busy: Callable[[], bool] | None = None
+    memory: Memory = UNKNOWN
 
 
 class Running(Protocol):

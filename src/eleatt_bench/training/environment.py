@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import os
 import platform
+import resource
 import subprocess
+import sys
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+_CONTEXT = 1 << 29  # bytes, about what CUDA itself takes of a device for each process
 
 PACKAGES = (
     "eleatt-bench",
@@ -51,6 +59,20 @@ def cpu_name() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
+
+
+def peak_memory(device: torch.device) -> dict[str, int]:
+    """Bytes that this process has taken at most: ``peak_memory``, and on a GPU of it as well.
+
+    A job forked from the warm server counts what it shares with that, too.
+    """
+    resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    found = {"peak_memory": resident if sys.platform == "darwin" else resident * 1024}
+    if device.type == "cuda":
+        import torch
+
+        found["peak_device_memory"] = torch.cuda.max_memory_reserved(device) + _CONTEXT
+    return found
 
 
 def leased_threads() -> int | None:

@@ -28,7 +28,7 @@ from eleatt_bench.training.callbacks import EpochReport, Schedule
 from eleatt_bench.training.checkpoints import Checkpoints, load_checkpoint
 from eleatt_bench.training.classifier import SequenceClassifier
 from eleatt_bench.training.datamodule import SequenceDataModule
-from eleatt_bench.training.environment import cpu_name, leased_threads
+from eleatt_bench.training.environment import cpu_name, leased_threads, peak_memory
 from eleatt_bench.training.evaluate import measure, predict, write_predictions
 from eleatt_bench.training.progress import Display
 from eleatt_bench.training.tensorboard import TensorBoard
@@ -112,7 +112,9 @@ def fit(
         "parameters": sum(p.numel() for p in classifier.parameters()),
         "samples": {s: len(getattr(data.split, s)) for s in ("train", "val", "test")},
         **where(trainer, config),
-        "timing": _timing(started, clock, report.seconds, epochs_before),
+        "timing": _timing(
+            started, clock, report.seconds, epochs_before, trainer.strategy.root_device
+        ),
     }
 
 
@@ -130,15 +132,20 @@ def _begin(
 
 
 def _timing(
-    started: datetime, clock: float, seconds: Sequence[float], epochs_before: int
+    started: datetime,
+    clock: float,
+    seconds: Sequence[float],
+    epochs_before: int,
+    device: torch.device,
 ) -> dict[str, Any]:
-    """When and how long; ``seconds`` are those of each epoch that this process trained."""
+    """When, how long, in how much memory; ``seconds`` are those of the epochs of this process."""
     return {
         "started": started.isoformat(timespec="seconds"),
         "finished": datetime.now().astimezone().isoformat(timespec="seconds"),
         "seconds": round(time.perf_counter() - clock, 3),
         "seconds_per_epoch": round(float(np.mean(seconds)), 4) if seconds else None,
         "resumed_after_epoch": epochs_before,
+        **peak_memory(device),
     }
 
 
