@@ -1,4 +1,4 @@
-"""What the README tells people to type is there and does what it says."""
+"""What the README and the pages of docs/ tell people to type is there."""
 
 from __future__ import annotations
 
@@ -12,23 +12,25 @@ import pytest
 from eleatt_bench.cli import VERBS
 from eleatt_bench.cli.data import ACTIONS
 from eleatt_bench.cli.hydra import split
+from eleatt_bench.cli.runs import ACTIONS as RUNS_ACTIONS
 from eleatt_bench.composition import check_override, options
 from eleatt_bench.data import catalog
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-BLOCKS = re.findall(r"```console\n(.*?)```", README, re.DOTALL)
+PAGES = [README, *(page.read_text(encoding="utf-8") for page in (ROOT / "docs").glob("*.md"))]
+BLOCKS = [block for page in PAGES for block in re.findall(r"```console\n(.*?)```", page, re.DOTALL)]
 LINES = [shlex.split(line, comments=True) for block in BLOCKS for line in block.splitlines()]
-COMMANDS = [line[1:] for line in LINES if line and line[0] == "eleatt-bench"]
+COMMANDS = sorted({tuple(line[1:]) for line in LINES if line and line[0] == "eleatt-bench"})
 
 
-def test_the_readme_has_commands() -> None:
-    assert len(COMMANDS) > 10
+def test_there_are_commands() -> None:
+    assert len(COMMANDS) > 30
     assert {line[0] for line in LINES if line} == {"eleatt-bench", "make"}
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_every_command_is_one_that_exists(command: list[str]) -> None:
+def test_every_command_is_one_that_exists(command: tuple[str, ...]) -> None:
     verb, *rest = command
     assert verb in VERBS
     if verb in {"train", "eval"}:
@@ -39,6 +41,8 @@ def test_every_command_is_one_that_exists(command: list[str]) -> None:
         assert rest[0] in options("table")
         for override in (o for o in rest[1:] if "=" in o):
             check_override(override)
+    elif verb == "runs":
+        assert rest[0] in RUNS_ACTIONS
     elif verb == "data":
         assert rest[0] in ACTIONS
         assert len(rest) == 1 or rest[1] in catalog.names()
