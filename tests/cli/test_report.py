@@ -1,0 +1,53 @@
+"""Figures of a table on the command line, from runs to files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from eleatt_bench.cli import main
+from eleatt_bench.composition import compose_config
+from eleatt_bench.training.run import train
+
+TINY = ["model.hidden_size=4", "trainer.max_epochs=3", "trainer.num_threads=1"]
+ASKED = ["figures", "digits", *TINY[:2], "table.seeds=[0,1]", "--out", "figures"]
+
+
+def test_figures_are_drawn_from_what_runs_left(tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("ELEATT_DATA", "ELEATT_RUNS"):
+        monkeypatch.delenv(name, raising=False)
+    assert main(["report", *ASKED]) == 1
+    assert "No run of table digits is finished. Do them: eleatt-bench" in capsys.readouterr().err
+    for model in ("gru", "eleatt_gru"):
+        for seed in (0, 1):
+            overrides = ["experiment=digits", f"model={model}", f"seed={seed}", *TINY]
+            train(compose_config(overrides), overrides)
+    assert main(["report", *ASKED]) == 0
+    said = capsys.readouterr().out.splitlines()
+    drawn = {path.name for path in (tmp_path / "figures").iterdir()}
+    (stem,) = {name.rsplit("-", 1)[0] for name in drawn}
+    assert stem.startswith("digits-")
+    assert drawn == {f"{stem}-{k}.{f}" for k in ("bars", "losses") for f in ("pdf", "png")}
+    assert said[-2:] == [f"figures/{stem}-{kind}.pdf, .png" for kind in ("bars", "losses")]
+    for kind in ("bars", "losses"):
+        with Image.open(tmp_path / "figures" / f"{stem}-{kind}.png") as picture:
+            assert min(picture.size) > 300
+        pdf = (tmp_path / "figures" / f"{stem}-{kind}.pdf").read_bytes()
+        assert b"/FontFile2" in pdf, "TrueType, embedded"
+        assert b"/Type3" not in pdf
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["figure", "digits"], "Did you mean 'figures'?"),
+        (["figures", "digitz"], "Did you mean 'digits'?"),
+        (["figures"], "report --help"),
+    ],
+)
+def test_mistakes(arguments: list[str], says: str, capsys) -> None:
+    assert main(["report", *arguments]) == 1
+    assert says in capsys.readouterr().err
