@@ -83,10 +83,15 @@ def _search(name: str, space: Space, composer: Composer, most: int) -> None:
         finally:
             best, counts = trials.best(), trials.counts()
             _print_best(space, best)
-            words = ["complete", "pruned", "failed", *(["running"] if counts["running"] else [])]
+            words = [
+                "complete",
+                "pruned",
+                "failed",
+                *(["unfinished"] if counts["unfinished"] else []),
+            ]
             print(", ".join(f"{counts[word]} {word}" for word in words))
             _close(path, runs_dir, best)
-    if not best and not counts["running"]:
+    if not best and not counts["unfinished"]:
         raise UserError(f"No trial is complete: the logs in {path.with_suffix('')} say why")
 
 

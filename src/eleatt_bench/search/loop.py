@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from eleatt_bench.composer import Composer
 from eleatt_bench.durations import duration
+from eleatt_bench.errors import HeldElsewhereError
 from eleatt_bench.launch.overview import last_line
 from eleatt_bench.launch.pool import POLL, Pool
 from eleatt_bench.launch.process import Job
@@ -54,15 +55,17 @@ class Search:
         self._space, self._trials, self._pool = space, trials, pool
         self._most, self._warm_ok, self._composer, self._say = most, warm_ok, composer, say
         self._running: dict[Job, _Running] = {}
+        self._waiting: dict[Job, _Running] = {}  # for whoever is at the same run
 
     def go(self) -> None:
         """Return when nothing is left that this process could do."""
         left, looked = True, -math.inf
-        while left or self._running:
+        while left or self._running or self._waiting:
             ended = list(self._pool.ended())
             for job, returncode in ended:
                 self._end(self._running.pop(job), job, returncode)
             if ended or time.monotonic() - looked > _LOOK:
+                self._look_at_waiting()
                 while self._pool.has_room and (left := self._begin()):
                     pass
                 self._look()
@@ -97,10 +100,37 @@ class Search:
             log_path=self._trials.path.with_suffix("") / f"{trial.number + 1}.log",
             warm_ok=self._warm_ok,
         )
+        if folder.status() == "running":
+            self._wait(job, one)
+        else:
+            self._start(job, one)
+        return True
+
+    def _start(self, job: Job, one: _Running) -> None:
         self._pool.start(job)
         self._running[job] = one
         self._tell(one, f"started   {job.label}")
-        return True
+
+    def _wait(self, job: Job, one: _Running) -> None:
+        self._waiting[job] = one
+        self._tell(one, f"waits     another job is at the same run, {one.folder.run_id}")
+
+    def _look_at_waiting(self) -> None:
+        """Go on with trials whose run nobody is at any more, and take over what came of it."""
+        for job, one in list(self._waiting.items()):
+            if one.folder.status() == "running" or not self._pool.has_room:
+                continue
+            del self._waiting[job]
+            record = one.folder.read()
+            if record is not None and record["status"] == "finished":
+                self._trials.report(one.trial, one.curve.read())
+                self._complete(one, record, "finished by another job")
+                continue
+            one.pruned = self._trials.judge(one.trial, one.curve.read())
+            if one.pruned is not None:
+                self._prune(one)
+            else:
+                self._start(job, one)
 
     def _look(self) -> None:
         """Report the curves of all that run, and stop what is not worth going on with."""
@@ -111,6 +141,9 @@ class Search:
                     self._pool.stop(job)
 
     def _end(self, one: _Running, job: Job, returncode: int) -> None:
+        if returncode == HeldElsewhereError.exit_status and one.pruned is None:
+            self._wait(job, one)
+            return
         record = one.folder.read()
         if record is not None and record["status"] == "finished":
             self._trials.report(one.trial, one.curve.read())

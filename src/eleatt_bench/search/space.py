@@ -196,11 +196,13 @@ def _dimension(key: str, override: Override, text: str) -> Dimension:
         raise UserError(f"{text}: unknown tag {sorted(tags)[0]!r}; {what}")
     if isinstance(value, IntervalSweep):
         return _interval(key, value, text)
+    if isinstance(value, RangeSweep) and not value.step:
+        raise UserError(f"{text}: its step is 0")
     try:
         with hydra_ready():
             words = list(override.sweep_string_iterator())
             numbers = list(override.sweep_iterator()) if isinstance(value, RangeSweep) else []
-    except (HydraException, ValueError) as error:  # a step of nothing
+    except HydraException as error:
         raise UserError(f"{text}: {error}") from error
     if not words:
         raise UserError(f"{text}: it is empty")

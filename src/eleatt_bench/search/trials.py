@@ -48,7 +48,7 @@ def require_optuna() -> None:
 class Trials:
     """The trials in the database ``path``; a context manager, for this process's lock.
 
-    ``seed`` is that of the sampler. The first tenth of ``max_epochs`` is no reason to prune.
+    ``seed`` is that of the sampler. The first quarter of ``max_epochs`` is no reason to prune.
 
     Raises:
         UserError: whenever the database cannot be read or written.
@@ -80,7 +80,7 @@ class Trials:
                     storage=storage,
                     direction="maximize",
                     pruner=optuna.pruners.MedianPruner(
-                        n_startup_trials=STARTUP_TRIALS, n_warmup_steps=self._max_epochs // 10
+                        n_startup_trials=STARTUP_TRIALS, n_warmup_steps=self._max_epochs // 4 + 1
                     ),
                     load_if_exists=True,
                 )
@@ -163,9 +163,9 @@ class Trials:
             trial.set_user_attr(RUN, run_id)
 
     def counts(self) -> Counter[str]:
-        """How many trials are ``complete``, ``pruned``, ``failed`` or ``running``."""
+        """How many trials are ``complete``, ``pruned``, ``failed`` or ``unfinished``."""
         words = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
-        return Counter(words.get(trial.state.name, "running") for trial in self.all())
+        return Counter(words.get(trial.state.name, "unfinished") for trial in self.all())
 
     def best(self) -> list[FrozenTrial]:
         """The complete trials, the best first, the earlier one on ties."""
