@@ -45,7 +45,7 @@ def test_a_search_is_done_then_continued_and_a_bad_trial_is_pruned(
     assert pasted is not None
     assert record["command"] == f"eleatt-bench {pasted[1]}"
 
-    made_up = {epoch: 1.0 for epoch in range(1, 21)}
+    made_up = dict.fromkeys(range(1, 21), 1.0)
     for _ in range(5):  # as if five others had been perfect from the first epoch on
         study(tmp_path).add_trial(
             create_trial(value=1.0, intermediate_values=made_up, user_attrs={"run": run},

@@ -84,7 +84,7 @@ def test_what_is_no_space_is_refused(override: str, said: str) -> None:
 
 
 def test_a_key_is_said_once() -> None:
-    with pytest.raises(UserError, match="optimizer.lr is said twice"):
+    with pytest.raises(UserError, match=r"optimizer.lr is said twice"):
         read_space(FIXED, ["optimizer.lr=interval(1e-4,1e-2)", "optimizer.lr=0.1"])
 
 

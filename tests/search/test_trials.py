@@ -93,7 +93,7 @@ def test_the_trial_of_a_killed_process_is_continued_by_one_other(tmp_path: Path)
 def test_a_curve_below_the_median_is_pruned_but_not_at_once(tmp_path: Path) -> None:
     with opened(tmp_path / "a.db") as trials:
         good = {epoch: 0.5 + epoch / 100 for epoch in range(1, 9)}
-        bad = {epoch: 0.1 for epoch in range(1, 9)}
+        bad = dict.fromkeys(range(1, 9), 0.1)
         for _ in range(STARTUP_TRIALS):
             trial = trials.take(99)
             assert trial is not None
