@@ -21,7 +21,7 @@ from eleatt_bench.launch import process
 from eleatt_bench.launch.devices import DevicePool
 from eleatt_bench.launch.journal import Journal
 from eleatt_bench.launch.memory import Memory
-from eleatt_bench.launch.pool import run_jobs
+from eleatt_bench.launch.pool import Pool, run_jobs
 from eleatt_bench.launch.process import Job
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -356,3 +356,30 @@ def test_jobs_and_what_they_started_die_with_a_killed_launcher(driver, tmp_path:
     driving.kill()
     driving.communicate()
     wait_for(lambda: not any(alive(pid) for pid in pids), 5)
+
+
+def test_a_job_told_to_stop_ends_by_itself_or_is_killed_and_leaves_its_room(
+    scripted, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("eleatt_bench.launch.pool.GRACE", 0.3)
+    ready = "; from pathlib import Path; Path({!r}).touch(); time.sleep(60)"
+    deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN)"
+    files = [str(tmp_path / name) for name in ("polite", "deaf")]
+    polite, deaf_one, after = scripted(
+        "import time" + ready.format(files[0]), deaf + ready.format(files[1]), "pass"
+    )
+    ended: dict[Job, int] = {}
+    with Pool(num_jobs=2, threads_per_job=1, devices=DevicePool(["0", "1"], 1)) as pool:
+        pool.start(polite)
+        pool.start(deaf_one)
+        assert not pool.has_room
+        wait_for(lambda: all(Path(file).exists() for file in files))
+        pool.stop(polite)
+        pool.stop(deaf_one)
+        pool.stop(deaf_one)  # twice is as once
+        wait_for(lambda: bool(ended.update(pool.ended()) or len(ended) == 2))
+        assert ended == {polite: -signal.SIGTERM, deaf_one: -signal.SIGKILL}
+        assert pool.has_room
+        pool.start(after)
+        wait_for(lambda: bool(ended.update(pool.ended()) or not len(pool)))
+        assert ended[after] == 0

@@ -15,6 +15,7 @@ from eleatt_bench.errors import UserError, unknown
 VERBS = {
     "train": "train and test one run, or with -m a grid of runs",
     "eval": "test finished runs again: run=ID[,ID...]",
+    "search": "search for settings with the best validation accuracy",
     "reproduce": "do the runs that a table lacks, then write the table",
     "table": "show a table from the runs that are there",
     "tables": "list the tables",

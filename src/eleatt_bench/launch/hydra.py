@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig, OmegaConf
@@ -40,25 +41,43 @@ def launch(config: DictConfig, entries: Sequence[Entry], initial_job_idx: int) -
     if not entries:
         return []
     # Jobs may override their trainer; the sweep is laid out by what was said of all of them.
-    devices = _devices(config)
-    single = config.trainer.devices == 1
-    pool = None
-    if devices and single:
-        pool = DevicePool(devices, config.launcher.jobs_per_device, free_device_memory())
-    num_jobs = _num_jobs(config, len(devices) if single else 0, len(entries))
-    jobs = _jobs(config, entries, initial_job_idx, warm_ok=single)
-    results = run_jobs(
-        jobs,
-        num_jobs=num_jobs,
-        threads_per_job=max(1, available_cores() // num_jobs),
-        devices=pool,
-        warm=config.launcher.warm,
-        journal=Journal(Path(config.hydra.sweep.dir) / "jobs.jsonl"),
-    )
+    room = layout(config, len(entries))
+    jobs = _jobs(config, entries, initial_job_idx, warm_ok=one_device(config))
+    journal = Journal(Path(config.hydra.sweep.dir) / "jobs.jsonl")
+    results = run_jobs(jobs, **room, journal=journal)
     failed = [(result.job, result.returncode) for result in results if result.returncode != 0]
     if failed:
         raise UserError(failures_message(failed, len(jobs)))
     return [_job_return(result, e) for result, e in zip(results, entries, strict=True)]
+
+
+class Layout(TypedDict):
+    """How a `Pool` is set up: what it takes."""
+
+    num_jobs: int
+    threads_per_job: int
+    devices: DevicePool | None
+    warm: bool
+
+
+def layout(config: DictConfig, jobs: int) -> Layout:
+    """How to run ``jobs`` jobs, by the launcher and trainer sections of ``config``."""
+    devices, pool = _devices(config), None
+    single = one_device(config)
+    if devices and single:
+        pool = DevicePool(devices, config.launcher.jobs_per_device, free_device_memory())
+    num_jobs = _num_jobs(config, len(devices) if single else 0, jobs)
+    return {
+        "num_jobs": num_jobs,
+        "threads_per_job": max(1, available_cores() // num_jobs),
+        "devices": pool,
+        "warm": config.launcher.warm,
+    }
+
+
+def one_device(config: DictConfig) -> bool:
+    """Whether each job has one device; others start processes themselves and cannot be forked."""
+    return bool(config.trainer.devices == 1)
 
 
 def _devices(config: DictConfig) -> list[str]:

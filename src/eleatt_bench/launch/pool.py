@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -23,7 +24,8 @@ from eleatt_bench.launch.process import Job, Running, start
 GRACE = 10.0
 """Seconds that a job has to end by itself when the sweep is stopped."""
 
-_POLL = 0.05  # seconds between looks at the running jobs
+POLL = 0.05
+"""Seconds between looks at the running jobs."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,94 @@ class JobResult:
     job: Job
     returncode: int | None
     seconds: float
+
+
+class Pool:
+    """Jobs that run side by side, at most ``num_jobs`` of them; a context manager around them.
+
+    Every job is told its share of CPU threads and, with ``devices``, the one device it leases.
+    What starts and ends is written to ``journal``. What still runs when the context is left, on
+    Ctrl-C for one, is ended.
+    """
+
+    def __init__(
+        self,
+        *,
+        num_jobs: int,
+        threads_per_job: int,
+        devices: DevicePool | None = None,
+        warm: bool = True,
+        journal: Journal | None = None,
+    ) -> None:
+        self._num_jobs, self._threads, self._warm = num_jobs, threads_per_job, warm
+        self._devices, self._journal = devices, journal
+        self._memory = Budget(free_memory())
+        self._running: dict[Job, tuple[Running, str | None]] = {}
+        self._stopped: dict[Job, float] = {}  # when those told to end will be killed
+
+    def __enter__(self) -> Pool:
+        self._guard = Guard().__enter__()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        try:
+            _end([process for process, _ in self._running.values()])
+        finally:
+            self._guard.__exit__(*exception)
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether one more job may start."""
+        return len(self._running) < self._num_jobs
+
+    def fits(self, job: Job) -> bool:
+        """Whether there is memory for ``job`` beside those that run."""
+        if self._devices is not None and self._devices.find(job.memory.device) is None:
+            return False
+        return self._memory.admits(job.memory.host)
+
+    def start(self, job: Job) -> None:
+        """Start ``job``; there must be room, and it must fit."""
+        device = None
+        self._memory.promise(job.memory.host)
+        if self._devices is not None:
+            device = self._devices.find(job.memory.device)
+            assert device is not None  # it fits
+            self._devices.lease(device, job.memory.device)
+        process = start(job, _environment(self._threads, device), warm=self._warm)
+        self._guard.watch(process.pid)
+        self._running[job] = (process, device)
+        if self._journal is not None:
+            self._journal.started(job.label, process.pid, device)
+
+    def stop(self, job: Job) -> None:
+        """Ask ``job`` to end by itself; after `GRACE` seconds `ended` kills it."""
+        if job not in self._stopped:
+            self._stopped[job] = time.monotonic() + GRACE
+            signal_group(self._running[job][0].pid, signal.SIGTERM)
+
+    def ended(self) -> Iterator[tuple[Job, int]]:
+        """The jobs that have ended since the last look, with their exit statuses."""
+        for job, (process, device) in list(self._running.items()):
+            returncode = process.poll()
+            if returncode is None:
+                if time.monotonic() > self._stopped.get(job, math.inf):
+                    signal_group(process.pid, signal.SIGKILL)
+                continue
+            with suppress(ProcessLookupError, PermissionError):  # nothing was left behind
+                os.killpg(process.pid, signal.SIGKILL)
+            self._guard.release(process.pid)
+            del self._running[job]
+            self._stopped.pop(job, None)
+            self._memory.give_back(job.memory.host)
+            if self._devices is not None and device is not None:
+                self._devices.give_back(device, job.memory.device)
+            if self._journal is not None:
+                self._journal.ended(job.label, process.pid, device, returncode)
+            yield job, returncode
 
 
 def run_jobs(
@@ -45,44 +135,40 @@ def run_jobs(
     console: Console | None = None,
     journal: Journal | None = None,
 ) -> list[JobResult]:
-    """Run ``jobs``, at most ``num_jobs`` at once, and wait for all; results in their order.
+    """Run ``jobs`` in a `Pool`, and wait for all; results in their order.
 
-    Every job is told its share of CPU threads and, with ``devices``, the one device it leases.
     A job waits for the one it needs, which must be among ``jobs``, for whoever else does its work,
-    and for memory where it is known to take more than is free, while others go on. What starts and
-    ends is written to ``journal``. A failed job does not stop the others, but those that need it
-    are not started. On Ctrl-C or SIGTERM (which the command line turns into an exception) all jobs
-    are ended before the exception goes on; a second one ends them at once.
+    and for memory where it is known to take more than is free, while others go on. A failed job
+    does not stop the others, but those that need it are not started. On Ctrl-C or SIGTERM (which
+    the command line turns into an exception) all jobs are ended before the exception goes on; a
+    second one ends them at once.
     """
-    with Guard() as guard, Overview(len(jobs), num_jobs, console or Console()) as overview:
-        pool = _Pool(jobs, guard, overview, journal, devices)
-        try:
-            while pool.waiting or pool.running:
-                while len(pool.running) < num_jobs and (job := pool.next()):
-                    pool.start(job, threads_per_job, warm)
-                pool.collect()
-                time.sleep(_POLL)
-        finally:
-            _end([process for process, _ in pool.running.values()])
-    return [pool.results[job] for job in jobs]
+    pool = Pool(
+        num_jobs=num_jobs,
+        threads_per_job=threads_per_job,
+        devices=devices,
+        warm=warm,
+        journal=journal,
+    )
+    with Overview(len(jobs), num_jobs, console or Console()) as overview, pool:
+        queue = _Queue(jobs, pool, overview)
+        while queue.waiting or len(pool):
+            while pool.has_room and (job := queue.next()):
+                pool.start(job)
+                overview.started(job)
+            for job, returncode in pool.ended():
+                queue.ended(job, returncode)
+            time.sleep(POLL)
+    return [queue.results[job] for job in jobs]
 
 
-class _Pool:
-    """The jobs that wait, run, and have ended, and what they share."""
+class _Queue:
+    """The jobs that wait and those that have ended."""
 
-    def __init__(
-        self,
-        jobs: Sequence[Job],
-        guard: Guard,
-        overview: Overview,
-        journal: Journal | None,
-        devices: DevicePool | None,
-    ) -> None:
+    def __init__(self, jobs: Sequence[Job], pool: Pool, overview: Overview) -> None:
         self.waiting = deque(jobs)
-        self.running: dict[Job, tuple[Running, str | None]] = {}
         self.results: dict[Job, JobResult] = {}
-        self._guard, self._overview, self._journal = guard, overview, journal
-        self._devices, self._memory = devices, Budget(free_memory())
+        self._pool, self._overview = pool, overview
 
     def next(self) -> Job | None:
         """Take the first job that may start now, and out of the queue those that never may."""
@@ -96,54 +182,21 @@ class _Pool:
                 continue
             elif job.busy is not None and job.busy():
                 self._overview.waits(job, "another process is at it")
-            elif not self._fits(job):
+            elif not self._pool.fits(job):
                 self._overview.waits(job, "beside those that run there is no memory for it")
             else:
                 self.waiting.remove(job)
                 return job
         return None
 
-    def _fits(self, job: Job) -> bool:
-        if self._devices is not None and self._devices.find(job.memory.device) is None:
-            return False
-        return self._memory.admits(job.memory.host)
-
-    def start(self, job: Job, threads: int, warm: bool) -> None:
-        """Start what `next` has found."""
-        device = None
-        self._memory.promise(job.memory.host)
-        if self._devices is not None:
-            device = self._devices.find(job.memory.device)
-            assert device is not None  # `next` has looked
-            self._devices.lease(device, job.memory.device)
-        process = start(job, _environment(threads, device), warm=warm)
-        self._guard.watch(process.pid)
-        self.running[job] = (process, device)
-        self._overview.started(job)
-        if self._journal is not None:
-            self._journal.started(job.label, process.pid, device)
-
-    def collect(self) -> None:
-        """See which jobs have ended."""
-        for job, (process, device) in list(self.running.items()):
-            returncode = process.poll()
-            if returncode is None:
-                continue
-            with suppress(ProcessLookupError, PermissionError):  # nothing was left behind
-                os.killpg(process.pid, signal.SIGKILL)
-            self._guard.release(process.pid)
-            del self.running[job]
-            self._memory.give_back(job.memory.host)
-            if self._devices is not None and device is not None:
-                self._devices.give_back(device, job.memory.device)
-            if self._journal is not None:
-                self._journal.ended(job.label, process.pid, device, returncode)
-            if returncode == HeldElsewhereError.exit_status and job.busy is not None:
-                self._overview.put_back(job)
-                self.waiting.append(job)
-                continue
-            seconds = self._overview.ended(job, returncode)
-            self.results[job] = JobResult(job, returncode, seconds)
+    def ended(self, job: Job, returncode: int) -> None:
+        """Keep how ``job`` ended, or put it back where another process was at its work."""
+        if returncode == HeldElsewhereError.exit_status and job.busy is not None:
+            self._overview.put_back(job)
+            self.waiting.append(job)
+            return
+        seconds = self._overview.ended(job, returncode)
+        self.results[job] = JobResult(job, returncode, seconds)
 
 
 def _environment(threads: int, device: str | None) -> dict[str, str]:
@@ -166,4 +219,4 @@ def _end(processes: Sequence[Running]) -> None:
         signal_group(process.pid, signal.SIGTERM)
     deadline = time.monotonic() + GRACE
     while time.monotonic() < deadline and any(process.poll() is None for process in processes):
-        time.sleep(_POLL)
+        time.sleep(POLL)

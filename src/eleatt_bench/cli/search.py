@@ -1,0 +1,130 @@
+"""The verb ``search``: the best settings by validation accuracy, by Optuna."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from eleatt_bench.cli.arguments import Parser, choose
+from eleatt_bench.cli.closing import closing
+from eleatt_bench.cli.columns import columns, terminal_width
+from eleatt_bench.composer import Composer
+from eleatt_bench.composition import compose_config, options
+from eleatt_bench.errors import UserError
+from eleatt_bench.launch.hydra import layout, one_device
+from eleatt_bench.launch.pool import Pool
+from eleatt_bench.search.loop import Search, train_command
+from eleatt_bench.search.space import Space, read_file, read_space
+from eleatt_bench.search.trials import RUN, Trials, require_optuna
+from eleatt_bench.training.run import run_folder
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
+_SHOWN = 10  # of the best trials
+
+DESCRIPTION = """\
+Search for the settings with the best validation accuracy; the test set has no part in it. A trial
+is an ordinary run, with the seed given. A stopped search continues when the same command is given
+again, with more trials if you like; two at the same time share the trials.
+"""
+
+
+def search(arguments: list[str]) -> int:
+    """``eleatt-bench search EXPERIMENT``."""
+    parser = Parser("eleatt-bench search", description=DESCRIPTION)
+    parser.add_argument("experiment", help="one of configs/experiment")
+    parser.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="KEY=SWEEP",
+        help="what is searched: choice(a,b), range(start,stop,step), interval(low,high), "
+        "int(interval(1,9)), tag(log,interval(low,high)); or KEY=VALUE, said of every trial",
+    )
+    parser.add_argument("--space", type=Path, metavar="FILE", help="more of them, in YAML")
+    parser.add_argument(
+        "--trials", type=int, required=True, metavar="N", help="how many, those done included"
+    )
+    given = parser.parse(arguments)
+    if given.trials < 1:
+        raise UserError(f"--trials is {given.trials}; it must be at least 1")
+    name = choose("experiment", given.experiment, options("experiment"))
+    require_optuna()
+    said = [*(read_file(given.space) if given.space else []), *given.overrides]
+    space = read_space([f"experiment={name}"], said)
+    composer = Composer()
+    space.check(composer)
+    _search(name, space, composer, given.trials)
+    return 0
+
+
+def _search(name: str, space: Space, composer: Composer, most: int) -> None:
+    cfg = compose_config(space.corner)
+    runs_dir = Path(cfg.runs_dir)
+    if cfg.force:
+        raise UserError(
+            f"search takes the runs in {runs_dir} as they are, so that it can be continued: "
+            "leave out force=true, or give another folder with runs_dir=FOLDER"
+        )
+    path = runs_dir / "searches" / f"{name}-{_digest(space, composer)}.db"
+    pool = Pool(**layout(cfg, most))
+    with Trials(path, seed=cfg.seed, max_epochs=cfg.trainer.max_epochs) as trials:
+        try:
+            with pool:
+                Search(
+                    space, trials, pool,
+                    most=most, warm_ok=one_device(cfg), composer=composer,
+                    say=partial(print, flush=True),
+                ).go()  # fmt: skip
+        finally:
+            best, counts = trials.best(), trials.counts()
+            _print_best(space, best)
+            words = [
+                "complete",
+                "pruned",
+                "failed",
+                *(["unfinished"] if counts["unfinished"] else []),
+            ]
+            print(", ".join(f"{counts[word]} {word}" for word in words))
+            _close(path, runs_dir, best)
+    if not best and not counts["unfinished"]:
+        raise UserError(f"No trial is complete: the logs in {path.with_suffix('')} say why")
+
+
+def _close(path: Path, runs_dir: Path, best: Sequence[FrozenTrial]) -> None:
+    """Where everything lies, and what to type next."""
+    where = {"runs": str(runs_dir), "trials": str(path), "logs": str(path.with_suffix(""))}
+    then = {"curves": ["tensorboard"]}
+    then |= {"a run": ["runs", "show", best[0].user_attrs[RUN]]} if best else {}
+    closing(where, then, runs_dir)
+
+
+def _digest(space: Space, composer: Composer) -> str:
+    """What makes two searches the same: the same runs can come of both, trials or not."""
+    folder, _, _ = run_folder(composer.config(space.corner), composer)
+    dimensions = sorted(repr(dimension) for dimension in space.dimensions)
+    return hashlib.sha256(json.dumps([folder.run_id, dimensions]).encode()).hexdigest()[:8]
+
+
+def _print_best(space: Space, best: Sequence[FrozenTrial]) -> None:
+    """A line per trial, the best first, and the best one as a command."""
+    if not best:
+        return
+    count = len(space.fixed)
+    rows = [
+        [
+            str(trial.number + 1),
+            f"{trial.value:.2%}",
+            " ".join(space.overrides(trial)[count:]),
+            trial.user_attrs[RUN],
+        ]
+        for trial in best[:_SHOWN]
+    ]
+    print()
+    for line in columns(["trial", "val accuracy", "settings", "run"], rows, terminal_width()):
+        print(line)
+    print(f"\nThe best: {train_command(space.overrides(best[0]))}\n")

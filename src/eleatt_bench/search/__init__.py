@@ -1,0 +1,1 @@
+"""Searching for settings: what may be tried, which trials there are, and how they are run."""

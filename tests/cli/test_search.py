@@ -1,0 +1,127 @@
+"""A search from the outside, on the digits: continued, pruned, failing, killed."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.trial import TrialState, create_trial
+
+SMALL = ["search", "digits", "model.hidden_size=4", "trainer.max_epochs=20"]
+
+
+def study(folder: Path) -> optuna.Study:
+    (path,) = folder.glob("runs/searches/*.db")
+    return optuna.load_study(study_name=None, storage=f"sqlite:///{path}")
+
+
+def statuses(folder: Path) -> dict[str, str]:
+    records = folder.glob("runs/*/record.json")
+    return {p.parent.name: json.loads(p.read_text("utf-8"))["status"] for p in records}
+
+
+def test_a_search_is_done_then_continued_and_a_bad_trial_is_pruned(
+    command_line, tmp_path: Path
+) -> None:
+    space = [*SMALL, "optimizer.lr=interval(0.001,0.01)", "launcher.jobs=1", "seed=5"]
+    first = command_line(*space, "--trials", "1")
+    assert first.returncode == 0, first.stderr
+    assert "1 complete, 0 pruned, 0 failed" in first.stdout
+    (only,) = study(tmp_path).get_trials()
+    (run,) = statuses(tmp_path)
+    record = json.loads((tmp_path / "runs" / run / "record.json").read_text("utf-8"))
+    assert only.value == record["metrics"]["val"]["accuracy"]
+    assert only.user_attrs["run"] == run
+    assert list(only.intermediate_values) == list(range(1, 21))
+    assert only.value == pytest.approx(max(only.intermediate_values.values()))
+    pasted = re.search(r"^The best: eleatt-bench (.*)$", first.stdout, re.MULTILINE)
+    assert pasted is not None
+    assert record["command"] == f"eleatt-bench {pasted[1]}"
+
+    made_up = dict.fromkeys(range(1, 21), 1.0)
+    for _ in range(5):  # as if five others had been perfect from the first epoch on
+        study(tmp_path).add_trial(
+            create_trial(value=1.0, intermediate_values=made_up, user_attrs={"run": run},
+                         params=only.params, distributions=only.distributions)
+        )  # fmt: skip
+    second = command_line(*space, "--trials", "7")
+    assert second.returncode == 0, second.stderr
+    assert "trial 7/7 pruned    after epoch 6" in second.stdout
+    assert "6 complete, 1 pruned, 0 failed" in second.stdout
+    pruned = study(tmp_path).get_trials()[-1]
+    assert pruned.state == TrialState.PRUNED
+    stopped = tmp_path / "runs" / pruned.user_attrs["run"]
+    assert statuses(tmp_path) == {run: "finished", stopped.name: "running"}
+    assert (stopped / "checkpoints" / "last.ckpt").exists()
+    assert not (stopped / "predictions.h5").exists()
+
+
+@pytest.mark.slow
+def test_a_failing_run_is_a_failed_trial_and_the_search_goes_on(
+    command_line, tmp_path: Path
+) -> None:
+    space = ["search", "digits", "model.hidden_size=4", "trainer.max_epochs=2"]
+    done = command_line(*space, "optimizer.lr=choice(0.01,1e36)", "--trials", "6")
+    assert done.returncode == 0, done.stderr
+    states = [trial.state.name for trial in study(tmp_path).get_trials()]
+    assert set(states) == {"COMPLETE", "FAIL"}
+    assert f"{states.count('COMPLETE')} complete, 0 pruned, {states.count('FAIL')} failed" in (
+        done.stdout
+    )
+    assert "FAILED    exit status 1: Error: train/loss is" in done.stdout
+    assert "again: eleatt-bench train experiment=digits" in done.stdout
+    assert sorted(statuses(tmp_path).values()) == ["failed", "finished"]  # one run each, no more
+
+    none = command_line(*space, "optimizer.lr=choice(1e36)", "--trials", "1")
+    assert none.returncode == 1
+    assert "No trial is complete" in none.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_stopped_search_is_continued(
+    command_line, user_environment, tmp_path: Path, number: signal.Signals
+) -> None:
+    space = [*SMALL, "optimizer.lr=tag(log,interval(1e-3,1e-1))", "--trials", "4"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "eleatt_bench", *space, "launcher.jobs=2"],
+        cwd=tmp_path, env=user_environment, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("runs/*/checkpoints/last.ckpt")):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(number)
+    output, error = process.communicate(timeout=60)
+    if number == signal.SIGINT:
+        assert process.returncode == 130
+        assert "2 unfinished" in output
+        assert "Traceback" not in error
+    before = study(tmp_path).get_trials()
+    assert len(before) == 2
+    assert {trial.state for trial in before} == {TrialState.RUNNING}
+
+    again = command_line(*space, "launcher.jobs=2")
+    assert again.returncode == 0, again.stderr
+    assert "4 complete, 0 pruned, 0 failed" in again.stdout
+    after = study(tmp_path).get_trials()
+    assert [trial.params for trial in after[:2]] == [trial.params for trial in before]
+    assert list(statuses(tmp_path).values()) == ["finished"] * 4
+    logs = "".join(p.read_text("utf-8") for p in tmp_path.glob("runs/searches/*/*.log"))
+    assert "continuing after epoch" in logs
+
+
+def test_a_mistyped_key_is_said_before_anything_is_written(command_line, tmp_path: Path) -> None:
+    done = command_line("search", "digits", "--trials", "2", "optimizer.rl=interval(1,2)")
+    assert done.returncode == 1
+    assert "Did you mean 'optimizer.lr'?" in done.stderr
+    assert list(tmp_path.iterdir()) == []
