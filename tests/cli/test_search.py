@@ -14,6 +14,9 @@ import optuna
 import pytest
 from optuna.trial import TrialState, create_trial
 
+from eleatt_bench.composer import Composer
+from eleatt_bench.training.run import run_folder
+
 SMALL = ["search", "digits", "model.hidden_size=4", "trainer.max_epochs=20"]
 
 
@@ -118,6 +121,31 @@ def test_a_stopped_search_is_continued(
     assert list(statuses(tmp_path).values()) == ["finished"] * 4
     logs = "".join(p.read_text("utf-8") for p in tmp_path.glob("runs/searches/*/*.log"))
     assert "continuing after epoch" in logs
+
+
+def test_a_trial_waits_for_whoever_is_at_its_run(
+    user_environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    small = ["model.hidden_size=4", "trainer.max_epochs=1"]
+    composer = Composer()
+    config = composer.config(["experiment=digits", *small, "optimizer.lr=0.01"])
+    folder, _, _ = run_folder(config | {"data_dir": "data", "runs_dir": "runs"}, composer)
+    space = [*small, "optimizer.lr=choice(0.01)", "--trials", "1", "launcher.jobs=1"]
+    with folder.held():
+        process = subprocess.Popen(
+            [sys.executable, "-m", "eleatt_bench", "search", "digits", *space],
+            env=user_environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line.startswith(
+            f"trial 1/1 waits     another job is at the same run, {folder.run_id}"
+        )
+    output, error = process.communicate(timeout=60)
+    assert process.returncode == 0, error
+    assert "trial 1/1 started" in output
+    assert "1 complete, 0 pruned, 0 failed" in output
 
 
 def test_a_mistyped_key_is_said_before_anything_is_written(command_line, tmp_path: Path) -> None:
