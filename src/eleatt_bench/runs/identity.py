@@ -31,9 +31,14 @@ def identity(
 
     Whatever is not excluded by name belongs to it, so that a new setting cannot be forgotten.
     ``data_digest`` is None on a machine without the data: such an identity has no `run_id`.
-    ``pretraining`` is the identity of the run whose weights this one begins with.
+    ``pretraining`` is the identity of the run whose weights this one begins with. What is deeper
+    than a section is shared with ``config``.
     """
-    result = {key: deepcopy(value) for key, value in config.items() if key not in _EXCLUDED[""]}
+    result = {
+        key: dict(value) if isinstance(value, Mapping) else value
+        for key, value in config.items()
+        if key not in _EXCLUDED[""]
+    }
     for section in ("model", "trainer"):
         result[section] = {
             key: value for key, value in result[section].items() if key not in _EXCLUDED[section]
