@@ -79,9 +79,9 @@ def main() -> None:
     if given.csv is not None:
         given.csv.parent.mkdir(parents=True, exist_ok=True)
         with given.csv.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, [*rows[0], *machine("cpu")])
+            writer = csv.DictWriter(file, [*rows[0], *machine("cpu", 1)])
             writer.writeheader()
-            writer.writerows({**row, **machine("cpu")} for row in rows)
+            writer.writerows({**row, **machine("cpu", 1)} for row in rows)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""docs/performance.md, made of what `bench_layer.py --csv` and `bench_data.py --csv` wrote.
+"""docs/performance.md, of what bench_layer.py, bench_data.py and bench_launcher.py --csv wrote.
 
     .venv/bin/python scripts/performance_page.py docs/performance/*.csv > docs/performance.md
 
@@ -53,6 +53,7 @@ GOALS = {  # of training, by backend, cell and gate, at the shapes in their orde
 GOAL_PRECISIONS = ("float32", "tf32", "ieee")
 MEMORY_GOAL = 1.5
 PATH_GOAL, OPENING_GOAL = 10, 0.2  # times what the network consumes; seconds
+LAUNCH_GOAL = 0.5  # seconds
 
 
 def shape(row: Row) -> str:
@@ -192,23 +193,61 @@ def loading(rows: list[Row]) -> Iterator[str]:
     yield from table(heads, lines)
 
 
+def launching(rows: list[Row]) -> Iterator[str]:
+    """What `scripts/bench_launcher.py` measured: the cost of starting a job of a sweep."""
+    yield (
+        "`scripts/bench_launcher.py`: one-epoch networks on the digits, one job after the other. "
+        "What starting and ending a job takes is its time in the launcher less the training and "
+        "testing that its record tells. Warm jobs are forked from a process that has everything "
+        "imported, whose own start is in the total; cold ones are processes of their own. The goal "
+        f"for a warm one is {LAUNCH_GOAL} s or less.\n"
+    )
+    lines = []
+    for row in rows:
+        cost = float(row["cost_median"])
+        missed = " **missed**" if row["start"] == "warm" and cost > LAUNCH_GOAL else ""
+        lines.append(
+            [f"{row['start']}, {row['jobs']} jobs", f"{float(row['total_seconds']):.0f} s",
+             f"{float(row['own_seconds']):.2f} s", f"{cost:.2f} s{missed}",
+             f"{float(row['cost_max']):.2f} s"]
+        )  # fmt: skip
+    heads = ["", "all of them", "a job's own work", "starting and ending it", "at most"]
+    yield from table(heads, lines)
+
+
+def layers(rows: list[Row]) -> Iterator[str]:
+    """What `scripts/bench_layer.py` measured."""
+    yield from goals(rows)
+    yield from memory(rows)
+    yield from every(rows)
+
+
+KINDS = (  # the first column of a file, what it is about, and its section
+    ("", "", layers),
+    ("store", "How fast samples come: ", loading),
+    ("start", "What a job of a sweep costs: ", launching),
+)
+
+
+def kind(rows: list[Row]) -> str:
+    first = next(iter(rows[0]))
+    return first if first in [column for column, _, _ in KINDS] else ""
+
+
 def page(files: list[tuple[str, list[Row]]], notes: str) -> Iterator[str]:
     yield HEAD
-    for name, rows in sorted(files, key=lambda file: "store" in file[1][0]):  # layers first
-        about = rows[0]
-        what = "How fast samples come: " if "store" in about else ""
-        yield f"## {what}{about['device']}, {about['threads']} threads\n"
-        gpu = f"Triton {about['triton']}, driver {about['driver']}, " if about["driver"] else ""
-        yield (
-            f"{about['cores']} cores, torch {about['torch']}, {gpu}Python {about['python']}, "
-            f"{about['date']}, commit {about['commit'][:12]}: `{name}`\n"
-        )
-        if "store" in about:
-            yield from loading(rows)
-            continue
-        yield from goals(rows)
-        yield from memory(rows)
-        yield from every(rows)
+    for column, what, section in KINDS:
+        for name, rows in files:
+            if kind(rows) != column:
+                continue
+            about = rows[0]
+            yield f"## {what}{about['device']}, {about['threads']} threads\n"
+            gpu = f"Triton {about['triton']}, driver {about['driver']}, " if about["driver"] else ""
+            yield (
+                f"{about['cores']} cores, torch {about['torch']}, {gpu}Python {about['python']}, "
+                f"{about['date']}, commit {about['commit'][:12]}: `{name}`\n"
+            )
+            yield from section(rows)
     yield notes
 
 

@@ -18,7 +18,8 @@ from eleatt_bench.data import catalog
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PAGES = [README, *(page.read_text(encoding="utf-8") for page in (ROOT / "docs").glob("*.md"))]
+OTHERS = [page for page in (ROOT / "docs").glob("*.md") if not page.name.startswith("adding-")]
+PAGES = [README, *(page.read_text(encoding="utf-8") for page in OTHERS)]
 BLOCKS = [block for page in PAGES for block in re.findall(r"```console\n(.*?)```", page, re.DOTALL)]
 LINES = [shlex.split(line, comments=True) for block in BLOCKS for line in block.splitlines()]
 COMMANDS = sorted({tuple(line[1:]) for line in LINES if line and line[0] == "eleatt-bench"})
