@@ -241,7 +241,8 @@ def page(files: list[tuple[str, list[Row]]], notes: str) -> Iterator[str]:
             if kind(rows) != column:
                 continue
             about = rows[0]
-            yield f"## {what}{about['device']}, {about['threads']} threads\n"
+            threads = f"{about['threads']} thread{'s' * (about['threads'] != '1')}"
+            yield f"## {what}{about['device']}, {threads}\n"
             gpu = f"Triton {about['triton']}, driver {about['driver']}, " if about["driver"] else ""
             yield (
                 f"{about['cores']} cores, torch {about['torch']}, {gpu}Python {about['python']}, "

@@ -10,7 +10,7 @@ from eleatt_bench.composition import options
 from eleatt_bench.errors import UserError
 from eleatt_bench.report.canvas import save
 from eleatt_bench.report.figures import LOSSES, Curves, bars, losses
-from eleatt_bench.runs.curves import read_curves
+from eleatt_bench.runs.curves import CurveReader
 from eleatt_bench.runs.record import RunFolder
 from eleatt_bench.tables.cells import table as make_table
 from eleatt_bench.tables.plan import Plan, PlannedRun, plans
@@ -78,5 +78,5 @@ def _panels(plan: Plan) -> dict[str, dict[str, dict[str, Curves]]]:
 
 
 def _losses(folders: Sequence[RunFolder]) -> dict[str, Curves]:
-    read = [read_curves(folder, tuple(LOSSES)) for folder in folders]
+    read = [CurveReader(folder.tensorboard, tuple(LOSSES)).read() for folder in folders]
     return {tag: [curves[tag] for curves in read] for tag in LOSSES}

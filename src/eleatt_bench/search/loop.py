@@ -15,8 +15,8 @@ from eleatt_bench.errors import HeldElsewhereError
 from eleatt_bench.launch.overview import last_line
 from eleatt_bench.launch.pool import POLL, Pool
 from eleatt_bench.launch.process import Job
+from eleatt_bench.runs.curves import Curve, CurveReader
 from eleatt_bench.runs.record import Record, RunFolder
-from eleatt_bench.search.curve import Curve
 from eleatt_bench.search.space import Space
 from eleatt_bench.search.trials import Trials
 from eleatt_bench.training.run import run_folder
@@ -24,6 +24,7 @@ from eleatt_bench.training.run import run_folder
 if TYPE_CHECKING:
     from optuna.trial import Trial
 
+_TAG = "val/accuracy"
 _LOOK = 0.5  # seconds from one look at the curves to the next
 
 
@@ -33,9 +34,13 @@ class _Running:
 
     trial: Trial
     folder: RunFolder
-    curve: Curve
+    events: CurveReader
     began: float
     pruned: int | None = None  # after which epoch it was told to end
+
+    def curve(self) -> Curve:
+        """The validation accuracy by epoch, so far."""
+        return self.events.read()[_TAG]
 
 
 class Search:
@@ -84,13 +89,13 @@ class Search:
             overrides = self._space.overrides(trial)
         folder, _, _ = run_folder(self._composer.config(overrides), self._composer)
         self._trials.note_run(trial, folder.run_id)
-        one = _Running(trial, folder, Curve(folder.tensorboard), time.monotonic())
+        one = _Running(trial, folder, CurveReader(folder.tensorboard, [_TAG]), time.monotonic())
         record = folder.read()
         if record is not None and record["status"] == "finished":
-            self._trials.report(trial, one.curve.read())
+            self._trials.report(trial, one.curve())
             self._complete(one, record, "finished already")
             return True
-        one.pruned = self._trials.judge(trial, one.curve.read())
+        one.pruned = self._trials.judge(trial, one.curve())
         if one.pruned is not None:
             self._prune(one)
             return True
@@ -123,10 +128,10 @@ class Search:
             del self._waiting[job]
             record = one.folder.read()
             if record is not None and record["status"] == "finished":
-                self._trials.report(one.trial, one.curve.read())
+                self._trials.report(one.trial, one.curve())
                 self._complete(one, record, "finished by another job")
                 continue
-            one.pruned = self._trials.judge(one.trial, one.curve.read())
+            one.pruned = self._trials.judge(one.trial, one.curve())
             if one.pruned is not None:
                 self._prune(one)
             else:
@@ -136,7 +141,7 @@ class Search:
         """Report the curves of all that run, and stop what is not worth going on with."""
         for job, one in self._running.items():
             if one.pruned is None:
-                one.pruned = self._trials.judge(one.trial, one.curve.read())
+                one.pruned = self._trials.judge(one.trial, one.curve())
                 if one.pruned is not None:
                     self._pool.stop(job)
 
@@ -146,7 +151,7 @@ class Search:
             return
         record = one.folder.read()
         if record is not None and record["status"] == "finished":
-            self._trials.report(one.trial, one.curve.read())
+            self._trials.report(one.trial, one.curve())
             self._complete(one, record, duration(time.monotonic() - one.began))
         elif one.pruned is not None:
             self._prune(one)
