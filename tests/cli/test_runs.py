@@ -77,7 +77,7 @@ def test_a_narrow_terminal_shows_the_most_important(tmp_path, user_environment, 
     with os.fdopen(master, "rb", buffering=0) as terminal:
         subprocess.run(
             [sys.executable, "-m", "eleatt_bench", "runs", "list"],
-            cwd=tmp_path, env=user_environment, stdout=slave, check=True,
+            cwd=tmp_path, env=user_environment, stdin=slave, stdout=slave, check=True,
         )  # fmt: skip
         os.close(slave)
         shown = terminal.read(4096).decode()
