@@ -18,7 +18,7 @@ bench: BENCH ?= cpu
 bench-gpu: BENCH ?= gpu
 
 .PHONY: help install demo test test-slow test-faults check bench bench-gpu bench-data tensorboard \
-	clean lock data-nucla data-mnist $(TABLES) rehearse
+	report clean lock data-nucla data-mnist $(TABLES) rehearse
 
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,9 @@ bench-data: $(READY) ## time loading and augmentation against the network: docs/
 
 tensorboard: $(READY) ## look at the curves and pictures of all runs
 	$(RUN) tensorboard $(ARGS)
+
+report: $(READY) ## write pages about all tables and runs: runs/report/index.html
+	$(RUN) report $(ARGS)
 
 data-nucla: $(READY) ## prepare N-UCLA from NUCLA_SOURCE (default data/raw/nucla/all_sqe.zip)
 	$(RUN) data prepare nucla --source "$(NUCLA_SOURCE)"

@@ -1,4 +1,4 @@
-"""Figures of a table on the command line, from runs to files."""
+"""The report, and figures of a table, on the command line, from runs to files."""
 
 from __future__ import annotations
 
@@ -38,6 +38,13 @@ def test_figures_are_drawn_from_what_runs_left(tmp_path: Path, monkeypatch, caps
         pdf = (tmp_path / "figures" / f"{stem}-{kind}.pdf").read_bytes()
         assert b"/FontFile2" in pdf, "TrueType, embedded"
         assert b"/Type3" not in pdf
+    assert main(["report", *ASKED[2:5]]) == 0
+    assert capsys.readouterr().out == "11 tables and 4 runs: open runs/report/index.html\n"
+    assert len(list((tmp_path / "runs" / "report" / "runs").glob("*.html"))) == 4
+    assert len(list((tmp_path / "runs" / "report" / "tables").glob("*.html"))) == 11
+    assert main(["runs", "gc"]) == 0
+    assert main(["report", "--out", "figures"]) == 1
+    assert "figures holds something else than a report" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -45,7 +52,10 @@ def test_figures_are_drawn_from_what_runs_left(tmp_path: Path, monkeypatch, caps
     [
         (["figure", "digits"], "Did you mean 'figures'?"),
         (["figures", "digitz"], "Did you mean 'digits'?"),
-        (["figures"], "report --help"),
+        (["figures"], "report figures --help"),
+        (["model.hidden_size=x"], "hidden_size"),
+        (["seed=1"], "A table sets the seeds itself"),
+        (["--outt", "x"], "Did you mean '--out'?"),
     ],
 )
 def test_mistakes(arguments: list[str], says: str, capsys) -> None:

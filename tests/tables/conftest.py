@@ -101,6 +101,7 @@ def predict(folder: RunFolder, right: Sequence[int], clean: Sequence[int] | None
     """Two classes; the first is true everywhere and predicted where ``right`` is 1."""
     folder.path.mkdir(parents=True, exist_ok=True)
     with h5py.File(folder.predictions, "w") as file:
+        file.attrs["class_names"] = ["first", "second"]
         file["logits"] = np.array([[r, 0.5] for r in right], dtype=np.float32)
         file["label"] = np.zeros(len(right), dtype=np.int64)
         file["name"] = [f"s{index}" for index in range(len(right))]

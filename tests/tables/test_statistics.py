@@ -19,6 +19,7 @@ from eleatt_bench.tables.statistics import (
     mean,
     paired_bootstrap,
     paired_difference,
+    proportion,
     std,
 )
 
@@ -165,3 +166,11 @@ def test_the_bootstrap_agrees_with_one_that_builds_every_draw_in_full() -> None:
         found.append(100 * np.mean([np.mean(values) for values in by_fold if len(values)]))
     expected = np.percentile(found, [2.5, 97.5])
     assert paired_bootstrap(gain, sample, fold) == pytest.approx(expected, abs=1.2)
+
+
+@given(st.data())
+def test_the_interval_of_a_share_is_scipys_exact_one(data: st.DataObject) -> None:
+    count = data.draw(st.integers(1, 20_000))
+    right = data.draw(st.integers(0, count))
+    expected = stats.binomtest(right, count).proportion_ci(0.95, "exact")
+    assert proportion(right, count) == pytest.approx((expected.low, expected.high), abs=1e-12)

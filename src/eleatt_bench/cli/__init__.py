@@ -21,7 +21,7 @@ VERBS = {
     "tables": "list the tables",
     "data": "list, download, prepare or verify data sets",
     "runs": "list, show, compare, remove or export runs",
-    "report": "draw the accuracies and losses of a table",
+    "report": "write pages about all tables and runs, or a table's figures",
     "attention": "draw what the gate of a run attends to",
     "tensorboard": "look at the curves and pictures of all runs",
     "doctor": "versions, devices, data sets, and what is missing",

@@ -6,6 +6,8 @@ import os
 from importlib import metadata
 from importlib.util import find_spec
 
+from packaging.requirements import Requirement
+
 from eleatt_bench.cli.arguments import Parser, data_dir, runs_dir
 from eleatt_bench.composition import config_dir
 from eleatt_bench.data import catalog
@@ -26,6 +28,9 @@ def doctor(arguments: list[str]) -> int:
     print("Devices")
     for line in _devices(build):
         print(f"  {line}")
+    print("Extras")
+    for name, state in _extras().items():
+        print(f"  {name:<18} {state}")
     print("Data sets")
     for name in catalog.names():
         print(f"  {name:<18} {catalog.status(data_dir(), name)}")
@@ -65,6 +70,27 @@ def _devices(build: bool) -> list[str]:
             )
         )
     return lines
+
+
+def _extras() -> dict[str, str]:
+    """Of each optional part of the package whether its libraries are installed."""
+    found = {}
+    package = metadata.distribution("eleatt-bench")
+    needed = [Requirement(text) for text in package.requires or ()]
+    for extra in package.metadata.get_all("Provides-Extra") or ():
+        own = [r.name for r in needed if r.marker and r.marker.evaluate({"extra": extra})]
+        lacking = [name for name in own if not _is_installed(name)]
+        install = f"pip install 'eleatt-bench[{extra}]'"
+        found[extra] = f"lacks {', '.join(lacking)}: {install}" if lacking else "ready"
+    return {extra: state for extra, state in found.items() if extra != "dev"}
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        metadata.distribution(name)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
 
 
 def _cpu_layers(build: bool) -> str:

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from eleatt_bench import parallel
 from eleatt_bench.data import catalog
 from eleatt_bench.data.feature_cache import FeatureCache
 from eleatt_bench.data.release import BadSample, Release
-from eleatt_bench.data.sources import parallel, video
+from eleatt_bench.data.sources import video
 from eleatt_bench.data.sources.clips import Clip, ClipSet
 from eleatt_bench.data.store import Sample, SequenceStore
 from eleatt_bench.data.writing import Progress

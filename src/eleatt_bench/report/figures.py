@@ -6,23 +6,17 @@ from collections.abc import Mapping, Sequence
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from eleatt_bench.report.canvas import new_figure
+from eleatt_bench.report.losses import LOSSES, Curves, Panels, band
 from eleatt_bench.report.wording import section_title
-from eleatt_bench.runs.curves import Curve
 from eleatt_bench.tables.table import Row, Section, Table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-LOSSES = {"train/loss": "training loss", "val/loss": "validation loss"}
 _OURS, _PAPER, _INK = "#7da7d9", "#c44e00", "#222222"  # light, dark and black in grey
 _LINES = ("-", "--", ":", "-.")
 _COLOURS = ("#1f4e8c", "#c44e00", "#2a8a5c", "#8a5a9e", "#666666")
-
-Curves = Sequence[Curve]
-"""Of the runs of one row, one per seed and fold."""
 
 
 def bars(table: Table) -> Figure:
@@ -81,10 +75,8 @@ def _explain_bars(figure: Figure) -> None:
     figure.legend(handles=marks, loc="outside lower center", ncols=4, fontsize=7, frameon=False)
 
 
-def losses(
-    table: Table, panels: Mapping[str, Mapping[str, Mapping[str, Curves]]], count: str
-) -> Figure:
-    """The losses of ``panels[panel][row][tag]``: the mean of a row's runs, and a band of ± s.
+def losses(table: Table, panels: Panels, count: str) -> Figure:
+    """The losses of ``panels``: the mean of a row's runs, and a band of ± s.
 
     ``count`` says in words what the runs of a row are.
     """
@@ -122,19 +114,11 @@ def _lines(axes: Any, rows: Mapping[str, Curves]) -> None:
     for (name, curves), colour, stroke in zip(
         rows.items(), cycle(_COLOURS), cycle(_LINES), strict=False
     ):
-        logged = [curve for curve in curves if curve]
-        epochs = sorted(set.intersection(*(set(curve) for curve in logged))) if logged else []
-        values = np.array([[curve[epoch] for epoch in epochs] for curve in logged])
-        label = f"{name} (n={len(logged)})"
-        if not epochs:
-            axes.plot([], [], color=colour, ls=stroke, label=label)
-            continue
-        mean = values.mean(axis=0)
-        axes.plot(epochs, mean, color=colour, ls=stroke, lw=1.4, label=label)
-        if len(values) > 1:
-            spread = values.std(axis=0, ddof=1)
-            low = np.maximum(mean - spread, values.min(axis=0))  # a loss is not below zero
-            axes.fill_between(epochs, low, mean + spread, color=colour, alpha=0.2, lw=0)
+        found = band(curves)
+        label = f"{name} (n={found.runs})"
+        axes.plot(found.epochs, found.mean, color=colour, ls=stroke, lw=1.4, label=label)
+        if found.runs > 1 and found.epochs:
+            axes.fill_between(found.epochs, found.low, found.high, color=colour, alpha=0.2, lw=0)
 
 
 def _panel(section: Section, column: str) -> str:

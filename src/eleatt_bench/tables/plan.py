@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from eleatt_bench.composer import Composer
-from eleatt_bench.composition import hydra_ready
+from eleatt_bench.composition import hydra_ready, options
 from eleatt_bench.data import catalog
 from eleatt_bench.data.store import RANDOM_WEIGHTS
 from eleatt_bench.errors import UserError
@@ -56,6 +56,7 @@ class Plan:
 
     spec: Spec
     runs_dir: Path
+    data_dir: Path
     runs: tuple[PlannedRun, ...]
     variation: tuple[str, ...]  # the user's overrides, if they change what is run
     unprepared: tuple[str, ...]  # the data sets that are not on this machine
@@ -93,6 +94,15 @@ def plans(table: str, overrides: Sequence[str] = ()) -> list[Plan]:
         return [plan(name, overrides, composer) for name in members or [table]]
 
 
+def every_plan(overrides: Sequence[str] = ()) -> list[Plan]:
+    """The plan of every table that is not made of others; raises as `plan`."""
+    composer = Composer()
+    with hydra_ready():
+        specs = [composer.config([f"table={name}"])["table"] for name in options("table")]
+        names = [spec["name"] for spec in specs if not spec["tables"]]
+        return [plan(name, overrides, composer) for name in names]
+
+
 def plan(table: str, overrides: Sequence[str] = (), composer: Composer | None = None) -> Plan:
     """The runs of ``table``; ``overrides`` are said of every one of them.
 
@@ -120,6 +130,7 @@ def plan(table: str, overrides: Sequence[str] = (), composer: Composer | None = 
     return Plan(
         spec=spec,
         runs_dir=Path(base["runs_dir"]),
+        data_dir=Path(base["data_dir"]),
         runs=cells.runs,
         variation=variation,
         unprepared=tuple(sorted(cells.unprepared)),

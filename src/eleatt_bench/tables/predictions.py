@@ -1,8 +1,9 @@
-"""Which test samples a finished run got right."""
+"""What a finished run took its test samples for."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import h5py
@@ -17,10 +18,24 @@ CLEAN = "accuracy_clean"
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """Of N test samples, their names and whether the prediction is right."""
+    """Of N test samples and C classes."""
 
-    names: npt.NDArray[np.bytes_]
-    right: npt.NDArray[np.bool_]
+    names: npt.NDArray[np.bytes_]  # (N,)
+    labels: npt.NDArray[np.int64]  # (N,)
+    logits: npt.NDArray[np.float32]  # (N, C)
+    class_names: tuple[str, ...]  # C
+
+    @cached_property
+    def predicted(self) -> npt.NDArray[np.int64]:
+        """The class of the highest logit, (N,)."""
+        found: npt.NDArray[np.int64] = self.logits.argmax(axis=1)
+        return found
+
+    @property
+    def right(self) -> npt.NDArray[np.bool_]:
+        """Whether the prediction is the label, (N,)."""
+        found: npt.NDArray[np.bool_] = self.predicted == self.labels
+        return found
 
 
 def read_predictions(path: Path, metric: str = "accuracy") -> Predictions | None:
@@ -36,12 +51,16 @@ def read_predictions(path: Path, metric: str = "accuracy") -> Predictions | None
     try:
         with h5py.File(path, "r") as file:
             names = file["name"][...].astype(bytes)
-            right = file["logits"][...].argmax(axis=1) == file["label"][...]
+            labels = file["label"][...].astype(np.int64)
+            logits = file["logits"][...].astype(np.float32)
+            class_names = tuple(str(name) for name in file.attrs["class_names"])
             chosen = file["clean"][...] if metric == CLEAN else slice(None)
+            if logits.shape != (len(labels), len(class_names)) or len(names) != len(labels):
+                raise ValueError("its parts are of different sizes")
     except (OSError, KeyError, ValueError, RuntimeError) as error:
         run = path.parent.name
         raise UserError(
             f"{path} is damaged ({error}). Make it anew: eleatt-bench runs show {run} says the "
             "run's command; add force=true"
         ) from error
-    return Predictions(names[chosen], right[chosen])
+    return Predictions(names[chosen], labels[chosen], logits[chosen], class_names)

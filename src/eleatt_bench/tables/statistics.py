@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import bdtr, stdtrit
+from scipy.special import bdtr, betaincinv, stdtrit
 
 CONFIDENCE = 0.95
 LEAST_SEEDS = 3
@@ -101,6 +101,18 @@ def mcnemar(only_first: int, only_second: int) -> float:
 class Interval(NamedTuple):
     low: float
     high: float
+
+
+def proportion(right: int, count: int) -> Interval:
+    """The exact 95 % interval (Clopper and Pearson) of a share of which ``right`` of ``count`` are.
+
+    In [0, 1]. It says how far the share would change with other test samples of the same kind, not
+    with another seed.
+    """
+    tail = (1 - CONFIDENCE) / 2
+    low = float(betaincinv(right, count - right + 1, tail)) if right else 0.0
+    high = float(betaincinv(right + 1, count - right, 1 - tail)) if right < count else 1.0
+    return Interval(low, high)
 
 
 def paired_bootstrap(

@@ -10,8 +10,9 @@ from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
+from eleatt_bench import parallel
 from eleatt_bench.data.release import BadSample, Release, SourceError, read_each
-from eleatt_bench.data.sources import ntu_text, parallel
+from eleatt_bench.data.sources import ntu_text
 from eleatt_bench.data.sources.archive import Member, Source
 from eleatt_bench.data.sources.ntu_bodies import UnusableError, select
 from eleatt_bench.data.sources.ntu_names import BONES, CLASSES, JOINTS

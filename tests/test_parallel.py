@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from eleatt_bench.data.sources import parallel
+from eleatt_bench import parallel
 from eleatt_bench.errors import UserError
 
 # Functions of the standard library: a spawned process must be able to import them.
@@ -64,7 +64,7 @@ def test_a_process_that_is_killed() -> None:
 
 SCRIPT = """
     import sys, time
-    from eleatt_bench.data.sources import parallel
+    from eleatt_bench import parallel
 
     if __name__ == "__main__":
         for pid in parallel.in_order(eval, ["__import__('os').getpid()"] * 4, 2):

@@ -59,8 +59,8 @@ def in_order(
             yield pending.popleft().result()
     except BrokenProcessPool as error:
         raise UserError(
-            f"One of {processes} processes that read the source was killed, perhaps for want of "
-            "memory: free some, then run the same command again"
+            f"One of {processes} processes that did this was killed, perhaps for want of memory: "
+            "free some, then run the same command again"
         ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,116 @@
+"""The report: a folder of pages that needs neither a server nor a network.
+
+``index.html`` tells how far every table is, ``runs.html`` lists the runs; each table and each run
+has a page. Pages are templates, charts are drawn by Plotly in the browser from numbers in the page.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from eleatt_bench import __version__, parallel
+from eleatt_bench.errors import UserError
+from eleatt_bench.report.site.pages import MARK, check_installed, write_assets, write_page
+from eleatt_bench.report.site.run import Job, Line, Made, write_run
+from eleatt_bench.report.site.table import page_of, write_table
+from eleatt_bench.runs.curves import Curve
+from eleatt_bench.runs.record import RunFolder, all_runs
+from eleatt_bench.tables.plan import Plan
+from eleatt_bench.tables.records import find_records
+
+Step = Callable[[int, int], None]
+"""Called with how many pages of runs are made, and of how many."""
+
+_FEW = 16  # runs: for so few another process does not pay
+_PICTURES = (3, 12)  # of misclassified samples, at least and at most
+_ALL_PICTURES = 3000  # on all pages: some 15 MB
+
+
+def write_site(plans: Sequence[Plan], out: Path, step: Step = lambda done, total: None) -> int:
+    """Write the report about ``plans`` and all runs beside them to ``out``; the number of runs.
+
+    An earlier report in ``out`` stays until the new one is complete, then it is replaced.
+
+    Raises:
+        UserError: ``out`` holds something else, or a library is missing.
+    """
+    check_installed()
+    _check_replaceable(out)
+    folders = all_runs(plans[0].runs_dir)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    new = out.with_name(f".{out.name}.{os.getpid()}.tmp")
+    try:
+        for folder in (new, new / "runs", new / "tables"):
+            folder.mkdir()
+        write_assets(new)
+        _write(plans, folders, new, step)
+        _replace(out, new)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+    return len(folders)
+
+
+def _write(plans: Sequence[Plan], folders: Sequence[RunFolder], out: Path, step: Step) -> None:
+    least, most = _PICTURES
+    pictures = max(least, min(most, _ALL_PICTURES // max(1, len(folders))))
+    shown_in = _tables_of_runs(plans)
+    data_dir = plans[0].data_dir
+    jobs = [
+        Job(folder, data_dir, out, pictures, tuple(shown_in.get(folder.run_id, ())))
+        for folder in folders
+    ]
+    made: list[Made] = []
+    processes = 1 if len(jobs) <= _FEW else parallel.cores()
+    for one in parallel.in_order(write_run, jobs, processes):
+        made.append(one)
+        step(len(made), len(jobs))
+    losses: dict[str, Mapping[str, Curve]] = {one.line.run_id: one.losses for one in made}
+    lines: list[Line] = [one.line for one in made]
+    pages = frozenset(losses)
+    progress = [
+        write_table(plan, out, pages, lambda folder: losses.get(folder.run_id, {}))
+        for plan in plans
+    ]
+    now = datetime.now().astimezone().isoformat(sep=" ", timespec="minutes")
+    common = {"lines": lines, "runs_dir": str(plans[0].runs_dir)}
+    write_page(out, "index.html", "index", progress=progress, now=now, version=__version__,
+               **common)  # fmt: skip
+    write_page(out, "runs.html", "runs", **common)
+
+
+def _tables_of_runs(plans: Sequence[Plan]) -> dict[str, list[tuple[str, str]]]:
+    """Of every run, the tables that show it: title and page."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for plan in plans:
+        for record in find_records(plan).values():
+            found.setdefault(record["run_id"], []).append((plan.spec["title"], page_of(plan)))
+    return found
+
+
+def _check_replaceable(out: Path) -> None:
+    if out.is_dir() and any(out.iterdir()):
+        index = out / "index.html"
+        if not index.is_file() or MARK not in index.read_text("utf-8", errors="replace"):
+            raise UserError(
+                f"{out} holds something else than a report: choose a folder of its own with --out"
+            )
+    elif out.exists() and not out.is_dir():
+        raise UserError(f"{out} is not a folder: choose another one with --out")
+
+
+def _replace(out: Path, new: Path) -> None:
+    """Put ``new`` in the place of ``out``, which is never half of either."""
+    old = out.with_name(f".{out.name}-old.{os.getpid()}.tmp")
+    if out.exists():
+        out.rename(old)
+    try:
+        new.rename(out)
+    except BaseException:
+        if old.exists():
+            old.rename(out)
+        raise
+    shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,88 @@
+"""What a run takes for what: by class, by pair of classes, and sample by sample."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from eleatt_bench.tables.predictions import Predictions
+
+Counts = npt.NDArray[np.int64]
+
+
+class ClassResult(NamedTuple):
+    """Of the test ``samples`` of a class, so many are ``right``."""
+
+    name: str
+    samples: int
+    right: int
+
+    @property
+    def share(self) -> float | None:
+        """In %; None of a class without test samples."""
+        return 100 * self.right / self.samples if self.samples else None
+
+
+class Confused(NamedTuple):
+    """Of the ``of`` test samples of class ``actual``, so many are taken for ``predicted``."""
+
+    actual: str
+    predicted: str
+    samples: int
+    of: int
+
+
+class Mistake(NamedTuple):
+    """A test sample that is taken for another class with probability ``confidence``, in %."""
+
+    name: str
+    actual: str
+    predicted: str
+    confidence: float
+
+
+def confusion_counts(found: Predictions) -> Counts:
+    """How many test samples of each class are taken for each: (C, C), actual by predicted."""
+    size = len(found.class_names)
+    places = found.labels * size + found.predicted
+    return np.bincount(places, minlength=size * size).reshape(size, size)
+
+
+def by_class(counts: Counts, names: tuple[str, ...]) -> list[ClassResult]:
+    """Every class, in the order of the labels."""
+    return [
+        ClassResult(name, int(row.sum()), int(row[place]))
+        for place, (name, row) in enumerate(zip(names, counts, strict=True))
+    ]
+
+
+def most_confused(counts: Counts, names: tuple[str, ...], most: int) -> list[Confused]:
+    """Up to ``most`` pairs of classes, the most frequent confusions first."""
+    wrong = counts - np.diag(counts.diagonal())
+    pairs = sorted(np.argwhere(wrong).tolist(), key=lambda pair: -wrong[tuple(pair)])
+    return [
+        Confused(names[actual], names[predicted], int(wrong[actual, predicted]),
+                 int(counts[actual].sum()))
+        for actual, predicted in pairs[:most]
+    ]  # fmt: skip
+
+
+def mistakes(found: Predictions, most: int) -> list[Mistake]:
+    """Up to ``most`` misclassified samples, those first of which the network was surest."""
+    wrong = np.flatnonzero(~found.right)
+    logits = found.logits[wrong].astype(np.float64)
+    odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+    confidence = 100 / odds.sum(axis=1)  # of the highest logit, whose odds are 1
+    order = np.argsort(-confidence, kind="stable")[:most]
+    names, classes = found.names, found.class_names
+    return [
+        Mistake(
+            names[wrong[place]].decode(),
+            classes[found.labels[wrong[place]]],
+            classes[found.predicted[wrong[place]]],
+            float(confidence[place]),
+        )
+        for place in order
+    ]

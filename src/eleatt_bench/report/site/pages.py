@@ -1,0 +1,80 @@
+"""Pages from templates, and what all pages share."""
+
+from __future__ import annotations
+
+import shutil
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from eleatt_bench.errors import UserError
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+_PACKAGE = "eleatt_bench.report.site"
+MARK = '<meta name="generator" content="eleatt-bench report">'
+"""In every page: a folder whose index has it may be replaced by a newer report."""
+
+
+def check_installed() -> None:
+    """Refuse to begin without the libraries that make a site.
+
+    Raises:
+        UserError: jinja2 or plotly is not installed.
+    """
+    _environment()
+    _plotly()
+
+
+def write_page(out: Path, path: str, template: str, **content: Any) -> None:
+    """Render ``template`` with ``content`` to ``path`` below ``out``."""
+    root = "../" * path.count("/")
+    text = (
+        _environment()
+        .get_template(f"{template}.html.jinja")
+        .render(root=root, mark=MARK, **content)
+    )
+    (out / path).write_text(text, encoding="utf-8")
+
+
+def write_assets(out: Path) -> None:
+    """The style, the script and the plotting library that all pages load."""
+    assets = out / "assets"
+    assets.mkdir()
+    for source in resources.files(_PACKAGE).joinpath("assets").iterdir():
+        (assets / source.name).write_bytes(source.read_bytes())
+    shutil.copyfile(_plotly(), assets / "plotly.min.js")
+
+
+@cache
+def _environment() -> Environment:
+    try:
+        from jinja2 import Environment, PackageLoader, StrictUndefined
+    except ImportError as error:
+        raise _missing("jinja2") from error
+    environment = Environment(
+        loader=PackageLoader(_PACKAGE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}  # a sixth of a page
+    return environment
+
+
+def _plotly() -> Path:
+    """The script of the plotting library, which comes with its Python package."""
+    try:
+        found = resources.files("plotly").joinpath("package_data", "plotly.min.js")
+    except ModuleNotFoundError as error:
+        raise _missing("plotly") from error
+    return Path(str(found))
+
+
+def _missing(library: str) -> UserError:
+    return UserError(
+        f"The report needs {library}, which is not installed: pip install 'eleatt-bench[report]'"
+    )

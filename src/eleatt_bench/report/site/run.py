@@ -1,0 +1,196 @@
+"""The page of a run, and its line in lists of runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from eleatt_bench.data import catalog
+from eleatt_bench.data.store import SequenceStore
+from eleatt_bench.errors import UserError
+from eleatt_bench.report.losses import LOSSES
+from eleatt_bench.report.site import charts
+from eleatt_bench.report.site.mistakes import (
+    Mistake,
+    by_class,
+    confusion_counts,
+    mistakes,
+    most_confused,
+)
+from eleatt_bench.report.site.pages import write_page
+from eleatt_bench.report.site.samples import picture
+from eleatt_bench.runs.curves import Curve, CurveReader
+from eleatt_bench.runs.identity import model_name
+from eleatt_bench.runs.record import Record, RunFolder
+from eleatt_bench.runs.title import title
+from eleatt_bench.tables.predictions import Predictions, read_predictions
+from eleatt_bench.tables.statistics import proportion
+
+_PAIRS = 10  # of classes that are confused
+_ENVIRONMENT = (
+    "device", "accelerator", "num_threads", "backend", "precision", "git_commit", "data_digest"
+)  # fmt: skip
+
+
+class Job(NamedTuple):
+    """A page to make below ``out``: with so many ``pictures`` of misclassified samples, and links
+    to the tables, title and page, that show the run."""
+
+    folder: RunFolder
+    data_dir: Path
+    out: Path
+    pictures: int
+    tables: tuple[tuple[str, str], ...]
+
+
+class Line(NamedTuple):
+    """A run in a list; what it does not have is None."""
+
+    run_id: str
+    title: str
+    status: str
+    data: str | None
+    protocol: str | None
+    fold: int | None
+    model: str | None
+    seed: int | None
+    accuracy: float | None  # %
+    seconds: float | None
+    started: str | None
+
+
+class Made(NamedTuple):
+    line: Line
+    losses: dict[str, Curve]
+
+
+def write_run(job: Job) -> Made:
+    """Write the page of a run; whatever is missing or damaged is said there."""
+    folder = job.folder
+    record = folder.read() or {}
+    line = _line(folder, record)
+    logged = CurveReader(folder.tensorboard).read()
+    problems: list[str] = []
+    found = None
+    try:
+        found = read_predictions(folder.predictions)
+    except UserError as error:
+        problems.append(str(error))
+    if "error" in record:
+        problems.append(f"It failed: {record['error']}")
+    write_page(
+        job.out,
+        f"runs/{folder.run_id}.html",
+        "run",
+        line=line,
+        record=record,
+        problems=problems,
+        tables=job.tables,
+        metrics=_metrics(record, found),
+        curves=charts.curves(logged, record.get("best_epoch")),
+        best_epoch=record.get("best_epoch"),
+        mistakes=None if found is None else _mistakes(found, job, record),
+        settings=_settings(folder),
+        environment=_environment(record),
+    )
+    return Made(line, {tag: logged[tag] for tag in LOSSES if tag in logged})
+
+
+def _line(folder: RunFolder, record: Record) -> Line:
+    """What of a run is in its record; one that is damaged has not even a name for people."""
+    identity = record.get("identity")
+    timing, test = record.get("timing", {}), record.get("metrics", {}).get("test", {})
+    data = identity["data"] if identity else {}
+    return Line(
+        run_id=folder.run_id,
+        title=title(record) if identity else folder.run_id,
+        status=folder.status(),
+        data=data.get("name"),
+        protocol=data.get("protocol"),
+        fold=data.get("fold"),
+        model=model_name(identity) if identity else None,
+        seed=record.get("seed"),
+        accuracy=100 * test["accuracy"] if "accuracy" in test else None,
+        seconds=timing.get("seconds"),
+        started=timing.get("started"),
+    )
+
+
+def _metrics(record: Record, found: Predictions | None) -> list[tuple[str, str]]:
+    """What the run came to; shares of test samples with the interval of their number."""
+    shown = []
+    metrics = record.get("metrics", {})
+    for stage in ("test", "val", "train"):
+        for name, value in sorted(metrics.get(stage, {}).items()):  # the accuracy first
+            text = f"{value:.4g}" if name == "loss" else f"{100 * value:.2f} %"
+            if stage == "test" and name == "accuracy" and found is not None:
+                right, count = int(found.right.sum()), len(found.right)
+                low, high = proportion(right, count)
+                text += (
+                    f", {right:,} of {count:,} (95 % interval {100 * low:.1f} to "
+                    f"{100 * high:.1f} %, for other test samples, not other seeds)"
+                )
+            shown.append((f"{stage}/{name}", text))
+    return shown
+
+
+def _mistakes(found: Predictions, job: Job, record: Record) -> dict[str, Any]:
+    counts = confusion_counts(found)
+    names = found.class_names
+    worst = mistakes(found, job.pictures)
+    pictures, why_not = _pictures(worst, job.data_dir, record)
+    return {
+        "confusion": charts.confusion(counts, names),
+        "classes": by_class(counts, names),
+        "pairs": most_confused(counts, names, _PAIRS),
+        "count": int((~found.right).sum()),
+        "of": len(found.right),
+        "worst": list(zip(worst, pictures, strict=True)),
+        "why_not": why_not,
+    }
+
+
+def _pictures(
+    worst: Sequence[Mistake], data_dir: Path, record: Record
+) -> tuple[list[charts.Chart | None], str]:
+    """One for each, as far as they can be drawn, and why not."""
+    none: list[charts.Chart | None] = [None] * len(worst)
+    if "identity" not in record:
+        return none, "No pictures: what the run was tested on is not known."
+    try:
+        store, positions = _store(data_dir, record["identity"]["data"]["name"])
+    except UserError as error:
+        return none, f"No pictures: {error}"
+    if store.content_digest != record["identity"]["data"]["digest"]:
+        return none, f"No pictures: {store.path} holds other data than this run was tested on."
+    found = [picture(store.sequence(positions[one.name]), store.layout, one.name) for one in worst]
+    features = worst and found[0] is None
+    return found, "No pictures: the samples are features of a network." if features else ""
+
+
+@lru_cache(maxsize=8)
+def _store(data_dir: Path, name: str) -> tuple[SequenceStore, Mapping[str, int]]:
+    """The store of a data set, and the position of each sample in it by name."""
+    if catalog.data_digest(data_dir, name) is None:
+        raise UserError(f"the data set {name} is not prepared here")
+    store = catalog.open_store(data_dir, name)
+    return store, {name: position for position, name in enumerate(store.names)}
+
+
+def _settings(folder: RunFolder) -> str | None:
+    try:
+        return folder.config.read_text(encoding="utf-8")
+    except (FileNotFoundError, UnicodeDecodeError):
+        return None
+
+
+def _environment(record: Record) -> list[tuple[str, str]]:
+    found = [(key, str(record[key])) for key in _ENVIRONMENT if record.get(key) is not None]
+    found += [
+        (key, f"{value:,.6g}" if isinstance(value, int | float) else str(value))
+        for key, value in record.get("timing", {}).items()
+        if value is not None
+    ]
+    return found + [(key, str(value)) for key, value in record.get("versions", {}).items()]

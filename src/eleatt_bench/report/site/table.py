@@ -1,0 +1,185 @@
+"""The page of a table: its numbers, each with a link to its runs, its claims, its figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from eleatt_bench.report.layout import CLAIM_HEADER
+from eleatt_bench.report.losses import Read, panels
+from eleatt_bench.report.site import charts
+from eleatt_bench.report.site.pages import write_page
+from eleatt_bench.report.wording import (
+    NOTHING,
+    cell_text,
+    claim_line,
+    notes,
+    number,
+    paper_text,
+    seconds_text,
+    section_title,
+    title,
+)
+from eleatt_bench.runs.record import Record, RunFolder
+from eleatt_bench.tables.cells import accuracy, table
+from eleatt_bench.tables.plan import Plan, PlannedRun
+from eleatt_bench.tables.records import find_records, key
+from eleatt_bench.tables.spec import sections_of
+from eleatt_bench.tables.table import Cell, Row, Table
+
+
+class Entry(NamedTuple):
+    """A square of a table: its text, the number it is sorted by, and what it links to."""
+
+    text: str
+    value: float | str | None = None
+    link: str | None = None
+
+
+class Group(NamedTuple):
+    title: str
+    lines: list[list[Entry]]
+
+
+class CellRun(NamedTuple):
+    """A run of a cell; ``run_id`` is that of a page, None where there is none."""
+
+    seed: int
+    fold: int
+    accuracy: float | None
+    status: str
+    run_id: str | None
+
+
+class CellRuns(NamedTuple):
+    anchor: str
+    title: str
+    text: str
+    runs: list[CellRun]
+
+
+class Progress(NamedTuple):
+    """A table in the index."""
+
+    name: str
+    page: str
+    title: str
+    done: int
+    asked: int
+    verdicts: dict[str, int]  # how many claims came out how
+    command: str
+
+
+def page_of(plan: Plan) -> str:
+    """Where the page of a table lies in the site."""
+    return f"tables/{plan.file_stem}.html"
+
+
+def write_table(plan: Plan, out: Path, pages: frozenset[str], read: Read) -> Progress:
+    """Write a table's page; ``pages`` are the runs that have one, ``read`` gives their losses."""
+    made = table(plan)
+    heading = title(made)
+    write_page(
+        out,
+        page_of(plan),
+        "table",
+        heading=heading,
+        made=made,
+        header=_header(made),
+        groups=list(_groups(made)),
+        claim_header=CLAIM_HEADER,
+        claims=[(section_title(s), [claim_line(c) for c in made.claims if c.section == s.name])
+                for s in made.sections],
+        notes=notes(made),
+        bars=[charts.bars(made, section_title(s) or "Accuracies", s.rows)
+              for s in made.sections if any(cell.values for row in s.rows for cell in row.cells)],
+        losses=charts.losses(panels(plan, read)),
+        cells=list(_cells(plan, made, pages)),
+    )  # fmt: skip
+    verdicts: dict[str, int] = {}
+    for claim in made.claims:
+        verdicts[claim.difference.verdict] = verdicts.get(claim.difference.verdict, 0) + 1
+    return Progress(
+        made.name, page_of(plan), heading, made.finished, made.runs, verdicts, made.command
+    )
+
+
+def _header(made: Table) -> list[str]:
+    found = ["row"]
+    for column, in_paper in zip(made.columns, made.in_paper, strict=True):
+        found.append(column.name)
+        found += ["± folds"] if column.folds > 1 else []
+        found += ["paper (difference)"] if in_paper else []
+    return [*found, "parameters", "s/epoch"]
+
+
+def _groups(made: Table) -> Iterator[Group]:
+    if made.cited:
+        yield Group("Cited", [_entries(made, row, None) for row in made.cited])
+    for place, section in enumerate(made.sections):
+        lines = [
+            _entries(made, row, (place, number_of_row))
+            for number_of_row, row in enumerate(section.rows)
+        ]
+        yield Group(section_title(section), lines)
+
+
+def _entries(made: Table, row: Row, place: tuple[int, int] | None) -> list[Entry]:
+    found = [Entry(row.name, row.name)]
+    for index, (column, in_paper, cell) in enumerate(
+        zip(made.columns, made.in_paper, row.cells, strict=True)
+    ):
+        link = None if place is None else f"#{_anchor(*place, index)}"
+        found.append(Entry(cell_text(cell), cell.mean, link))
+        found += [Entry(number(cell.fold_std), cell.fold_std)] if column.folds > 1 else []
+        found += [Entry(paper_text(cell), cell.paper)] if in_paper else []
+    return [*found, _parameters(row.cells), _seconds(row.cells, made)]
+
+
+def _parameters(cells: tuple[Cell, ...]) -> Entry:
+    counts = list(dict.fromkeys(cell.parameters for cell in cells))
+    texts = [NOTHING if count is None else f"{count:,}" for count in counts]
+    return Entry(" / ".join(texts), counts[0])
+
+
+def _seconds(cells: tuple[Cell, ...], made: Table) -> Entry:
+    texts = list(dict.fromkeys(seconds_text(cell, made) for cell in cells))
+    seconds = [value for cell in cells for value in (cell.seconds or {}).values()]
+    return Entry(" / ".join(texts), min(seconds, default=None))
+
+
+def _cells(plan: Plan, made: Table, pages: frozenset[str]) -> Iterator[CellRuns]:
+    """The runs of every cell, in the order of the table."""
+    records = find_records(plan)
+    for place, (section, shown) in enumerate(
+        zip(sections_of(plan.spec), made.sections, strict=True)
+    ):
+        for number_of_row, row in enumerate(shown.rows):
+            for index, column in enumerate(plan.spec["columns"]):
+                runs = plan.by_cell[section["name"], row.name, column["name"]]
+                where = (section_title(shown), row.name, column["name"])
+                yield CellRuns(
+                    _anchor(place, number_of_row, index),
+                    ", ".join(filter(None, where)),
+                    cell_text(row.cells[index]),
+                    [_run(run, plan, records, column["metric"], pages) for run in runs],
+                )
+
+
+def _run(
+    run: PlannedRun,
+    plan: Plan,
+    records: Mapping[str, Record],
+    metric: str,
+    pages: frozenset[str],
+) -> CellRun:
+    record = records.get(key(run))
+    name = run.run_id if record is None else str(record["run_id"])
+    status = "not prepared" if name is None else RunFolder(plan.runs_dir, name).status()
+    found = None if record is None else accuracy(record, metric)
+    return CellRun(run.seed, run.fold, found, status, name if name in pages else None)
+
+
+def _anchor(section: int, row: int, column: int) -> str:
+    return f"cell-{section}-{row}-{column}"

@@ -1,0 +1,53 @@
+"""A report about real runs, small ones, and about some that something happened to."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from eleatt_bench.composition import compose_config
+from eleatt_bench.report.site import write_site
+from eleatt_bench.runs.record import RunFolder
+from eleatt_bench.tables.plan import plans
+from eleatt_bench.training.run import train
+
+SMALL = ["model.hidden_size=4", "trainer.max_epochs=3"]
+FAILED, DAMAGED, UNREADABLE = (f"digits-gru-seed{k}-00000000000{k}" for k in (7, 8, 9))
+ERROR = "<script>document.title = 'taken'</script> & so on"
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder ``report`` beside ``runs`` and ``data``; table4 is one without any run."""
+    folder = tmp_path_factory.mktemp("site")
+    where = [f"data_dir={folder / 'data'}", f"runs_dir={folder / 'runs'}"]
+    for model in ("gru", "eleatt_gru"):
+        for seed in (0, 1):
+            said = ["experiment=digits", f"model={model}", f"seed={seed}", *SMALL]
+            train(compose_config([*said, *where, "trainer.num_threads=1"]), said)
+    _harm(folder / "runs")
+    asked = [*SMALL, *where, "table.seeds=[0,1]"]
+    made = [*plans("digits", asked), *plans("table4", where)]
+    assert write_site(made, folder / "report") == 7
+    return folder / "report"
+
+
+def _harm(runs: Path) -> None:
+    """Three more runs: one failed, one whose predictions are damaged, one with half a record."""
+    whole = next(path for path in sorted(runs.iterdir()) if "-gru-seed0" in path.name)
+    for name in (FAILED, DAMAGED, UNREADABLE):
+        shutil.copytree(whole, runs / name)
+    folder = RunFolder(runs, FAILED)
+    record = json.loads(folder.record.read_text())
+    kept = ("identity", "overrides", "command", "seed")
+    shutil.rmtree(folder.tensorboard)
+    folder.predictions.unlink()
+    folder.write({"run_id": FAILED, "status": "failed", "error": ERROR}
+                 | {key: record[key] for key in kept})  # fmt: skip
+    damaged = RunFolder(runs, DAMAGED)
+    damaged.write(record | {"run_id": DAMAGED})
+    damaged.predictions.write_bytes(b"half of")
+    RunFolder(runs, UNREADABLE).record.write_text('{"status": ')
