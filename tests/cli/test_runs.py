@@ -112,6 +112,7 @@ def test_two_runs_are_compared(command_line, runs) -> None:
     for run, correct, order in zip(runs, right, orders, strict=True):
         logits = np.eye(3)[np.where(correct, labels, (labels + 1) % 3)]
         with h5py.File(run.predictions, "w") as file:
+            file.attrs["class_names"] = ["a", "b", "c"]
             file["logits"], file["label"], file["name"] = logits[order], labels[order], names[order]
     done = command_line("runs", "compare", "aaaa", "bbbb")
     assert done.returncode == 0, done.stderr

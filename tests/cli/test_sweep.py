@@ -68,16 +68,56 @@ def test_a_failed_job_is_named_with_its_reason_and_the_others_are_done(
     assert sorted(states) == ["failed", "finished"]
 
 
-def test_a_table_is_reproduced_and_then_complete(command_line, tmp_path: Path) -> None:
+def test_an_interrupted_table_keeps_what_is_finished_continues_and_is_then_complete(
+    command_line, user_environment, tmp_path: Path
+) -> None:
     smaller = ["model.hidden_size=4", "trainer.max_epochs=1", "table.seeds=[0,1]"]
     empty = command_line("table", "digits", *smaller)
     assert empty.returncode == 0, empty.stderr
     assert "0 of 12 runs are done" in empty.stdout
+    output = interrupted_after_a_run(["reproduce", "digits", *smaller], tmp_path, user_environment)
+    kept = finished(tmp_path)
+    assert 1 <= len(kept) < 12
+    assert f"{len(kept)} of 12 runs are done" in output
 
-    first = command_line("reproduce", "digits", *smaller)
-    assert first.returncode == 0, first.stderr
-    assert "12 done, 0 failed" in first.stdout
-    (file,) = tmp_path.glob("runs/tables/digits-*.csv")
+    again = command_line("reproduce", "digits", *smaller)
+    assert again.returncode == 0, again.stderr
+    assert f"{12 - len(kept)} done, 0 failed" in again.stdout
+    written = finished(tmp_path)
+    assert len(written) == 12
+    assert kept.items() <= written.items()
+    check_table(tmp_path)
+
+    assert command_line("reproduce", "digits", *smaller).returncode == 0
+    assert finished(tmp_path) == written
+    out = tmp_path / "table.tex"
+    shown = command_line("table", "digits", *smaller, "--format", "tex", "--out", str(out))
+    assert shown.returncode == 0, shown.stderr
+    assert r"\toprule" in out.read_text(encoding="utf-8")
+
+
+def interrupted_after_a_run(arguments: list[str], folder: Path, env: dict[str, str]) -> str:
+    """What a sweep printed that was stopped by Ctrl-C as soon as a run was finished."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "eleatt_bench", *arguments, "launcher.jobs=1"],
+        cwd=folder, env=env, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while not finished(folder):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.kill(process.pid, signal.SIGINT)
+    output, error = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in error
+    return output
+
+
+def check_table(folder: Path) -> None:
+    """Hold the table's numbers of two seeds against the records."""
+    file = max(folder.glob("runs/tables/digits-*.csv"), key=lambda path: path.stat().st_mtime_ns)
     rows = list(csv.DictReader(file.read_text(encoding="utf-8").splitlines()))
     assert [(row["kind"], row["seeds"]) for row in rows] == [("ours", "2")] * 6 + [
         ("claim", "2")
@@ -85,48 +125,12 @@ def test_a_table_is_reproduced_and_then_complete(command_line, tmp_path: Path) -
     accuracies = {
         (r["identity"]["model"]["cell"], bool(r["identity"]["model"]["gate"]), r["seed"]): 100
         * r["metrics"]["test"]["accuracy"]
-        for r in (json.loads(p.read_text("utf-8")) for p in tmp_path.glob("runs/*/record.json"))
+        for r in (json.loads(p.read_text("utf-8")) for p in folder.glob("runs/*/record.json"))
     }
     gru = next(row for row in rows if row["row"] == "EleAtt-GRU")
     expected = [accuracies["gru", True, seed] for seed in (0, 1)]
     assert abs(float(gru["mean"]) - sum(expected) / 2) < 1e-5
     assert abs(float(gru["std"]) - abs(expected[0] - expected[1]) / 2**0.5) < 1e-5
-
-    written = records(tmp_path)
-    assert command_line("reproduce", "digits", *smaller).returncode == 0
-    assert records(tmp_path) == written
-    out = tmp_path / "table.tex"
-    shown = command_line("table", "digits", *smaller, "--format", "tex", "--out", str(out))
-    assert shown.returncode == 0, shown.stderr
-    assert r"\toprule" in out.read_text(encoding="utf-8")
-
-
-def test_an_interrupted_table_keeps_what_is_finished_and_continues(
-    command_line, user_environment, tmp_path: Path
-) -> None:
-    smaller = ["model.hidden_size=4", "trainer.max_epochs=1", "table.seeds=[0]"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "eleatt_bench", "reproduce", "digits", *smaller, "launcher.jobs=1"],
-        cwd=tmp_path, env=user_environment, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )  # fmt: skip
-    deadline = time.monotonic() + 60
-    while not finished(tmp_path):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    os.kill(process.pid, signal.SIGINT)
-    output, error = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert "Traceback" not in error
-    kept = finished(tmp_path)
-    assert 1 <= len(kept) < 6
-    assert f"{len(kept)} of 6 runs are done" in output
-
-    again = command_line("reproduce", "digits", *smaller)
-    assert again.returncode == 0, again.stderr
-    assert len(finished(tmp_path)) == 6
-    assert kept.items() <= finished(tmp_path).items()
 
 
 def finished(folder: Path) -> dict[str, int]:

@@ -6,11 +6,11 @@ import shlex
 
 import pytest
 
-from eleatt_bench.composition import compose_config, options
+from eleatt_bench.composition import compose_config
 from eleatt_bench.config import plain
 from eleatt_bench.errors import UserError
 from eleatt_bench.runs.identity import identity, run_id
-from eleatt_bench.tables.plan import every_plan, merge, plan
+from eleatt_bench.tables.plan import merge, plan
 
 
 def test_of_several_overrides_for_one_key_the_last_stays() -> None:
@@ -121,10 +121,3 @@ def test_a_column_of_folds_has_a_run_for_each(composer) -> None:
 def test_what_makes_no_table(composer, override: str, says: str) -> None:
     with pytest.raises(UserError, match=says):
         plan("digits", [override], composer)
-
-
-def test_every_plan_is_of_each_table_once(tmp_path) -> None:
-    made = every_plan([f"data_dir={tmp_path}", "quick=true"])
-    names = [one.spec["name"] for one in made]
-    assert names == [name for name in options("table") if name != "paper"]
-    assert all(one.quick and one.data_dir == tmp_path for one in made)

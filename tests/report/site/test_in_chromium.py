@@ -19,6 +19,7 @@ pytestmark = pytest.mark.skipif(
 
 Page = sync_api.Page
 in_both = pytest.mark.parametrize("page", ["light", "dark"], indirect=True)
+in_the_dark = pytest.mark.parametrize("page", ["dark"], indirect=True)
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +76,7 @@ def test_axe_finds_no_barrier(site: Path, page: Page) -> None:
         assert found.violations_count == 0, found.generate_report()
 
 
-@in_both
+@in_the_dark
 def test_charts_wear_the_colours_of_the_page(site: Path, page: Page) -> None:
     open_page(page, of_run(site))
 
@@ -167,7 +168,7 @@ def test_from_a_table_to_a_run_by_the_keyboard_alone(site: Path, page: Page) -> 
     assert page.get_by_role("link", name=re.compile("Handwritten digits")).count() == 1
 
 
-@in_both
+@in_the_dark
 def test_it_prints_black_on_white_and_fits_the_paper(site: Path, page: Page) -> None:
     open_page(page, of_run(site))
     page.emulate_media(media="print")
