@@ -123,6 +123,7 @@ def test_a_stopped_search_is_continued(
     assert "continuing after epoch" in logs
 
 
+@pytest.mark.slow
 def test_a_trial_waits_for_whoever_is_at_its_run(
     user_environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -61,7 +61,7 @@ def test_one_of_several_processes_builds_and_a_killed_one_is_in_nobodys_way(tmp_
     assert [path.suffix for path in libraries] == [".so"]
 
 
-@pytest.mark.parametrize("compiler", ["absent", "failing"])
+@pytest.mark.parametrize("compiler", [pytest.param("absent", marks=pytest.mark.slow), "failing"])
 def test_without_a_library_layers_run_on_scan_and_say_so_once(tmp_path, compiler):
     named = script(tmp_path / "failing", "echo 'layer.cpp:1: fatal error: none today' >&2; exit 1")
     if compiler == "absent":
