@@ -138,7 +138,8 @@ def _close(made: Sequence[Plan], asked: Sequence[str]) -> None:
         "runs": f"{runs_dir}, {len(runs - lack)} of {len(runs)} done",
     }
     then = {"rest": ["reproduce", *asked]} if lack else {}
-    then |= {"curves": ["tensorboard"], "LaTeX": ["table", *asked, "--format", "tex"]}
+    then |= {"curves": ["tensorboard"], "pages": ["report", *asked[1:]]}
+    then |= {"LaTeX": ["table", *asked, "--format", "tex"]}
     if len(made) == 1:
         spec = made[0].spec
         cell = [spec["rows"][0]["name"], spec["columns"][0]["name"]]

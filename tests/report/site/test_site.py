@@ -110,7 +110,7 @@ def test_a_newer_report_takes_the_place_of_an_older_one(site: Path, tmp_path: Pa
     assert not list(tmp_path.glob(".*")), "nothing is left of the making"
 
 
-def test_it_replaces_nothing_but_a_report(site: Path, tmp_path: Path) -> None:
+def test_it_replaces_nothing_but_a_report(tmp_path: Path, monkeypatch) -> None:
     made = plans("digits", [f"runs_dir={tmp_path / 'runs'}", f"data_dir={tmp_path / 'data'}"])
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("years")
@@ -119,6 +119,11 @@ def test_it_replaces_nothing_but_a_report(site: Path, tmp_path: Path) -> None:
         with pytest.raises(UserError, match=r"with --out"):
             write_site(made, tmp_path / name)
     assert (tmp_path / "mine" / "thesis.tex").read_text() == "years"
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    for name in (".", ".."):
+        with pytest.raises(UserError, match="is where you are"):
+            write_site(made, Path(name))
 
 
 def test_if_it_fails_the_older_one_stays(site: Path, tmp_path: Path, monkeypatch) -> None:

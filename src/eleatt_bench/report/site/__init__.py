@@ -39,6 +39,7 @@ def write_site(plans: Sequence[Plan], out: Path, step: Step = lambda done, total
         UserError: ``out`` holds something else, or a library is missing.
     """
     check_installed()
+    out = out.resolve()
     _check_replaceable(out)
     folders = all_runs(plans[0].runs_dir)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -92,6 +93,8 @@ def _tables_of_runs(plans: Sequence[Plan]) -> dict[str, list[tuple[str, str]]]:
 
 
 def _check_replaceable(out: Path) -> None:
+    if Path.cwd().is_relative_to(out):
+        raise UserError(f"{out} is where you are, and it would be replaced: choose another --out")
     if out.is_dir() and any(out.iterdir()):
         index = out / "index.html"
         if not index.is_file() or MARK not in index.read_text("utf-8", errors="replace"):
