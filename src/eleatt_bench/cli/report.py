@@ -7,8 +7,8 @@ from pathlib import Path
 
 from eleatt_bench.cli.arguments import Parser, choose
 from eleatt_bench.composition import options
-from eleatt_bench.errors import UserError, unknown
-from eleatt_bench.report.losses import LOSSES, Read, panels
+from eleatt_bench.errors import UserError
+from eleatt_bench.report.losses import LOSSES, panels
 from eleatt_bench.runs.curves import CurveReader
 from eleatt_bench.tables.cells import table as make_table
 from eleatt_bench.tables.plan import Plan, every_plan, plans
@@ -30,23 +30,21 @@ def report(arguments: list[str]) -> int:
     given = parser.parse(arguments)
     for word in given.overrides:
         if "=" not in word:
-            raise unknown("word", word, ["figures"])
+            choose("word", word, ["figures"])
 
     from eleatt_bench.report.site import write_site
 
     made = every_plan(given.overrides)
     out = given.out or made[0].runs_dir / "report"
-    count = write_site(made, out, _show if sys.stderr.isatty() else _silent)
+    count = write_site(made, out, _show)
     print(f"{len(made)} tables and {count:,} runs: open {out / 'index.html'}")
     return 0
 
 
 def _show(done: int, total: int) -> None:
-    print(f"\r{done:,} of {total:,} runs", end="\n" * (done == total), file=sys.stderr, flush=True)
-
-
-def _silent(done: int, total: int) -> None:
-    """Nobody looks."""
+    if sys.stderr.isatty():
+        end = "\n" * (done == total)
+        print(f"\r{done:,} of {total:,} runs", end=end, file=sys.stderr, flush=True)
 
 
 def _figures(arguments: list[str]) -> int:
@@ -69,8 +67,7 @@ def _draw(plan: Plan, out: Path) -> None:
     from eleatt_bench.report.figures import bars, losses
 
     made = make_table(plan)
-    read: Read = lambda folder: CurveReader(folder.tensorboard, list(LOSSES)).read()  # noqa: E731
-    found = panels(plan, read)
+    found = panels(plan, lambda folder: CurveReader(folder.tensorboard, list(LOSSES)).read())
     if not found:
         raise UserError(f"No run of table {made.name} is finished. Do them: {made.command}")
     several = any(column.folds > 1 for column in made.columns)

@@ -81,8 +81,8 @@ def _line(table: Table, row: Row) -> tuple[str, ...]:
         found.append(cell_text(cell))
         found += [number(cell.fold_std)] if column.folds > 1 else []
         found += [paper_text(cell)] if in_paper else []
-    parameters = _joined(_parameters(cell) for cell in row.cells)
-    return (*found, parameters, _joined(seconds_text(cell, table) for cell in row.cells))
+    parameters = joined(parameters_text(cell) for cell in row.cells)
+    return (*found, parameters, joined(seconds_text(cell, table) for cell in row.cells))
 
 
 def _long(table: Table) -> Layout:
@@ -97,18 +97,19 @@ def _long(table: Table) -> Layout:
                 cell = row.cells[index]
                 line = [row.name, cell_text(cell), *[number(cell.fold_std)] * folds]
                 line += [paper_text(cell)] * in_paper
-                lines.append((*line, _parameters(cell), seconds_text(cell, table)))
+                lines.append((*line, parameters_text(cell), seconds_text(cell, table)))
             title = ": ".join(filter(None, (column.name, name)))
             if rows:
                 groups.append(Group(title, tuple(lines), cited=number_of_part == 0))
     return Layout((*header, "parameters", "s/epoch"), tuple(groups))
 
 
-def _parameters(cell: Cell) -> str:
+def parameters_text(cell: Cell) -> str:
+    """``1,234``, or a dash for a cited row."""
     return NOTHING if cell.parameters is None else f"{cell.parameters:,}"
 
 
-def _joined(texts: Iterable[str]) -> str:
+def joined(texts: Iterable[str]) -> str:
     """One text if all are the same, else all of them in the order of the columns."""
     listed = list(texts)
     return listed[0] if len(set(listed)) == 1 else " / ".join(listed)

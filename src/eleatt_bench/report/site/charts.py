@@ -165,18 +165,18 @@ def _bars(rows: Sequence[Row], place: int, axis: str) -> list[Json]:
     }  # fmt: skip
     return [
         mean,
-        _marks("a seed", seeds, {"colour": None, "symbol": "circle", "size": 5}, common),
-        _marks("the paper", papers, {"colour": 1, "symbol": "diamond-open", "size": 10}, common),
+        _marks("a seed", seeds, {"symbol": "circle", "size": 5}, None) | common,
+        _marks("the paper", papers, {"symbol": "diamond-open", "size": 10}, 1) | common,
     ]
 
 
-def _marks(name: str, points: Sequence[tuple[str, Any]], how: Json, common: Json) -> Json:
+def _marks(name: str, points: Sequence[tuple[str, Any]], marker: Json, colour: int | None) -> Json:
     return {
         "type": "scatter", "mode": "markers", "name": name, "legendgroup": name,
         "y": [y for y, _ in points], "x": [_short(x) for _, x in points],
-        "marker": {"symbol": how["symbol"], "size": how["size"]},
+        "marker": marker,
         "hovertemplate": f"%{{y}}: %{{x:.1f}} %<extra>{name}</extra>",
-        "meta": {"colour": how["colour"]}, **common,
+        "meta": {"colour": colour},
     }  # fmt: skip
 
 

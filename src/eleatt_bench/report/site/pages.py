@@ -8,6 +8,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from eleatt_bench.durations import duration
 from eleatt_bench.errors import UserError
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}  # a sixth of a page
+    environment.filters["duration"] = duration
     return environment
 
 

@@ -6,12 +6,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from eleatt_bench.report.layout import CLAIM_HEADER
+from eleatt_bench.report.layout import CLAIM_HEADER, joined, lay_out, parameters_text
 from eleatt_bench.report.losses import Read, panels
 from eleatt_bench.report.site import charts
 from eleatt_bench.report.site.pages import write_page
 from eleatt_bench.report.wording import (
-    NOTHING,
     cell_text,
     claim_line,
     notes,
@@ -26,7 +25,7 @@ from eleatt_bench.tables.cells import accuracy, table
 from eleatt_bench.tables.plan import Plan, PlannedRun
 from eleatt_bench.tables.records import find_records, key
 from eleatt_bench.tables.spec import sections_of
-from eleatt_bench.tables.table import Cell, Row, Table
+from eleatt_bench.tables.table import Row, Table
 
 
 class Entry(NamedTuple):
@@ -86,7 +85,7 @@ def write_table(plan: Plan, out: Path, pages: frozenset[str], read: Read) -> Pro
         "table",
         heading=heading,
         made=made,
-        header=_header(made),
+        header=["row", *lay_out(made).header[1:]],
         groups=list(_groups(made)),
         claim_header=CLAIM_HEADER,
         claims=[(section_title(s), [claim_line(c) for c in made.claims if c.section == s.name])
@@ -103,15 +102,6 @@ def write_table(plan: Plan, out: Path, pages: frozenset[str], read: Read) -> Pro
     return Progress(
         made.name, page_of(plan), heading, made.finished, made.runs, verdicts, made.command
     )
-
-
-def _header(made: Table) -> list[str]:
-    found = ["row"]
-    for column, in_paper in zip(made.columns, made.in_paper, strict=True):
-        found.append(column.name)
-        found += ["± folds"] if column.folds > 1 else []
-        found += ["paper (difference)"] if in_paper else []
-    return [*found, "parameters", "s/epoch"]
 
 
 def _groups(made: Table) -> Iterator[Group]:
@@ -134,19 +124,12 @@ def _entries(made: Table, row: Row, place: tuple[int, int] | None) -> list[Entry
         found.append(Entry(cell_text(cell), cell.mean, link))
         found += [Entry(number(cell.fold_std), cell.fold_std)] if column.folds > 1 else []
         found += [Entry(paper_text(cell), cell.paper)] if in_paper else []
-    return [*found, _parameters(row.cells), _seconds(row.cells, made)]
-
-
-def _parameters(cells: tuple[Cell, ...]) -> Entry:
-    counts = list(dict.fromkeys(cell.parameters for cell in cells))
-    texts = [NOTHING if count is None else f"{count:,}" for count in counts]
-    return Entry(" / ".join(texts), counts[0])
-
-
-def _seconds(cells: tuple[Cell, ...], made: Table) -> Entry:
-    texts = list(dict.fromkeys(seconds_text(cell, made) for cell in cells))
-    seconds = [value for cell in cells for value in (cell.seconds or {}).values()]
-    return Entry(" / ".join(texts), min(seconds, default=None))
+    seconds = [value for cell in row.cells for value in (cell.seconds or {}).values()]
+    return [
+        *found,
+        Entry(joined(parameters_text(cell) for cell in row.cells), row.cells[0].parameters),
+        Entry(joined(seconds_text(cell, made) for cell in row.cells), min(seconds, default=None)),
+    ]
 
 
 def _cells(plan: Plan, made: Table, pages: frozenset[str]) -> Iterator[CellRuns]:

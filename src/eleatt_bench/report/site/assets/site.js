@@ -105,8 +105,8 @@ function rowsOf(data) {
   const where = (trace) => (acrossBars ? trace.y : trace.x ?? trace.y.map((_, place) => trace.x0 + place));
   const what = (trace) => (acrossBars ? trace.x : trace.y);
   const name = (trace) => {
-    const { title } = acrossBars ? { title: trace.xaxis } : {};
-    return title && title !== "x" ? `${trace.name} (${title})` : trace.name;
+    const axis = trace.xaxis ?? "x";
+    return axis === "x" ? trace.name : `${trace.name} (${axis})`;
   };
   const rows = new Map();
   traces.forEach((trace, column) => where(trace).forEach((key, place) => {
