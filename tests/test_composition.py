@@ -11,15 +11,15 @@ from hydra.core.global_hydra import GlobalHydra
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eleatt_bench import composition
+from eleatt_bench import locations
 from eleatt_bench.composition import (
     check_override,
     compose_config,
-    config_dir,
     hydra_ready,
     options,
 )
 from eleatt_bench.errors import UserError
+from eleatt_bench.locations import config_dir
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -185,7 +185,7 @@ def test_the_configs_of_an_installed_package_lie_inside_it(
 ) -> None:
     package = tmp_path / "site-packages" / "eleatt_bench"
     package.mkdir(parents=True)
-    monkeypatch.setattr(composition, "__file__", str(package / "composition.py"))
+    monkeypatch.setattr(locations, "__file__", str(package / "locations.py"))
     with pytest.raises(UserError, match=r"No configs beside .*pip install --force-reinstall"):
         config_dir()
     (package / "configs").mkdir()

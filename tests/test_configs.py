@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
-from eleatt_bench.composition import compose_config, config_dir, hydra_ready, options
+from eleatt_bench.composition import compose_config, hydra_ready, options
 from eleatt_bench.config import plain
+from eleatt_bench.locations import config_dir
 from eleatt_bench.transforms_config import TransformsConfig
 
 MODELS = options("model")

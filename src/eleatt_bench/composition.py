@@ -1,4 +1,4 @@
-"""Hydra in one place: where the configs are, how they are composed, what went wrong in words."""
+"""Hydra in one place: how configs are composed, and what went wrong in words."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
-from pathlib import Path
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -18,20 +17,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from eleatt_bench import config
 from eleatt_bench.errors import UserError, unknown
+from eleatt_bench.locations import config_dir
 
 VERSION_BASE = "1.3"
-
-
-def config_dir() -> Path:
-    """The folder ``configs/``: inside the installed package, or at the top of the checkout."""
-    package = Path(__file__).resolve().parent
-    for folder in (package / "configs", package.parents[1] / "configs"):
-        if (folder / "train.yaml").is_file():
-            return folder
-    raise UserError(
-        f"No configs beside {package}: the installation is incomplete. "
-        "Install again: pip install --force-reinstall eleatt-bench"
-    )
 
 
 @contextmanager

@@ -9,8 +9,8 @@ from importlib.util import find_spec
 from packaging.requirements import Requirement
 
 from eleatt_bench.cli.arguments import Parser, data_dir, runs_dir
-from eleatt_bench.composition import config_dir
 from eleatt_bench.data import catalog
+from eleatt_bench.locations import config_dir
 from eleatt_bench.training.environment import cpu_name, git_commit, versions
 
 

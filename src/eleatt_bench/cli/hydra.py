@@ -15,13 +15,13 @@ from eleatt_bench import config as schema
 from eleatt_bench.composition import (
     VERSION_BASE,
     check_override,
-    config_dir,
     explain,
     hydra_ready,
     is_hydras,
     options,
 )
 from eleatt_bench.errors import UserError, unknown
+from eleatt_bench.locations import config_dir
 
 FLAGS = {  # Hydra's own, with the number of values they take
     "-m": 0,

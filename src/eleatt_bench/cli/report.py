@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 from eleatt_bench.cli.arguments import Parser, choose
-from eleatt_bench.composition import options
 from eleatt_bench.errors import UserError
 from eleatt_bench.report.losses import LOSSES, panels
 from eleatt_bench.runs.curves import CurveReader
@@ -56,8 +55,7 @@ def _figures(arguments: list[str]) -> int:
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="as for `reproduce`")
     parser.add_argument("--out", type=Path, metavar="DIR", help="RUNS/tables")
     given = parser.parse(arguments)
-    name = choose("table", given.name, options("table"))
-    for plan in plans(name, given.overrides):
+    for plan in plans(given.name, given.overrides):
         _draw(plan, given.out or plan.runs_dir / "tables")
     return 0
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from eleatt_bench.cli.arguments import Parser, choose
 from eleatt_bench.cli.closing import closing
 from eleatt_bench.composer import Composer
-from eleatt_bench.composition import options
 from eleatt_bench.data.store import prepare_command
 from eleatt_bench.durations import duration
 from eleatt_bench.errors import UserError
@@ -26,11 +25,11 @@ WRITTEN = ("md", "tex", "csv", "json")
 def tables(arguments: list[str]) -> int:
     """``eleatt-bench tables``."""
     Parser("eleatt-bench tables", description="List the tables.").parse(arguments)
-    composer = Composer()
-    for name in options("table"):
-        spec = composer.config([f"table={name}"])["table"]
-        what = f"{len(spec['rows'])} rows, {len(spec['seeds'])} seeds"
-        print(f"{name:<10} {spec['title']}: {', '.join(spec['tables']) or what}")
+    with Composer() as composer:
+        for name in composer.options("table"):
+            spec = composer.config([f"table={name}"])["table"]
+            what = f"{len(spec['rows'])} rows, {len(spec['seeds'])} seeds"
+            print(f"{name:<10} {spec['title']}: {', '.join(spec['tables']) or what}")
     print("\nRun one: eleatt-bench reproduce NAME    Look at one: eleatt-bench table NAME")
     return 0
 
@@ -47,11 +46,10 @@ def table(arguments: list[str]) -> int:
     )
     given = parser.parse(arguments)
     form = choose("format", given.format, list(FORMATS))
-    name = choose("table", given.name, options("table"))
-    several = Composer().config([f"table={name}"])["table"]["tables"] if given.explain else ()
-    if several:
-        raise UserError(f"--explain is of one table; {name} is made of {', '.join(several)}")
-    made = plans(name, given.overrides)
+    made = plans(given.name, given.overrides)
+    if given.explain and len(made) > 1:
+        names = ", ".join(plan.spec["name"] for plan in made)
+        raise UserError(f"--explain is of one table; {given.name} is made of {names}")
     if given.explain is None:
         text = render([make_table(plan) for plan in made], form)
     else:
@@ -82,7 +80,7 @@ def reproduce(arguments: list[str]) -> int:
         "--dry-run", action="store_true", help="list the runs that the table lacks, and stop"
     )
     given = parser.parse(arguments)
-    name = choose("table", given.name, options("table"))
+    name = given.name
     made = plans(name, given.overrides)  # before any run starts: do all overrides apply?
     if given.dry_run:
         _list_missing(made)

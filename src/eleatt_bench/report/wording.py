@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from eleatt_bench.tables.statistics import LEAST_SEEDS
-from eleatt_bench.tables.table import Cell, Claim, Section, Table
+from collections.abc import Sequence
+
+from eleatt_bench.tables.statistics import CONFIDENCE, LEAST_SEEDS
+from eleatt_bench.tables.table import Cell, Claim, SampleTest, Section, Table
 
 NOTHING = "–"
+_LISTED = 10  # tests of one claim
 
 
 def cell_text(cell: Cell) -> str:
@@ -76,15 +79,34 @@ def verdict_text(claim: Claim) -> str:
 
 
 def tests_text(claim: Claim) -> str:
-    """What the same test samples say, seed by seed: values of p, or intervals."""
+    """What the same test samples say, seed by seed: values of p, or intervals.
+
+    Of more seeds than anyone would read, how many say that the rows differ, and which way.
+    """
+    if not claim.tests:
+        return NOTHING
     intervals = [t.interval for t in claim.tests if t.interval is not None]
+    if len(claim.tests) > _LISTED:
+        return _counted(claim.tests)
     if intervals:
         return ", ".join(f"[{signed(low)}, {signed(high)}]" for low, high in intervals)
-    return (
-        "p " + ", ".join(_p(t.p) for t in claim.tests if t.p is not None)
-        if claim.tests
-        else NOTHING
-    )
+    return "p " + ", ".join(_p(t.p) for t in claim.tests if t.p is not None)
+
+
+def _counted(tests: Sequence[SampleTest]) -> str:
+    """``p < 0.05 for 3 better and 1 worse of 20``."""
+    signs = [_sign(test) for test in tests]
+    sure = "interval without 0" if tests[0].interval is not None else f"p < {1 - CONFIDENCE:.2g}"
+    return f"{sure} for {signs.count(1)} better and {signs.count(-1)} worse of {len(tests)}"
+
+
+def _sign(test: SampleTest) -> int:
+    """1 if the row that is said to be better is so, −1 if the other is, 0 if that is not sure."""
+    if test.interval is not None:
+        return int(test.interval.low > 0) - int(test.interval.high < 0)
+    if test.p is None or test.p >= 1 - CONFIDENCE:
+        return 0
+    return 1 if test.better_only > test.than_only else -1
 
 
 _REHEARSAL = (

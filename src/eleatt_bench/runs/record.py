@@ -32,13 +32,34 @@ class RunFolder:
     def __init__(self, runs_dir: Path, run_id: str) -> None:
         self.run_id = run_id
         self.path = Path(runs_dir) / run_id
-        self.config = self.path / "config.yaml"
-        self.record = self.path / "record.json"
-        self.log = self.path / "log.txt"
-        self.predictions = self.path / "predictions.h5"
-        self.checkpoints = self.path / "checkpoints"
-        self.tensorboard = self.path / "tensorboard"
-        self._lock = self.path / ".lock"
+
+    @property
+    def config(self) -> Path:
+        return self.path / "config.yaml"
+
+    @property
+    def record(self) -> Path:
+        return self.path / "record.json"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "log.txt"
+
+    @property
+    def predictions(self) -> Path:
+        return self.path / "predictions.h5"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def tensorboard(self) -> Path:
+        return self.path / "tensorboard"
+
+    @property
+    def _lock(self) -> Path:
+        return self.path / ".lock"
 
     def read(self) -> Record | None:
         """The record, or None where there is none or it is not whole (the run is unfinished)."""

@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from eleatt_bench.composer import Composer
-from eleatt_bench.composition import hydra_ready, options
 from eleatt_bench.data import catalog
 from eleatt_bench.data.store import RANDOM_WEIGHTS
-from eleatt_bench.errors import UserError
+from eleatt_bench.errors import UserError, unknown
 from eleatt_bench.pretraining import source_of
 from eleatt_bench.runs.identity import identity, is_named, run_id
 from eleatt_bench.tables.spec import QUICK, Spec, check_spec, folds_of, quick_spec, sections_of
@@ -87,18 +86,18 @@ class Plan:
 
 
 def plans(table: str, overrides: Sequence[str] = ()) -> list[Plan]:
-    """The plan of ``table``, or of each table that it is made of."""
-    composer = Composer()
-    with hydra_ready():  # once for all, instead of for each composition
+    """The plan of ``table``, or of each table that it is made of; raises as `plan`."""
+    with Composer() as composer:
+        if table not in (names := composer.options("table")):
+            raise unknown("table", table, names)
         members = composer.config([f"table={table}"])["table"]["tables"]
         return [plan(name, overrides, composer) for name in members or [table]]
 
 
 def every_plan(overrides: Sequence[str] = ()) -> list[Plan]:
     """The plan of every table that is not made of others; raises as `plan`."""
-    composer = Composer()
-    with hydra_ready():
-        specs = [composer.config([f"table={name}"])["table"] for name in options("table")]
+    with Composer() as composer:
+        specs = [composer.config([f"table={name}"])["table"] for name in composer.options("table")]
         names = [spec["name"] for spec in specs if not spec["tables"]]
         return [plan(name, overrides, composer) for name in names]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from eleatt_bench.tables.statistics import Difference, Interval, mean, std
 
@@ -37,7 +38,7 @@ class Cell:
     parameters: int | None = None
     seconds: Mapping[str, float] | None = None
 
-    @property
+    @cached_property
     def by_seed(self) -> dict[int, float]:
         """The mean over folds of every seed whose folds are all finished."""
         return {r.seed: r.mean for r in self.results if r.mean is not None}

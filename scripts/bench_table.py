@@ -1,0 +1,108 @@
+"""What it takes to show a table of thousands of runs: `eleatt-bench table`, as a command.
+
+    .venv/bin/python scripts/bench_table.py --csv docs/performance/table.csv
+
+Trains one network on the digits for an epoch and copies what it left, record and predictions, under
+the names of all the runs that the table of the digits needs, then times the command that shows it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench_layer import machine
+
+from eleatt_bench.runs.record import RunFolder, all_runs
+from eleatt_bench.tables.plan import plans
+
+TRAIN = ("train", "experiment=digits", "model=eleatt_gru", "trainer.max_epochs=1")
+
+
+def seeds_override(seeds: int) -> str:
+    return f"table.seeds=[{','.join(map(str, range(seeds)))}]"
+
+
+def fill(runs_dir: Path, seeds: int) -> int:
+    """Give every run that the table of the digits needs for so many seeds a folder; their number.
+
+    All are copies of one real run, each under its own name and identity.
+    """
+    command(TRAIN)
+    (template,) = all_runs(runs_dir)
+    record = template.read()
+    assert record is not None
+    (plan,) = plans("digits", [seeds_override(seeds)])
+    for run in plan.runs:
+        assert run.run_id is not None
+        folder = RunFolder(runs_dir, run.run_id)
+        folder.path.mkdir(parents=True, exist_ok=True)
+        own = {**record, "run_id": run.run_id, "identity": run.identity, "seed": run.seed}
+        folder.record.write_text(json.dumps(own, indent=2), encoding="utf-8")
+        shutil.copyfile(template.predictions, folder.predictions)
+    return len(plan.runs)
+
+
+def command(arguments: Sequence[str]) -> float:
+    """Seconds that ``eleatt-bench`` takes with these arguments."""
+    began = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-m", "eleatt_bench", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise SystemExit(done.stdout + done.stderr)
+    return time.perf_counter() - began
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="What it takes to show a table of many runs.")
+    parser.add_argument("--seeds", type=int, default=334, help="six runs each")
+    parser.add_argument("--repeats", type=int, default=10)
+    parser.add_argument("--csv", type=Path, help="write every number here")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["ELEATT_RUNS"], os.environ["ELEATT_DATA"] = f"{folder}/runs", f"{folder}/data"
+        runs = fill(Path(folder) / "runs", given.seeds)
+        rows = []
+        for seeds in (given.seeds, 3):
+            shown = ["table", "digits", seeds_override(seeds)]
+            seconds = [command(shown) for _ in range(given.repeats)]
+            rows.append(
+                {
+                    "runs": 6 * seeds,
+                    "run_folders": runs,
+                    "seconds_median": statistics.median(seconds),
+                    "seconds_min": min(seconds),
+                    "seconds_max": max(seconds),
+                }
+            )
+            print(
+                f"{6 * seeds:,} of {runs:,} runs: {statistics.median(seconds):.2f} s "
+                f"(median of {given.repeats}; {min(seconds):.2f} to {max(seconds):.2f} s)"
+            )
+    print(
+        f"{rows[0]['runs'] / rows[1]['runs']:.0f} times the runs take "
+        f"{rows[0]['seconds_median'] / rows[1]['seconds_median']:.2f} times as long"
+    )
+    if given.csv is not None:
+        with given.csv.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, [*rows[0], *machine("cpu", 1)])
+            writer.writeheader()
+            writer.writerows({**row, **machine("cpu", 1)} for row in rows)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

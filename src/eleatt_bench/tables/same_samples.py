@@ -1,0 +1,96 @@
+"""Whether the runs of two rows differ on the same test samples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import scipy
+
+from eleatt_bench.cache import ABSENT, Cache, fingerprint
+from eleatt_bench.runs.record import Record, RunFolder
+from eleatt_bench.tables.plan import Plan, PlannedRun
+from eleatt_bench.tables.predictions import read_predictions
+from eleatt_bench.tables.records import key
+from eleatt_bench.tables.statistics import Interval, mcnemar, paired_bootstrap
+from eleatt_bench.tables.table import SampleTest
+
+Pair = tuple[PlannedRun, PlannedRun]
+
+_MOST = 20_000  # of a hundred bytes each
+_VERSIONS = (h5py.__version__, np.__version__, scipy.__version__)
+
+
+class SameSamples:
+    """Tests of the finished runs of ``plan``.
+
+    Reading the predictions of two thousand runs takes seconds, so a test is kept, and found again
+    as long as their files are the same, by inode, size and time.
+    """
+
+    def __init__(self, plan: Plan, records: Mapping[str, Record]) -> None:
+        self._plan, self._records = plan, records
+        code = sorted(Path(__file__).parent.glob("*.py"))
+        self._cache = Cache("same-samples", fingerprint(code, *_VERSIONS), _MOST)
+
+    def tests(self, pairs: Sequence[Pair], metric: str) -> Iterator[SampleTest]:
+        """A test for each seed all of whose folds are finished in both rows of ``pairs``.
+
+        Left out are seeds of which predictions are not there, or are not of the same samples.
+        """
+        for seed, of_seed in groupby(pairs, key=lambda pair: pair[0].seed):
+            folds = list(of_seed)
+            if all(key(run) in self._records for pair in folds for run in pair):
+                found = self._kept_or_found(folds, metric)
+                if found is not None:
+                    yield SampleTest(seed, **found)
+        self._cache.write()
+
+    def _kept_or_found(self, folds: Sequence[Pair], metric: str) -> dict[str, Any] | None:
+        files = [(self._predictions(better), self._predictions(than)) for better, than in folds]
+        try:
+            states = [_state(path) for pair in files for path in pair]
+        except FileNotFoundError:
+            return None
+        question = [metric, [better.fold for better, _ in folds], states]
+        answer = self._cache.get(question)
+        if answer is ABSENT:
+            answer = _test(files, [better.fold for better, _ in folds], metric)
+            self._cache.put(question, answer)
+        if answer is not None and "interval" in answer:
+            return {**answer, "interval": Interval(*answer["interval"])}
+        return answer
+
+    def _predictions(self, run: PlannedRun) -> Path:
+        return RunFolder(self._plan.runs_dir, self._records[key(run)]["run_id"]).predictions
+
+
+def _state(path: Path) -> list[int]:
+    """What is another whenever the file is."""
+    found = path.stat()
+    return [found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns]
+
+
+def _test(
+    files: Sequence[tuple[Path, Path]], folds: Sequence[int], metric: str
+) -> dict[str, Any] | None:
+    """The fields of a `SampleTest`; None where two files are of different samples."""
+    gains, names, fold_of = [], [], []
+    for fold, pair in zip(folds, files, strict=True):
+        ours, theirs = (read_predictions(path, metric) for path in pair)
+        if ours is None or theirs is None or not np.array_equal(ours.names, theirs.names):
+            return None
+        gains.append(ours.right.astype(np.int64) - theirs.right)
+        names.append(ours.names)
+        fold_of.append(np.full(len(ours.names), fold))
+    gain = np.concatenate(gains)
+    counts = {"better_only": int((gain > 0).sum()), "than_only": int((gain < 0).sum())}
+    if len(folds) == 1:
+        return {**counts, "p": mcnemar(counts["better_only"], counts["than_only"])}
+    sample = np.unique(np.concatenate(names), return_inverse=True)[1]
+    interval = paired_bootstrap(gain, sample, np.concatenate(fold_of))
+    return {**counts, "interval": list(interval)}
