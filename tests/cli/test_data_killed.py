@@ -113,7 +113,7 @@ def disturb(release: Path, data_dir: Path, environment: dict[str, str], number, 
         assert catalog.open_store(data_dir, "ntu").content_digest == digest
         return False
     assert status in (EXIT[number], -number), said  # the latter: before anything was imported
-    if status == 130:
+    if status > 0:
         assert said.splitlines()[-1].startswith("Interrupted: nothing has changed")
     if path.read_bytes() != OLD:  # it was stopped after the last step
         assert catalog.open_store(data_dir, "ntu").content_digest == digest

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import time
+from contextlib import suppress
 
 import pytest
 
@@ -29,3 +31,29 @@ def test_it_stops_at_once_and_continues(work, undisturbed, assert_same, number) 
     assert record is not None
     assert record["timing"]["resumed_after_epoch"] >= 1
     assert_same(work, undisturbed)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_at_a_hundred_random_moments(work, undisturbed, assert_same) -> None:
+    stops = runs = 0
+    while stops < 100:
+        number = random.choice(list(EXIT))
+        pid = work.start()
+        while not list(work.folder.glob("runs/*/record.json")):
+            time.sleep(0.01)
+        time.sleep(random.uniform(0, 1.2))
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)
+        status = work.wait()
+        assert status in (0, EXIT[number]), work.output
+        assert "Traceback" not in work.output
+        if status:
+            stops += 1
+            continue
+        assert_same(work, undisturbed)
+        work.clear()
+        runs += 1
+    assert work.do() == 0, work.output
+    assert_same(work, undisturbed)
+    print(f"{stops} signals, {runs + 1} runs finished after them")

@@ -7,6 +7,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, NoReturn
 
 from eleatt_bench import __version__
@@ -48,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.environ["ELEATT_DEBUG"] = "1"  # jobs inherit it
     # OpenMP's threads would spin between small operations: ruinous as soon as cores are shared.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    _handle_termination()
+    stops = _handle_stops()
     try:
         return _dispatch(arguments)
     except BrokenPipeError:  # whoever read the output has gone, as `| head` does
@@ -57,12 +58,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if os.environ.get("ELEATT_DEBUG") == "1":
             traceback.print_exc()
+        if stops:  # what was being done when the signal came made an error of it
+            return _stopped(stops[0])
         print(f"Error: {_message(error)}", file=sys.stderr)
         return _exit_status(error)
     except KeyboardInterrupt:
-        print("\nInterrupted. The same command continues where this one stopped.", file=sys.stderr)
-        return 130
+        return _stopped(signal.SIGINT)
     except SystemExit as stop:
+        if stops:
+            return _stopped(stops[0])
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
 
 
@@ -114,12 +118,25 @@ def _exit_status(error: Exception) -> int:
     return 1 if isinstance(error, OSError) else 70
 
 
-def _handle_termination() -> None:
-    """End on SIGTERM and SIGHUP as on an exception, so that locks and files are cleaned up."""
+def _handle_stops() -> list[int]:
+    """End on Ctrl-C, SIGTERM and SIGHUP as on an exception, so that locks and files are cleaned up.
+
+    The list tells which of them came: libraries may turn that exception into another.
+    """
+    came: list[int] = []
 
     def stop(signum: int, frame: object) -> NoReturn:
-        raise SystemExit(128 + signum)
+        came.append(signum)
+        raise KeyboardInterrupt if signum == signal.SIGINT else SystemExit(128 + signum)
 
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is signal.SIG_DFL:  # nohup, for one, ignores SIGHUP
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        # nohup, for one, ignores SIGHUP
+        if signal.getsignal(number) in {signal.SIG_DFL, signal.default_int_handler}:
             signal.signal(number, stop)
+    return came
+
+
+def _stopped(signum: int) -> int:
+    with suppress(OSError):  # a terminal that is gone
+        print("\nInterrupted. The same command continues where this one stopped.", file=sys.stderr)
+    return 128 + signum

@@ -92,9 +92,9 @@ def _prepare(name: str, source: Path | None, skip_bad: bool) -> int:
                 bar.update(task, completed=done, total=total, description=last)
 
             store = catalog.prepare(data_dir(), name, source, progress, skip_bad=skip_bad)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as stop:
         print("\nInterrupted: nothing has changed, the same command begins anew.", file=sys.stderr)
-        return 130
+        return 130 if isinstance(stop, KeyboardInterrupt) else int(stop.code or 1)
     print(f"{store.path}: {len(store.lengths):,} sequences")
     for line in omitted(store):
         print(line)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import zipfile
 from collections.abc import Callable, Mapping
@@ -102,12 +103,22 @@ class Checkpoints(Callback):
         }
         last, best, previous = (self.folder / f"{n}.ckpt" for n in ("last", "best", "previous"))
         with replacing(last) as new_last:
-            with new_last.open("wb") as file:
-                torch.save(state, file)
+            new_last.write_bytes(_packed(state))
             if improved:  # before last.ckpt appears: it names an epoch that best.ckpt must hold
                 _link(new_last, best)
             if last.exists():
                 _link(last, previous)
+
+
+def _packed(state: Mapping[str, Any]) -> memoryview:
+    """The content of a checkpoint file.
+
+    It is made in memory: Ctrl-C while torch writes to a file becomes an error of torch's own, or
+    ends the process at once.
+    """
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    return buffer.getbuffer()
 
 
 def _link(path: Path, name: Path) -> None:

@@ -1,0 +1,74 @@
+"""Checkpoints are written whole or not at all, whenever one is stopped."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import threading
+import time
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from eleatt_bench import files
+from eleatt_bench.training import checkpoints
+
+
+class Module(torch.nn.Linear):
+    scheduler = None
+
+
+class Stopped(BaseException):
+    pass
+
+
+@pytest.fixture
+def save(tmp_path, monkeypatch: pytest.MonkeyPatch):
+    """Write checkpoints, without waiting for the disk."""
+    monkeypatch.setattr(files, "_sync", lambda path: None)
+    monkeypatch.setattr(checkpoints, "classifier_of", lambda module: module)
+    nothing = SimpleNamespace(state_dict=dict)
+    trainer = SimpleNamespace(current_epoch=3, optimizers=[nothing], precision_plugin=nothing)
+    callback, module = checkpoints.Checkpoints(tmp_path, None), Module(60, 60)
+    return lambda: callback._save(trainer, module, True)
+
+
+# Python itself leaves a file to the collector where a signal comes between open and with.
+@pytest.mark.filterwarnings(
+    "ignore:Exception ignored in.*ckpt:pytest.PytestUnraisableExceptionWarning"
+)
+def test_a_signal_while_one_is_written_is_that_signal(save, tmp_path) -> None:
+    """Not an error of torch's, nor the end of the process."""
+    armed = False
+
+    def stop(number: int, frame: object) -> None:
+        if armed:
+            raise Stopped
+
+    before = signal.signal(signal.SIGUSR1, stop)
+    began = time.perf_counter()
+    save()
+    takes = time.perf_counter() - began
+    stopped = 0
+    for _ in range(300):
+        sender = threading.Thread(target=send, args=(random.uniform(0, takes),))
+        try:
+            armed = True
+            sender.start()
+            save()
+            armed = False
+        except Stopped:
+            armed = False
+            stopped += 1
+        sender.join()
+        for path in tmp_path.glob("*.ckpt"):
+            assert checkpoints.load_checkpoint(path)["epoch"] == 3
+    signal.signal(signal.SIGUSR1, before)
+    assert stopped > 50
+
+
+def send(seconds: float) -> None:
+    time.sleep(seconds)
+    os.kill(os.getpid(), signal.SIGUSR1)
