@@ -1,4 +1,4 @@
-"""docs/performance.md, of what bench_layer.py, bench_data.py and bench_launcher.py --csv wrote.
+"""docs/performance.md, of what the scripts bench_*.py wrote with --csv.
 
     .venv/bin/python scripts/performance_page.py docs/performance/*.csv > docs/performance.md
 
@@ -54,6 +54,7 @@ GOAL_PRECISIONS = ("float32", "tf32", "ieee")
 MEMORY_GOAL = 1.5
 PATH_GOAL, OPENING_GOAL = 10, 0.2  # times what the network consumes; seconds
 LAUNCH_GOAL = 0.5  # seconds
+TABLE_GOAL = 1.0  # seconds
 
 
 def shape(row: Row) -> str:
@@ -215,6 +216,26 @@ def launching(rows: list[Row]) -> Iterator[str]:
     yield from table(heads, lines)
 
 
+def showing(rows: list[Row]) -> Iterator[str]:
+    """What `scripts/bench_table.py` measured: the time it takes to show a table."""
+    yield (
+        "`scripts/bench_table.py`: `eleatt-bench table digits` as a command of its own, from the "
+        "start of Python to its end, over the records and predictions of so many runs. The first "
+        "time Hydra composes and all predictions are read; what comes of that is kept in "
+        "`~/.cache/eleatt-bench`. The goal for later times, in the median, is "
+        f"{TABLE_GOAL:g} s or less.\n"
+    )
+    lines = []
+    for row in rows:
+        median, low, high = (float(row[f"seconds_{name}"]) for name in ("median", "min", "max"))
+        missed = " **missed**" if median > TABLE_GOAL else ""
+        lines.append(
+            [f"{int(row['runs']):,} runs", f"{float(row['seconds_first']):.2f} s",
+             f"{median:.2f} s ({low:.2f}–{high:.2f}){missed}"]
+        )  # fmt: skip
+    yield from table(["", "the first time", "later (fastest–slowest)"], lines)
+
+
 def layers(rows: list[Row]) -> Iterator[str]:
     """What `scripts/bench_layer.py` measured."""
     yield from goals(rows)
@@ -226,6 +247,7 @@ KINDS = (  # the first column of a file, what it is about, and its section
     ("", "", layers),
     ("store", "How fast samples come: ", loading),
     ("start", "What a job of a sweep costs: ", launching),
+    ("runs", "How long it takes to show a table: ", showing),
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -126,7 +127,7 @@ def test_other_versions_compose_anew(monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert (found(1), found(2)) == (1, 1)
     with monkeypatch.context() as patch:
-        patch.setattr(config_cache, "version", lambda package: "99")
+        patch.setitem(config_cache._LIBRARIES, "yaml", "tokens.py")  # another file, as it were
         assert (found(3), found(4)) == (3, 3)
     with monkeypatch.context() as patch:
         patch.setattr(sys, "version", "4.0")
@@ -143,3 +144,24 @@ def test_a_program_that_has_other_folders_is_left_alone(tmp_path: Path, own_conf
     for folder, epochs in ((own_configs, 40), (other, 7), (own_configs, 40)):
         with initialize_config_dir(str(folder), version_base=VERSION_BASE), Composer() as composer:
             assert composer.config(["experiment=digits"])["trainer"]["max_epochs"] == epochs
+
+
+def test_a_table_that_was_shown_before_is_shown_without_hydra(
+    tmp_path: Path, user_environment: dict[str, str]
+) -> None:
+    program = (
+        "import sys; from eleatt_bench.cli import main; code = main(['table', 'digits']); "
+        "print(sorted({'hydra', 'omegaconf', 'torch'} & set(sys.modules)), file=sys.stderr); "
+        "sys.exit(code)"
+    )
+
+    def show() -> tuple[str, str]:
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            cwd=tmp_path, env=user_environment, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        return done.stdout, done.stderr
+
+    first, loaded = show()
+    assert loaded == "['hydra', 'omegaconf']\n"
+    assert show() == (first, "[]\n")

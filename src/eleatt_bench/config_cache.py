@@ -6,7 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -15,7 +15,8 @@ from eleatt_bench.cache import ABSENT, Cache, fingerprint
 from eleatt_bench.locations import config_dir
 
 _MOST = 500  # of some kilobytes each; all tables of the paper take 70
-_PACKAGES = ("hydra-core", "omegaconf", "antlr4-python3-runtime", "PyYAML")
+_LIBRARIES = {"hydra": "__init__.py", "omegaconf": "version.py", "yaml": "__init__.py"}
+"""Where each says its version: `importlib.metadata` would take as long as all the rest."""
 _VARIABLE = re.compile(r"oc\.env:\s*(\w+)")
 _ANYTHING = re.compile(r"\$\{|^\W*hydra\b")  # interpolations, and where Hydra is to look
 
@@ -37,8 +38,8 @@ class ConfigCache:
         named = {name for path in configs for name in _VARIABLE.findall(path.read_text("utf-8"))}
         self._variables = {name: os.environ.get(name) for name in sorted(named)}
         code = sorted(Path(__file__).parent.glob("*.py"))
-        versions = (sys.version, *(version(package) for package in _PACKAGES))
-        self._cache = Cache("configs", fingerprint([*configs, *code], *versions), _MOST)
+        mark = fingerprint([*configs, *code, *_versions()], sys.version)
+        self._cache = Cache("configs", mark, _MOST)
 
     def __enter__(self) -> Self:
         return self
@@ -62,6 +63,15 @@ class ConfigCache:
             answer = find()
             self._cache.put(key, answer)
         return answer
+
+
+def _versions() -> Iterator[Path]:
+    """The files that say which versions of the libraries compose."""
+    for name, file in _LIBRARIES.items():
+        found = find_spec(name)
+        assert found is not None  # they are required
+        assert found.origin is not None
+        yield Path(found.origin).with_name(file)
 
 
 def _looks_elsewhere() -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,8 +16,8 @@ from eleatt_bench.report.wording import (
     seconds_text,
     signed,
 )
-from eleatt_bench.tables.statistics import Difference, paired_difference
-from eleatt_bench.tables.table import Cell, Claim, SeedResult, Table
+from eleatt_bench.tables.statistics import Difference, Interval, paired_difference
+from eleatt_bench.tables.table import Cell, Claim, SampleTest, SeedResult, Table
 
 
 def cell(*values: float | None, paper: float | None = None) -> Cell:
@@ -106,6 +108,25 @@ def test_a_claim_in_words(make_table, folded: Table) -> None:
     assert claim_line(claim)[0] == "A > B"
     assert claim_line(claim)[2:4] == ["−1.0", "−0.5"]
     assert claim_line(claim)[5] == "[−2.0, 0.0]"
+
+
+def test_many_tests_are_counted(make_table) -> None:
+    claim = make_table().claims[0]
+
+    def text(*tests: SampleTest) -> str:
+        return claim_line(replace(claim, tests=tests))[5]
+
+    better, worse, equal = (
+        SampleTest(0, *counts, p=p) for *counts, p in ((9, 1, 0.02), (1, 9, 0.02), (9, 1, 0.06))
+    )
+    assert text(*[better] * 10).startswith("p 0.020, 0.020")
+    assert text(*[better] * 7, *[worse] * 3, equal) == "p < 0.05 for 7 better and 3 worse of 11"
+    above, below, across = (
+        SampleTest(0, 1, 1, interval=Interval(*ends)) for ends in ((0.1, 2), (-2, -0.1), (0, 2))
+    )
+    assert text(*[above] * 7, *[below] * 3, across) == (
+        "interval without 0 for 7 better and 3 worse of 11"
+    )
 
 
 def test_what_the_claims_columns_mean_is_said_where_they_are(make_table, folded: Table) -> None:

@@ -1,4 +1,4 @@
-"""The script that measures starting jobs, and the page made of what it wrote."""
+"""The scripts that measure starting jobs and showing tables, and the page of what they wrote."""
 
 from __future__ import annotations
 
@@ -12,22 +12,39 @@ import pytest
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 
 
-@pytest.mark.slow
+pytestmark = pytest.mark.slow
+
+
+def run(script: str, *arguments: str) -> str:
+    """What ``script`` says, run as a person runs it."""
+    command = [sys.executable, str(SCRIPTS / script), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
 def test_warm_and_cold_jobs_are_measured_and_shown(tmp_path: Path) -> None:
     measured = tmp_path / "launcher.csv"
-
-    def run(script: str, *arguments: str) -> str:
-        command = [sys.executable, str(SCRIPTS / script), *arguments]
-        done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
     said = run("bench_launcher.py", "--jobs", "2", "--csv", str(measured))
     assert said.splitlines()[-1].startswith("warm costs ")
-    with measured.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    rows = rows_of(measured)
     assert [row["start"] for row in rows] == ["warm", "cold"]
     assert all(float(row["cost_median"]) > 0 for row in rows)
     page = run("performance_page.py", str(measured))
     assert "| warm, 2 jobs | " in page
     assert "| cold, 2 jobs | " in page
+
+
+def test_tables_are_measured_and_shown(tmp_path: Path) -> None:
+    measured = tmp_path / "table.csv"
+    said = run("bench_table.py", "--seeds", "5", "--repeats", "2", "--csv", str(measured))
+    assert said.splitlines()[-1].startswith("2 times the runs take ")
+    rows = rows_of(measured)
+    assert [(row["runs"], row["run_folders"]) for row in rows] == [("30", "30"), ("18", "30")]
+    assert float(rows[0]["seconds_first"]) > float(rows[0]["seconds_median"]) > 0
+    assert "| 30 runs | " in run("performance_page.py", str(measured))

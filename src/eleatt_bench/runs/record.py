@@ -31,7 +31,7 @@ class RunFolder:
 
     def __init__(self, runs_dir: Path, run_id: str) -> None:
         self.run_id = run_id
-        self.path = Path(runs_dir) / run_id
+        self.path = runs_dir / run_id
 
     @property
     def config(self) -> Path:
@@ -64,7 +64,7 @@ class RunFolder:
     def read(self) -> Record | None:
         """The record, or None where there is none or it is not whole (the run is unfinished)."""
         try:
-            record = json.loads(self.record.read_text(encoding="utf-8"))
+            record = json.loads(self.record.read_bytes())
         except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError, UnicodeDecodeError):
             return None
         return record if isinstance(record, dict) and "status" in record else None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from eleatt_bench.runs.identity import without_digest
@@ -17,6 +19,24 @@ def find_records(plan: Plan) -> dict[str, Record]:
     Where the data are on this machine a run is found by its name. Where they are not, any finished
     run that agrees in everything but the data's digest is taken.
     """
+    with _without_collector():
+        return _find(plan)
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Thousands of records are no garbage, and walking them again and again takes longer than
+    reading them."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _find(plan: Plan) -> dict[str, Record]:
     found: dict[str, Record] = {}
     by_content: dict[str, Record] | None = None
     for run in trainings(plan):
