@@ -123,7 +123,7 @@ def test_a_new_file_is_an_option(own_configs: Path) -> None:
 def test_other_versions_compose_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     def found(number: int) -> object:
         with ConfigCache() as cache:
-            return cache.get(["question"], lambda: number)
+            return cache.find(["question"], lambda: number)
 
     assert (found(1), found(2)) == (1, 1)
     with monkeypatch.context() as patch:

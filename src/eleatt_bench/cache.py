@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -12,16 +12,13 @@ from typing import Any
 from eleatt_bench.files import write_text
 from eleatt_bench.locations import cache_dir
 
-ABSENT = object()
-"""What `Cache.get` returns for a key that it does not know: None may be an answer."""
-
 
 class Cache:
-    """Answers by keys, both plain JSON values, in ``<cache_dir>/<name>.json``.
+    """Answers to questions, both plain JSON values, in ``<cache_dir>/<name>.json``.
 
-    ``fingerprint`` stands for all that every answer depends on and no key says, such as the code
-    that found it: answers of another fingerprint are forgotten. So are all of them once there are
-    more than ``most``. A file that cannot be read or written costs time and nothing else; two
+    ``fingerprint`` stands for all that every answer depends on and no question says, such as the
+    code that found it: answers of another fingerprint are forgotten. So are all of them once there
+    are more than ``most``. A file that cannot be read or written costs time and nothing else; two
     processes that write at once may lose what one of them has added.
     """
 
@@ -31,17 +28,18 @@ class Cache:
         self._answers: dict[str, Any] | None = None  # not read yet
         self._added: dict[str, Any] = {}
 
-    def get(self, key: Any) -> Any:
-        """The answer to ``key``, or `ABSENT`."""
+    def find(self, question: Any, find: Callable[[], Any]) -> Any:
+        """The answer that is kept, or else that of ``find``, which is kept if JSON can hold it."""
         if self._answers is None:
             self._answers = self._read()
-        name = _name(key)
-        return self._added.get(name, self._answers.get(name, ABSENT))
-
-    def put(self, key: Any, answer: Any) -> None:
-        """Keep ``answer``; one that JSON would change is not kept."""
+        key = _key(question)
+        for answers in (self._added, self._answers):
+            if key in answers:
+                return answers[key]
+        answer = find()
         if json.loads(json.dumps(answer)) == answer:
-            self._added[_name(key)] = answer
+            self._added[key] = answer
+        return answer
 
     def write(self) -> None:
         """Write what was added, if anything, beside what others have added meanwhile."""
@@ -65,8 +63,8 @@ class Cache:
         return {}
 
 
-def _name(key: Any) -> str:
-    text = json.dumps(key, sort_keys=True)
+def _key(question: Any) -> str:
+    text = json.dumps(question, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 

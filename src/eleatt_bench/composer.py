@@ -95,7 +95,7 @@ class Composer:
                 self._is_ready = True
             return find()
 
-        return find() if self._kept is None else self._kept.get(question, find_with_hydra)
+        return find() if self._kept is None else self._kept.find(question, find_with_hydra)
 
     def _with_values(self, overrides: tuple[str, ...]) -> DictConfig:
         from hydra.core.override_parser.overrides_parser import OverridesParser

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from eleatt_bench.cache import ABSENT, Cache, fingerprint
+from eleatt_bench.cache import Cache, fingerprint
 from eleatt_bench.locations import config_dir
 
 _MOST = 500  # of some kilobytes each; all tables of the paper take 70
@@ -53,16 +53,11 @@ class ConfigCache:
         if self._cache is not None:
             self._cache.write()
 
-    def get(self, question: Sequence[str], find: Callable[[], Any]) -> Any:
+    def find(self, question: Sequence[str], find: Callable[[], Any]) -> Any:
         """The answer that was kept, or else that of ``find``."""
         if self._cache is None or any(map(_ANYTHING.search, question)):
             return find()
-        key = [*question, self._variables]
-        answer = self._cache.get(key)
-        if answer is ABSENT:
-            answer = find()
-            self._cache.put(key, answer)
-        return answer
+        return self._cache.find([*question, self._variables], find)
 
 
 def _versions() -> Iterator[Path]:

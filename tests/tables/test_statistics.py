@@ -13,13 +13,13 @@ from scipy import stats
 
 from eleatt_bench.tables.statistics import (
     LEAST_SEEDS,
-    Difference,
     half_width,
     mcnemar,
     mean,
     paired_bootstrap,
     paired_difference,
     proportion,
+    seeds_to_decide,
     std,
 )
 
@@ -84,7 +84,7 @@ def test_under_three_seeds_nothing_is_decided(count: int) -> None:
 def test_so_many_seeds_would_decide_and_one_fewer_would_not(
     center: float, spread: float, count: int
 ) -> None:
-    found = Difference(count, center, spread, -1.0, 1.0).seeds_to_decide
+    found = seeds_to_decide(center, spread)
 
     def decides(n: int) -> bool:
         return bool(stats.t.ppf(0.975, n - 1) * spread / math.sqrt(n) < center)
@@ -97,7 +97,7 @@ def test_so_many_seeds_would_decide_and_one_fewer_would_not(
 
 
 def test_a_difference_of_nothing_is_not_decided_by_more_seeds() -> None:
-    assert Difference(3, 0.0, 1.0, -1.0, 1.0).seeds_to_decide is None
+    assert seeds_to_decide(0.0, 1.0) is None
     same = paired_difference({0: 5.0, 1: 5.0, 2: 5.0}, {0: 5.0, 1: 5.0, 2: 5.0})
     assert (same.verdict, same.seeds_to_decide) == ("undecided", None)
 

@@ -49,6 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.environ["ELEATT_DEBUG"] = "1"  # jobs inherit it
     # OpenMP's threads would spin between small operations: ruinous as soon as cores are shared.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # NumPy has nothing to multiply here that is worth the time its threads take to start.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     stops = _handle_stops()
     try:
         return _dispatch(arguments)

@@ -1,4 +1,8 @@
-"""What may be concluded from a few seeds and one test set. Differences are in percentage points."""
+"""What may be concluded from a few seeds and one test set. Differences are in percentage points.
+
+``scipy.special`` is imported where it is needed: that takes as long as showing a table whose
+comparisons are kept (`eleatt_bench.tables.comparisons`).
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,6 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import bdtr, betaincinv, stdtrit
 
 CONFIDENCE = 0.95
 LEAST_SEEDS = 3
@@ -36,6 +39,8 @@ def std(values: Sequence[float]) -> float | None:
 
 def half_width(spread: float, count: int) -> float:
     """Half the 95 % t interval of the mean of ``count`` values with that sample deviation."""
+    from scipy.special import stdtrit
+
     quantile = float(stdtrit(count - 1, 0.5 + CONFIDENCE / 2))
     return quantile * spread / math.sqrt(count)
 
@@ -45,6 +50,7 @@ class Difference:
     """The mean of ``count`` paired differences and its 95 % t interval.
 
     ``mean`` is None of nothing; ``std``, ``low`` and ``high`` are None for fewer than two pairs.
+    ``seeds_to_decide`` is that of `seeds_to_decide`.
     """
 
     count: int
@@ -52,6 +58,7 @@ class Difference:
     std: float | None
     low: float | None
     high: float | None
+    seeds_to_decide: int | None = None
 
     @property
     def verdict(self) -> str:
@@ -63,17 +70,17 @@ class Difference:
             return "reproduced"
         return "not reproduced" if self.high < 0 else "undecided"
 
-    @property
-    def seeds_to_decide(self) -> int | None:
-        """How many seeds would decide if the observed mean and deviation stayed as they are.
 
-        The least n ≥ `LEAST_SEEDS` for which t(0.975, n − 1) · std / √n < |mean|. None where that
-        cannot be said: fewer than two pairs, a mean of 0, or more than a thousand seeds.
-        """
-        if self.mean is None or self.std is None or self.mean == 0:
-            return None
-        counts = range(LEAST_SEEDS, _MOST_SEEDS + 1)
-        return next((n for n in counts if half_width(self.std, n) < abs(self.mean)), None)
+def seeds_to_decide(center: float, spread: float) -> int | None:
+    """How many seeds would decide if the observed mean and deviation stayed as they are.
+
+    The least n ≥ `LEAST_SEEDS` for which t(0.975, n − 1) · spread / √n < |center|. None where that
+    cannot be said: a mean of 0, or more than a thousand seeds.
+    """
+    if center == 0:
+        return None
+    counts = range(LEAST_SEEDS, _MOST_SEEDS + 1)
+    return next((n for n in counts if half_width(spread, n) < abs(center)), None)
 
 
 def paired_difference(better: Mapping[int, float], than: Mapping[int, float]) -> Difference:
@@ -83,7 +90,8 @@ def paired_difference(better: Mapping[int, float], than: Mapping[int, float]) ->
     if center is None or spread is None:
         return Difference(count, center, None, None, None)
     half = half_width(spread, count)
-    return Difference(count, center, spread, center - half, center + half)
+    decide = seeds_to_decide(center, spread)
+    return Difference(count, center, spread, center - half, center + half, decide)
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
@@ -92,6 +100,8 @@ def mcnemar(only_first: int, only_second: int) -> float:
     ``only_first`` samples are right by the first classifier alone, ``only_second`` by the second
     alone. If both were equally good, either number would be binomial with p = 1/2.
     """
+    from scipy.special import bdtr
+
     count = only_first + only_second
     if count == 0:
         return 1.0
@@ -109,6 +119,8 @@ def proportion(right: int, count: int) -> Interval:
     In [0, 1]. It says how far the share would change with other test samples of the same kind, not
     with another seed.
     """
+    from scipy.special import betaincinv
+
     tail = (1 - CONFIDENCE) / 2
     low = float(betaincinv(right, count - right + 1, tail)) if right else 0.0
     high = float(betaincinv(right + 1, count - right, 1 - tail)) if right < count else 1.0

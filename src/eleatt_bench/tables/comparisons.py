@@ -1,8 +1,9 @@
-"""Whether the runs of two rows differ on the same test samples."""
+"""How two rows compare, seed by seed and on the same test samples; found once, and kept."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,18 @@ import h5py
 import numpy as np
 import scipy
 
-from eleatt_bench.cache import ABSENT, Cache, fingerprint
+from eleatt_bench.cache import Cache, fingerprint
 from eleatt_bench.runs.record import Record, RunFolder
 from eleatt_bench.tables.plan import Plan, PlannedRun
 from eleatt_bench.tables.predictions import read_predictions
 from eleatt_bench.tables.records import key
-from eleatt_bench.tables.statistics import Interval, mcnemar, paired_bootstrap
+from eleatt_bench.tables.statistics import (
+    Difference,
+    Interval,
+    mcnemar,
+    paired_bootstrap,
+    paired_difference,
+)
 from eleatt_bench.tables.table import SampleTest
 
 Pair = tuple[PlannedRun, PlannedRun]
@@ -25,17 +32,17 @@ _MOST = 20_000  # of a hundred bytes each
 _VERSIONS = (h5py.__version__, np.__version__, scipy.__version__)
 
 
-class SameSamples:
-    """Tests of the finished runs of ``plan``.
+class Comparisons:
+    """Comparisons of the finished runs of ``plan``.
 
-    Reading the predictions of two thousand runs takes seconds, so a test is kept, and found again
-    as long as their files are the same, by inode, size and time.
+    Reading the predictions of two thousand runs takes seconds, so what came of them is kept, and
+    found again as long as their files are the same, by inode, size and time.
     """
 
     def __init__(self, plan: Plan, records: Mapping[str, Record]) -> None:
         self._plan, self._records = plan, records
         code = sorted(Path(__file__).parent.glob("*.py"))
-        self._cache = Cache("same-samples", fingerprint(code, *_VERSIONS), _MOST)
+        self._cache = Cache("comparisons", fingerprint(code, *_VERSIONS), _MOST)
 
     def tests(self, pairs: Sequence[Pair], metric: str) -> Iterator[SampleTest]:
         """A test for each seed all of whose folds are finished in both rows of ``pairs``.
@@ -45,22 +52,30 @@ class SameSamples:
         for seed, of_seed in groupby(pairs, key=lambda pair: pair[0].seed):
             folds = list(of_seed)
             if all(key(run) in self._records for pair in folds for run in pair):
-                found = self._kept_or_found(folds, metric)
+                found = self._test(folds, metric)
                 if found is not None:
                     yield SampleTest(seed, **found)
+
+    def difference(self, better: Mapping[int, float], than: Mapping[int, float]) -> Difference:
+        """As `paired_difference`."""
+        question = ["difference", sorted(better.items()), sorted(than.items())]
+        return Difference(
+            **self._cache.find(question, lambda: asdict(paired_difference(better, than)))
+        )
+
+    def keep(self) -> None:
+        """Write what was found to where it is kept."""
         self._cache.write()
 
-    def _kept_or_found(self, folds: Sequence[Pair], metric: str) -> dict[str, Any] | None:
+    def _test(self, folds: Sequence[Pair], metric: str) -> dict[str, Any] | None:
         files = [(self._predictions(better), self._predictions(than)) for better, than in folds]
         try:
             states = [_state(path) for pair in files for path in pair]
         except FileNotFoundError:
             return None
-        question = [metric, [better.fold for better, _ in folds], states]
-        answer = self._cache.get(question)
-        if answer is ABSENT:
-            answer = _test(files, [better.fold for better, _ in folds], metric)
-            self._cache.put(question, answer)
+        numbers = [better.fold for better, _ in folds]
+        question = ["test", metric, numbers, states]
+        answer = self._cache.find(question, lambda: _test(files, numbers, metric))
         if answer is not None and "interval" in answer:
             return {**answer, "interval": Interval(*answer["interval"])}
         return answer

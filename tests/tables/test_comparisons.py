@@ -1,4 +1,4 @@
-"""Tests of the same samples are found again, until a run's predictions are others."""
+"""Comparisons are found again, until a run's predictions are others."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from eleatt_bench.tables import same_samples
+from eleatt_bench.tables import comparisons
 from eleatt_bench.tables.cells import table
 from eleatt_bench.tables.plan import Plan, plan
 from eleatt_bench.tables.table import SampleTest
@@ -22,13 +22,13 @@ def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The predictions that were read."""
     found: list[Path] = []
-    read = same_samples.read_predictions
+    read = comparisons.read_predictions
 
     def counted(path: Path, metric: str) -> object:
         found.append(path)
         return read(path, metric)
 
-    monkeypatch.setattr(same_samples, "read_predictions", counted)
+    monkeypatch.setattr(comparisons, "read_predictions", counted)
     return found
 
 
@@ -102,3 +102,16 @@ def test_an_interval_comes_back_as_it_was(tmp_path: Path, finish, composer, read
     assert first[0].interval is not None
     assert same(made) == first
     assert len(reads) == 4
+
+
+def test_a_difference_comes_back_as_it_was(digits_plan: Plan, finish, monkeypatch) -> None:
+    for row, accuracies in (("EleAtt-GRU", (0.61, 0.64, 0.67)), ("GRU", (0.6, 0.62, 0.64))):
+        for run, accuracy in zip(runs(digits_plan, row), accuracies, strict=True):
+            finish(digits_plan, run, accuracy=accuracy)
+    first = [claim.difference for claim in table(digits_plan).claims]
+    assert (first[0].count, first[0].seeds_to_decide) == (3, 4)
+    with monkeypatch.context() as patch:
+        patch.setattr(comparisons, "paired_difference", None)
+        assert [claim.difference for claim in table(digits_plan).claims] == first
+    finish(digits_plan, runs(digits_plan, "GRU")[0], accuracy=0.5)
+    assert table(digits_plan).claims[0].difference != first[0]
