@@ -143,6 +143,7 @@ def finished(folder: Path) -> dict[str, int]:
     }
 
 
+@pytest.mark.slow
 def test_two_sweeps_at_once_share_the_work(tmp_path: Path, user_environment) -> None:
     overrides = [*TINY, "trainer.max_epochs=4", "seed=0,1,2,3", "launcher.jobs=1"]
     both = [

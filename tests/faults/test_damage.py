@@ -53,10 +53,11 @@ def replaced(path: Path, damage: Callable[[Path], None]) -> None:
     damage(path)
 
 
-DAMAGES = pytest.mark.parametrize("damage", [cut, flip, foreign], ids=lambda d: d.__name__)
-
-
-@DAMAGES
+@pytest.mark.parametrize(
+    "damage",
+    [flip, *(pytest.param(damage, marks=pytest.mark.slow) for damage in (cut, foreign))],
+    ids=lambda damage: damage.__name__,
+)
 def test_from_a_damaged_checkpoint_it_goes_back_to_the_one_before(
     work, undisturbed, assert_same, damage
 ) -> None:

@@ -23,6 +23,7 @@ def test_it_stops_at_once_and_continues(work, undisturbed, assert_same, number) 
     os.kill(pid, number)
     asked = time.monotonic()
     assert work.wait() == EXIT[number], work.output
+    assert "Interrupted. The same command continues" in work.output
     assert time.monotonic() - asked < 2  # a run of five epochs takes longer than one step of it
     assert "Traceback" not in work.output
     assert work.run.status() == "interrupted"

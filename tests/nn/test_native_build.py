@@ -45,6 +45,7 @@ def script(path: Path, text: str) -> str:
     return str(path)
 
 
+@pytest.mark.slow
 def test_one_of_several_processes_builds_and_a_killed_one_is_in_nobodys_way(tmp_path):
     started, cache = tmp_path / "started", tmp_path / "cache"
     stuck = start(cache, CXX=script(tmp_path / "slow", f"touch {started}\nexec sleep 60"))
@@ -61,7 +62,8 @@ def test_one_of_several_processes_builds_and_a_killed_one_is_in_nobodys_way(tmp_
     assert [path.suffix for path in libraries] == [".so"]
 
 
-@pytest.mark.parametrize("compiler", [pytest.param("absent", marks=pytest.mark.slow), "failing"])
+@pytest.mark.parametrize("compiler", ["absent", "failing"])
+@pytest.mark.slow
 def test_without_a_library_layers_run_on_scan_and_say_so_once(tmp_path, compiler):
     named = script(tmp_path / "failing", "echo 'layer.cpp:1: fatal error: none today' >&2; exit 1")
     if compiler == "absent":

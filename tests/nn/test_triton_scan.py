@@ -6,6 +6,7 @@ The interpreter has to be chosen before Triton is imported. So on the CPU the te
 
 from __future__ import annotations
 
+import itertools
 import os
 import subprocess
 import sys
@@ -25,6 +26,12 @@ CELLS = [
     for gate in (None, "sigmoid", "softmax")
     for reset_after in ((False, True) if kind == "gru" else (False,))
 ]
+USUAL = {(False, False, False), (False, True, True), (True, True, False)}
+WAYS = [
+    pytest.param(*way, marks=[] if way in USUAL else [pytest.mark.slow])
+    for way in itertools.product((False, True), repeat=3)
+]
+"""Backwards or not, ragged or not, with biases or not; the interpreter takes its time for each."""
 everywhere = pytest.mark.parametrize(
     "device", ["cpu"] if INTERPRETED else [pytest.param("cuda", marks=pytest.mark.gpu)]
 )
@@ -49,12 +56,15 @@ def ieee_products():
 
 
 @pytest.mark.skipif(INTERPRETED, reason="is running")
-def test_under_the_interpreter() -> None:
+@pytest.mark.parametrize(
+    "chosen", ["not slow and not gpu", pytest.param("slow and not gpu", marks=pytest.mark.slow)]
+)
+def test_under_the_interpreter(chosen: str) -> None:
     pytest.importorskip("triton")
     pytest.importorskip("numpy")
     ours = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", chosen, __file__],
         cwd=Path(__file__).parents[2],
         env=ours | {"TRITON_INTERPRET": "1"},
         capture_output=True,
@@ -120,9 +130,7 @@ def assert_agree(ours, theirs, tolerance: float) -> None:
 
 @everywhere
 @pytest.mark.parametrize("cell", CELLS, ids=str)
-@pytest.mark.parametrize("reverse", [False, True])
-@pytest.mark.parametrize("ragged", [False, True])
-@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize(("reverse", "ragged", "bias"), WAYS)
 def test_everything_agrees_with_the_equations(device, cell, reverse, ragged, bias) -> None:
     problem = Problem(cell, 3, 3, 5, 3, ragged=ragged, bias=bias)
     expected = problem.results(loop.run, reverse=reverse)
@@ -132,7 +140,11 @@ def test_everything_agrees_with_the_equations(device, cell, reverse, ragged, bia
 
 @everywhere
 @pytest.mark.parametrize("cell", [c for c in CELLS if c.gate], ids=str)
-@pytest.mark.parametrize("size", [(37, 70, 80), (3, 270, 140), (20, 1, 33)], ids=str)
+@pytest.mark.parametrize(
+    "size",
+    [(3, 270, 140), (20, 1, 33), pytest.param((37, 70, 80), marks=pytest.mark.slow)],
+    ids=str,
+)
 def test_several_tiles_and_blocks_of_columns(device, cell, size) -> None:
     B, D, N = size
     problem = Problem(cell, 3, B, D, N, scale=0.1)

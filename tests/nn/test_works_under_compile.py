@@ -49,7 +49,9 @@ def gradients(model, run, x, **options):
 
 
 @pytest.mark.parametrize("backend", HERE)
-@pytest.mark.parametrize(("kind", "dynamic"), [("lstm", None), ("gru", True)])
+@pytest.mark.parametrize(
+    ("kind", "dynamic"), [("gru", True), pytest.param("lstm", None, marks=pytest.mark.slow)]
+)
 def test_forward_and_backward_in_several_shapes(make, backend, kind, dynamic):
     model = Model(make(kind, backend=backend))
     counter = CompileCounterWithBackend("aot_eager")

@@ -224,24 +224,6 @@ def _trained(folder: RunFolder, epochs: int) -> bool:
     return f"epoch {epochs}/" in log
 
 
-def test_ctrl_c_ends_with_130_and_the_run_continues(tmp_path: Path) -> None:
-    arguments = [*SHORT, "trainer.max_epochs=200", f"data_dir={tmp_path}", f"runs_dir={tmp_path}"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "eleatt_bench", "train", *arguments],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # might be ignored here
-    )  # fmt: skip
-    assert process.stdout is not None
-    for line in process.stdout:
-        if line.startswith("epoch"):
-            break
-    process.send_signal(signal.SIGINT)
-    _, error = process.communicate(timeout=30)
-    assert process.returncode == 130
-    assert "The same command continues" in error
-    assert "Traceback" not in error
-
-
 def test_a_run_that_diverges_says_so_and_is_recorded_as_failed(short_config) -> None:
     config = short_config("optimizer.lr=1e36", "trainer.gradient_clip_val=null", "model=rnn")
     with pytest.raises(UserError, match=r"diverged.*optimizer.lr"):
