@@ -86,6 +86,7 @@ def test_a_cache_that_cannot_be_written(tmp_path):
     assert str(tmp_path / "cache") in err
 
 
+@pytest.mark.slow
 def test_a_damaged_library_is_named(tmp_path):
     code = "from eleatt_bench.nn.native_build import library_path; print(library_path())"
     environment = {**os.environ, "TORCH_EXTENSIONS_DIR": str(tmp_path)}

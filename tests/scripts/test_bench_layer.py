@@ -103,6 +103,7 @@ def test_peak_memory_counts_the_arrays_of_a_step() -> None:
     assert 1.5 * one < peak < 12 * one
 
 
+@pytest.mark.slow
 def test_a_precision_of_another_device_is_refused() -> None:
     done = run("bench_layer.py", "--precisions", "tf32")
     assert done.returncode == 2

@@ -16,7 +16,7 @@ from eleatt_bench.report.explain import explain
 from eleatt_bench.report.render import FORMATS, render
 from eleatt_bench.tables.cells import table as make_table
 from eleatt_bench.tables.estimate import expected
-from eleatt_bench.tables.plan import Plan, plans
+from eleatt_bench.tables.plan import Plan, members, plans
 from eleatt_bench.tables.records import key, missing
 
 WRITTEN = ("md", "tex", "csv", "json")
@@ -46,10 +46,9 @@ def table(arguments: list[str]) -> int:
     )
     given = parser.parse(arguments)
     form = choose("format", given.format, list(FORMATS))
+    if given.explain:
+        _check_single(given.name)
     made = plans(given.name, given.overrides)
-    if given.explain and len(made) > 1:
-        names = ", ".join(plan.spec["name"] for plan in made)
-        raise UserError(f"--explain is of one table; {given.name} is made of {names}")
     if given.explain is None:
         text = render([make_table(plan) for plan in made], form)
     else:
@@ -60,6 +59,13 @@ def table(arguments: list[str]) -> int:
         write_text(given.out, text)
         print(f"Wrote {given.out}")
     return 0
+
+
+def _check_single(name: str) -> None:
+    with Composer() as composer:
+        parts = members(name, composer)
+    if len(parts) > 1:
+        raise UserError(f"--explain is of one table; {name} is made of {', '.join(parts)}")
 
 
 def reproduce(arguments: list[str]) -> int:

@@ -88,10 +88,18 @@ class Plan:
 def plans(table: str, overrides: Sequence[str] = ()) -> list[Plan]:
     """The plan of ``table``, or of each table that it is made of; raises as `plan`."""
     with Composer() as composer:
-        if table not in (names := composer.options("table")):
-            raise unknown("table", table, names)
-        members = composer.config([f"table={table}"])["table"]["tables"]
-        return [plan(name, overrides, composer) for name in members or [table]]
+        return [plan(name, overrides, composer) for name in members(table, composer)]
+
+
+def members(table: str, composer: Composer) -> list[str]:
+    """The tables that ``table`` is made of, which may be itself alone.
+
+    Raises:
+        UserError: an unknown table.
+    """
+    if table not in (names := composer.options("table")):
+        raise unknown("table", table, names)
+    return composer.config([f"table={table}"])["table"]["tables"] or [table]
 
 
 def every_plan(overrides: Sequence[str] = ()) -> list[Plan]:
