@@ -41,7 +41,7 @@ test-slow: $(READY) ## run the tests that take minutes
 	scripts/test.sh -m "slow and not gpu"
 
 test-faults: $(READY) ## kill, fill disks, damage files: everything must come back (quarter of an hour)
-	scripts/test.sh -m "not gpu" -s tests/faults
+	scripts/test.sh -m "not gpu" -rP tests/faults
 
 check: $(READY) ## formatting, lint, types
 	scripts/check.sh

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import signal
 import time
@@ -22,10 +23,20 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in paths if not path.name.startswith(".")}
 
 
+def level(work) -> None:
+    """Say of all runs that they took the same time: those that are trained anew never do."""
+    for path in work.folder.glob("runs/*/record.json"):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        record["timing"]["seconds_per_epoch"] = 1.5
+        path.write_text(json.dumps(record), encoding="utf-8")
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_a_table_is_the_same_after_any_kills(work, data_dir) -> None:
     command = [*TABLE, f"data_dir={data_dir}"]
+    assert work.do(command) == 0, work.output
+    level(work)
     assert work.do(command) == 0, work.output
     expected = contents(work.folder)
     assert any(name.endswith(".md") for name in expected)
@@ -48,5 +59,9 @@ def test_a_table_is_the_same_after_any_kills(work, data_dir) -> None:
         if work.wait() == 0:
             break
         kills += 1
+    before = contents(work.folder)
+    level(work)
+    assert work.do(command) == 0, work.output
+    assert before.keys() == expected.keys()
     assert contents(work.folder) == expected
     print(f"the table's writing killed before {calls - 1} calls, its making {kills} times")
