@@ -96,6 +96,7 @@ def test_quartiles_are_numpys(bench_layer) -> None:
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc/self/statm")
+@pytest.mark.slow
 def test_peak_memory_counts_the_arrays_of_a_step() -> None:
     """An RNN's step at this size holds at least its output and the gradient of its input."""
     peak = int(run("bench_memory.py", "RNN", "none", "native", "400,100,100,100").stdout)

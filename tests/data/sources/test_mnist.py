@@ -47,6 +47,7 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_the_published_files(published: Path, tmp_path: Path) -> None:
     if not (published / "mnist").is_dir():
         pytest.skip(f"{published / 'mnist'} is not there")

@@ -18,7 +18,9 @@ pytestmark = pytest.mark.skipif(
 )
 
 Page = sync_api.Page
-in_both = pytest.mark.parametrize("page", ["light", "dark"], indirect=True)
+in_both = pytest.mark.parametrize(
+    "page", ["light", pytest.param("dark", marks=pytest.mark.slow)], indirect=True
+)
 in_the_dark = pytest.mark.parametrize("page", ["dark"], indirect=True)
 
 
