@@ -139,6 +139,8 @@ def _handle_stops() -> list[int]:
 
 
 def _stopped(signum: int) -> int:
+    if os.environ.get("LOCAL_RANK", "0") != "0":  # nobody typed this process's command
+        return 128 + signum
     with suppress(OSError):  # a terminal that is gone
         print("\nInterrupted. The same command continues where this one stopped.", file=sys.stderr)
     return 128 + signum
