@@ -12,7 +12,6 @@ the machine does falls on both; a ratio is the median over the batches.
 from __future__ import annotations
 
 import argparse
-import csv
 import itertools
 import sys
 import tempfile
@@ -24,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 import torch.nn.functional as F
-from bench_layer import machine, quartiles
+from bench_layer import machine, quartiles, write_csv
 from bench_memory import resident
 
 from eleatt_bench.composition import compose_config
@@ -216,12 +215,7 @@ def main() -> None:
     except UserError as error:
         sys.exit(f"Error: {error}")
     if given.csv:
-        partial = given.csv.with_suffix(".part")
-        with partial.open("w", newline="") as file:
-            writer = csv.DictWriter(file, list(found[0]))
-            writer.writeheader()
-            writer.writerows(found)
-        partial.rename(given.csv)
+        write_csv(given.csv, found)
 
 
 if __name__ == "__main__":

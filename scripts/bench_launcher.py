@@ -11,7 +11,6 @@ total does.
 from __future__ import annotations
 
 import argparse
-import csv
 import io
 import statistics
 import sys
@@ -19,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench_layer import machine
+from bench_layer import machine, write_csv
 from rich.console import Console
 
 from eleatt_bench.launch.pool import run_jobs
@@ -77,11 +76,7 @@ def main() -> None:
         rows.append(row)
     print(f"warm costs {rows[0]['cost_median'] / rows[1]['cost_median']:.2f} of cold")
     if given.csv is not None:
-        given.csv.parent.mkdir(parents=True, exist_ok=True)
-        with given.csv.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, [*rows[0], *machine("cpu", 1)])
-            writer.writeheader()
-            writer.writerows({**row, **machine("cpu", 1)} for row in rows)
+        write_csv(given.csv, [{**row, **machine("cpu", 1)} for row in rows])
 
 
 if __name__ == "__main__":

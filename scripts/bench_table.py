@@ -10,7 +10,6 @@ the first time, when nothing is kept of earlier commands (`eleatt_bench.cache`),
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import os
 import shutil
@@ -22,7 +21,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench_layer import machine
+from bench_layer import machine, write_csv
 
 from eleatt_bench.runs.record import RunFolder, all_runs
 from eleatt_bench.tables.plan import plans
@@ -102,10 +101,7 @@ def main() -> None:
     more, longer = (rows[0][key] / rows[1][key] for key in ("runs", "seconds_median"))
     print(f"{more:.0f} times the runs take {longer:.2f} times as long")
     if given.csv is not None:
-        with given.csv.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, [*rows[0], *machine("cpu", 1)])
-            writer.writeheader()
-            writer.writerows({**row, **machine("cpu", 1)} for row in rows)
+        write_csv(given.csv, [{**row, **machine("cpu", 1)} for row in rows])
 
 
 if __name__ == "__main__":

@@ -36,7 +36,6 @@ class Composer:
         self._plain: dict[tuple[str, ...], bytes] = {}
         self._stack: ExitStack | None = None  # in a context
         self._kept: ConfigCache | None = None
-        self._is_ready = False
 
     def __enter__(self) -> Self:
         self._stack = ExitStack()
@@ -46,7 +45,7 @@ class Composer:
     def __exit__(self, *raised: object) -> None:
         assert self._stack is not None
         self._stack.close()
-        self._stack, self._kept, self._is_ready = None, None, False
+        self._stack, self._kept = None, None
 
     def config(self, overrides: Sequence[str]) -> dict[str, Any]:
         """The checked configuration that ``overrides`` compose, as plain values.
@@ -88,11 +87,10 @@ class Composer:
 
     def _kept_or_found(self, question: Sequence[str], find: Callable[[], Any]) -> Any:
         def find_with_hydra() -> Any:
-            if self._stack is not None and not self._is_ready:
+            if self._stack is not None:
                 from eleatt_bench.composition import hydra_ready
 
-                self._stack.enter_context(hydra_ready())
-                self._is_ready = True
+                self._stack.enter_context(hydra_ready())  # nothing, from the second time on
             return find()
 
         return find() if self._kept is None else self._kept.find(question, find_with_hydra)

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,9 @@ class Work:
 
     @property
     def output(self) -> str:
-        return (self.folder / "output.txt").read_text(encoding="utf-8")
+        """Nothing where it was stopped before it could open the file."""
+        path = self.folder / "output.txt"
+        return path.read_text(encoding="utf-8") if path.exists() else ""
 
     @property
     def run(self) -> RunFolder:
@@ -104,6 +106,33 @@ def undisturbed(
     work = Work(server, tmp_path_factory.mktemp("undisturbed"), data_dir)
     assert work.do() == 0, work.output
     return work
+
+
+@pytest.fixture
+def hold_out(work: Work, undisturbed: Work, assert_same) -> Callable[[Callable[[], int]], int]:
+    """Start the run anew until ``disturb`` has stopped it a hundred times; how many ended.
+
+    ``disturb`` starts it and gives the exit status that it has if it was stopped.
+    """
+
+    def check(disturb: Callable[[], int]) -> int:
+        stops = runs = 0
+        while stops < 100:
+            stopped = disturb()
+            status = work.wait()
+            assert status in (0, stopped), work.output
+            assert "Traceback" not in work.output
+            if status == stopped:
+                stops += 1
+                continue
+            assert_same(work, undisturbed)
+            work.clear()
+            runs += 1
+        assert work.do() == 0, work.output
+        assert_same(work, undisturbed)
+        return runs + 1
+
+    return check
 
 
 @pytest.fixture(scope="session")

@@ -175,12 +175,11 @@ class _Cells:
         config = self._composer.config(said)
         digest = self._digest(config)
         folds = folds_of(column, config["data"])
-        of_cell = identity(config, digest)
         for seed in self._spec["seeds"]:
             before = self._pretraining({**config, "seed": seed})
-            of_seed = {**of_cell, "seed": seed}
-            if before is not None:
-                of_seed["pretraining"] = before.identity
+            of_seed = identity(
+                {**config, "seed": seed}, digest, None if before is None else before.identity
+            )
             for fold in folds[:QUICK] if self._quick else folds:
                 this = {**of_seed, "data": {**of_seed["data"], "fold": fold}}
                 of_fold = [f"data.fold={fold}"] if column["folds"] is not None else []
