@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
 from eleatt_bench import EleAttGRU, EleAttLSTM, EleAttRNN
-from eleatt_bench.nn import equations, loop
+from eleatt_bench.nn import equations
 from eleatt_bench.nn.backends import BACKENDS
 
 OWN = {"GRU": EleAttGRU, "GRU reset_after": EleAttGRU, "LSTM": EleAttLSTM, "RNN": EleAttRNN}
@@ -166,7 +166,7 @@ class Job:
         return T * B if self.lengths is None else int(self.lengths.sum())
 
     def run(self) -> None:
-        vars(loop).update(steps(COMPILED in self.contender.backend))
+        vars(equations).update(steps(COMPILED in self.contender.backend))
         x = self.inputs[self.turn % len(self.inputs)]
         self.turn += 1
         if GRAPH not in self.contender.backend:

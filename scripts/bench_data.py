@@ -26,14 +26,15 @@ import torch.nn.functional as F
 from bench_layer import machine, quartiles, write_csv
 from bench_memory import resident
 
-from eleatt_bench.composition import compose_config
-from eleatt_bench.config import plain
+from eleatt_bench.common.errors import UserError
+from eleatt_bench.config.compose import compose_config
+from eleatt_bench.config.schema import plain
 from eleatt_bench.data import catalog
-from eleatt_bench.data.module import Batch
-from eleatt_bench.data.sources import ntu, ntu_names
+from eleatt_bench.data.batches import Batch
+from eleatt_bench.data.sources import ntu
+from eleatt_bench.data.sources.ntu import names as ntu_names
 from eleatt_bench.data.store import Sample, SequenceStore
 from eleatt_bench.data.writing import write_store
-from eleatt_bench.errors import UserError
 from eleatt_bench.training.classifier import SequenceClassifier
 from eleatt_bench.training.datamodule import SequenceDataModule
 

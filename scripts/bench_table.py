@@ -4,7 +4,8 @@
 
 Trains one network on the digits for an epoch and copies what it left, record and predictions, under
 the names of all the runs that the table of the digits needs, then times the command that shows it:
-the first time, when nothing is kept of earlier commands (`eleatt_bench.cache`), and later ones.
+the first time, when nothing is kept of earlier commands (`eleatt_bench.common.cache`), and later
+ones.
 """
 
 from __future__ import annotations

@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from eleatt_bench.data.sources import dhg, jhmdb, ntu, nucla, shrec17, sysu
+from eleatt_bench.data.rgb import jhmdb
+from eleatt_bench.data.sources import dhg, ntu, nucla, shrec17, sysu
 
 Points = npt.NDArray[np.float64]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from eleatt_bench.cli.data import data
+from eleatt_bench.common.errors import UserError
 from eleatt_bench.data import datasets
-from eleatt_bench.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = {

@@ -28,7 +28,7 @@ class EleattLauncher(Launcher):
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
-        from eleatt_bench.cli.sweep import sweep
+        from eleatt_bench.sweeps.grid import sweep
 
         return sweep(self.config, job_overrides, initial_job_idx)
 
@@ -47,7 +47,7 @@ class EleattTableSweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> Any:
-        from eleatt_bench.cli.sweep import sweep_tables
+        from eleatt_bench.sweeps.grid import sweep_tables
 
         assert self.launcher is not None  # set up before
         return sweep_tables(arguments, self.launcher)

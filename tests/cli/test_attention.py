@@ -10,9 +10,9 @@ import numpy as np
 from PIL import Image
 
 from eleatt_bench.cli import main
-from eleatt_bench.composition import compose_config
+from eleatt_bench.config.compose import compose_config
 from eleatt_bench.data.sources import nucla
-from eleatt_bench.report.attention import LARGEST, save_animation, sizes
+from eleatt_bench.report.gates import LARGEST, save_animation, sizes
 from eleatt_bench.training.run import train
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from eleatt_bench.cli.data import data
-from eleatt_bench.errors import UserError
+from eleatt_bench.common.errors import UserError
 
 
 def test_nucla_is_prepared_verified_and_trained_on(

@@ -14,8 +14,8 @@ import optuna
 import pytest
 from optuna.trial import TrialState, create_trial
 
-from eleatt_bench.composer import Composer
-from eleatt_bench.training.run import run_folder
+from eleatt_bench.config.composer import Composer
+from eleatt_bench.training.folder import run_folder
 
 SMALL = ["search", "digits", "model.hidden_size=4", "trainer.max_epochs=20"]
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from eleatt_bench.common.errors import UserError
 from eleatt_bench.data import catalog, verification
 from eleatt_bench.data.protocols import PROTOCOLS
 from eleatt_bench.data.store import EMBEDDED
-from eleatt_bench.errors import UserError
 
 DIGITS = "efc830bd2e93daca8109a12daa5b1d2fc7a9d22e3b31e99706563675979f295a"
 """The content of the digits' store on every machine: run names depend on it."""

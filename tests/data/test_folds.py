@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from eleatt_bench.common.errors import UserError
 from eleatt_bench.data import folds
-from eleatt_bench.errors import UserError
 
 SUBJECT = np.repeat(np.arange(1, 41), 12)  # SYSU: 40 subjects, 12 actions
 ACTION = np.tile(np.arange(1, 13), 40)

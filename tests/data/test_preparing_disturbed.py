@@ -18,9 +18,9 @@ from pathlib import Path
 
 import pytest
 
+from eleatt_bench.common.errors import UserError
 from eleatt_bench.data import catalog
 from eleatt_bench.data.verification import verify
-from eleatt_bench.errors import UserError
 
 OLD = b"the old store"
 NOBODY = 65534
@@ -32,7 +32,7 @@ FORKING = """
     from pathlib import Path
     from eleatt_bench.data import catalog
     from eleatt_bench.data.sources import ntu
-    from eleatt_bench.errors import UserError
+    from eleatt_bench.common.errors import UserError
 
     def before(call, numbers, value):
         def counted(*arguments, **options):

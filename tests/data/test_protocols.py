@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from eleatt_bench.common.errors import UserError
 from eleatt_bench.data.protocols import PROTOCOLS, labelled, repeats, split
 from eleatt_bench.data.store import PART_OF, Sample, SequenceStore
-from eleatt_bench.errors import UserError
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ import h5py
 import numpy as np
 import pytest
 
+from eleatt_bench.common.errors import UserError
 from eleatt_bench.data.store import SequenceStore, read_digest
-from eleatt_bench.errors import UserError
 
 MENDS = "eleatt-bench data prepare nucla --source PATH"
 

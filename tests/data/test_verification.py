@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from eleatt_bench.common.errors import UserError
 from eleatt_bench.data import catalog
 from eleatt_bench.data.release import BadSample, Release
 from eleatt_bench.data.store import Sample
 from eleatt_bench.data.verification import Fold, ProtocolReport, Report, verify
-from eleatt_bench.errors import UserError
 
 
 def frames(*values: float) -> np.ndarray:

@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from eleatt_bench.common.errors import UserError
 from eleatt_bench.data import writing
 from eleatt_bench.data.release import BadSample, SourceError
 from eleatt_bench.data.store import Omission, Sample, SequenceStore
 from eleatt_bench.data.writing import write_store
-from eleatt_bench.errors import UserError
 
 OPTIONS = {"name": "demo", "class_names": ["no", "yes"], "layout": {"kind": "x"}, "source": "-"}
 

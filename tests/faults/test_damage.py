@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from eleatt_bench.errors import UserError
+from eleatt_bench.common.errors import UserError
 from eleatt_bench.training.checkpoints import load_checkpoint
 
 

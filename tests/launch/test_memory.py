@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eleatt_bench.launch import memory
-from eleatt_bench.launch.memory import Budget, free_device_memory, free_memory
+from eleatt_bench.launch import devices as memory
+from eleatt_bench.launch.devices import Budget, free_device_memory, free_memory
 
 
 @given(st.integers(0, 50), st.lists(st.one_of(st.none(), st.integers(0, 60)), max_size=30))

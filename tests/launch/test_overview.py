@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from eleatt_bench.durations import duration
+from eleatt_bench.common.text import duration
 from eleatt_bench.launch.overview import Overview, failures_message, last_lines, share_done
 from eleatt_bench.launch.process import Job
 

@@ -18,9 +18,8 @@ import pytest
 from rich.console import Console
 
 from eleatt_bench.launch import process
-from eleatt_bench.launch.devices import DevicePool
+from eleatt_bench.launch.devices import DevicePool, Memory
 from eleatt_bench.launch.journal import Journal
-from eleatt_bench.launch.memory import Memory
 from eleatt_bench.launch.pool import Pool, run_jobs
 from eleatt_bench.launch.process import Job
 

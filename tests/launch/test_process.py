@@ -13,7 +13,7 @@ from filelock import FileLock
 
 from eleatt_bench.launch.process import PRELOADED, Job, Running, start
 
-ROOM = ("devices", "guard", "hydra", "overview", "pool", "process")
+ROOM = ("devices", "guard", "jobs", "overview", "pool", "process")
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="jobs start warm on Linux alone")
 
@@ -47,7 +47,7 @@ def test_the_launcher_knows_no_science() -> None:
 import importlib, sys
 for name in {modules}:
     importlib.import_module(name)
-rooms = ("nn", "data", "training", "runs", "tables", "report", "cli")
+rooms = ("nn", "data", "training", "runs", "tables", "sweeps", "report", "cli")
 print([m for m in sys.modules if m in ("torch", "pytorch_lightning", "numpy", "h5py")
        or m.startswith(tuple(f"eleatt_bench.{{room}}" for room in rooms))])
 """

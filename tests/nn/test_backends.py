@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from eleatt_bench import EleAttGRU
-from eleatt_bench.nn import loop, native, scan
+from eleatt_bench.nn import equations, native, scan
 from eleatt_bench.nn.backends import BACKENDS, backend_function, check_backend, resolve_backend
 
 
@@ -19,8 +19,8 @@ def test_auto_resolves_to_a_name_a_record_can_keep():
 
 
 def test_equations_are_the_loop_on_every_device():
-    assert backend_function("equations", "cpu") is loop.run
-    assert backend_function("equations", "cuda:0") is loop.run
+    assert backend_function("equations", "cpu") is equations.run
+    assert backend_function("equations", "cuda:0") is equations.run
 
 
 def test_auto_is_what_was_measured_to_be_the_fastest():
@@ -28,7 +28,7 @@ def test_auto_is_what_was_measured_to_be_the_fastest():
     assert backend_function("auto", "cpu", torch.float64) is native.run
     assert backend_function("auto", "cpu", torch.bfloat16) is scan.run
     assert backend_function("auto", "cuda:0") is scan.run
-    assert backend_function("auto", "meta") is loop.run
+    assert backend_function("auto", "meta") is equations.run
 
 
 def test_auto_honours_the_precision_that_autocast_asks_for():

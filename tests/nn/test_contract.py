@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from eleatt_bench.nn.backends import BACKENDS, backend_function
-from eleatt_bench.nn.contract import BLOCKS, Cell, Run, Weights
+from eleatt_bench.nn.contract import BLOCKS, Cell, RunLayer, Weights
 
 T, B, D, N = 4, 3, 3, 2
 CASES = [
@@ -18,7 +18,7 @@ CASES = [
 
 
 @pytest.fixture(params=[name for name in BACKENDS if name not in ("auto", "triton")])
-def run(request: pytest.FixtureRequest) -> Run:
+def run(request: pytest.FixtureRequest) -> RunLayer:
     return backend_function(request.param, "cpu")
 
 

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eleatt_bench.nn import loop, native, scan
+from eleatt_bench.nn import equations, native, scan
 from eleatt_bench.nn.contract import BLOCKS, Cell, Weights
 from eleatt_bench.nn.layers import EleAttGRU, EleAttLSTM, EleAttRNN
 
@@ -81,7 +81,7 @@ def test_everything_agrees_with_the_equations(
         leaves += [w for w in own if w is not None]
         return out + list(torch.autograd.grad(loss, leaves))
 
-    for ours, theirs in zip(results(run), results(loop.run), strict=True):
+    for ours, theirs in zip(results(run), results(equations.run), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-10)
 
 

@@ -9,7 +9,6 @@ import pytest
 
 from eleatt_bench.tables.statistics import Difference, Interval, paired_difference
 from eleatt_bench.tables.table import (
-    Cell,
     Claim,
     Column,
     Row,
@@ -17,6 +16,7 @@ from eleatt_bench.tables.table import (
     Section,
     SeedResult,
     Table,
+    TableCell,
 )
 
 MakeTable = Callable[..., Table]
@@ -29,12 +29,14 @@ def seeds(*values: float | None) -> tuple[SeedResult, ...]:
 BASELINE = Row(
     "Baseline-GRU",
     (
-        Cell(seeds(60.0, 62.0, 64.0), 84.3, 1234, {"CPU_1, 1 thread": 2.345}),
-        Cell(seeds(55.0, None, None), None, 1234, {"CPU_1, 1 thread": 2.345}),
+        TableCell(seeds(60.0, 62.0, 64.0), 84.3, 1234, {"CPU_1, 1 thread": 2.345}),
+        TableCell(seeds(55.0, None, None), None, 1234, {"CPU_1, 1 thread": 2.345}),
     ),
 )
-GATED = Row("EleAtt-GRU", (Cell(seeds(None, None, None), 89.0, 1500), Cell(seeds(None), None, 99)))
-CITED = Row("HOJ3D", (Cell((), 54.5), Cell((), None)))
+GATED = Row(
+    "EleAtt-GRU", (TableCell(seeds(None, None, None), 89.0, 1500), TableCell(seeds(None), None, 99))
+)
+CITED = Row("HOJ3D", (TableCell((), 54.5), TableCell((), None)))
 CLAIMS = (
     Claim("", "EleAtt-GRU", "Baseline-GRU", "cross_view",
           paired_difference({0: 61.0, 1: 64.0, 2: 67.0}, {0: 60.0, 1: 62.0, 2: 64.0}), 4.7,
@@ -70,7 +72,7 @@ def make_table() -> MakeTable:
 def folded(make_table: MakeTable) -> Table:
     """A table with folds, two sections and two devices."""
     results = (SeedResult(0, (60.0, 64.0)), SeedResult(1, (70.0, None)))
-    cell = Cell(results, 82.1, 10, {"GPU, triton": 0.5, "a CPU, scan": 123.4})
+    cell = TableCell(results, 82.1, 10, {"GPU, triton": 0.5, "a CPU, scan": 123.4})
     claim = Claim(
         "from scratch",
         "A",
@@ -85,7 +87,7 @@ def folded(make_table: MakeTable) -> Table:
         columns=(Column("cross_subject", folds=2),),
         sections=(
             Section("from scratch", (Row("A", (cell,)),), "the paper's are with pre-training"),
-            Section("pre-trained on NTU", (Row("A", (Cell(seeds(None), 82.1, 10),)),)),
+            Section("pre-trained on NTU", (Row("A", (TableCell(seeds(None), 82.1, 10),)),)),
         ),
         cited=(),
         claims=(claim,),

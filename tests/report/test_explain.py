@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from eleatt_bench.composer import Composer
-from eleatt_bench.errors import UserError
+from eleatt_bench.common.errors import UserError
+from eleatt_bench.config.composer import Composer
 from eleatt_bench.report.explain import explain
 from eleatt_bench.runs.record import RunFolder
 from eleatt_bench.tables.plan import Plan, plan

@@ -9,8 +9,8 @@ import matplotlib.image
 import numpy as np
 import pytest
 
+from eleatt_bench.common.errors import UserError
 from eleatt_bench.data.sources import hand, ntu, nucla
-from eleatt_bench.errors import UserError
 from eleatt_bench.report.canvas import new_figure, save
 from eleatt_bench.report.filmstrip import BODY_COLOURS, bodies_of, draw_sequence, filmstrip
 

@@ -17,11 +17,11 @@ from eleatt_bench.report.wording import (
     signed,
 )
 from eleatt_bench.tables.statistics import Difference, Interval, paired_difference
-from eleatt_bench.tables.table import Cell, Claim, SampleTest, SeedResult, Table
+from eleatt_bench.tables.table import Claim, SampleTest, SeedResult, Table, TableCell
 
 
-def cell(*values: float | None, paper: float | None = None) -> Cell:
-    return Cell(tuple(SeedResult(i, (value,)) for i, value in enumerate(values)), paper)
+def cell(*values: float | None, paper: float | None = None) -> TableCell:
+    return TableCell(tuple(SeedResult(i, (value,)) for i, value in enumerate(values)), paper)
 
 
 @pytest.mark.parametrize(
@@ -33,13 +33,13 @@ def cell(*values: float | None, paper: float | None = None) -> Cell:
         (cell(60.04), "60.0 ± – (n=1)"),
         (cell(None, None, None), "0/3 seeds"),
         (cell(), "–"),
-        (Cell((SeedResult(0, (50.0, 60.0)), SeedResult(1, (50.0, None))), None),
+        (TableCell((SeedResult(0, (50.0, 60.0)), SeedResult(1, (50.0, None))), None),
          "55.0 ± – (1/2 seeds, 3/4 runs)"),
-        (Cell((SeedResult(0, (50.0, 60.0)), SeedResult(1, (50.0, 70.0))), None),
+        (TableCell((SeedResult(0, (50.0, 60.0)), SeedResult(1, (50.0, 70.0))), None),
          "57.5 ± 3.5 (n=2)"),
     ],
 )  # fmt: skip
-def test_a_cell_says_mean_spread_and_how_many_seeds(shown: Cell, text: str) -> None:
+def test_a_cell_says_mean_spread_and_how_many_seeds(shown: TableCell, text: str) -> None:
     assert cell_text(shown) == text
 
 
@@ -52,7 +52,7 @@ def test_a_cell_says_mean_spread_and_how_many_seeds(shown: Cell, text: str) -> N
         (cell(85.0), "–"),
     ],
 )
-def test_the_papers_value_with_the_difference(shown: Cell, text: str) -> None:
+def test_the_papers_value_with_the_difference(shown: TableCell, text: str) -> None:
     assert paper_text(shown) == text
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
-from eleatt_bench.composition import compose_config
-from eleatt_bench.config import plain
+from eleatt_bench.config.compose import compose_config
+from eleatt_bench.config.schema import plain
 from eleatt_bench.runs.identity import identity, run_id
 from eleatt_bench.runs.record import RunFolder
 

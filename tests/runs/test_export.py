@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from eleatt_bench.errors import UserError
+from eleatt_bench.common.errors import UserError
 from eleatt_bench.runs import export as module
 from eleatt_bench.runs.export import export
 from eleatt_bench.runs.record import find_run

@@ -14,7 +14,7 @@ PROCESSES, ROUNDS, RUNS = 16, 40, 3
 HAMMER = """
 import json, random, sys
 from pathlib import Path
-from eleatt_bench.errors import HeldElsewhereError, UserError
+from eleatt_bench.common.errors import HeldElsewhereError, UserError
 from eleatt_bench.runs.record import RunFolder, all_runs, find_run
 
 runs_dir, me, rounds, runs = Path(sys.argv[1]), *map(int, sys.argv[2:])

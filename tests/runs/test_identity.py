@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eleatt_bench.composition import compose_config
-from eleatt_bench.config import plain
+from eleatt_bench.config.compose import compose_config
+from eleatt_bench.config.schema import plain
 from eleatt_bench.runs import identity as module
 from eleatt_bench.runs.identity import identity, model_name, run_id, without_digest
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from eleatt_bench.errors import UserError
+from eleatt_bench.common.errors import UserError
 from eleatt_bench.runs.record import RunFolder, all_runs, find_run
 
 HOLDER = """

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eleatt_bench.errors import UserError
+from eleatt_bench.common.errors import UserError
 from eleatt_bench.runs.record import RunFolder
 from eleatt_bench.runs.values import Run, leaves, ordered, read_runs, select
 

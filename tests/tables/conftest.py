@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 import pytest
 
-from eleatt_bench.composer import Composer
+from eleatt_bench.config.composer import Composer
 from eleatt_bench.runs.record import RunFolder
 from eleatt_bench.tables.plan import Plan, PlannedRun, plan
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from eleatt_bench.tables.cells import table
+from eleatt_bench.tables.build import table
 from eleatt_bench.tables.plan import Plan, plan
 from eleatt_bench.tables.table import Claim
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from eleatt_bench.tables import comparisons
-from eleatt_bench.tables.cells import table
+from eleatt_bench.tables import claims as comparisons
+from eleatt_bench.tables.build import table
 from eleatt_bench.tables.plan import Plan, plan
 from eleatt_bench.tables.table import SampleTest
 

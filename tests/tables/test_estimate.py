@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from eleatt_bench.launch.memory import UNKNOWN, Memory
+from eleatt_bench.launch.devices import UNKNOWN, Memory
 from eleatt_bench.tables.estimate import expected, expected_memory
 
 

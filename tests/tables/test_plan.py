@@ -6,9 +6,9 @@ import shlex
 
 import pytest
 
-from eleatt_bench.composition import compose_config
-from eleatt_bench.config import plain
-from eleatt_bench.errors import UserError
+from eleatt_bench.common.errors import UserError
+from eleatt_bench.config.compose import compose_config
+from eleatt_bench.config.schema import plain
 from eleatt_bench.runs.identity import identity, run_id
 from eleatt_bench.tables.plan import merge, plan
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from omegaconf import DictConfig
 
-from eleatt_bench.composition import compose_config
+from eleatt_bench.config.compose import compose_config
 
 
 @pytest.fixture

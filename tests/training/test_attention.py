@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from eleatt_bench.config import plain
+from eleatt_bench.common.errors import UserError
+from eleatt_bench.config.schema import plain
 from eleatt_bench.data import catalog
-from eleatt_bench.errors import UserError
 from eleatt_bench.training.attention import Response, of_joints, relative, responses
 from eleatt_bench.training.fit import build
 from eleatt_bench.training.run import train

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from eleatt_bench import files
+from eleatt_bench.common import files
 from eleatt_bench.training import checkpoints
 
 

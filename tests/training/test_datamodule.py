@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from eleatt_bench.composition import compose_config
-from eleatt_bench.config import plain
+from eleatt_bench.config.compose import compose_config
+from eleatt_bench.config.schema import plain
 from eleatt_bench.data.sources import nucla
 from eleatt_bench.data.store import Sample, SequenceStore
 from eleatt_bench.data.writing import write_store

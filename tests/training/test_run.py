@@ -17,9 +17,9 @@ import torch
 from omegaconf import OmegaConf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from eleatt_bench.composition import compose_config
+from eleatt_bench.common.errors import UserError
+from eleatt_bench.config.compose import compose_config
 from eleatt_bench.data import catalog
-from eleatt_bench.errors import UserError
 from eleatt_bench.nn.backends import resolve_backend
 from eleatt_bench.runs.record import RunFolder
 from eleatt_bench.training.run import evaluate, train
@@ -158,7 +158,7 @@ def test_another_seed_is_another_run_with_other_weights(finished) -> None:
 
 
 def test_under_one_seed_gated_and_plain_networks_begin_with_the_same_cell(short_config) -> None:
-    from eleatt_bench.config import plain
+    from eleatt_bench.config.schema import plain
     from eleatt_bench.training.fit import build
 
     def initial(model: str) -> dict[str, torch.Tensor]:

@@ -8,14 +8,13 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from eleatt_bench.config import plain
+from eleatt_bench.common.errors import UserError
+from eleatt_bench.config.schema import plain
 from eleatt_bench.data import catalog
-from eleatt_bench.errors import UserError
 from eleatt_bench.runs.record import RunFolder, all_runs
-from eleatt_bench.training.checkpoints import CONTENT
+from eleatt_bench.training.checkpoints import CONTENT, begin_with
 from eleatt_bench.training.fit import build
 from eleatt_bench.training.run import train
-from eleatt_bench.training.weights import begin_with
 
 QUICK = ["quick=true", "pretraining=digits"]
 

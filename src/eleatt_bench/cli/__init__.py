@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any, NoReturn
 
 from eleatt_bench import __version__
-from eleatt_bench.errors import UserError, unknown
+from eleatt_bench.common.errors import UserError, unknown
 
 VERBS = {
     "train": "train and test one run, or with -m a grid of runs",
@@ -82,7 +82,7 @@ def _dispatch(arguments: list[str]) -> int:
         print(f"eleatt-bench {__version__}")
         return 0
     if verb in {"-sc", "--shell_completion"}:
-        from eleatt_bench.cli.hydra import complete
+        from eleatt_bench.cli.train import complete
 
         return complete(rest, list(VERBS))
     if verb not in VERBS:
@@ -96,8 +96,8 @@ def _function(verb: str) -> Callable[[list[str]], int]:
     """The function behind ``verb``; only its own module is imported."""
     from importlib import import_module
 
-    rooms = {"train": "hydra", "eval": "hydra", "reproduce": "tables", "table": "tables"}
-    module: Any = import_module(f"eleatt_bench.cli.{rooms.get(verb, verb)}")
+    modules = {"eval": "train", "reproduce": "tables", "table": "tables"}
+    module: Any = import_module(f"eleatt_bench.cli.{modules.get(verb, verb)}")
     function: Callable[[list[str]], int] = getattr(module, verb)
     return function
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NoReturn
 
-from eleatt_bench.errors import UserError, unknown
+from eleatt_bench.common.errors import UserError, unknown
 
 
 class Parser(argparse.ArgumentParser):
@@ -33,13 +31,3 @@ def choose(kind: str, name: str, choices: Sequence[str]) -> str:
     if name not in choices:
         raise unknown(kind, name, choices)
     return name
-
-
-def data_dir() -> Path:
-    """Where data sets lie: ``ELEATT_DATA``, or ``data`` in the working folder."""
-    return Path(os.environ.get("ELEATT_DATA", "data"))
-
-
-def runs_dir() -> Path:
-    """Where runs lie: ``ELEATT_RUNS``, or ``runs`` in the working folder."""
-    return Path(os.environ.get("ELEATT_RUNS", "runs"))

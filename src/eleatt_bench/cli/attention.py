@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from eleatt_bench.cli.arguments import Parser, data_dir, runs_dir
-from eleatt_bench.errors import UserError, unknown
-from eleatt_bench.files import replacing, write_text
+from eleatt_bench.cli.arguments import Parser
+from eleatt_bench.common.errors import UserError, unknown
+from eleatt_bench.common.files import replacing, write_text
+from eleatt_bench.common.locations import data_dir, runs_dir
 
 if TYPE_CHECKING:
     from eleatt_bench.data.store import SequenceStore
@@ -39,7 +40,7 @@ def attention(arguments: list[str]) -> int:
     given = parser.parse(arguments)
 
     from eleatt_bench.training import attention as room
-    from eleatt_bench.training.run import reopen
+    from eleatt_bench.training.folder import reopen
 
     folder, config, store = reopen(runs_dir(), given.run.removeprefix("run="), data_dir())
     if config["data"]["sequence"] != "frames" or config["data"]["transforms"]["streams"] != [
@@ -96,7 +97,7 @@ def _some_of_each_class(
 
 
 def _draw_samples(store: SequenceStore, found: Sequence[Response], layer: int, out: Path) -> None:
-    from eleatt_bench.report import attention as pictures
+    from eleatt_bench.report import gates as pictures
     from eleatt_bench.report.canvas import save
     from eleatt_bench.report.filmstrip import filmstrip
     from eleatt_bench.training.attention import of_joints, relative
@@ -153,7 +154,7 @@ def _write(
 
 def _draw_classes(store: SequenceStore, found: Sequence[Response], layer: int, out: Path) -> None:
     """Mean relative responses by class, as a picture and as a table."""
-    from eleatt_bench.report import attention as pictures
+    from eleatt_bench.report import gates as pictures
     from eleatt_bench.report.canvas import save
     from eleatt_bench.training.attention import of_joints, relative
 

@@ -8,10 +8,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
-from eleatt_bench.cli.arguments import Parser, choose, data_dir
-from eleatt_bench.cli.omitted import omitted
+from eleatt_bench.cli.arguments import Parser, choose
+from eleatt_bench.cli.data_verify import omitted
+from eleatt_bench.common.errors import UserError
+from eleatt_bench.common.locations import data_dir
 from eleatt_bench.data import catalog
-from eleatt_bench.errors import UserError
 
 ACTIONS = ("list", "download", "prepare", "features", "verify", "show")
 _BELONGS = {
@@ -23,7 +24,7 @@ _BELONGS = {
 def data(arguments: list[str]) -> int:
     """``eleatt-bench data ACTION [NAME]``."""
     if arguments[:1] == ["features"]:  # it takes flags of its own
-        from eleatt_bench.cli.features import features
+        from eleatt_bench.cli.data_features import features
 
         return features(arguments[1:])
     given = _parser().parse(arguments)
@@ -37,7 +38,7 @@ def data(arguments: list[str]) -> int:
         if getattr(given, flag) and action != owner:
             raise UserError(f"--{flag.replace('_', '-')} is for {owner}; data {action} has none")
     if action == "show":
-        from eleatt_bench.cli.show import show
+        from eleatt_bench.cli.data_show import show
 
         show(name, given.sample, given.out)
     elif action == "download":
@@ -46,7 +47,7 @@ def data(arguments: list[str]) -> int:
     elif action == "prepare":
         return _prepare(name, given.source, given.skip_bad)
     else:
-        from eleatt_bench.cli.verify import verify
+        from eleatt_bench.cli.data_verify import verify
 
         verify(name, given.all)
     return 0

@@ -8,9 +8,9 @@ from importlib.util import find_spec
 
 from packaging.requirements import Requirement
 
-from eleatt_bench.cli.arguments import Parser, data_dir, runs_dir
+from eleatt_bench.cli.arguments import Parser
+from eleatt_bench.common.locations import config_dir, data_dir, runs_dir
 from eleatt_bench.data import catalog
-from eleatt_bench.locations import config_dir
 from eleatt_bench.training.environment import cpu_name, git_commit, versions
 
 
@@ -95,7 +95,7 @@ def _is_installed(name: str) -> bool:
 
 def _cpu_layers(build: bool) -> str:
     """What layers run on, and why; the library behind ``native`` is made if ``build`` says so."""
-    from eleatt_bench.nn.native_build import library_path, why_not
+    from eleatt_bench.nn.native.build import library_path, why_not
 
     path = library_path()
     if not build and not path.exists():

@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 
 from eleatt_bench.cli.arguments import Parser, choose
-from eleatt_bench.errors import UserError
+from eleatt_bench.common.errors import UserError
 from eleatt_bench.report.losses import LOSSES, panels
 from eleatt_bench.runs.curves import CurveReader
-from eleatt_bench.tables.cells import table as make_table
+from eleatt_bench.tables.build import table as make_table
 from eleatt_bench.tables.plan import Plan, every_plan, plans
 
 _VECTOR, _PIXELS = "pdf", "png"

@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+import json
+import sys
+from collections.abc import Mapping, Sequence
 from importlib import import_module
+from pathlib import Path
+from typing import Any
 
 from eleatt_bench.cli.arguments import Parser, choose
+from eleatt_bench.common.errors import UserError
+from eleatt_bench.common.locations import runs_dir
+from eleatt_bench.runs.cleaning import size, waste
+from eleatt_bench.runs.export import export as write
+from eleatt_bench.runs.record import RunFolder, find_run
+from eleatt_bench.runs.values import read_runs
 
 ACTIONS = {
-    "list": ("list", "the runs that are there; KEY=VALUE chooses, --sort KEY orders"),
-    "show": ("show", "all that is known of a run"),
-    "compare": ("compare", "two runs side by side: settings, metrics, the same test samples"),
-    "rm": ("remove", "remove runs"),
-    "gc": ("remove", "remove what finished runs need no more, and what killed processes left"),
-    "export": ("export", "write a run to one file"),
+    "list": "the runs that are there; KEY=VALUE chooses, --sort KEY orders",
+    "show": "all that is known of a run",
+    "compare": "two runs side by side: settings, metrics, the same test samples",
+    "rm": "remove runs",
+    "gc": "remove what finished runs need no more, and what killed processes left",
+    "export": "write a run to one file",
 }
-"""Every action: the module of this room that does it, and what it does."""
+_APART = ("list", "compare")  # actions with a module of their own
 
 
 def runs(arguments: list[str]) -> int:
     """``eleatt-bench runs ACTION ...``."""
-    listed = "; ".join(f"{name}: {what}" for name, (_, what) in ACTIONS.items())
+    listed = "; ".join(f"{name}: {what}" for name, what in ACTIONS.items())
     parser = Parser(
         "eleatt-bench runs",
         usage="eleatt-bench runs ACTION ...",
@@ -27,7 +38,108 @@ def runs(arguments: list[str]) -> int:
     )
     parser.add_argument("action", metavar="ACTION", help=", ".join(ACTIONS))
     action = choose("action", parser.parse(arguments[:1]).action, list(ACTIONS))
-    module = import_module(f"eleatt_bench.cli.runs_{ACTIONS[action][0]}")
-    function = getattr(module, action)
-    function(arguments[1:])
+    module = import_module(__name__ + (f"_{action}" if action in _APART else ""))
+    getattr(module, action)(arguments[1:])
     return 0
+
+
+_LAST = ("identity", "versions")  # below what one looks for first
+
+
+def show(arguments: Sequence[str]) -> None:
+    """Print the record of the run that ``arguments`` name."""
+    parser = Parser("eleatt-bench runs show", description="Show all that is known of a run.")
+    parser.add_argument("run", metavar="ID", help="an id, or a beginning of it or of its hash")
+    folder = find_run(runs_dir(), parser.parse(arguments).run)
+    record = folder.read() or {}
+    print(f"{folder.run_id}  {folder.status()}")
+    keys = [key for key in record if key not in {"run_id", "status", *_LAST}]
+    for line in _lines({key: record[key] for key in (*keys, *_LAST) if key in record}):
+        print(line)
+    print(f"  files: {folder.path}")
+    print(f"  test again: eleatt-bench eval run={folder.run_id}")
+
+
+def _lines(values: Mapping[str, Any], indent: str = "  ") -> list[str]:
+    lines = []
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            lines += [f"{indent}{key}:", *_lines(value, indent + "  ")]
+        else:
+            lines.append(f"{indent}{key}: {json.dumps(value, ensure_ascii=False)}")
+    return lines
+
+
+def export(arguments: Sequence[str]) -> None:
+    """Write a run to a zip."""
+    parser = Parser(
+        "eleatt-bench runs export",
+        description="Write the configuration, the record, the tested weights and the predictions "
+        "of a finished run to one file. Unpacked in a folder of runs it is that run again.",
+    )
+    parser.add_argument("run", metavar="ID", help="an id, or a beginning of it or of its hash")
+    parser.add_argument("--out", type=Path, metavar="FILE.zip", help="the default is ID.zip")
+    given = parser.parse(arguments)
+    folder = find_run(runs_dir(), given.run)
+    path = given.out or Path(f"{folder.run_id}.zip")
+    print(f"{path}  {write(folder, path) / 1e6:,.1f} MB, read back and the same")
+
+
+def rm(arguments: Sequence[str]) -> None:
+    """Remove runs, after asking."""
+    parser = Parser("eleatt-bench runs rm", description="Remove runs with all they left.")
+    parser.add_argument("runs", nargs="+", metavar="ID", help="an id, or a beginning of it")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    given = parser.parse(arguments)
+    named = (find_run(runs_dir(), name) for name in given.runs)
+    folders = list({folder.run_id: folder for folder in named}.values())
+    for folder in folders:
+        if folder.status() == "running":
+            raise UserError(f"{folder.run_id} is running: stop it first. Nothing was removed")
+    for line in _doomed(folders):
+        print(line)
+    if not given.yes and not _agreed():
+        print("Nothing was removed.")
+        return
+    for folder in folders:
+        folder.remove()
+        print(f"Removed {folder.run_id}")
+
+
+def _doomed(folders: Sequence[RunFolder]) -> list[str]:
+    begun = [run.record.get("pretraining") for run in read_runs(runs_dir())]
+    lines = []
+    for folder in folders:
+        words = [folder.run_id, folder.status(), _megabytes(size([folder.path]))]
+        if others := begun.count(folder.run_id):
+            words.append(f"whose weights {others:,} other run{'s' * (others > 1)} began with")
+        lines.append("  ".join(words))
+    return lines
+
+
+def _agreed() -> bool:
+    if not sys.stdin.isatty():
+        raise UserError("Nobody is there to ask: eleatt-bench runs rm --yes removes without asking")
+    return input("Remove for good? [y/N] ").strip().lower() in {"y", "yes"}
+
+
+def gc(arguments: Sequence[str]) -> None:
+    """Remove what is needed no more."""
+    parser = Parser(
+        "eleatt-bench runs gc",
+        description="Remove the checkpoints of finished runs but the best one (and the last one "
+        "where the run was tested with that), and the hidden files of killed processes.",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="say what would go, and stop")
+    dry = parser.parse(arguments).dry_run
+    found = waste(runs_dir())
+    for one in found:
+        print(f"{_megabytes(one.bytes):>10}  {one.path}  {one.reason}")
+        if not dry:
+            one.remove()
+    freed = _megabytes(sum(one.bytes for one in found))
+    print(f"{len(found):,} would go, which would free {freed}" if dry else f"Freed {freed}")
+
+
+def _megabytes(number: int) -> str:
+    return f"{number / 1e6:,.1f} MB"

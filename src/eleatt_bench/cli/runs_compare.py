@@ -6,8 +6,9 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from eleatt_bench.cli.arguments import Parser, runs_dir
-from eleatt_bench.cli.columns import columns, terminal_width
+from eleatt_bench.cli.arguments import Parser
+from eleatt_bench.common.locations import runs_dir
+from eleatt_bench.common.text import columns, terminal_width
 from eleatt_bench.runs.record import find_run
 from eleatt_bench.runs.values import Run, leaves
 
@@ -72,7 +73,7 @@ def _on_the_same_samples(a: Run, b: Run) -> str:
     """What the predictions say, in a sentence or two."""
     import numpy as np
 
-    from eleatt_bench.tables.predictions import read_predictions
+    from eleatt_bench.runs.predictions import read_predictions
     from eleatt_bench.tables.statistics import mcnemar, paired_bootstrap
 
     if a.get("data.name") != b.get("data.name"):

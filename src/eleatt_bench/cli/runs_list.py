@@ -8,8 +8,9 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from eleatt_bench.cli.arguments import Parser, choose, runs_dir
-from eleatt_bench.cli.columns import columns, terminal_width
+from eleatt_bench.cli.arguments import Parser, choose
+from eleatt_bench.common.locations import runs_dir
+from eleatt_bench.common.text import columns, terminal_width
 from eleatt_bench.runs.values import Run, ordered, read_runs, select
 
 FORMATS = ("term", "json", "csv")
@@ -84,12 +85,3 @@ def _write_csv(runs: Sequence[Run]) -> None:
 
 def _plain(value: Any) -> Any:
     return value if value is None or isinstance(value, str | float) else json.dumps(value)
-
-
-def accuracy_text(record: Mapping[str, Any] | None) -> str:
-    """The test accuracy in a record or evaluation, or a dash."""
-    test = (record or {}).get("metrics", {}).get("test")
-    if not test:
-        return "–"
-    clean = f"  clean {test['accuracy_clean']:.2%}" if "accuracy_clean" in test else ""
-    return f"{test['accuracy']:.2%}{clean}"

@@ -10,17 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eleatt_bench.cli.arguments import Parser, choose
-from eleatt_bench.cli.closing import closing
-from eleatt_bench.cli.columns import columns, terminal_width
-from eleatt_bench.composer import Composer
-from eleatt_bench.composition import compose_config, options
-from eleatt_bench.errors import UserError
-from eleatt_bench.launch.hydra import layout, one_device
+from eleatt_bench.common.errors import UserError
+from eleatt_bench.common.text import closing, columns, terminal_width
+from eleatt_bench.config.compose import compose_config, options
+from eleatt_bench.config.composer import Composer
+from eleatt_bench.launch.jobs import layout, one_device
 from eleatt_bench.launch.pool import Pool
-from eleatt_bench.search.loop import Search, train_command
-from eleatt_bench.search.space import Space, read_file, read_space
-from eleatt_bench.search.trials import RUN, Trials, require_optuna
-from eleatt_bench.training.run import run_folder
+from eleatt_bench.sweeps.search import Search, train_command
+from eleatt_bench.sweeps.space import Space, read_file, read_space
+from eleatt_bench.sweeps.trials import RUN, Trials, require_optuna
+from eleatt_bench.training.folder import run_folder
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial

@@ -6,15 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from eleatt_bench.cli.arguments import Parser, choose
-from eleatt_bench.cli.closing import closing
-from eleatt_bench.composer import Composer
+from eleatt_bench.common.errors import UserError
+from eleatt_bench.common.files import write_text
+from eleatt_bench.common.text import closing, duration
+from eleatt_bench.config.composer import Composer
 from eleatt_bench.data.store import prepare_command
-from eleatt_bench.durations import duration
-from eleatt_bench.errors import UserError
-from eleatt_bench.files import write_text
 from eleatt_bench.report.explain import explain
 from eleatt_bench.report.render import FORMATS, render
-from eleatt_bench.tables.cells import table as make_table
+from eleatt_bench.tables.build import table as make_table
 from eleatt_bench.tables.estimate import expected
 from eleatt_bench.tables.plan import Plan, members, plans
 from eleatt_bench.tables.records import key, missing
@@ -91,7 +90,7 @@ def reproduce(arguments: list[str]) -> int:
     if given.dry_run:
         _list_missing(made)
         return 0
-    from eleatt_bench.cli.hydra import run_hydra
+    from eleatt_bench.cli.train import run_hydra
 
     sweep = ["hydra/sweeper=eleatt_table", f"table={name}", *given.overrides]
     try:

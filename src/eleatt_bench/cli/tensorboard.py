@@ -8,8 +8,9 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from eleatt_bench.cli.arguments import Parser, runs_dir
-from eleatt_bench.errors import UserError
+from eleatt_bench.cli.arguments import Parser
+from eleatt_bench.common.errors import UserError
+from eleatt_bench.common.locations import runs_dir
 from eleatt_bench.runs.record import all_runs
 from eleatt_bench.runs.title import title
 

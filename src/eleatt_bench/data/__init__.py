@@ -1,1 +1,1 @@
-"""Raw release → store → batches; only `module` and `transforms` import torch."""
+"""Raw release → store → batches; only `batches` and `transforms` import torch."""

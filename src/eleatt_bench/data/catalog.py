@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from eleatt_bench.common.errors import UserError
+from eleatt_bench.data.datasets import PARTS, part
 from eleatt_bench.data.datasets import entry as entry
 from eleatt_bench.data.datasets import names as names
-from eleatt_bench.data.parts import PARTS, part
 from eleatt_bench.data.release import Release
 from eleatt_bench.data.store import PART_OF, SequenceStore, prepare_command, read_digest
 from eleatt_bench.data.store import read_layout as store_layout
 from eleatt_bench.data.writing import Progress, write_store
-from eleatt_bench.errors import UserError
 
 
 def store_path(data_dir: Path, name: str) -> Path:

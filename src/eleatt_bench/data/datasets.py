@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, NamedTuple
 
+import numpy as np
+
+from eleatt_bench.common.errors import UserError, unknown
 from eleatt_bench.data.protocols import PROTOCOLS
 from eleatt_bench.data.release import Release
 from eleatt_bench.data.sources import dhg, digits, mnist, ntu, nucla, shrec17, sysu
-from eleatt_bench.data.store import EMBEDDED, prepare_command
-from eleatt_bench.errors import UserError, unknown
+from eleatt_bench.data.store import EMBEDDED, PART_OF, Integers, SequenceStore, prepare_command
 
 
 @dataclass(frozen=True)
@@ -150,3 +153,26 @@ def entry(name: str) -> DataSet:
     if name not in _BY_NAME:
         raise unknown("data set", name, _BY_NAME)
     return _BY_NAME[name]
+
+
+class Part(NamedTuple):
+    """What remains of each frame."""
+
+    layout: dict[str, Any]
+    columns: Integers
+
+
+def columns(joints: Sequence[str], whole: Mapping[str, Any]) -> Integers:
+    """Where x, y, z of each of ``joints`` stand in a frame; of two bodies, of the first."""
+    first = [3 * whole["joints"].index(joint) for joint in joints]
+    return (np.array(first)[:, None] + np.arange(3)).ravel()
+
+
+PARTS = {"ntu_v1": Part(nucla.LAYOUT, columns(nucla.JOINTS, ntu.LAYOUT))}
+
+
+def part(whole: SequenceStore, name: str) -> SequenceStore:
+    """The part ``name`` of the store ``whole``: the same file, nothing is copied."""
+    assert whole.name == PART_OF[name]
+    chosen = PARTS[name]
+    return replace(whole, name=name, layout=chosen.layout, columns=chosen.columns)

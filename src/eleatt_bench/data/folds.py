@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from eleatt_bench.common.errors import UserError
 from eleatt_bench.data.store import Integers
-from eleatt_bench.errors import UserError
 
 Mask = npt.NDArray[np.bool_]
 

@@ -9,11 +9,12 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from eleatt_bench.data import folds, ntu_protocols
+from eleatt_bench.common.errors import UserError, unknown
+from eleatt_bench.data import folds
 from eleatt_bench.data.folds import Mask
 from eleatt_bench.data.sources import hand
+from eleatt_bench.data.sources.ntu import protocols as ntu_protocols
 from eleatt_bench.data.store import Integers, SequenceStore
-from eleatt_bench.errors import UserError, unknown
 
 
 class Protocol(NamedTuple):

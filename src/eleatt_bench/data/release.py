@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
+from eleatt_bench.common.errors import UserError
 from eleatt_bench.data.store import Sample
-from eleatt_bench.errors import UserError
 
 Item = TypeVar("Item")
 

@@ -17,8 +17,8 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from eleatt_bench.common.errors import UserError
 from eleatt_bench.data.digests import ContentHash, sequence_digest
-from eleatt_bench.errors import UserError
 
 FORMAT_VERSION = 1
 EMBEDDED = frozenset({"digits"})
@@ -26,7 +26,7 @@ EMBEDDED = frozenset({"digits"})
 RANDOM_WEIGHTS = "random"
 """The ``weights`` in the layout of features whose network was never trained."""
 PART_OF = {"ntu_v1": "ntu"}
-"""Data sets that are a part of another one's store: see `eleatt_bench.data.parts`."""
+"""Data sets that are a part of another one's store: see `eleatt_bench.data.datasets`."""
 _FROM_VIDEOS = {"jhmdb": "--source VIDEOS --splits PATH", "ntu_rgb": "--source VIDEOS"}
 
 Integers = npt.NDArray[np.int64]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from eleatt_bench.common.errors import UserError
 from eleatt_bench.data.catalog import open_store
 from eleatt_bench.data.protocols import PROTOCOLS, repeats, sides
 from eleatt_bench.data.store import SequenceStore
-from eleatt_bench.errors import UserError
 
 
 @dataclass(frozen=True)

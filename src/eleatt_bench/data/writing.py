@@ -16,11 +16,11 @@ from typing import IO, Any
 import h5py
 import numpy as np
 
+from eleatt_bench.common.errors import UserError
+from eleatt_bench.common.files import replacing
 from eleatt_bench.data.digests import ContentHash, sequence_digest
 from eleatt_bench.data.release import BadSample, SourceError, required
 from eleatt_bench.data.store import FORMAT_VERSION, Integers, Omission, Sample, SequenceStore
-from eleatt_bench.errors import UserError
-from eleatt_bench.files import replacing
 
 Progress = Callable[[int, int | None], None]
 """Called with the number of samples done, and of all if that is known."""

@@ -14,7 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from eleatt_bench.durations import duration
+from eleatt_bench.common.text import duration
 from eleatt_bench.launch.process import Job
 
 _AROUND = 6  # lines of the overview that are no running jobs, and the cursor's

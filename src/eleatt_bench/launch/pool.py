@@ -13,11 +13,10 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
-from eleatt_bench.errors import HeldElsewhereError
-from eleatt_bench.launch.devices import DevicePool
+from eleatt_bench.common.errors import HeldElsewhereError
+from eleatt_bench.launch.devices import Budget, DevicePool, free_memory
 from eleatt_bench.launch.guard import Guard, signal_group
 from eleatt_bench.launch.journal import Journal
-from eleatt_bench.launch.memory import Budget, free_memory
 from eleatt_bench.launch.overview import Overview
 from eleatt_bench.launch.process import Job, Running, start
 

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from eleatt_bench.launch.memory import UNKNOWN, Memory
+from eleatt_bench.launch.devices import UNKNOWN, Memory
 
 PRELOADED = (
     "torch",
     "pytorch_lightning",
-    "eleatt_bench.cli.hydra",
+    "eleatt_bench.cli.train",
     "eleatt_bench.training.fit",
     "eleatt_bench.training.run",
 )

@@ -7,8 +7,9 @@ import logging
 
 import torch
 
-from eleatt_bench.nn import loop, native, native_build, scan, triton_scan
-from eleatt_bench.nn.contract import Run
+from eleatt_bench.nn import equations, native, scan, triton
+from eleatt_bench.nn.contract import RunLayer
+from eleatt_bench.nn.native.build import why_not
 
 BACKENDS = ("auto", "equations", "scan", "native", "triton")
 
@@ -48,13 +49,13 @@ def resolve_backend(
 
 def backend_function(
     name: str, device: torch.device | str, dtype: torch.dtype = torch.float32
-) -> Run:
+) -> RunLayer:
     """The function behind `resolve_backend` (``name``, ``device``, ``dtype``)."""
-    functions: dict[str, Run] = {
-        "equations": loop.run,
+    functions: dict[str, RunLayer] = {
+        "equations": equations.run,
         "scan": scan.run,
         "native": native.run,
-        "triton": triton_scan.run,
+        "triton": triton.run,
     }
     return functions[resolve_backend(name, device, dtype)]
 
@@ -62,7 +63,7 @@ def backend_function(
 @functools.cache
 def _native_works() -> bool:
     """Whether there is a library, which is built now if need be; says it once if there is not."""
-    reason = native_build.why_not()
+    reason = why_not()
     if reason is not None:
         logging.getLogger(__name__).warning("layers run on the slower backend 'scan': %s", reason)
     return reason is None

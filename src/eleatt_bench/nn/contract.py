@@ -46,7 +46,7 @@ class Weights(NamedTuple):
     bias_a: Tensor | None = None  # (D,), gated layers only: b_a
 
 
-class Run(Protocol):
+class RunLayer(Protocol):
     """The signature that every backend implements."""
 
     def __call__(

@@ -1,6 +1,6 @@
 """The backend ``scan``: the equations with a backward pass by hand over the whole sequence.
 
-The same function as `eleatt_bench.nn.loop`, in plain torch operations on any device, but
+The same function as `eleatt_bench.nn.equations`, in plain torch operations on any device, but
 
 - autograd records one operation per layer and direction instead of some twenty per time step;
 - what is not sequential is one matrix product over all steps: the input's part of the gates, or of
@@ -20,8 +20,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from eleatt_bench.nn.autograd import differentiable_once
 from eleatt_bench.nn.contract import Cell, State, Weights
-from eleatt_bench.nn.once import differentiable_once
 from eleatt_bench.nn.scan_cells import CellScan, Step, cell_scan, outer
 
 
@@ -36,7 +36,7 @@ def run(
     reverse: bool,
     return_attention: bool,
 ) -> tuple[Tensor, State, Tensor | None]:
-    """Run one layer in one direction; see `eleatt_bench.nn.contract.Run`."""
+    """Run one layer in one direction; see `eleatt_bench.nn.contract.RunLayer`."""
     order = None if lengths is None else torch.argsort(lengths, descending=True, stable=True)
     active: tuple[int, ...] | None = None
     if lengths is not None and order is not None:

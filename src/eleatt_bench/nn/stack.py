@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from eleatt_bench.nn.backends import backend_function, check_backend, resolve_backend
+from eleatt_bench.nn.checks import check_dropout, check_sizes, checked_gated_layers, describe
 from eleatt_bench.nn.contract import BLOCKS, Cell, Gate, Kind, State, Weights
 from eleatt_bench.nn.init import init_cell, init_gate
-from eleatt_bench.nn.options import check_dropout, check_sizes, checked_gated_layers, describe
 from eleatt_bench.nn.packing import Padded, in_dtype, pad
 
 Sequences = Tensor | PackedSequence

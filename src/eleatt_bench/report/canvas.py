@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eleatt_bench.errors import UserError
-from eleatt_bench.files import replacing
+from eleatt_bench.common.errors import UserError
+from eleatt_bench.common.files import replacing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -8,10 +8,10 @@ from rich import box
 from rich.console import Console
 from rich.table import Table as Grid
 
-from eleatt_bench.errors import unknown
+from eleatt_bench.common.errors import unknown
 from eleatt_bench.report.wording import NOTHING, cell_text, section_title
 from eleatt_bench.runs.record import RunFolder
-from eleatt_bench.tables.cells import accuracy, table
+from eleatt_bench.tables.build import accuracy, table
 from eleatt_bench.tables.plan import Plan, PlannedRun
 from eleatt_bench.tables.records import find_records, key
 from eleatt_bench.tables.spec import sections_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 
-from eleatt_bench.report.layout import Layout, lay_out, lay_out_claims
+from eleatt_bench.report.grid import Grid, lay_out, lay_out_claims
 from eleatt_bench.report.wording import notes, title
 from eleatt_bench.tables.table import Table
 
@@ -33,7 +33,7 @@ def _one(table: Table) -> str:
     return "\n".join([*lines, r"\end{table}"])
 
 
-def _tabular(layout: Layout, side: str) -> list[str]:
+def _tabular(layout: Grid, side: str) -> list[str]:
     r"""Never wider than the text: ``\resizebox`` shrinks what is, and nothing else."""
     width = len(layout.header)
     body: list[str] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from eleatt_bench.report.layout import Layout, lay_out, lay_out_claims
+from eleatt_bench.report.grid import Grid, lay_out, lay_out_claims
 from eleatt_bench.report.wording import notes, title
 from eleatt_bench.tables.table import Table
 
@@ -22,7 +22,7 @@ def _one(table: Table) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _grid(layout: Layout, side: str) -> list[str]:
+def _grid(layout: Grid, side: str) -> list[str]:
     others = len(layout.header) - 1
     lines = [_row(layout.header), _row([":--", *[side] * others])]
     for group in layout.groups:

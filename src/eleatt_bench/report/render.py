@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from eleatt_bench.report.csv_json import csv, json
 from eleatt_bench.report.latex import latex
-from eleatt_bench.report.machine import csv, json
 from eleatt_bench.report.markdown import markdown
 from eleatt_bench.report.terminal import svg, terminal
 from eleatt_bench.tables.table import Table

@@ -8,10 +8,10 @@ from typing import Literal
 
 from rich import box
 from rich.console import Console
-from rich.table import Table as Grid
+from rich.table import Table as RichTable
 from rich.text import Text
 
-from eleatt_bench.report.layout import Layout, lay_out, lay_out_claims
+from eleatt_bench.report.grid import Grid, lay_out, lay_out_claims
 from eleatt_bench.report.wording import notes, title
 from eleatt_bench.tables.table import Table
 
@@ -47,15 +47,15 @@ def _print(tables: Sequence[Table], console: Console) -> None:
             console.print(note, style="dim", highlight=False, markup=False)
 
 
-def _grid(layout: Layout, above: Text | None, justify: Literal["left", "right"]) -> Grid:
-    grid = Grid(title=above, box=box.SIMPLE_HEAD, title_style="bold")
-    for index, name in enumerate(layout.header):
-        grid.add_column(Text(name), justify=justify if index else "left", overflow="fold")
-    for group in layout.groups:
-        grid.add_section()
+def _grid(grid: Grid, above: Text | None, justify: Literal["left", "right"]) -> RichTable:
+    shown = RichTable(title=above, box=box.SIMPLE_HEAD, title_style="bold")
+    for index, name in enumerate(grid.header):
+        shown.add_column(Text(name), justify=justify if index else "left", overflow="fold")
+    for group in grid.groups:
+        shown.add_section()
         if group.title:
-            grid.add_row(Text(group.title, style="italic"))
+            shown.add_row(Text(group.title, style="italic"))
         for line in group.lines:
             # As Text, because [1] would be markup.
-            grid.add_row(*map(Text, line), style="dim" if group.cited else None)
-    return grid
+            shown.add_row(*map(Text, line), style="dim" if group.cited else None)
+    return shown

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from eleatt_bench.tables.statistics import CONFIDENCE, LEAST_SEEDS
-from eleatt_bench.tables.table import Cell, Claim, SampleTest, Section, Table
+from eleatt_bench.tables.table import Claim, SampleTest, Section, Table, TableCell
 
 NOTHING = "–"
 _LISTED = 10  # tests of one claim
 
 
-def cell_text(cell: Cell) -> str:
+def cell_text(cell: TableCell) -> str:
     """``95.3 ± 0.4 (n=3)``, or ``95.1 ± – (1/3 seeds)`` while seeds are missing."""
     if not cell.results:
         return NOTHING
@@ -24,7 +24,7 @@ def cell_text(cell: Cell) -> str:
     return f"{cell.mean:.1f} ± {number(cell.std)} ({count})"
 
 
-def paper_text(cell: Cell) -> str:
+def paper_text(cell: TableCell) -> str:
     """The paper's value and how far this project's is from it: ``84.3 (−19.2)``."""
     if cell.paper is None:
         return NOTHING
@@ -196,7 +196,7 @@ def _p(value: float) -> str:
     return "<0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def seconds_text(cell: Cell, table: Table) -> str:
+def seconds_text(cell: TableCell, table: Table) -> str:
     """Seconds of an epoch; where there are several, each with the number of its device."""
     if not cell.seconds:
         return NOTHING

@@ -1,1 +1,1 @@
-"""What a run is called (`identity`) and what it leaves behind (`record`)."""
+"""What a run is called (`identity`) and what it leaves (`record`, `predictions`, `curves`)."""

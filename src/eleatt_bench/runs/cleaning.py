@@ -12,7 +12,7 @@ from pathlib import Path
 
 from eleatt_bench.runs.record import RunFolder, all_runs
 
-_TEMPORARY = re.compile(r"\..+\.(?P<pid>\d+)\.tmp")  # see `eleatt_bench.files`
+_TEMPORARY = re.compile(r"\..+\.(?P<pid>\d+)\.tmp")  # see `eleatt_bench.common.files`
 _ABANDONED = 24 * 3600.0  # seconds; no writer is silent for so long
 
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from eleatt_bench.errors import UserError
-from eleatt_bench.files import replacing
+from eleatt_bench.common.errors import UserError
+from eleatt_bench.common.files import replacing
 from eleatt_bench.runs.record import RunFolder
 
 _EARLIEST = (1980, 1, 1, 0, 0, 0)  # that a zip can name: one run always makes the same file

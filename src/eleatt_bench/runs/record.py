@@ -17,8 +17,8 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-from eleatt_bench.errors import HeldElsewhereError, UserError, unknown
-from eleatt_bench.files import write_text
+from eleatt_bench.common.errors import HeldElsewhereError, UserError, unknown
+from eleatt_bench.common.files import write_text
 from eleatt_bench.runs.lock import is_locked, try_lock, unlock
 
 Record = dict[str, Any]

@@ -29,3 +29,12 @@ def title(record: Mapping[str, Any]) -> str:
     parts.append(said.get("experiment", identity["data"]["name"]))
     text = " ".join(parts).replace("/", "_")[:_LONGEST]
     return f"{text} {record['run_id'].rpartition('-')[2][:6]}"
+
+
+def accuracy_text(record: Mapping[str, Any] | None) -> str:
+    """The test accuracy in a record or evaluation, or a dash."""
+    test = (record or {}).get("metrics", {}).get("test")
+    if not test:
+        return "–"
+    clean = f"  clean {test['accuracy_clean']:.2%}" if "accuracy_clean" in test else ""
+    return f"{test['accuracy']:.2%}{clean}"

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from eleatt_bench.errors import UserError, unknown
+from eleatt_bench.common.errors import UserError, unknown
 from eleatt_bench.runs.identity import OMITTED
 from eleatt_bench.runs.record import Record, RunFolder, all_runs
 

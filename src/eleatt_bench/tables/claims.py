@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from itertools import groupby
+from pathlib import Path
+from typing import Any
 
-from eleatt_bench.runs.record import Record
-from eleatt_bench.tables.comparisons import Comparisons
-from eleatt_bench.tables.plan import Place, Plan
+import h5py
+import numpy as np
+import scipy
+
+from eleatt_bench.common.cache import Cache, fingerprint
+from eleatt_bench.common.locations import package_code
+from eleatt_bench.runs.predictions import read_predictions
+from eleatt_bench.runs.record import Record, RunFolder
+from eleatt_bench.tables.plan import Place, Plan, PlannedRun
+from eleatt_bench.tables.records import key
 from eleatt_bench.tables.spec import Spec, sections_of
-from eleatt_bench.tables.table import Cell, Claim
+from eleatt_bench.tables.statistics import (
+    Difference,
+    Interval,
+    mcnemar,
+    paired_bootstrap,
+    paired_difference,
+)
+from eleatt_bench.tables.table import Claim, SampleTest, TableCell
 
 
 def claims(
-    plan: Plan, records: Mapping[str, Record], cells: Mapping[Place, Cell]
+    plan: Plan, records: Mapping[str, Record], cells: Mapping[Place, TableCell]
 ) -> Iterator[Claim]:
     """Every claim of the table, in each section and column that it is made of."""
     comparisons = Comparisons(plan, records)
@@ -29,7 +47,7 @@ def _claim(
     section: str,
     claim: Spec,
     column: Spec,
-    cells: Mapping[Place, Cell],
+    cells: Mapping[Place, TableCell],
     comparisons: Comparisons,
 ) -> Claim:
     better, than = (cells[section, claim[row], column["name"]] for row in ("better", "than"))
@@ -45,3 +63,88 @@ def _claim(
         paper=None if None in papers else float(papers[0]) - float(papers[1]),  # type: ignore[arg-type]
         tests=tuple(comparisons.tests(pairs, column["metric"])),
     )
+
+
+Pair = tuple[PlannedRun, PlannedRun]
+
+_MOST = 20_000  # of a hundred bytes each
+_VERSIONS = (h5py.__version__, np.__version__, scipy.__version__)
+
+
+class Comparisons:
+    """Comparisons of the finished runs of ``plan``.
+
+    Reading the predictions of two thousand runs takes seconds, so what came of them is kept, and
+    found again as long as their files are the same, by inode, size and time.
+    """
+
+    def __init__(self, plan: Plan, records: Mapping[str, Record]) -> None:
+        self._plan, self._records = plan, records
+        code = package_code("common", "runs", "tables")
+        self._cache = Cache("comparisons", fingerprint(code, *_VERSIONS), _MOST)
+
+    def tests(self, pairs: Sequence[Pair], metric: str) -> Iterator[SampleTest]:
+        """A test for each seed all of whose folds are finished in both rows of ``pairs``.
+
+        Left out are seeds of which predictions are not there, or are not of the same samples.
+        """
+        for seed, of_seed in groupby(pairs, key=lambda pair: pair[0].seed):
+            folds = list(of_seed)
+            if all(key(run) in self._records for pair in folds for run in pair):
+                found = self._test(folds, metric)
+                if found is not None:
+                    yield SampleTest(seed, **found)
+
+    def difference(self, better: Mapping[int, float], than: Mapping[int, float]) -> Difference:
+        """As `paired_difference`."""
+        question = ["difference", sorted(better.items()), sorted(than.items())]
+        return Difference(
+            **self._cache.find(question, lambda: asdict(paired_difference(better, than)))
+        )
+
+    def keep(self) -> None:
+        """Write what was found to where it is kept."""
+        self._cache.write()
+
+    def _test(self, folds: Sequence[Pair], metric: str) -> dict[str, Any] | None:
+        files = [(self._predictions(better), self._predictions(than)) for better, than in folds]
+        try:
+            states = [_state(path) for pair in files for path in pair]
+        except FileNotFoundError:
+            return None
+        numbers = [better.fold for better, _ in folds]
+        question = ["test", metric, numbers, states]
+        answer = self._cache.find(question, lambda: _test(files, numbers, metric))
+        if answer is not None and "interval" in answer:
+            return {**answer, "interval": Interval(*answer["interval"])}
+        return answer
+
+    def _predictions(self, run: PlannedRun) -> Path:
+        return RunFolder(self._plan.runs_dir, self._records[key(run)]["run_id"]).predictions
+
+
+def _state(path: Path) -> list[int]:
+    """What is another whenever the file is."""
+    found = path.stat()
+    return [found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns]
+
+
+def _test(
+    files: Sequence[tuple[Path, Path]], folds: Sequence[int], metric: str
+) -> dict[str, Any] | None:
+    """The fields of a `SampleTest`; None where two files are of different samples."""
+    gains, names, fold_of = [], [], []
+    for fold, pair in zip(folds, files, strict=True):
+        ours, theirs = (read_predictions(path, metric) for path in pair)
+        if ours is None or theirs is None or not np.array_equal(ours.names, theirs.names):
+            return None
+        gains.append(ours.right.astype(np.int64) - theirs.right)
+        names.append(ours.names)
+        fold_of.append(np.full(len(ours.names), fold))
+    gain = np.concatenate(gains)
+    counts = {"better_only": int((gain > 0).sum()), "than_only": int((gain < 0).sum())}
+    if len(folds) == 1:
+        return {**counts, "p": mcnemar(counts["better_only"], counts["than_only"])}
+    sample = np.unique(np.concatenate(names), return_inverse=True)[1]
+    interval = paired_bootstrap(gain, sample, np.concatenate(fold_of))
+    return {**counts, "interval": list(interval)}

@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from eleatt_bench.launch.memory import Memory
+from eleatt_bench.launch.devices import Memory
 from eleatt_bench.runs.identity import model_name, without_digest
 from eleatt_bench.runs.record import Record, RunFolder, all_runs
 from eleatt_bench.tables.plan import Plan, Training

@@ -11,11 +11,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from eleatt_bench.composer import Composer
+from eleatt_bench.common.errors import UserError, unknown
+from eleatt_bench.config.composer import Composer
+from eleatt_bench.config.pretraining import source_of
 from eleatt_bench.data import catalog
 from eleatt_bench.data.store import RANDOM_WEIGHTS
-from eleatt_bench.errors import UserError, unknown
-from eleatt_bench.pretraining import source_of
 from eleatt_bench.runs.identity import identity, is_named, run_id
 from eleatt_bench.tables.spec import QUICK, Spec, check_spec, folds_of, quick_spec, sections_of
 
@@ -51,7 +51,7 @@ class PlannedRun(Training):
 
 @dataclass(frozen=True)
 class Plan:
-    """A table's specification (`eleatt_bench.table_config.TableConfig` as dicts) and its runs."""
+    """A table's specification (`eleatt_bench.config.tables.TableConfig` as dicts) and its runs."""
 
     spec: Spec
     runs_dir: Path

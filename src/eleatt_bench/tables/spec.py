@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from eleatt_bench.common.errors import UserError, unknown
 from eleatt_bench.data.protocols import PROTOCOLS
-from eleatt_bench.errors import UserError, unknown
 
 Spec = dict[str, Any]
-"""`eleatt_bench.table_config.TableConfig`, or a part of it, as plain values."""
+"""`eleatt_bench.config.tables.TableConfig`, or a part of it, as plain values."""
 
 QUICK = 2
 """How many seeds, and folds of each, a rehearsal has at most."""

@@ -1,7 +1,7 @@
 """What may be concluded from a few seeds and one test set. Differences are in percentage points.
 
 ``scipy.special`` is imported where it is needed: that takes as long as showing a table whose
-comparisons are kept (`eleatt_bench.tables.comparisons`).
+comparisons are kept (`eleatt_bench.tables.claims`).
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ class SeedResult:
 
 
 @dataclass(frozen=True)
-class Cell:
+class TableCell:
     """One row and column: what its runs came to, beside the paper's value.
 
     ``seconds`` are those of an epoch, averaged over the runs on each device.
@@ -80,7 +80,7 @@ class Cell:
 @dataclass(frozen=True)
 class Row:
     name: str
-    cells: tuple[Cell, ...]
+    cells: tuple[TableCell, ...]
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from eleatt_bench.data.module import Positions
+from eleatt_bench.common.errors import UserError
+from eleatt_bench.data.batches import Positions
 from eleatt_bench.data.store import Integers, SequenceStore
-from eleatt_bench.errors import UserError
 from eleatt_bench.runs.record import RunFolder
 from eleatt_bench.training.checkpoints import load_checkpoint
 from eleatt_bench.training.classifier import SequenceClassifier, build_layers

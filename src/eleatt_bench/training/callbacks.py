@@ -15,8 +15,8 @@ from typing import Any
 from pytorch_lightning import Callback, LightningModule, Trainer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from eleatt_bench.durations import duration
-from eleatt_bench.errors import UserError
+from eleatt_bench.common.errors import UserError
+from eleatt_bench.common.text import duration
 from eleatt_bench.training.classifier import classifier_of
 
 

@@ -11,10 +11,11 @@ from typing import Any
 
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
+from torch import Tensor
 
-from eleatt_bench.errors import UserError
-from eleatt_bench.files import replacing
-from eleatt_bench.training.classifier import classifier_of
+from eleatt_bench.common.errors import UserError
+from eleatt_bench.common.files import replacing
+from eleatt_bench.training.classifier import SequenceClassifier, classifier_of
 
 CONTENT = frozenset({"epoch", "model", "optimizer", "scheduler", "precision", "best", "last"})
 
@@ -154,3 +155,33 @@ def _check_sums(path: Path) -> None:
         wrong = archive.testzip()
     if wrong is not None:
         raise ValueError(f"{wrong} does not match its checksum")
+
+
+_PREFIX = "recurrent."
+
+
+def begin_with(classifier: SequenceClassifier, checkpoint: Path) -> None:
+    """Take over all recurrent layers from ``checkpoint``; the linear layer stays as it is.
+
+    Raises:
+        UserError: no such checkpoint, a damaged one, or one of other layers.
+    """
+    state: dict[str, Tensor] = load_checkpoint(checkpoint)["model"]
+    theirs = {
+        name.removeprefix(_PREFIX): value
+        for name, value in state.items()
+        if name.startswith(_PREFIX)
+    }
+    ours = classifier.recurrent.state_dict()
+    for name in [*theirs, *(name for name in ours if name not in theirs)]:
+        here, there = _shape(ours, name), _shape(theirs, name)
+        if here != there:
+            raise UserError(
+                f"The recurrent layers of {checkpoint} do not fit this network: {name} is {there} "
+                f"there and {here} here. Choose another experiment with pretraining=EXPERIMENT"
+            )
+    classifier.recurrent.load_state_dict(theirs)
+
+
+def _shape(state: dict[str, Tensor], name: str) -> str:
+    return " × ".join(map(str, state[name].shape)) if name in state else "absent"

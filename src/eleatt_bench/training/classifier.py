@@ -12,13 +12,13 @@ from torch import Tensor, nn
 from torchmetrics import MeanMetric, Metric
 from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix
 
-from eleatt_bench.data.module import Batch
+from eleatt_bench.common.errors import UserError
+from eleatt_bench.config.targets import resolve_target
+from eleatt_bench.data.batches import Batch
 from eleatt_bench.data.store import Integers
 from eleatt_bench.data.transforms import Transforms
-from eleatt_bench.errors import UserError
 from eleatt_bench.nn.layers import EleAttGRU, EleAttLSTM, EleAttRNN
 from eleatt_bench.nn.stack import Stack
-from eleatt_bench.targets import resolve_target
 from eleatt_bench.training.seeding import seed_everything
 
 LAYERS = {"rnn": EleAttRNN, "lstm": EleAttLSTM, "gru": EleAttGRU}
@@ -27,7 +27,7 @@ LAYERS = {"rnn": EleAttRNN, "lstm": EleAttLSTM, "gru": EleAttGRU}
 class SequenceClassifier(LightningModule):
     """Classify padded sequences by the mean of per-frame logits, or by the last frame's.
 
-    ``config`` is the run's plain configuration (`eleatt_bench.config.TrainConfig` as dicts);
+    ``config`` is the run's plain configuration (`eleatt_bench.config.schema.TrainConfig` as dicts);
     ``transforms`` are applied to every batch on the device.
     """
 

@@ -10,7 +10,7 @@ import torch
 from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
-from eleatt_bench.data.module import Batch, EpochBatchSampler, SequenceDataset
+from eleatt_bench.data.batches import Batch, EpochBatchSampler, SequenceDataset
 from eleatt_bench.data.protocols import Split, split
 from eleatt_bench.data.store import SequenceStore
 from eleatt_bench.data.transforms import Transforms

@@ -11,6 +11,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from eleatt_bench.common.locations import PACKAGE
+
 if TYPE_CHECKING:
     import torch
 
@@ -39,7 +41,7 @@ def git_commit() -> str | None:
 
     None for an installed package.
     """
-    top = Path(__file__).resolve().parents[3]
+    top = PACKAGE.parents[1]
     if not (top / ".git").exists():
         return None
     try:

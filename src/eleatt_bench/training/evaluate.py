@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import io
-from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
 from pytorch_lightning import Trainer
 
-from eleatt_bench.files import replacing
+from eleatt_bench.runs.predictions import Predictions
 from eleatt_bench.training.classifier import SequenceClassifier
 from eleatt_bench.training.datamodule import SequenceDataModule
 
@@ -51,17 +48,13 @@ def measure(logits: np.ndarray, data: SequenceDataModule) -> dict[str, float]:
     return metrics
 
 
-def write_predictions(path: Path, logits: np.ndarray, data: SequenceDataModule) -> None:
-    """Write ``logits``, ``label`` and ``name`` of every test sample to an HDF5 file."""
+def predictions(logits: np.ndarray, data: SequenceDataModule) -> Predictions:
+    """``logits`` (N, classes) with the labels and names of the N test samples."""
     test = data.split.test
-    content = io.BytesIO()  # a file that h5py cannot finish, on a full disk, it cannot close either
-    with h5py.File(content, "w") as file:
-        file.attrs["dataset"] = data.store.name
-        file.attrs["class_names"] = list(data.store.class_names)
-        file["logits"] = logits.astype(np.float32)
-        file["label"] = data.store.labels[test]
-        file["name"] = [data.store.names[i] for i in test]
-        if data.split.clean is not None:
-            file["clean"] = data.split.clean
-    with replacing(path) as temporary:
-        temporary.write_bytes(content.getbuffer())
+    return Predictions(
+        names=np.array([data.store.names[i].encode() for i in test]),
+        labels=data.store.labels[test],
+        logits=logits.astype(np.float32),
+        class_names=data.store.class_names,
+        clean=data.split.clean,
+    )

@@ -19,20 +19,20 @@ from lightning_fabric.utilities.warnings import PossibleUserWarning
 from pytorch_lightning import Callback, Trainer
 from torch.distributed import DistError
 
+from eleatt_bench.common.errors import UserError
 from eleatt_bench.data.store import SequenceStore
-from eleatt_bench.errors import UserError
 from eleatt_bench.nn.backends import resolve_backend
 from eleatt_bench.nn.contract import BackendError
+from eleatt_bench.runs.predictions import write_predictions
 from eleatt_bench.runs.record import RunFolder
+from eleatt_bench.training.board.tensorboard import TensorBoard
 from eleatt_bench.training.callbacks import EpochReport, Schedule
-from eleatt_bench.training.checkpoints import Checkpoints, load_checkpoint
+from eleatt_bench.training.checkpoints import Checkpoints, begin_with, load_checkpoint
 from eleatt_bench.training.classifier import SequenceClassifier
 from eleatt_bench.training.datamodule import SequenceDataModule
 from eleatt_bench.training.environment import cpu_name, leased_threads, peak_memory
-from eleatt_bench.training.evaluate import measure, predict, write_predictions
+from eleatt_bench.training.evaluate import measure, predict, predictions
 from eleatt_bench.training.progress import Display
-from eleatt_bench.training.tensorboard import TensorBoard
-from eleatt_bench.training.weights import begin_with
 
 Config = Mapping[str, Any]
 
@@ -102,7 +102,7 @@ def fit(
         "test": measure(logits, data),
     }
     if trainer.is_global_zero:
-        write_predictions(folder.predictions, logits, data)
+        write_predictions(folder.predictions, predictions(logits, data), data.store.name)
         board.finish(metrics, chosen["epoch"] + 1)
     return {
         "metrics": metrics,

@@ -13,17 +13,16 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from eleatt_bench import config as schema
-from eleatt_bench.composer import Composer
+from eleatt_bench.common.errors import UserError
+from eleatt_bench.common.files import write_text
+from eleatt_bench.config import schema
+from eleatt_bench.config.composer import Composer
 from eleatt_bench.data import catalog
 from eleatt_bench.data.protocols import labelled
-from eleatt_bench.data.store import SequenceStore
-from eleatt_bench.errors import UserError
-from eleatt_bench.files import write_text
-from eleatt_bench.pretraining import Source, identify
-from eleatt_bench.runs.identity import RECIPE_VERSION, run_id
-from eleatt_bench.runs.record import Record, RunFolder, find_run
+from eleatt_bench.runs.identity import run_id
+from eleatt_bench.runs.record import Record, RunFolder
 from eleatt_bench.training.environment import git_commit, is_in_sweep, is_rank_zero, versions
+from eleatt_bench.training.folder import reopen, run_folder
 from eleatt_bench.training.progress import Display, display
 
 
@@ -76,18 +75,6 @@ def _finished(config: Mapping[str, Any], folder: RunFolder) -> Record | None:
     if config["force"] or record is None or record["status"] != "finished":
         return None
     return record
-
-
-def run_folder(
-    config: Mapping[str, Any], composer: Composer
-) -> tuple[RunFolder, dict[str, Any], Source | None]:
-    """The folder and the identity of the run that ``config`` describes, and its pre-training.
-
-    Raises:
-        UserError: a data set is not prepared, or the pre-training's network takes other frames.
-    """
-    this, source = identify(config, composer)
-    return RunFolder(Path(config["runs_dir"]), run_id(this)), this, source
 
 
 def _work(
@@ -165,33 +152,3 @@ def evaluate(cfg: DictConfig) -> tuple[RunFolder, Record]:
         path = folder.path / f"eval-{asked['checkpoint']}.json"
         write_text(path, json.dumps(result, indent=2, ensure_ascii=False) + "\n")
     return folder, result
-
-
-def reopen(
-    runs_dir: Path, name: str, data_dir: Path
-) -> tuple[RunFolder, dict[str, Any], SequenceStore]:
-    """The run called ``name``, its configuration, and its data with its protocol's labels.
-
-    Raises:
-        UserError: no such run, or none that has a record; it was trained by another recipe, or on
-            other data than those in ``data_dir``.
-    """
-    folder = find_run(runs_dir, name)
-    record = folder.read()
-    if record is None or not folder.config.exists():
-        raise UserError(f"Run {folder.run_id} has no record. Train it again: it will continue")
-    recipe = record["identity"]["recipe_version"]
-    if recipe != RECIPE_VERSION:
-        raise UserError(
-            f"{folder.run_id} was trained by recipe {recipe}, this program has recipe "
-            f"{RECIPE_VERSION}, whose numbers differ: use the commit that trained it "
-            f"({record['git_commit'] or 'not recorded'}), or train it again: {record['command']}"
-        )
-    config = schema.plain(OmegaConf.load(folder.config))
-    store = catalog.open_store(data_dir, config["data"]["name"])
-    if store.content_digest != record["data_digest"]:
-        raise UserError(
-            f"{store.path} holds other data than {folder.run_id} was trained on "
-            f"(digest {store.content_digest[:12]}, not {record['data_digest'][:12]})"
-        )
-    return folder, config, labelled(store, config["data"]["protocol"])

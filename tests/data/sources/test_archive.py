@@ -13,8 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from eleatt_bench.common.errors import UserError
 from eleatt_bench.data.sources.archive import Source
-from eleatt_bench.errors import UserError
 
 TEXT = re.compile(r"(?:.*/)?[a-z]+\.txt")
 COMMAND = "prepare it --source PATH"

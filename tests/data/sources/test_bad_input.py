@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 from scipy.io import loadmat, savemat
 
+from eleatt_bench.common.errors import UserError
 from eleatt_bench.data import catalog
 from eleatt_bench.data.store import SequenceStore
-from eleatt_bench.errors import UserError
 
 READERS = ("ntu", "nucla", "sysu", "shrec17", "dhg")
 OLD = b"what was there before"

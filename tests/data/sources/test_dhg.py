@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from eleatt_bench.common.errors import UserError
 from eleatt_bench.data.release import required
 from eleatt_bench.data.sources import dhg
 from eleatt_bench.data.store import Sample
-from eleatt_bench.errors import UserError
 
 FRAMES = 6  # of every recording
 LINES = ["1 1 2 1 1 3", "1 2 20 5 0 5", "14 1 3 2 5 5"]

@@ -14,11 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy.io import savemat
 
+from eleatt_bench.common.errors import UserError
 from eleatt_bench.data.release import BadSample, Release
 from eleatt_bench.data.sources import dhg, mnist, ntu, nucla, shrec17, sysu
 from eleatt_bench.data.sources.archive import Source
 from eleatt_bench.data.store import Sample
-from eleatt_bench.errors import UserError
 
 READERS: dict[str, Callable[[Path], Release]] = {
     "ntu": lambda path: ntu.read(path, processes=1),

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from eleatt_bench.common.errors import UserError
 from eleatt_bench.data.sources import hand
 from eleatt_bench.data.sources.archive import Member, Source
 from eleatt_bench.data.sources.hand import Trial
-from eleatt_bench.errors import UserError
 
 SOURCE = Source(Path("/release"), "the release", "prepare --source PATH")
 COLUMNS = ("gesture", "finger", "subject")

@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from eleatt_bench.common.errors import UserError
 from eleatt_bench.data import catalog
 from eleatt_bench.data.sources import mnist
 from eleatt_bench.data.verification import Fold, verify
-from eleatt_bench.errors import UserError
 
 TRAIN = "train-images-idx3-ubyte"
 IMAGES = np.random.default_rng(0).integers(0, 256, (7, 28, 28), dtype=np.uint8)

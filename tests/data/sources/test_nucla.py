@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from eleatt_bench.common.errors import UserError
 from eleatt_bench.data import catalog
 from eleatt_bench.data.release import required
 from eleatt_bench.data.sources import nucla
 from eleatt_bench.data.store import Sample, SequenceStore
-from eleatt_bench.errors import UserError
 
 NAME = "a08_s03_e01_v02"
 FRAMES = np.random.default_rng(0).normal(size=(4, 20, 3)).round(4).tolist()

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from eleatt_bench.common.errors import UserError
 from eleatt_bench.data.release import required
 from eleatt_bench.data.sources import shrec17
 from eleatt_bench.data.store import Sample
 from eleatt_bench.data.writing import write_store
-from eleatt_bench.errors import UserError
 
 TRAIN = ["1 1 2 1 1 1 3", "14 2 10 11 14 28 1"]
 TEST = ["1 2 3 4 1 2 2"]

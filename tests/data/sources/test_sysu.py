@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.io import savemat
 
+from eleatt_bench.common.errors import UserError
 from eleatt_bench.data.release import required
 from eleatt_bench.data.sources import sysu
 from eleatt_bench.data.sources.archive import Source
 from eleatt_bench.data.store import Sample
-from eleatt_bench.errors import UserError
 
 COMMAND = "eleatt-bench data prepare sysu"
 SOURCE = Source(Path("/3DvideoNorm"), "3DvideoNorm", f"{COMMAND} --source PATH")

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
-from eleatt_bench.config import plain
-from eleatt_bench.data.module import Batch, Positions, SequenceDataset
+from eleatt_bench.config.schema import plain
+from eleatt_bench.config.transforms import TransformsConfig
+from eleatt_bench.data.batches import Batch, Positions, SequenceDataset
 from eleatt_bench.data.store import Sample, SequenceStore
 from eleatt_bench.data.transforms import Transforms
-from eleatt_bench.transforms_config import TransformsConfig
 
 JOINTS = ["hip centre", "spine", "left shoulder", "right shoulder", "head"]
 BONES = [[0, 1], [1, 2], [1, 3], [1, 4]]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from eleatt_bench.common.errors import UserError
 from eleatt_bench.data.sources import hand
-from eleatt_bench.errors import UserError
 
 NO_BONES = {"kind": "skeleton", "joints": ["a", "b"], "bones": [], "origin": 0}
 

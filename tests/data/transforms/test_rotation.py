@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from eleatt_bench.data.module import Batch
+from eleatt_bench.data.batches import Batch
+from eleatt_bench.data.transforms.geometry import rotation_matrices
 from eleatt_bench.data.transforms.randomness import Draws, Purpose
-from eleatt_bench.data.transforms.rotation import rotation_matrices
 
 SEQUENCES = range(8)
 

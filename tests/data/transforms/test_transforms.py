@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eleatt_bench.data.module import Batch, EpochBatchSampler, SequenceDataset
+from eleatt_bench.data.batches import Batch, EpochBatchSampler, SequenceDataset
 from eleatt_bench.data.sources import ntu
 
 AXES = st.tuples(*[st.sampled_from([0.0, 0.3])] * 3)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from eleatt_bench.composition import compose_config
+from eleatt_bench.config.compose import compose_config
 from eleatt_bench.report.site import write_site
 from eleatt_bench.runs.record import RunFolder
 from eleatt_bench.tables.plan import plans

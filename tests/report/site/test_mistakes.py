@@ -9,7 +9,7 @@ from scipy.special import softmax
 from sklearn.metrics import confusion_matrix, recall_score
 
 from eleatt_bench.report.site.mistakes import by_class, confusion_counts, mistakes, most_confused
-from eleatt_bench.tables.predictions import Predictions
+from eleatt_bench.runs.predictions import Predictions
 
 
 @st.composite

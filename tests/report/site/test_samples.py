@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eleatt_bench.data.sources.ntu_names import BONES
+from eleatt_bench.data.sources.ntu.names import BONES
 from eleatt_bench.report.site.samples import picture
 
 bones = st.lists(

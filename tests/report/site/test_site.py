@@ -9,10 +9,10 @@ from urllib.parse import unquote, urldefrag
 
 import pytest
 
-from eleatt_bench.errors import UserError
+from eleatt_bench.common.errors import UserError
 from eleatt_bench.report.site import pages, write_site
 from eleatt_bench.runs.record import RunFolder, all_runs
-from eleatt_bench.tables.cells import table
+from eleatt_bench.tables.build import table
 from eleatt_bench.tables.plan import plans
 
 from .conftest import DAMAGED, ERROR, FAILED, SMALL, UNREADABLE

@@ -12,8 +12,8 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple, NoReturn
 
+from eleatt_bench.common.errors import UserError
 from eleatt_bench.data.release import SourceError
-from eleatt_bench.errors import UserError
 
 _ENCRYPTED = 0x1  # in a member's flags
 

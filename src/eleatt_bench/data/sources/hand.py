@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from eleatt_bench.common.errors import UserError
 from eleatt_bench.data.release import BadSample
 from eleatt_bench.data.sources.archive import Member, Source
 from eleatt_bench.data.store import Frames
-from eleatt_bench.errors import UserError
 
 JOINTS = (
     "wrist", "palm",

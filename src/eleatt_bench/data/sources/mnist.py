@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from eleatt_bench.common.errors import UserError
 from eleatt_bench.data.release import Release
 from eleatt_bench.data.store import Sample
-from eleatt_bench.errors import UserError
 
 MD5 = {
     "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",

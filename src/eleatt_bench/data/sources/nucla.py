@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from eleatt_bench.common.errors import UserError
 from eleatt_bench.data.release import Release, read_each
 from eleatt_bench.data.sources.archive import Member, Source
 from eleatt_bench.data.store import Frames, Sample
-from eleatt_bench.errors import UserError
 
 CLASSES = {
     1: "pick up with one hand",

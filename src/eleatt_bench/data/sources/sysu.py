@@ -10,11 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
+from eleatt_bench.common.errors import UserError
 from eleatt_bench.data.release import BadSample, Release, read_each
 from eleatt_bench.data.sources import matlab, nucla
 from eleatt_bench.data.sources.archive import Member, Source
 from eleatt_bench.data.store import Frames, Sample
-from eleatt_bench.errors import UserError
 
 CLASSES = (
     "drinking", "pouring", "calling phone", "playing phone", "wearing backpacks",

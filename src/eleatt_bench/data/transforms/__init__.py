@@ -9,19 +9,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from eleatt_bench.data.batches import Batch
 from eleatt_bench.data.layout import bodies_per_frame, joints_per_body, step_size
-from eleatt_bench.data.module import Batch
 from eleatt_bench.data.store import SequenceStore
-from eleatt_bench.data.transforms.noise import add_noise
-from eleatt_bench.data.transforms.origin import move_origin
-from eleatt_bench.data.transforms.presence import present, reference_frames
+from eleatt_bench.data.transforms.geometry import (
+    JOINTS,
+    move_origin,
+    present,
+    random_factors,
+    random_rotations,
+    reference_frames,
+    rotate,
+    view_rotations,
+)
 from eleatt_bench.data.transforms.randomness import Draws, Purpose
 from eleatt_bench.data.transforms.refusals import check
-from eleatt_bench.data.transforms.rotation import random_rotations, rotate
-from eleatt_bench.data.transforms.scaling import random_factors
-from eleatt_bench.data.transforms.streams import bones, velocities
 from eleatt_bench.data.transforms.time import KNOTS, resample, warp
-from eleatt_bench.data.transforms.view import JOINTS, view_rotations
+from eleatt_bench.data.transforms.values import add_noise, bones, velocities
 
 
 class Transforms:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from eleatt_bench.common.errors import UserError
 from eleatt_bench.data.layout import KINDS
 from eleatt_bench.data.store import SequenceStore
-from eleatt_bench.data.transforms.view import JOINTS
-from eleatt_bench.errors import UserError
+from eleatt_bench.data.transforms.geometry import JOINTS
 
 _OFF = {"origin": "null", "view": "null", "scaling": "0", "streams": "[joints]"} | {
     f"{name}.{axis}": "0" for name in ("rotation", "axis_scaling") for axis in "xyz"

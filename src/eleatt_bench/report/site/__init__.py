@@ -12,10 +12,11 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from eleatt_bench import __version__, parallel
-from eleatt_bench.errors import UserError
+from eleatt_bench import __version__
+from eleatt_bench.common import parallel
+from eleatt_bench.common.errors import UserError
 from eleatt_bench.report.site.pages import MARK, check_installed, write_assets, write_page
-from eleatt_bench.report.site.run import Job, Line, Made, write_run
+from eleatt_bench.report.site.run import Line, Made, RunPage, write_run
 from eleatt_bench.report.site.table import page_of, write_table
 from eleatt_bench.runs.curves import Curve
 from eleatt_bench.runs.record import RunFolder, all_runs
@@ -61,7 +62,7 @@ def _write(plans: Sequence[Plan], folders: Sequence[RunFolder], out: Path, step:
     shown_in = _tables_of_runs(plans)
     data_dir = plans[0].data_dir
     jobs = [
-        Job(folder, data_dir, out, pictures, tuple(shown_in.get(folder.run_id, ())))
+        RunPage(folder, data_dir, out, pictures, tuple(shown_in.get(folder.run_id, ())))
         for folder in folders
     ]
     made: list[Made] = []

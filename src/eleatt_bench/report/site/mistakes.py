@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from eleatt_bench.tables.predictions import Predictions
+from eleatt_bench.runs.predictions import Predictions
 
 Counts = npt.NDArray[np.int64]
 

@@ -8,8 +8,8 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eleatt_bench.durations import duration
-from eleatt_bench.errors import UserError
+from eleatt_bench.common.errors import UserError
+from eleatt_bench.common.text import duration
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -7,9 +7,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from eleatt_bench.common.errors import UserError
 from eleatt_bench.data import catalog
 from eleatt_bench.data.store import SequenceStore
-from eleatt_bench.errors import UserError
 from eleatt_bench.report.losses import LOSSES
 from eleatt_bench.report.site import charts
 from eleatt_bench.report.site.mistakes import (
@@ -23,9 +23,9 @@ from eleatt_bench.report.site.pages import write_page
 from eleatt_bench.report.site.samples import picture
 from eleatt_bench.runs.curves import Curve, CurveReader
 from eleatt_bench.runs.identity import model_name
+from eleatt_bench.runs.predictions import Predictions, read_predictions
 from eleatt_bench.runs.record import Record, RunFolder
 from eleatt_bench.runs.title import title
-from eleatt_bench.tables.predictions import Predictions, read_predictions
 from eleatt_bench.tables.statistics import proportion
 
 _PAIRS = 10  # of classes that are confused
@@ -34,7 +34,7 @@ _ENVIRONMENT = (
 )  # fmt: skip
 
 
-class Job(NamedTuple):
+class RunPage(NamedTuple):
     """A page to make below ``out``: with so many ``pictures`` of misclassified samples, and links
     to the tables, title and page, that show the run."""
 
@@ -66,7 +66,7 @@ class Made(NamedTuple):
     losses: dict[str, Curve]
 
 
-def write_run(job: Job) -> Made:
+def write_run(job: RunPage) -> Made:
     """Write the page of a run; whatever is missing or damaged is said there."""
     folder = job.folder
     record = folder.read() or {}
@@ -136,7 +136,7 @@ def _metrics(record: Record, found: Predictions | None) -> list[tuple[str, str]]
     return shown
 
 
-def _mistakes(found: Predictions, job: Job, record: Record) -> dict[str, Any]:
+def _mistakes(found: Predictions, job: RunPage, record: Record) -> dict[str, Any]:
     counts = confusion_counts(found)
     names = found.class_names
     worst = mistakes(found, job.pictures)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from eleatt_bench.report.layout import CLAIM_HEADER, joined, lay_out, parameters_text
+from eleatt_bench.report.grid import CLAIM_HEADER, joined, lay_out, parameters_text
 from eleatt_bench.report.losses import Read, panels
 from eleatt_bench.report.site import charts
 from eleatt_bench.report.site.pages import write_page
@@ -21,14 +21,14 @@ from eleatt_bench.report.wording import (
     title,
 )
 from eleatt_bench.runs.record import Record, RunFolder
-from eleatt_bench.tables.cells import accuracy, table
+from eleatt_bench.tables.build import accuracy, table
 from eleatt_bench.tables.plan import Plan, PlannedRun
 from eleatt_bench.tables.records import find_records, key
 from eleatt_bench.tables.spec import sections_of
 from eleatt_bench.tables.table import Row, Table
 
 
-class Entry(NamedTuple):
+class Square(NamedTuple):
     """A square of a table: its text, the number it is sorted by, and what it links to."""
 
     text: str
@@ -36,9 +36,9 @@ class Entry(NamedTuple):
     link: str | None = None
 
 
-class Group(NamedTuple):
+class SquareGroup(NamedTuple):
     title: str
-    lines: list[list[Entry]]
+    lines: list[list[Square]]
 
 
 class CellRun(NamedTuple):
@@ -104,31 +104,31 @@ def write_table(plan: Plan, out: Path, pages: frozenset[str], read: Read) -> Pro
     )
 
 
-def _groups(made: Table) -> Iterator[Group]:
+def _groups(made: Table) -> Iterator[SquareGroup]:
     if made.cited:
-        yield Group("Cited", [_entries(made, row, None) for row in made.cited])
+        yield SquareGroup("Cited", [_entries(made, row, None) for row in made.cited])
     for place, section in enumerate(made.sections):
         lines = [
             _entries(made, row, (place, number_of_row))
             for number_of_row, row in enumerate(section.rows)
         ]
-        yield Group(section_title(section), lines)
+        yield SquareGroup(section_title(section), lines)
 
 
-def _entries(made: Table, row: Row, place: tuple[int, int] | None) -> list[Entry]:
-    found = [Entry(row.name, row.name)]
+def _entries(made: Table, row: Row, place: tuple[int, int] | None) -> list[Square]:
+    found = [Square(row.name, row.name)]
     for index, (column, in_paper, cell) in enumerate(
         zip(made.columns, made.in_paper, row.cells, strict=True)
     ):
         link = None if place is None else f"#{_anchor(*place, index)}"
-        found.append(Entry(cell_text(cell), cell.mean, link))
-        found += [Entry(number(cell.fold_std), cell.fold_std)] if column.folds > 1 else []
-        found += [Entry(paper_text(cell), cell.paper)] if in_paper else []
+        found.append(Square(cell_text(cell), cell.mean, link))
+        found += [Square(number(cell.fold_std), cell.fold_std)] if column.folds > 1 else []
+        found += [Square(paper_text(cell), cell.paper)] if in_paper else []
     seconds = [value for cell in row.cells for value in (cell.seconds or {}).values()]
     return [
         *found,
-        Entry(joined(parameters_text(cell) for cell in row.cells), row.cells[0].parameters),
-        Entry(joined(seconds_text(cell, made) for cell in row.cells), min(seconds, default=None)),
+        Square(joined(parameters_text(cell) for cell in row.cells), row.cells[0].parameters),
+        Square(joined(seconds_text(cell, made) for cell in row.cells), min(seconds, default=None)),
     ]
 
 

@@ -1,0 +1,77 @@
+"""``eleatt-bench data verify NAME``: whether a store is sound, and what its protocols hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from eleatt_bench.common.locations import data_dir
+from eleatt_bench.data import verification
+from eleatt_bench.data.store import SequenceStore
+from eleatt_bench.data.verification import ProtocolReport
+
+
+def verify(name: str, everything: bool) -> None:
+    """Check the store of ``name`` and say what was found; of long lists ``everything`` or ten.
+
+    Raises:
+        UserError: it is not prepared, or damaged.
+    """
+    report = verification.verify(data_dir(), name)
+    store, most = report.store, None if everything else FIRST
+    print(f"{name} is sound: {len(store.labels):,} sequences of {store.num_classes} classes")
+    print(f"{len(store.frames):,} frames of {store.input_size:,} values")
+    print(f"content digest {store.content_digest}")
+    for line in omitted(store, most):
+        print(line)
+    for protocol, found in report.protocols.items():
+        print(f"{protocol}: {_sizes(found)}")
+        pairs = [f"{a} is identical to {b}" for a, b in sorted(found.repeats.items())]
+        for line in first(pairs, most, name):
+            print(line)
+
+
+def _sizes(found: ProtocolReport) -> str:
+    if not found.folds:
+        return "nothing here to train and to test"
+    learn = _range([fold.learn for fold in found.folds])
+    test = _range([fold.test for fold in found.folds])
+    text = f"{learn} to train and validate, {test} to test"
+    if found.published > 1:
+        text += f" in each of {found.published} folds"
+    if len(found.folds) < found.published:
+        text += f", of which only {len(found.folds)} can be made of what is here"
+    lacking = [
+        what
+        for what, counts in (
+            ("to train on", [fold.learn for fold in found.folds]),
+            ("to test on", [fold.test for fold in found.folds]),
+        )
+        if not min(counts)
+    ]
+    if lacking:
+        return f"{text}: there is nothing {' and nothing '.join(lacking)}"
+    where = " of some fold" if found.published > 1 else ""
+    return f"{text}; {len(found.repeats):,} test sequences are identical to training ones{where}"
+
+
+def _range(counts: Sequence[int]) -> str:
+    low, high = min(counts), max(counts)
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+FIRST = 10  # of what could be thousands of lines
+
+
+def omitted(store: SequenceStore, most: int | None = FIRST) -> Iterator[str]:
+    """How many samples were left out, and up to ``most`` of them with the reasons; a line each."""
+    if store.omitted:
+        yield f"{len(store.omitted):,} bad samples of the source are left out:"
+        lines = [f"{sample.name}: {sample.reason}" for sample in store.omitted]
+        yield from first(lines, most, store.name)
+
+
+def first(lines: Sequence[str], most: int | None, name: str) -> Iterator[str]:
+    """Up to ``most`` of ``lines``, indented, and the command that gives the others."""
+    yield from (f"  {line}" for line in lines[:most])
+    if most is not None and len(lines) > most:
+        yield f"  and {len(lines) - most:,} more: eleatt-bench data verify {name} --all"

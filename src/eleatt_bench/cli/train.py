@@ -1,0 +1,188 @@
+"""The verbs that Hydra runs: ``train`` and ``eval``, one run or a sweep of them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from hydra import main as hydra_main
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from eleatt_bench.common.errors import UserError, unknown
+from eleatt_bench.common.locations import config_dir
+from eleatt_bench.config import schema
+from eleatt_bench.config.compose import (
+    VERSION_BASE,
+    check_override,
+    explain,
+    hydra_ready,
+    is_hydras,
+    options,
+)
+
+FLAGS = {  # Hydra's own, with the number of values they take
+    "-m": 0,
+    "--multirun": 0,
+    "-c": 1,
+    "--cfg": 1,
+    "--resolve": 0,
+    "-p": 1,
+    "--package": 1,
+    "-i": 1,
+    "--info": 1,
+    "-cd": 1,
+    "--config-dir": 1,
+    "--hydra-help": 0,
+    "--help": 0,
+}
+
+HELP = """\
+usage: eleatt-bench {verb} [KEY=VALUE ...] [-m] [--cfg job] [--config-dir DIR]
+
+{what}
+
+Choices:
+{groups}
+
+Any value of the configuration can be given as KEY=VALUE, e.g. trainer.max_epochs=50; all of them:
+  eleatt-bench {verb} --cfg job
+With -m, values separated by commas make a grid of runs, e.g. model=gru,eleatt_gru seed=0,1,2
+"""
+
+
+def train(arguments: list[str]) -> int:
+    """``eleatt-bench train``."""
+    flags, overrides = split(arguments)
+    if "--help" in flags:
+        what = "Trains, tests and records one run; a finished one answers from its record."
+        groups = ["data", "model", "optimizer", "scheduler", "trainer", "experiment", "launcher"]
+        return _help("train", what, groups)
+
+    def task(cfg: DictConfig) -> None:
+        from eleatt_bench.training.environment import is_rank_zero
+        from eleatt_bench.training.run import train as train_one
+
+        folder, record = train_one(cfg, list(HydraConfig.get().overrides.task))
+        if is_rank_zero():
+            print(f"{_test(record)}  ({record['epochs']} epochs)  {folder.record}")
+
+    run_hydra("train", flags, overrides, task)
+    return 0
+
+
+def eval(arguments: list[str]) -> int:  # noqa: A001  (the verb's name)
+    """``eleatt-bench eval``."""
+    flags, overrides = split(arguments)
+    if "--help" in flags:
+        what = "Tests the best (or checkpoint=last) weights of finished runs: run=ID[,ID...]"
+        return _help("eval", what, ["trainer", "launcher"])
+    runs = next((o.split("=", 1)[1] for o in reversed(overrides) if o.startswith("run=")), "")
+    if "," in runs and not {"-m", "--multirun"} & set(flags):
+        flags = ["-m", *flags]
+
+    def task(cfg: DictConfig) -> None:
+        from eleatt_bench.training.environment import is_rank_zero
+        from eleatt_bench.training.run import evaluate
+
+        folder, result = evaluate(cfg)
+        if is_rank_zero():
+            print(f"{folder.run_id}  {result['checkpoint']} checkpoint  {_test(result)}")
+
+    run_hydra("eval", flags, overrides, task)
+    return 0
+
+
+def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Hydra's flags with their values, and the overrides; an unknown flag is a `UserError`."""
+    flags: list[str] = []
+    overrides: list[str] = []
+    rest = iter(["--help" if a == "-h" else a for a in arguments])
+    for argument in rest:
+        if not argument.startswith("-"):
+            overrides.append(argument)
+            continue
+        name, *value = argument.split("=", 1)
+        if name not in FLAGS:
+            raise unknown("flag", name, FLAGS)
+        flags.append(name)
+        if FLAGS[name]:
+            given = value[0] if value else next(rest, None)
+            if given is None:
+                raise UserError(f"{name} needs a value")
+            flags.append(given)
+    return flags, overrides
+
+
+def run_hydra(
+    name: str, flags: Sequence[str], overrides: Sequence[str], task: Callable[[DictConfig], Any]
+) -> None:
+    """Let Hydra compose ``configs/<name>.yaml`` and call ``task``, or sweep over many of them.
+
+    Hydra prints and exits when a task raises, so what is raised is carried past it.
+    """
+    added = {"--config-dir", "-cd"} & set(flags) or any("searchpath" in o for o in overrides)
+    if not added:  # else there is more to choose from, which Hydra knows
+        with hydra_ready():  # once for all of them
+            for override in overrides:
+                check_override(override, name)
+    raised: list[BaseException] = []
+    own_argv = sys.argv
+
+    def guarded(cfg: DictConfig) -> None:
+        sys.argv = own_argv  # Lightning starts the other processes of a distributed run from it
+        try:
+            schema.shrink(cfg)
+            schema.check(cfg, name)
+            task(cfg)
+        except BaseException as error:
+            raised.append(error)
+
+    schema.register()
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # raise, so that the error can be explained
+    sys.argv = [own_argv[0], *flags, *overrides]
+    try:
+        hydra_main(str(config_dir()), name, VERSION_BASE)(guarded)()
+    except Exception as error:
+        if isinstance(error, UserError) or not is_hydras(error):
+            raise
+        raise explain(error, overrides, name) from error
+    finally:
+        sys.argv = own_argv
+    if raised:
+        raise raised[0]
+
+
+def complete(arguments: Sequence[str], verbs: Sequence[str]) -> int:
+    """Tab completion: the verb is completed here, what follows by Hydra."""
+    line = os.environ.get("COMP_LINE", "")
+    program, *words = line.split() or [""]
+    name = "train"
+    if any(a.startswith("query=") for a in arguments):
+        if not words or (len(words) == 1 and not line.endswith(" ")):
+            print(" ".join(verbs))
+            return 0
+        if words[0] == "reproduce":
+            words = ["train", *(f"table={w}" if i == 0 else w for i, w in enumerate(words[1:]))]
+        if words[0] not in {"train", "eval"}:
+            return 0
+        name = words[0]
+        os.environ["COMP_LINE"] = " ".join([program, *words[1:]]) + " " * line.endswith(" ")
+    schema.register()
+    sys.argv = [sys.argv[0], "-sc", *arguments]
+    hydra_main(str(config_dir()), name, VERSION_BASE)(lambda cfg: None)()
+    return 0
+
+
+def _test(record: Mapping[str, Any]) -> str:
+    """The test accuracies in words."""
+    test: Mapping[str, float] = record["metrics"]["test"]
+    return "test " + "  ".join(f"{k} {v:.2%}" for k, v in test.items() if k != "loss")
+
+
+def _help(verb: str, what: str, groups: Sequence[str]) -> int:
+    lines = [f"  {group + '=':<12} {' | '.join(options(group))}" for group in groups]
+    print(HELP.format(verb=verb, what=what, groups="\n".join(lines)), end="")
+    return 0

@@ -1,0 +1,90 @@
+"""One function over many pieces of work, on several processes, in order, in bounded memory."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from typing import TypeVar
+
+from eleatt_bench.common.errors import UserError
+
+Work = TypeVar("Work")
+Result = TypeVar("Result")
+
+_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_MOST = 8  # processes; with more, what takes their results is the slowest
+_AHEAD = 3  # pieces of work per process that are begun or done, but not asked for
+
+
+def cores() -> int:
+    """How many processes it makes sense to start here."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return min(usable or 1, _MOST)
+
+
+def in_order(
+    function: Callable[[Work], Result], pieces: Iterable[Work], processes: int
+) -> Iterator[Result]:
+    """``function`` of each piece, in their order, computed by ``processes`` new processes.
+
+    With one process it is this one. ``pieces`` is read a few pieces ahead and no further. What
+    ``function`` raises is raised here; the processes end with the iterator, however that ends.
+
+    Processes are spawned, not forked: a fork of a program with threads (as PyTorch's) may hang.
+
+    Raises:
+        UserError: a process was killed, as the system does when memory runs out.
+    """
+    if processes == 1:
+        yield from map(function, pieces)
+        return
+    pool = ProcessPoolExecutor(
+        processes, multiprocessing.get_context("spawn"), initializer=_follow_parent
+    )
+    pending: deque[Future[Result]] = deque()
+    try:
+        for piece in pieces:
+            with _uninterrupted():  # it may start a process
+                pending.append(pool.submit(function, piece))
+            if len(pending) > _AHEAD * processes:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    except BrokenProcessPool as error:
+        raise UserError(
+            f"One of {processes} processes that did this was killed, perhaps for want of memory: "
+            "free some, then run the same command again"
+        ) from error
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Let signals wait, here and in a process that is started: half a start ends in a traceback."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _follow_parent() -> None:
+    """Ctrl-C is for the parent alone to handle; a parent that was killed takes this one along."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+
+
+def _die_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)

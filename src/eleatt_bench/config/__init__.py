@@ -1,0 +1,1 @@
+"""What may be said in ``configs/`` and on the command line, and how Hydra composes it."""

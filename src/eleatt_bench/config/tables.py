@@ -1,0 +1,63 @@
+"""The typed schema of a table: what ``configs/table/`` may say. Part of `config.schema`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from omegaconf import MISSING
+
+
+@dataclass
+class ColumnConfig:
+    name: str = MISSING
+    metric: str = "accuracy"
+    overrides: list[str] = field(default_factory=list)
+    folds: Any = None  # a list of folds, or all; None: the one fold that data.fold says
+
+
+@dataclass
+class RowConfig:
+    name: str = MISSING
+    overrides: list[str] = field(default_factory=list)
+    paper: dict[str, float] = field(default_factory=dict)  # column: accuracy in %
+
+
+@dataclass
+class SectionConfig:
+    """All rows once more, with ``overrides`` of its own."""
+
+    name: str = MISSING
+    overrides: list[str] = field(default_factory=list)
+    paper_note: str = ""  # said of the paper's values in this section
+
+
+@dataclass
+class CitedConfig:
+    name: str = MISSING
+    paper: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass
+class ClaimConfig:
+    """The row ``better`` has a higher accuracy than the row ``than``."""
+
+    better: str = MISSING
+    than: str = MISSING
+    columns: list[str] = field(default_factory=list)  # none: all of them
+
+
+@dataclass
+class TableConfig:
+    name: str = MISSING
+    title: str = MISSING
+    tables: list[str] = field(default_factory=list)  # a table of tables: nothing else but these
+    overrides: list[str] = field(default_factory=list)
+    seeds: list[int] = field(default_factory=list)
+    columns: list[ColumnConfig] = field(default_factory=list)
+    sections: list[SectionConfig] = field(default_factory=list)  # none: the rows as they are
+    rows: list[RowConfig] = field(default_factory=list)
+    cited: list[CitedConfig] = field(default_factory=list)
+    claims: list[ClaimConfig] = field(default_factory=list)
+    paper_note: str = ""  # said of every value of the paper
+    notes: list[str] = field(default_factory=list)

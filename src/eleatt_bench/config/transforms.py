@@ -1,0 +1,64 @@
+"""The typed schema of ``data.transforms``; `eleatt_bench.data.transforms` says what each does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from omegaconf import DictConfig, OmegaConf
+
+from eleatt_bench.common.errors import UserError
+
+Reference = Enum("Reference", ["sequence", "frame"])
+Stream = Enum("Stream", ["joints", "bones", "velocities"])
+
+
+@dataclass
+class AxesConfig:
+    x: float = 0.0
+    y: float = 0.0
+    z: float = 0.0
+
+
+@dataclass
+class TransformsConfig:
+    """In the order in which they are applied; what is random, while training only."""
+
+    origin: Reference | None = None  # of the sequence's first frame, or of each frame
+    view: Reference | None = None  # likewise: shoulders along X, spine along Z
+    time_warp: float = 0.0  # the pace varies by up to this fraction of itself
+    resample: int | None = None  # frames of every sequence
+    scaling: float = 0.0  # of the whole skeleton, by up to this fraction
+    axis_scaling: AxesConfig = field(default_factory=AxesConfig)  # likewise, along each axis
+    rotation: AxesConfig = field(
+        default_factory=AxesConfig
+    )  # degrees: up to ± this about each axis
+    noise: float = 0.0  # standard deviation of what is added to values that are not zero
+    streams: list[Stream] = field(default_factory=lambda: [Stream.joints])
+
+
+FRACTIONS = ("time_warp", "scaling", "axis_scaling.x", "axis_scaling.y", "axis_scaling.z")
+_LONGEST = 1 << 16
+
+
+def check_transforms(transforms: DictConfig) -> None:
+    """Refuse values of the section ``data.transforms`` that make no sense.
+
+    Raises:
+        UserError: a fraction of 1 or more, too many frames, no streams or one stream twice.
+    """
+    for name in FRACTIONS:
+        value = OmegaConf.select(transforms, name)
+        if not 0 <= value < 1:
+            raise UserError(f"data.transforms.{name} is {value}; it must lie in [0, 1)")
+    if transforms.resample is not None and transforms.resample > _LONGEST:
+        raise UserError(
+            f"data.transforms.resample is {transforms.resample}; it must be at most {_LONGEST}"
+        )
+    streams = [stream.name for stream in transforms.streams]
+    if not streams or len(set(streams)) < len(streams):
+        choices = ", ".join(stream.name for stream in Stream)
+        raise UserError(
+            f"data.transforms.streams is [{','.join(streams)}]; name each of {choices} that the "
+            "network is to see, once"
+        )

@@ -1,0 +1,1 @@
+"""Everything that is video: clips, decoding, backbones, and the features that become a store."""

@@ -1,0 +1,130 @@
+"""What every backbone is: frames in, one vector per frame out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from eleatt_bench.common.errors import UserError, unknown
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+DEVICES = ("auto", "cpu", "cuda")
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A frozen network on ``device`` and what it wants of a frame.
+
+    ``prepare`` makes of a picture (3, H, W) uint8 what ``network`` takes, (3, h, w) float32, on
+    the CPU; ``network`` makes of N of these (N, ``size``).
+    """
+
+    name: str
+    weights: str  # which ones, in words; `RANDOM_WEIGHTS` for none
+    weights_digest: str
+    preprocessing: str  # in words, all that distinguishes it
+    size: int
+    device: torch.device
+    prepare: Callable[[Tensor], Tensor]
+    network: Callable[[Tensor], Tensor]
+
+    @property
+    def digest(self) -> str:
+        """What features depend on; not the device, the batch size or the name of a file."""
+        parts = {"weights": self.weights_digest, "preprocessing": self.preprocessing}
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+    def features(self, frames: Tensor, batch_size: int) -> Tensor:
+        """Of prepared ``frames`` (T, 3, h, w), ``batch_size`` at a time; (T, size), on the CPU.
+
+        Raises:
+            UserError: out of memory.
+        """
+        import torch
+
+        with torch.inference_mode(), enough_memory():
+            parts = [
+                self.network(part.to(self.device)).float().cpu()
+                for part in torch.split(frames, batch_size)
+            ]
+            return torch.cat(parts)
+
+
+def resolve_device(name: str) -> torch.device:
+    """The device called auto, cpu or cuda.
+
+    Raises:
+        UserError: another name, or no such device here.
+    """
+    import torch
+
+    if name not in DEVICES:
+        raise unknown("device", name, DEVICES)
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UserError("There is no CUDA device here: use --device cpu (eleatt-bench doctor)")
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
+def feature_size(name: str, network: Callable[[Tensor], Tensor], pictures: Tensor) -> int:
+    """How many numbers ``network`` gives per picture, tried on two of ``pictures`` (3, 3, h, w).
+
+    Raises:
+        UserError: it gives something else than one finite vector per picture, or the vector of a
+            picture depends on what else is in the batch.
+    """
+    import torch
+
+    with torch.inference_mode(), enough_memory():
+        try:
+            first, second = network(pictures[:2]), network(pictures[[0, 2]])
+        except (RuntimeError, AssertionError, TypeError) as error:
+            if _is_memory(error):
+                raise
+            text = " ".join(str(error).split())[:200]
+            raise UserError(
+                f"{name} fails on a batch of {tuple(pictures[:2].shape)} ({text}): give a backbone "
+                "that takes (N, 3, height, width) float32, on the device asked for"
+            ) from error
+    if not torch.is_tensor(first) or first.ndim != 2 or len(first) != 2:
+        gives = tuple(first.shape) if torch.is_tensor(first) else type(first).__name__
+        raise UserError(
+            f"{name} gives {gives} for a batch of 2 pictures, not (2, D): give a backbone with one "
+            "vector per picture"
+        )
+    if not torch.isfinite(first).all():
+        raise UserError(f"{name} gives values that are not finite: give other weights")
+    if not torch.allclose(first[0].float(), second[0].float(), rtol=1e-2, atol=1e-3):
+        raise UserError(
+            f"{name} gives a picture another vector when another picture is beside it: call "
+            ".eval() before torch.export.export"
+        )
+    return int(first.shape[1])
+
+
+@contextmanager
+def enough_memory() -> Iterator[None]:
+    """Turn what torch raises when memory runs out into a `UserError`."""
+    import torch
+
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+        if not _is_memory(error):
+            raise
+        raise UserError("Out of memory: try a smaller --batch-size") from error
+
+
+def _is_memory(error: Exception) -> bool:
+    import torch
+
+    kinds = (torch.OutOfMemoryError, MemoryError)
+    return isinstance(error, kinds) or "DefaultCPUAllocator" in str(error)

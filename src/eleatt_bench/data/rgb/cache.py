@@ -1,0 +1,86 @@
+"""Features of single clips on disk, so that an extraction that was interrupted continues."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from eleatt_bench.common.errors import UserError
+from eleatt_bench.common.files import replacing
+from eleatt_bench.data.store import Frames
+
+
+class FeatureCache:
+    """A file per clip in ``folder``: its features, and the digest of the clip they were made of.
+
+    The folder's name says which data set and which backbone. A file is there whole or not at all,
+    and is checked when it is read (zip archives carry checksums).
+    """
+
+    def __init__(self, folder: Path, size: int) -> None:
+        self.folder, self.size = folder, size
+
+    def read(self, name: str, clip_digest: str) -> Frames | None:
+        """The features (T, size) of clip ``name``; None if they are not there or of no use.
+
+        Of no use are a damaged file, and features of a clip of that name with another content.
+        """
+        try:
+            with self._path(name).open("rb") as file:
+                arrays = np.load(file, allow_pickle=False)
+                if str(arrays["clip"]) != clip_digest:
+                    return None
+                features: Frames = arrays["features"]
+        except Exception:  # damage makes it raise almost anything
+            return None
+        fits = features.dtype == np.float32 and features.ndim == 2 and len(features) > 0
+        return features if fits and features.shape[1] == self.size else None
+
+    def write(self, name: str, clip_digest: str, features: Frames) -> None:
+        """Keep the ``features`` (T, size) of clip ``name``, whose content has that digest."""
+        with self._writing(), replacing(self._path(name)) as temporary, temporary.open("wb") as out:
+            np.savez(out, clip=np.array(clip_digest), features=features)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep every other process from writing here.
+
+        Raises:
+            UserError: one is writing here, or nobody can.
+        """
+        from filelock import FileLock, Timeout
+
+        lock = FileLock(self.folder / ".lock")
+        with self._writing():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            try:
+                lock.acquire(timeout=0)
+            except Timeout as error:
+                raise UserError(
+                    f"Another process is writing features to {self.folder}: wait until it is done, "
+                    "then run the same command again"
+                ) from error
+        try:
+            for leftover in self.folder.glob(".*.tmp"):  # of a killed process
+                leftover.unlink()
+            yield
+        finally:
+            lock.release()
+
+    def _path(self, name: str) -> Path:
+        return self.folder / f"{name}.npz"
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if error.errno is None:  # not the operating system's
+                raise
+            raise UserError(
+                f"Cannot write to {self.folder} ({error}): mend that, or choose another folder "
+                "with ELEATT_DATA=FOLDER, then run the same command again"
+            ) from error

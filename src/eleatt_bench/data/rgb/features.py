@@ -1,0 +1,207 @@
+"""Videos into a store of feature sequences: each clip once, however often it is interrupted."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from eleatt_bench.common import parallel
+from eleatt_bench.common.errors import UserError
+from eleatt_bench.data import catalog
+from eleatt_bench.data.release import BadSample, Release
+from eleatt_bench.data.rgb import video
+from eleatt_bench.data.rgb.cache import FeatureCache
+from eleatt_bench.data.rgb.clips import Clip, ClipSet
+from eleatt_bench.data.store import Sample, SequenceStore
+from eleatt_bench.data.writing import Progress
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+    from eleatt_bench.data.rgb.backbones.contract import Backbone
+
+Report = Callable[[str], None]
+"""Called with what is wrong with a clip, as soon as it is known."""
+
+_NAMED = 3  # broken clips in one sentence
+
+
+@dataclass
+class Extracted:
+    """How far the clips are: what `extract` has done and found."""
+
+    folder: Path  # where the features of single clips stay
+    digests: dict[str, str] = field(default_factory=dict)  # of the contents of clips that are done
+    broken: dict[str, str] = field(default_factory=dict)  # what is wrong with the others
+    done_before: int = 0  # clips whose features were there already
+
+
+def extract(
+    data_dir: Path,
+    name: str,
+    clips: ClipSet,
+    backbone: Backbone,
+    *,
+    batch_size: int,
+    skip_bad: bool,
+    report: Report,
+    progress: Progress,
+) -> tuple[SequenceStore, Extracted]:
+    """Make the store of data set ``name``: for every frame of ``clips`` what ``backbone`` gives.
+
+    The features of each clip are kept as soon as they are known, below ``data_dir/features``, and
+    not computed again with this backbone, weights and preprocessing as long as the clip's content
+    stays the same. A clip that cannot be decoded is handed to ``report``; with ``skip_bad`` the
+    store is written without it and tells so, else there is no store.
+
+    Raises:
+        UserError: broken clips (said when all others are done), no clip that is not broken, PyAV
+            is missing, features that are not finite, out of memory, or a folder that cannot be
+            written.
+    """
+    video.pyav()
+    folder = data_dir / "features" / f"{name}-{backbone.digest[:12]}"
+    cache, done = FeatureCache(folder, backbone.size), Extracted(folder)
+    with cache.held():
+        for count, loading in enumerate(_loaded(clips.clips, cache, backbone), start=1):
+            _finish(loading, cache, backbone, batch_size, done)
+            if loading[0].name in done.broken:
+                report(done.broken[loading[0].name])
+            progress(count, len(clips.clips))
+        if done.broken and not (skip_bad and done.digests):
+            raise _broken(done, len(clips.clips))
+        release = Release(
+            description=(
+                f"{clips.description}; features of {backbone.name}, weights: {backbone.weights}"
+            ),
+            class_names=clips.class_names,
+            layout={
+                "kind": "features",
+                "backbone": backbone.name,
+                "weights": backbone.weights,
+                "weights_digest": backbone.weights_digest,
+                "preprocessing": backbone.preprocessing,
+            },
+            count=len(clips.clips),
+            samples=_samples(clips.clips, cache, done),
+        )
+        return catalog.write(data_dir, name, release, skip_bad=skip_bad), done
+
+
+class _Loaded(NamedTuple):
+    """A clip's content: its digest, and its prepared frames (T, 3, h, w) unless it is done."""
+
+    digest: str
+    frames: Tensor | None
+
+
+_Loading = tuple[Clip, "Future[_Loaded | str]"]
+"""A clip, and its content or what is wrong with it."""
+
+
+def _load(clip: Clip, cache: FeatureCache, backbone: Backbone) -> _Loaded | str:
+    import torch
+
+    try:
+        content = clip.load()
+        digest = hashlib.sha256(content).hexdigest()
+        if cache.read(clip.name, digest) is not None:
+            return _Loaded(digest, None)
+        pictures = (torch.from_numpy(picture) for picture in video.decode(content))
+        frames = [backbone.prepare(picture.permute(2, 0, 1)) for picture in pictures]
+    except UserError as error:  # it cannot be read
+        return str(error)
+    except video.BrokenVideoError as error:
+        return f"{clip.where} {error}"
+    return _Loaded(digest, torch.stack(frames))
+
+
+def _loaded(clips: Iterable[Clip], cache: FeatureCache, backbone: Backbone) -> Iterator[_Loading]:
+    """Every clip, in order; the next ones are decoded while the network is at this one."""
+    threads, initializer = _decoders(backbone.device)
+    pool = ThreadPoolExecutor(threads, initializer=initializer)
+    pending: deque[_Loading] = deque()
+    try:
+        for clip in clips:
+            pending.append((clip, pool.submit(_load, clip, cache, backbone)))
+            if len(pending) > threads:
+                yield pending.popleft()
+        while pending:
+            yield pending.popleft()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _decoders(device: torch.device) -> tuple[int, Callable[[], None] | None]:
+    """How many threads decode, and what each does first."""
+    import torch
+
+    if device.type == "cpu":
+        return 1, None  # the network keeps the cores busy
+    return parallel.cores(), partial(torch.set_num_threads, 1)
+
+
+def _finish(
+    loading: _Loading,
+    cache: FeatureCache,
+    backbone: Backbone,
+    batch_size: int,
+    done: Extracted,
+) -> None:
+    """Bring one clip to its end: features that are kept, or what is wrong with it."""
+    from eleatt_bench.data.rgb.backbones.contract import enough_memory
+
+    clip, future = loading
+    with enough_memory():
+        loaded = future.result()
+    if isinstance(loaded, str):
+        done.broken[clip.name] = loaded
+        return
+    if loaded.frames is None:
+        done.done_before += 1
+    else:
+        features = backbone.features(loaded.frames, batch_size).numpy()
+        if not np.isfinite(features).all():
+            raise UserError(
+                f"{backbone.name} gives values that are not finite for {clip.where}: give other "
+                "weights"
+            )
+        cache.write(clip.name, loaded.digest, features)
+    done.digests[clip.name] = loaded.digest
+
+
+def _samples(
+    clips: Iterable[Clip], cache: FeatureCache, done: Extracted
+) -> Iterator[Sample | BadSample]:
+    for clip in clips:
+        if clip.name in done.broken:
+            yield BadSample(clip.name, UserError(done.broken[clip.name]))
+            continue
+        features = cache.read(clip.name, done.digests[clip.name])
+        if features is None:  # it was there a moment ago
+            raise UserError(
+                f"The features of {clip.name} in {cache.folder} were changed by something "
+                "else: run the same command again"
+            )
+        yield Sample(clip.name, features, clip.label, clip.metadata)
+
+
+def _broken(done: Extracted, total: int) -> UserError:
+    said = [*done.broken.values()]
+    named = "; ".join(said[:_NAMED]) + (
+        f"; and {len(said) - _NAMED:,} more" if len(said) > _NAMED else ""
+    )
+    remedy = "add --skip-bad to leave them out; all others are done and stay so"
+    return UserError(
+        f"{len(said):,} of {total:,} clips cannot be decoded ({named}): fetch them again"
+        + (f", or {remedy}" if done.digests else "")
+    )

@@ -1,0 +1,57 @@
+"""The videos of NTU RGB+D: a file ``SsssCcccPpppRrrrAaaa_rgb.avi`` per sample."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from eleatt_bench.data.rgb.clips import LARGEST, Clip, ClipSet, videos
+from eleatt_bench.data.sources import ntu
+from eleatt_bench.data.sources.archive import Source
+from eleatt_bench.data.sources.ntu.names import CLASSES
+from eleatt_bench.data.store import prepare_command
+
+_ENDING = "_rgb"
+
+
+def clips(path: Path) -> ClipSet:
+    """The clips of NTU RGB+D at ``path``, a folder or a zip archive, by name.
+
+    As of the skeletons (`ntu.read`), the 302 samples that the publishers list as having missing
+    skeletons are left out, so that both stores hold the same samples; so are the clips that only
+    NTU RGB+D 120 has. A clip is named without its ending, as the skeleton of that sample is. The
+    metadata has ``subject``, ``camera``, ``setup`` and ``replication``.
+
+    Raises:
+        UserError: no such path, a damaged archive, a name that no sample can have, the same name
+            twice, or no clip of this data set.
+    """
+    source = Source(path, "the RGB videos of NTU RGB+D", prepare_command("ntu_rgb"), LARGEST)
+    chosen, missing, others = [], 0, 0
+    for stem, member in videos(source).items():
+        name = stem.removesuffix(_ENDING)
+        code = ntu.code(name) if stem.endswith(_ENDING) else None
+        if code is None:
+            raise source.wrong(member.where, "is not called like S001C001P001R001A001_rgb.avi")
+        if not ntu.NTU.has(code):
+            others += 1
+        elif name in ntu.missing():
+            missing += 1
+        else:
+            metadata = {
+                "subject": code.subject,
+                "camera": code.camera,
+                "setup": code.setup,
+                "replication": code.replication,
+            }
+            chosen.append(Clip(name, member.where, member.load, code.action - 1, metadata))
+    if not chosen:
+        raise source.wrong(
+            path, f"has {missing + others:,} videos, but none that NTU RGB+D has and keeps"
+        )
+    description = f"NTU RGB+D, {len(chosen):,} videos"
+    if missing:
+        description += f"; {missing:,} listed as missing skeletons left out"
+    if others:
+        description += f"; {others:,} of other setups or actions left out"
+    clips = sorted(chosen, key=lambda clip: clip.name)
+    return ClipSet(description, CLASSES[: ntu.NTU.actions], tuple(clips))

@@ -1,0 +1,197 @@
+"""One ``.skeleton`` file of NTU RGB+D: text, read whole and strictly."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import NamedTuple, NoReturn
+
+import numpy as np
+
+from eleatt_bench.common.errors import UserError
+from eleatt_bench.data.sources.archive import Source
+from eleatt_bench.data.sources.ntu.bodies import JOINTS, Body, Recording
+from eleatt_bench.data.sources.ntu.decimals import Bytes, Positions, decimals
+from eleatt_bench.data.store import Frames
+
+_BODY_FIELDS, _JOINT_FIELDS = 10, 12
+_BODY_LINES = 2 + JOINTS  # its own, the number of joints, the joints
+_FAR = 100  # metres; a Kinect sees a few
+_LARGEST = 1 << 25  # bytes; no published file comes near
+_PLAIN = bytes(range(ord("0"), ord("9") + 1)) + b"+-.eE \t\r\n"
+# Pixels and orientations that the camera could not tell stand in the published files as words.
+_UNKNOWN = re.compile(rb"[+-]?(?:nan|inf|infinity|1\.#[a-z]+[0-9]*)", re.IGNORECASE)
+
+
+def parse(source: Source, where: str, content: bytes) -> Recording:
+    """The bodies of the file ``content``, which a message calls ``where``.
+
+    The number of frames; for each, the number of bodies; for each, a line of 10 fields, the ID
+    first, a line with the number 25, and 25 lines of 12 fields, x y z in metres first. Frames
+    without a body do not count. Lines end in LF or CRLF. Fields that are not used are counted and
+    must look like numbers, nothing more.
+
+    Raises:
+        UserError: anything else.
+    """
+    if len(content) > _LARGEST:
+        raise source.wrong(where, f"is too large for a recording ({len(content):,} bytes)")
+    if not content.strip():
+        raise source.wrong(where, "is empty")
+    lines = _Lines.of(source, where, content)
+    lines.check_characters()
+    frames, blocks = _walk(lines)
+    if not blocks:
+        return Recording(frames, [])
+    joints = _joints(lines, blocks)
+    found: dict[bytes, list[int]] = {}
+    for index, block in enumerate(blocks):
+        found.setdefault(block.body, []).append(index)
+    bodies = [Body(blocks[indices[0]].frame, joints[indices]) for indices in found.values()]
+    return Recording(frames, bodies)
+
+
+class _Block(NamedTuple):
+    """One body in one frame: its lines begin at ``line``; frames with bodies count from 0."""
+
+    body: bytes  # its ID
+    frame: int
+    line: int
+
+
+@dataclass(frozen=True)
+class _Lines:
+    """The fields of all lines of a file; lines count from 0."""
+
+    source: Source
+    where: str
+    content: bytes
+    characters: Bytes
+    newlines: Positions
+    starts: Positions  # of the fields
+    ends: Positions
+    first: Positions  # the first field of each line, and the number of all fields
+    counts: list[int]  # fields of each line
+
+    @classmethod
+    def of(cls, source: Source, where: str, content: bytes) -> _Lines:
+        characters = np.frombuffer(content, np.uint8)
+        between = characters <= ord(" ")
+        edges = np.flatnonzero(between[1:] != between[:-1]) + 1
+        if not between[0]:
+            edges = np.concatenate(([0], edges))
+        if not between[-1]:
+            edges = np.concatenate((edges, [len(characters)]))
+        starts, ends = edges[0::2], edges[1::2]
+        newlines = np.flatnonzero(characters == ord("\n"))
+        first = np.concatenate(([0], np.searchsorted(starts, newlines), [len(starts)]))
+        counts = np.diff(first).tolist()
+        return cls(source, where, content, characters, newlines, starts, ends, first, counts)
+
+    def field(self, line: int, number: int = 0) -> bytes:
+        index = self.first[line] + number
+        return self.content[self.starts[index] : self.ends[index]]
+
+    def wrong(self, line: int, what: str) -> UserError:
+        return self.source.wrong(f"{self.where} line {line + 1}", what)
+
+    def check_characters(self) -> None:
+        """See to it that nothing is in the file but numbers and the words for unknown ones."""
+        if not self.content.translate(None, _PLAIN):
+            return  # no reader of a whole release can afford to look closer
+        strange = np.flatnonzero(~np.isin(self.characters, np.frombuffer(_PLAIN, np.uint8)))
+        begun, ended = (np.searchsorted(s, strange, side="right") for s in (self.starts, self.ends))
+        between = begun == ended
+        if between.any():
+            line = int(np.searchsorted(self.newlines, strange[between.argmax()]))
+            raise self.wrong(line, "holds a control character")
+        for index in np.unique(begun) - 1:
+            field = self.content[self.starts[index] : self.ends[index]]
+            if not _UNKNOWN.fullmatch(field):
+                line = int(np.searchsorted(self.newlines, self.starts[index]))
+                raise self.wrong(line, f"holds {_shown(field)}, which is not a number")
+
+    def whole_number(self, line: int, what: str) -> int:
+        """The whole number that stands alone on ``line``; ``what`` is what it counts."""
+        count = self.counts[line] if line < len(self.counts) else 0
+        if count == 0:
+            raise self.missing(line, what)
+        if count != 1:
+            raise self.wrong(line, f"has {count} fields, not {what} alone")
+        field = self.field(line)
+        if not field.isdigit() or len(field) > 9:
+            raise self.wrong(line, f"holds {_shown(field)}, not {what}")
+        return int(field)
+
+    def missing(self, line: int, what: str) -> UserError:
+        if any(self.counts[line:]):
+            return self.wrong(line, f"is empty, not {what}")
+        used = max(index for index, count in enumerate(self.counts) if count) + 1
+        return self.source.wrong(self.where, f"is cut short: after line {used}, {what} is missing")
+
+
+def _walk(lines: _Lines) -> tuple[int, list[_Block]]:
+    """The number of frames with a body, and every body of each of them."""
+    total = lines.whole_number(0, "the number of frames")
+    line, frames, blocks = 1, 0, []
+    for number in range(1, total + 1):
+        of = f"frame {number} of {total}"
+        bodies = lines.whole_number(line, f"the number of bodies in {of}")
+        line += 1
+        for _ in range(bodies):
+            blocks.append(_block(lines, line, frames, of))
+            line += _BODY_LINES
+        frames += bodies > 0
+    if any(lines.counts[line:]):
+        raise lines.wrong(line, f"comes after the last of {total} frames")
+    return frames, blocks
+
+
+def _block(lines: _Lines, line: int, frame: int, of: str) -> _Block:
+    """The body that begins at ``line``, if all its lines have as many fields as they should."""
+    counts = lines.counts[line : line + _BODY_LINES]
+    if counts != _COUNTS:
+        _refuse(lines, line, counts, of)
+    if lines.field(line + 1) != b"%d" % JOINTS:
+        raise lines.wrong(line + 1, f"does not say that a body of {of} has {JOINTS} joints")
+    body = lines.field(line)
+    if not body.isdigit():
+        raise lines.wrong(line, f"holds {_shown(body)}, not the ID of a body in {of}")
+    return _Block(body, frame, line)
+
+
+_COUNTS = [_BODY_FIELDS, 1] + JOINTS * [_JOINT_FIELDS]
+
+
+def _refuse(lines: _Lines, line: int, counts: list[int], of: str) -> NoReturn:
+    names = ["a body", "the number of joints", *(f"joint {k}" for k in range(1, JOINTS + 1))]
+    for index, (name, expected) in enumerate(zip(names, _COUNTS, strict=True)):
+        count = counts[index] if index < len(counts) else 0
+        if count == 0:
+            raise lines.missing(line + index, f"{name} in {of}")
+        if count != expected:
+            raise lines.wrong(
+                line + index, f"has {count} fields, not the {expected} of {name} in {of}"
+            )
+    raise AssertionError("the counts are as expected")
+
+
+def _joints(lines: _Lines, blocks: list[_Block]) -> Frames:
+    """The coordinates (blocks, 25, 3) in float32, by way of float64 as NumPy reads text."""
+    rows = np.array([block.line for block in blocks])[:, None] + np.arange(2, _BODY_LINES)
+    fields = (lines.first[rows][..., None] + np.arange(3)).ravel()
+    values = decimals(lines.characters, lines.starts[fields], lines.ends[fields])
+    far = ~(np.abs(values) <= _FAR)  # NaN is not ≤ either
+    if far.any():
+        index = int(far.argmax())
+        field = fields[index]
+        token = lines.content[lines.starts[field] : lines.ends[field]]
+        raise lines.wrong(
+            int(rows.flat[index // 3]),
+            f"holds {_shown(token)} for a coordinate, not a number within ±{_FAR} metres",
+        )
+    return values.astype(np.float32).reshape(len(blocks), JOINTS, 3)
+
+
+def _shown(field: bytes) -> str:
+    return ascii(field[:20].decode("latin-1"))

@@ -1,0 +1,182 @@
+"""The backend ``native``: the equations as compiled loops, for float32 and float64 on CPUs.
+
+The batch is cut into tiles of sequences, and a thread walks all steps of a tile by itself, with the
+layer's matrices packed for its cache; finished sequences cost nothing, and no operation of torch
+is called in between. The source is in ``csrc/``, `eleatt_bench.nn.native.build` compiles it.
+
+For backward it keeps, per layer and direction and besides input and outputs, what `KEPT` says of
+every frame, the cell states of an LSTM (N numbers) and the responses of an attention gate (D
+numbers). Without gradients it keeps nothing. Working memory is the matrices packed once more, and
+per thread the gradients of the weights and some 128 frames.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from eleatt_bench.nn.autograd import differentiable_once
+from eleatt_bench.nn.contract import BLOCKS, BackendError, Cell, Kind, State, Weights
+from eleatt_bench.nn.native.build import library
+
+KEPT: dict[Kind, int] = {"rnn": 0, "lstm": 4, "gru": 3}
+"""How many times N numbers a frame keeps: i, f, g, o or r, z, n; one more with ``reset_after``."""
+
+DTYPES = {torch.float32: "float32", torch.float64: "float64"}
+
+_TILE = 64  # sequences: enough to be worth reading a packed matrix for
+_THREADED = 1 << 18  # multiplications in a pass from which on a second thread pays
+_KINDS = ("rnn", "lstm", "gru")
+_GATES = (None, "sigmoid", "softmax")
+_NUMBERS = "T B D N kind gate reverse threads tiles x_step x_row"
+_ARRAYS = (
+    "lengths order x h_0 c_0 weight_ih weight_hh bias bias_hh weight_ia weight_ha bias_a "
+    "outputs h_n c_n kept cells responses d_outputs d_responses d_h_n d_c_n d_x d_h_0 d_c_0 "
+    "d_weight_ih d_weight_hh d_bias d_bias_hh d_weight_ia d_weight_ha d_bias_a scratch"
+)
+
+
+class Call(ctypes.Structure):
+    """``struct Call`` of csrc/call.h."""
+
+    _fields_ = [(name, ctypes.c_int64) for name in _NUMBERS.split()] + [
+        (name, ctypes.c_void_p) for name in _ARRAYS.split()
+    ]
+
+
+@torch.compiler.disable  # type: ignore[untyped-decorator]
+def run(
+    cell: Cell,
+    weights: Weights,
+    input: Tensor,  # noqa: A002  (torch's name for it)
+    lengths: Tensor | None,
+    state: State,
+    *,
+    reverse: bool,
+    return_attention: bool,
+) -> tuple[Tensor, State, Tensor | None]:
+    """Run one layer in one direction; see `eleatt_bench.nn.contract.RunLayer`.
+
+    Raises BackendError for a dtype that is not in `DTYPES`, a device that is not the CPU, and where
+    the library cannot be built.
+    """
+    if input.device.type != "cpu" or input.dtype not in DTYPES:
+        raise BackendError(
+            f"backend 'native' computes in float32 or float64 on the CPU, not in {input.dtype} on "
+            f"{input.device}: use backend='auto'"
+        )
+    h_0, c_0 = (*state, None)[:2]
+    tensors = (input, h_0, c_0, *weights)
+    keep = torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in tensors)
+    outputs, h_n, c_n, responses = _Native.apply(  # type: ignore[no-untyped-call]
+        cell, lengths, reverse, keep, return_attention, *tensors
+    )
+    final = (h_n,) if c_n is None else (h_n, c_n)
+    return outputs, final, responses
+
+
+class _Native(torch.autograd.Function):
+    """(input, states, weights) → outputs, final states, responses of the gate if asked for."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        cell: Cell,
+        lengths: Tensor | None,
+        reverse: bool,
+        keep: bool,
+        return_attention: bool,
+        *tensors: Tensor | None,
+    ) -> tuple[Tensor | None, ...]:
+        x, *others = tensors
+        assert x is not None
+        x = x if x.stride(2) == 1 else x.contiguous()
+        inputs = _named(x, others)
+        T, B, D = x.shape
+        N = inputs["weight_hh"].shape[1]
+        results = {"outputs": x.new_empty(T, B, N), "h_n": x.new_empty(B, N)}
+        if "c_0" in inputs:
+            results["c_n"] = x.new_empty(B, N)
+        kept = KEPT[cell.kind] + cell.reset_after
+        if keep and kept:
+            results["kept"] = x.new_empty(T, B, kept * N)
+        if keep and "c_0" in inputs:
+            results["cells"] = x.new_empty(T, B, N)
+        if cell.gate and (keep or return_attention):
+            results["responses"] = x.new_empty(T, B, D)
+        _call("forward", cell, lengths, reverse, {**inputs, **results})
+        if keep:
+            saved = ("outputs", "kept", "cells", "responses")
+            ctx.names = (*inputs, *(name for name in saved if name in results))
+            ctx.save_for_backward(*inputs.values(), *(results[n] for n in saved if n in results))
+            ctx.cell, ctx.lengths, ctx.reverse = cell, lengths, reverse
+            ctx.set_materialize_grads(False)
+        responses = results.get("responses") if return_attention else None
+        return results["outputs"], results["h_n"], results.get("c_n"), responses
+
+    @staticmethod
+    @differentiable_once
+    def backward(
+        ctx: Any,
+        d_outputs: Tensor | None,
+        d_h_n: Tensor | None,
+        d_c_n: Tensor | None,
+        d_responses: Tensor | None,
+    ) -> tuple[Tensor | None, ...]:
+        given = dict(zip(ctx.names, ctx.saved_tensors, strict=True))
+        for name, d in (
+            ("d_outputs", d_outputs),
+            ("d_h_n", d_h_n),
+            ("d_c_n", d_c_n),
+            ("d_responses", d_responses),
+        ):
+            if d is not None:
+                given[name] = d.contiguous()
+        # The arguments of forward in their order: five that are no tensors, then these.
+        names = ("x", "h_0", "c_0", *Weights._fields)
+        needed = dict(zip(names, ctx.needs_input_grad[5:], strict=True))
+        wanted = {"h_0", "c_0"} & set(given)
+        if needed["x"]:
+            wanted.add("x")
+        if any(needed[name] for name in Weights._fields):
+            wanted |= set(Weights._fields) & set(given)
+        results = {
+            f"d_{name}": torch.empty_like(given[name], memory_format=torch.contiguous_format)
+            for name in wanted
+        }
+        _call("backward", ctx.cell, ctx.lengths, ctx.reverse, {**given, **results})
+        return (None,) * 5 + tuple(
+            results.get(f"d_{name}") if needed[name] else None for name in names
+        )
+
+
+def _named(x: Tensor, others: list[Tensor | None]) -> dict[str, Tensor]:
+    """The tensors that there are, by their names in `Call`."""
+    names = ("h_0", "c_0", *Weights._fields)
+    given = {name: t.contiguous() for name, t in zip(names, others, strict=True) if t is not None}
+    return {"x": x, **given}
+
+
+def _call(
+    function: str, cell: Cell, lengths: Tensor | None, reverse: bool, arrays: dict[str, Tensor]
+) -> None:
+    """Call ``function`` of the library with ``arrays`` by their names in `Call`."""
+    x = arrays["x"]
+    (T, B, D), N = x.shape, arrays["weight_hh"].shape[1]
+    if lengths is not None:
+        order = torch.argsort(lengths, descending=True, stable=True)
+        arrays = {**arrays, "lengths": lengths.contiguous(), "order": order}
+    work = T * B * (len(BLOCKS[cell.kind]) * N + (D if cell.gate else 0)) * (D + N)
+    threads = min(torch.get_num_threads(), max(B, 1)) if work >= _THREADED else 1
+    tiles = min(B, -(-B // (_TILE * threads)) * threads)
+    kind = len(_KINDS) if cell.reset_after else _KINDS.index(cell.kind)
+    gate, (x_step, x_row, _) = _GATES.index(cell.gate), x.stride()
+    sizes = (T, B, D, N, kind, gate, reverse, threads, tiles, x_step, x_row)
+    call = Call(*sizes, **{name: array.data_ptr() for name, array in arrays.items()})
+    compiled = getattr(library(), f"eleatt_{function}_{DTYPES[x.dtype]}")
+    scratch = x.new_empty(compiled(ctypes.byref(call)))
+    call.scratch = scratch.data_ptr()
+    compiled(ctypes.byref(call))

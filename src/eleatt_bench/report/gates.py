@@ -1,0 +1,101 @@
+"""Pictures of a gate's responses: on the skeleton, on the image, as heat maps, by class."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from eleatt_bench.common.files import replacing
+from eleatt_bench.report.canvas import new_figure
+from eleatt_bench.report.filmstrip import bodies_of, draw_pose, frame_limits
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Array = npt.NDArray[np.float32]
+LARGEST = 9.0  # points: the radius of the most important joint's circle
+_MILLISECONDS = 66  # a frame of an animation: two of the camera's
+
+
+def sizes(importance: Sequence[Array]) -> list[Array]:
+    """Radii of circles whose areas are as ``importance`` (T, J); the largest of all is fixed."""
+    most = max(float(one.max()) for one in importance)
+    return [LARGEST * np.sqrt(one / most) for one in importance]
+
+
+def save_animation(
+    frames: Array, layout: Mapping[str, Any], title: str, radii: Array, path: Path
+) -> None:
+    """Write the whole sequence as a GIF, or as MP4 where ``path`` ends in .mp4 (needs ffmpeg)."""
+    from matplotlib.animation import FFMpegWriter, FuncAnimation, PillowWriter
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    poses = frames.reshape(len(frames), -1, 3)
+    left, right, bottom, top = frame_limits(poses)
+    bodies = bodies_of(poses.shape[1], layout["bones"])
+    figure = new_figure(3.4, 4)
+    figure.set_layout_engine("none")
+    FigureCanvasAgg(figure)  # what the writers take pictures of
+    figure.suptitle(title, fontsize=9)
+    axes = figure.add_axes((0.02, 0.02, 0.96, 0.88))
+
+    def draw(step: int) -> list[Any]:
+        axes.clear()
+        draw_pose(axes, poses[step], layout["bones"], bodies, radii[step])
+        axes.set(xlim=(left, right), ylim=(bottom, top), aspect="equal")
+        axes.set_axis_off()
+        return []
+
+    film = FuncAnimation(figure, draw, frames=len(poses), interval=_MILLISECONDS)
+    rate = 1000 // _MILLISECONDS
+    writer = FFMpegWriter(fps=rate) if path.suffix == ".mp4" else PillowWriter(fps=rate)
+    with replacing(path) as temporary:
+        named = temporary.with_name(temporary.name + path.suffix)  # its format follows from this
+        film.save(named, writer=writer, dpi=100)
+        named.replace(temporary)
+
+
+def heat_map(values: Array, names: Sequence[str] | None, title: str, steps: str) -> Figure:
+    """``values`` (T, D): a row per element, or per joint where they have ``names``."""
+    figure = new_figure(6, 3.2 if names is None else max(3.2, 0.17 * len(names) + 1))
+    figure.suptitle(title, fontsize=10)
+    axes = figure.add_subplot()
+    picture = axes.imshow(values.T, aspect="auto", interpolation="nearest", cmap="viridis", vmin=0)
+    axes.set_xlabel(steps, fontsize=8)
+    axes.tick_params(labelsize=7)
+    if names is None:
+        axes.set_ylabel("element of the input", fontsize=8)
+    else:
+        axes.set_yticks(range(len(names)), names)
+    figure.colorbar(picture, ax=axes).set_label("relative response", fontsize=8)
+    return figure
+
+
+def on_image(image: Array, values: Array, title: str) -> Figure:
+    """An image beside the relative response to each of its pixels, both (height, width)."""
+    figure = new_figure(6, 3.2)
+    figure.suptitle(title, fontsize=10)
+    left, right = figure.subplots(1, 2)
+    left.imshow(image, cmap="gray_r")
+    picture = right.imshow(values, cmap="viridis", vmin=0)
+    for axes in (left, right):
+        axes.set(xticks=[], yticks=[])
+    figure.colorbar(picture, ax=right).set_label("relative response", fontsize=8)
+    return figure
+
+
+def by_class(means: Array, classes: Sequence[str], elements: Sequence[str], title: str) -> Figure:
+    """``means`` (classes, elements): the mean relative response, a row per class."""
+    figure = new_figure(max(5.0, 0.26 * len(elements) + 2.6), max(2.6, 0.26 * len(classes) + 1.6))
+    figure.suptitle(title, fontsize=10)
+    axes = figure.add_subplot()
+    picture = axes.imshow(means, aspect="auto", cmap="viridis", vmin=0)
+    axes.set_yticks(range(len(classes)), classes)
+    axes.set_xticks(range(len(elements)), elements, rotation=90)
+    axes.tick_params(labelsize=7)
+    figure.colorbar(picture, ax=axes).set_label("mean relative response", fontsize=8)
+    return figure

@@ -1,0 +1,115 @@
+"""How the cells and the claims of a table are laid out in rows and columns of text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from eleatt_bench.report.wording import (
+    NOTHING,
+    cell_text,
+    claim_line,
+    number,
+    paper_text,
+    seconds_text,
+    section_title,
+)
+from eleatt_bench.tables.table import Row, Table, TableCell
+
+CLAIM_HEADER = ("claim", "column", "difference [95 %]", "paper", "verdict", "same samples, by seed")
+
+
+@dataclass(frozen=True)
+class Group:
+    """Lines below one title, which may be empty; ``cited`` are other people's results."""
+
+    title: str
+    lines: tuple[tuple[str, ...], ...]
+    cited: bool = False
+
+
+@dataclass(frozen=True)
+class Grid:
+    header: tuple[str, ...]
+    groups: tuple[Group, ...]
+
+    @property
+    def width(self) -> int:
+        """In characters, two of them between columns."""
+        lines = [self.header, *(line for group in self.groups for line in group.lines)]
+        return sum(2 + max(map(len, column)) for column in zip(*lines, strict=True))
+
+
+def lay_out(table: Table, width: int | None = None) -> Grid:
+    """A line for each row, or where that is wider than ``width`` one for each row and column."""
+    wide = _wide(table)
+    return wide if width is None or wide.width <= width else _long(table)
+
+
+def lay_out_claims(table: Table) -> Grid:
+    """A line for each claim and column, below the names of the sections."""
+    in_paper = any(claim.paper is not None for claim in table.claims)
+    shown = [name for name in CLAIM_HEADER if in_paper or name != "paper"]
+    groups = []
+    for section in table.sections:
+        claims = (claim for claim in table.claims if claim.section == section.name)
+        texts = (dict(zip(CLAIM_HEADER, claim_line(claim), strict=True)) for claim in claims)
+        lines = tuple(tuple(text[name] for name in shown) for text in texts)
+        groups.append(Group(section_title(section), lines))
+    return Grid(tuple(shown), tuple(groups))
+
+
+def _wide(table: Table) -> Grid:
+    header = [""]
+    for column, in_paper in zip(table.columns, table.in_paper, strict=True):
+        header.append(column.name)
+        header += ["± folds"] if column.folds > 1 else []
+        header += ["paper (difference)"] if in_paper else []
+    groups = [Group(section_title(s), _lines(table, s.rows)) for s in table.sections]
+    if table.cited:
+        groups.insert(0, Group("", _lines(table, table.cited), cited=True))
+    return Grid((*header, "parameters", "s/epoch"), tuple(groups))
+
+
+def _lines(table: Table, rows: Sequence[Row]) -> tuple[tuple[str, ...], ...]:
+    return tuple(_line(table, row) for row in rows)
+
+
+def _line(table: Table, row: Row) -> tuple[str, ...]:
+    found = [row.name]
+    for column, in_paper, cell in zip(table.columns, table.in_paper, row.cells, strict=True):
+        found.append(cell_text(cell))
+        found += [number(cell.fold_std)] if column.folds > 1 else []
+        found += [paper_text(cell)] if in_paper else []
+    parameters = joined(parameters_text(cell) for cell in row.cells)
+    return (*found, parameters, joined(seconds_text(cell, table) for cell in row.cells))
+
+
+def _long(table: Table) -> Grid:
+    folds, in_paper = any(c.folds > 1 for c in table.columns), any(table.in_paper)
+    header = ["", "accuracy", *["± folds"] * folds, *["paper (difference)"] * in_paper]
+    groups = []
+    for index, column in enumerate(table.columns):
+        parts = [("", table.cited), *((section_title(s), s.rows) for s in table.sections)]
+        for number_of_part, (name, rows) in enumerate(parts):
+            lines = []
+            for row in rows:
+                cell = row.cells[index]
+                line = [row.name, cell_text(cell), *[number(cell.fold_std)] * folds]
+                line += [paper_text(cell)] * in_paper
+                lines.append((*line, parameters_text(cell), seconds_text(cell, table)))
+            title = ": ".join(filter(None, (column.name, name)))
+            if rows:
+                groups.append(Group(title, tuple(lines), cited=number_of_part == 0))
+    return Grid((*header, "parameters", "s/epoch"), tuple(groups))
+
+
+def parameters_text(cell: TableCell) -> str:
+    """``1,234``, or a dash for a cited row."""
+    return NOTHING if cell.parameters is None else f"{cell.parameters:,}"
+
+
+def joined(texts: Iterable[str]) -> str:
+    """One text if all are the same, else all of them in the order of the columns."""
+    listed = list(texts)
+    return listed[0] if len(set(listed)) == 1 else " / ".join(listed)

@@ -1,1 +1,0 @@
-"""Searching for settings: what may be tried, which trials there are, and how they are run."""

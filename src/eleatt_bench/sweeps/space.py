@@ -1,0 +1,224 @@
+"""What a search may try: sweeps in Hydra's own grammar, read and checked before any trial."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import yaml
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
+from hydra.errors import HydraException
+
+from eleatt_bench.common.errors import UserError
+from eleatt_bench.config.compose import check_override, hydra_ready
+from eleatt_bench.config.composer import Composer
+
+_NO_DIMENSION = {  # they change where a run is computed, or make runs that cannot be compared
+    *("launcher", "table", "force", "data_dir", "runs_dir", "hydra"),
+    *("experiment", "seed", "quick"),
+}
+
+
+class Suggests(Protocol):
+    """What a dimension needs of an Optuna trial."""
+
+    def suggest_categorical(self, name: str, choices: Sequence[str]) -> Any: ...
+
+    def suggest_int(
+        self, name: str, low: int, high: int, *, step: int = 1, log: bool = False
+    ) -> int: ...
+
+    def suggest_float(
+        self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
+    ) -> float: ...
+
+
+@dataclass(frozen=True)
+class Choices:
+    """``choice(a, b)`` or ``a,b``: words with no order."""
+
+    key: str
+    values: tuple[str, ...]
+
+    @property
+    def samples(self) -> tuple[str, ...]:
+        """Values that show whether the dimension can be composed."""
+        return self.values
+
+    def suggest(self, trial: Suggests) -> str:
+        """The value that ``trial`` is to have, as it is written in an override."""
+        return str(trial.suggest_categorical(self.key, self.values))
+
+
+@dataclass(frozen=True)
+class Between:
+    """``interval(low, high)``, both ends included; whole numbers where both ends are."""
+
+    key: str
+    low: float
+    high: float
+    log: bool
+
+    @property
+    def samples(self) -> tuple[str, ...]:
+        return repr(self.low), repr(self.high)
+
+    def suggest(self, trial: Suggests) -> str:
+        if isinstance(self.low, int) and isinstance(self.high, int):
+            return repr(trial.suggest_int(self.key, self.low, self.high, log=self.log))
+        return repr(trial.suggest_float(self.key, self.low, self.high, log=self.log))
+
+
+@dataclass(frozen=True)
+class Steps:
+    """``range(start, stop, step)``: numbers in even steps, ascending, without ``stop``."""
+
+    key: str
+    values: tuple[float, ...]
+
+    @property
+    def samples(self) -> tuple[str, ...]:
+        return repr(self.values[0]), repr(self.values[-1])
+
+    def suggest(self, trial: Suggests) -> str:
+        # By position: a sum of decimal steps would not be the number that was written.
+        return repr(self.values[trial.suggest_int(self.key, 0, len(self.values) - 1)])
+
+
+Dimension = Choices | Between | Steps
+
+
+@dataclass(frozen=True)
+class Space:
+    """What is said of every trial, and along what they differ."""
+
+    fixed: tuple[str, ...]
+    dimensions: tuple[Dimension, ...]
+
+    def overrides(self, trial: Suggests) -> list[str]:
+        """The overrides of the run that ``trial`` is to be."""
+        return [*self.fixed, *(f"{d.key}={d.suggest(trial)}" for d in self.dimensions)]
+
+    @property
+    def corner(self) -> list[str]:
+        """The overrides of one run of the space, always the same."""
+        return [*self.fixed, *(f"{d.key}={d.samples[0]}" for d in self.dimensions)]
+
+    def check(self, composer: Composer) -> None:
+        """Compose runs at the ends of every dimension, and at each of its choices.
+
+        Raises:
+            UserError: one of them is no configuration.
+        """
+        corner = self.corner
+        composer.config(corner)
+        for place, dimension in enumerate(self.dimensions, start=len(self.fixed)):
+            for value in dimension.samples[1:]:
+                override = f"{dimension.key}={value}"
+                composer.config([*corner[:place], override, *corner[place + 1 :]])
+
+
+def read_space(fixed: Sequence[str], overrides: Sequence[str]) -> Space:
+    """The space of ``overrides``, some of which are sweeps, beside what is ``fixed``.
+
+    Raises:
+        UserError: a key that does not exist or that is said twice, an empty sweep, no sweep at
+            all, or one over what does not make another run.
+    """
+    said, dimensions, keys = list(fixed), list[Dimension](), set[str]()
+    for text in overrides:
+        check_override(text)
+        override = _parse(text)
+        key = override.get_key_element()
+        if key in keys:
+            raise UserError(f"{key} is said twice: once is enough")
+        keys.add(key)
+        if override.is_sweep_override():
+            dimensions.append(_dimension(key, override, text))
+        else:
+            said.append(text)
+    if not dimensions:
+        raise UserError(
+            "Nothing to search: give at least one sweep, e.g. "
+            "'optimizer.lr=tag(log,interval(1e-4,1e-2))' or 'model.hidden_size=choice(64,100)'"
+        )
+    return Space(tuple(said), tuple(dimensions))
+
+
+def read_file(path: Path) -> list[str]:
+    """The overrides in a YAML file that maps keys to sweeps or values.
+
+    Raises:
+        UserError: it is not there, or holds something else; with the key at fault.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"There is no file {path}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path} must map keys to sweeps: optimizer.lr: interval(1e-4, 1e-2)")
+    for key, value in content.items():
+        if not isinstance(value, str | int | float):
+            raise UserError(
+                f"{path}: {key} is no text or number: write a sweep as text, e.g. "
+                f"{key}: choice(1, 2)"
+            )
+    return [
+        f"{key}={str(value).lower() if isinstance(value, bool) else value}"
+        for key, value in content.items()
+    ]
+
+
+def _parse(text: str) -> Override:
+    with hydra_ready():
+        loader = GlobalHydra.instance().config_loader()
+        try:
+            return OverridesParser.create(config_loader=loader).parse_override(text)
+        except HydraException as error:
+            raise UserError(f"{text}: {' '.join(str(error).split())}") from error
+
+
+def _dimension(key: str, override: Override, text: str) -> Dimension:
+    if key.split(".")[0].split("/")[0] in _NO_DIMENSION:
+        raise UserError(f"{text}: {key} cannot be searched, only set to one value")
+    value = override.value()
+    tags = getattr(value, "tags", set[str]())
+    interval = isinstance(value, IntervalSweep)
+    if tags - ({"log"} if interval else set()):
+        what = "an interval takes none but log" if interval else "only an interval takes a tag, log"
+        raise UserError(f"{text}: unknown tag {sorted(tags)[0]!r}; {what}")
+    if isinstance(value, IntervalSweep):
+        return _interval(key, value, text)
+    if isinstance(value, RangeSweep) and not value.step:
+        raise UserError(f"{text}: its step is 0")
+    try:
+        with hydra_ready():
+            words = list(override.sweep_string_iterator())
+            numbers = list(override.sweep_iterator()) if isinstance(value, RangeSweep) else []
+    except HydraException as error:
+        raise UserError(f"{text}: {error}") from error
+    if not words:
+        raise UserError(f"{text}: it is empty")
+    if isinstance(value, RangeSweep):
+        return Steps(key, tuple(sorted(n for n in numbers if isinstance(n, int | float))))
+    return Choices(key, tuple(dict.fromkeys(words)))
+
+
+def _interval(key: str, value: IntervalSweep, text: str) -> Between:
+    low, high, log = value.start, value.end, "log" in value.tags
+    assert low is not None
+    assert high is not None
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise UserError(f"{text}: both ends must be finite numbers")
+    if low >= high:
+        raise UserError(f"{text}: it is empty: write the smaller end first")
+    if log and low <= 0:
+        raise UserError(f"{text}: on a logarithmic scale both ends must be above 0")
+    return Between(key, low, high, log)

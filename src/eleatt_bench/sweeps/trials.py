@@ -1,0 +1,209 @@
+"""The trials of a search in their database, shared by all processes that search at once.
+
+A process holds a lock while it lives; a trial says by a token whose it is. A trial that is marked
+as running, but whose process is gone, is taken over and continued.
+"""
+
+from __future__ import annotations
+
+import uuid
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
+
+from eleatt_bench.common.errors import UserError
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial, Trial
+
+_OWNER = "owner"  # an attribute of a trial: the token of the process whose it is
+RUN, FAILURE = "run", "failure"
+"""Attributes of a trial: the name of its run, and why it failed."""
+
+_BUSY = 60.0  # seconds that a writer waits for the others
+STARTUP_TRIALS = 5
+"""Trials that are whole before any is pruned."""
+
+
+def require_optuna() -> None:
+    """Import Optuna.
+
+    Raises:
+        UserError: it is not installed; with the command that installs it.
+    """
+    try:
+        import optuna
+    except ModuleNotFoundError as error:
+        if error.name != "optuna":
+            raise
+        raise UserError("search needs Optuna: pip install 'eleatt-bench[search]'") from None
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+
+class Trials:
+    """The trials in the database ``path``; a context manager, for this process's lock.
+
+    ``seed`` is that of the sampler. The first quarter of ``max_epochs`` is no reason to prune.
+
+    Raises:
+        UserError: whenever the database cannot be read or written.
+    """
+
+    def __init__(self, path: Path, *, seed: int, max_epochs: int) -> None:
+        self.path, self._seed, self._max_epochs = path, seed, max_epochs
+        self._token = uuid.uuid4().hex
+        self._shared = FileLock(path.with_suffix(".lock"))
+
+    def __enter__(self) -> Trials:
+        import optuna
+        from sqlalchemy import URL
+
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        url = URL.create("sqlite", database=str(self.path)).render_as_string()
+        with ExitStack() as stack:
+            own = FileLock(self._owner_lock(self._token))
+            stack.enter_context(own)
+            stack.callback(Path(own.lock_file).unlink, missing_ok=True)
+            with self._shared, self.readable():
+                storage = optuna.storages.RDBStorage(
+                    url.replace("{", "{{").replace("}", "}}"),  # Optuna formats it
+                    engine_kwargs={"connect_args": {"timeout": _BUSY}},
+                )
+                stack.callback(storage.engine.dispose)
+                self.study = optuna.create_study(
+                    study_name=self.path.stem,
+                    storage=storage,
+                    direction="maximize",
+                    pruner=optuna.pruners.MedianPruner(
+                        n_startup_trials=STARTUP_TRIALS, n_warmup_steps=self._max_epochs // 4 + 1
+                    ),
+                    load_if_exists=True,
+                )
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stack.close()
+
+    def take(self, most: int) -> Trial | None:
+        """A trial to work on: one whose process is gone, else a new one if there are not ``most``.
+
+        None where all ``most`` are done or being done.
+        """
+        import optuna
+
+        with self._shared, self.readable():
+            known = self.all()
+            for frozen in known:
+                if not frozen.state.is_finished() and not self._is_alive(frozen):
+                    # Optuna's own name for the number in the database; `Trial` wants that one.
+                    trial = optuna.trial.Trial(self.study, frozen._trial_id)
+                    break
+            else:
+                if len(known) >= most:
+                    return None
+                # One state per trial: searches that share trials draw other ones, and a search
+                # that is continued does not draw its first ones again.
+                seed = zlib.crc32(f"{self._seed} {len(known)}".encode())
+                self.study.sampler = optuna.samplers.TPESampler(seed=seed)
+                trial = self.study.ask()
+            trial.set_user_attr(_OWNER, self._token)
+        return trial
+
+    def all(self) -> list[FrozenTrial]:
+        """All trials, as they are in the database now."""
+        with self.readable():
+            return self.study.get_trials(deepcopy=False)
+
+    def report(self, trial: Trial, curve: Mapping[int, float]) -> None:
+        """Remember what is new of ``curve``, the validation accuracy by epoch."""
+        self._report(trial, curve, judge=False)
+
+    def judge(self, trial: Trial, curve: Mapping[int, float]) -> int | None:
+        """The same, but up to the epoch after which the trial is to be pruned; that epoch."""
+        return self._report(trial, curve, judge=True)
+
+    def _report(self, trial: Trial, curve: Mapping[int, float], *, judge: bool) -> int | None:
+        with self.readable():
+            known = self.all()[trial.number].intermediate_values
+            for epoch in sorted(curve.keys() - known.keys()):
+                trial.report(curve[epoch], epoch)
+                if judge and trial.should_prune():
+                    return epoch
+        return None
+
+    def complete(self, trial: Trial, value: float) -> None:
+        """``trial`` has come to the validation accuracy ``value``."""
+        with self.readable():
+            self.study.tell(trial, value)
+
+    def prune(self, trial: Trial) -> None:
+        """``trial`` was not worth going on with."""
+        import optuna
+
+        with self.readable():
+            self.study.tell(trial, state=optuna.trial.TrialState.PRUNED)
+
+    def fail(self, trial: Trial, reason: str) -> None:
+        """The run of ``trial`` failed."""
+        import optuna
+
+        with self.readable():
+            trial.set_user_attr(FAILURE, reason)
+            self.study.tell(trial, state=optuna.trial.TrialState.FAIL)
+
+    def note_run(self, trial: Trial, run_id: str) -> None:
+        """Remember the name of the run that ``trial`` is."""
+        with self.readable():
+            trial.set_user_attr(RUN, run_id)
+
+    def counts(self) -> Counter[str]:
+        """How many trials are ``complete``, ``pruned``, ``failed`` or ``unfinished``."""
+        words = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
+        return Counter(words.get(trial.state.name, "unfinished") for trial in self.all())
+
+    def best(self) -> list[FrozenTrial]:
+        """The complete trials, the best first, the earlier one on ties."""
+        complete = [trial for trial in self.all() if trial.state.name == "COMPLETE"]
+        return sorted(complete, key=lambda trial: -(trial.value or 0.0))
+
+    def _owner_lock(self, token: str) -> Path:
+        return self.path.with_suffix(f".{token}.lock")
+
+    def _is_alive(self, trial: FrozenTrial) -> bool:
+        """Whether the process whose ``trial`` is lives."""
+        token = trial.user_attrs.get(_OWNER)
+        if token == self._token:
+            return True
+        if token is None or not self._owner_lock(token).exists():
+            return False
+        try:
+            with FileLock(self._owner_lock(token), timeout=0):
+                pass
+        except Timeout:
+            return True
+        with suppress(FileNotFoundError):
+            self._owner_lock(token).unlink()
+        return False
+
+    @contextmanager
+    def readable(self) -> Iterator[None]:
+        """Say of a damaged or unwritable database which it is and what helps."""
+        from optuna.exceptions import StorageInternalError
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            yield
+        except (SQLAlchemyError, StorageInternalError, RuntimeError) as error:
+            cause = error.__cause__ or error
+            reason = str(getattr(cause, "orig", None) or cause).splitlines()[0]
+            raise UserError(
+                f"The database of this search, {self.path}, cannot be used: {reason}. If it is "
+                "damaged, move it away: the same command begins a new one, and runs that are "
+                "finished are not trained again"
+            ) from error

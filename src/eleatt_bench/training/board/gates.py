@@ -1,0 +1,108 @@
+"""What the gates answer to a few validation samples, watched while the network is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from pytorch_lightning import Trainer
+
+from eleatt_bench.data.batches import Positions, SequenceDataset
+from eleatt_bench.data.layout import vector_names
+from eleatt_bench.data.store import Integers
+from eleatt_bench.training.board.pictures import Panel
+from eleatt_bench.training.classifier import SequenceClassifier
+from eleatt_bench.training.datamodule import SequenceDataModule
+
+Array = npt.NDArray[np.float32]
+
+WATCHED = 8
+"""Samples that the statistics are of."""
+PICTURED = 3
+"""How many of them are drawn."""
+CLOSED = 0.1
+"""Below this, a response counts as nearly closed; of a softmax over D elements, below 1/D of it."""
+
+
+class Gates:
+    """The gates of ``classifier``, and `WATCHED` validation samples: the same in every epoch.
+
+    Nothing here draws a random number or leaves anything behind in the network.
+    """
+
+    def __init__(
+        self, classifier: SequenceClassifier, data: SequenceDataModule, trainer: Trainer
+    ) -> None:
+        dataset = data.val_dataloader().dataset
+        assert isinstance(dataset, SequenceDataset)
+        positions = _spread(len(dataset), WATCHED)
+        batch = dataset[Positions(positions, len(positions), 0)]
+        batch = trainer.strategy.batch_to_device(trainer.precision_plugin.convert_input(batch))
+        self._batch = data.transforms(batch, training=False)
+        self._dataset, self._recurrent = dataset, classifier.recurrent
+        self._streams = cast(list[str], data.config["transforms"]["streams"])
+        self._context = trainer.precision_plugin.forward_context
+        lengths = self._batch.lengths.cpu().numpy()
+        self._valid = np.arange(self._batch.inputs.shape[1]) < lengths[:, None]
+
+    def responses(self) -> dict[str, Array]:
+        """The responses a_t (B, T, D) of every gated layer, by its name."""
+        recurrent, directions = self._recurrent, 2 if self._recurrent.bidirectional else 1
+        training = recurrent.training
+        recurrent.eval()
+        try:
+            with torch.no_grad(), self._context():
+                *_, answers = recurrent(
+                    self._batch.inputs, lengths=self._batch.lengths, return_attention=True
+                )
+        finally:
+            recurrent.train(training)
+        return {
+            f"layer{row // directions}{'_reverse' * (row % directions)}": answer.cpu().numpy()
+            for row, answer in enumerate(answers)
+            if answer is not None
+        }
+
+    def statistics(self, responses: Mapping[str, Array]) -> dict[str, float]:
+        """Mean, spread and share of nearly closed elements of each layer, over all valid frames."""
+        found: dict[str, float] = {}
+        for layer, padded in responses.items():
+            values = padded[self._valid]
+            limit = CLOSED / (values.shape[1] if self._recurrent.gate == "softmax" else 1)
+            found[f"gate/mean_{layer}"] = float(values.mean(dtype=np.float64))
+            found[f"gate/std_{layer}"] = float(values.std(dtype=np.float64))
+            found[f"gate/closed_{layer}"] = float((values < limit).mean())
+        return found
+
+    def panels(self, layer: str, responses: Array) -> list[Panel]:
+        """Drawings of the ``responses`` (B, T, D) of one layer to a few of the samples."""
+        return [
+            self._panel(layer, position, responses[position, self._valid[position]])
+            for position in _spread(len(self._valid), PICTURED)
+        ]
+
+    def _panel(self, layer: str, position: int, values: Array) -> Panel:
+        """Of ``values`` (T, D), answered to the sample at ``position`` of the batch."""
+        store, index = self._dataset.store, int(self._batch.indices[position])
+        title = f"{store.names[index]}\n{store.class_names[store.labels[index]]}"
+        layout = store.layout
+        steps = "step" if layout["kind"] == "image" else "frame"
+        if not layer.startswith("layer0"):
+            below = int(layer.removeprefix("layer").removesuffix("_reverse")) - 1
+            return Panel(title, values.T, steps, f"output of layer {below}")
+        if layout["kind"] == "skeleton":
+            joints = values.reshape(len(values), -1, 3).mean(axis=2)
+            return Panel(title, joints.T, steps, names=vector_names(layout, self._streams))
+        if layout["kind"] == "image" and values.size == layout["height"] * layout["width"]:
+            seen = self._batch.inputs[position].float().cpu().numpy()
+            as_image = self._dataset.as_image
+            return Panel(title, as_image(values), image=as_image(seen))
+        return Panel(title, values.T, steps, "element of the input")
+
+
+def _spread(length: int, most: int) -> Integers:
+    """At most so many positions below ``length``, equally far apart."""
+    return np.unique(np.linspace(0, length - 1, most).round().astype(np.int64))

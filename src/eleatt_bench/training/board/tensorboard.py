@@ -1,0 +1,201 @@
+"""What a run shows in TensorBoard, epoch by epoch: curves, pictures, its settings and results."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from omegaconf import OmegaConf
+from pytorch_lightning import Callback, LightningModule, Trainer
+from tensorboard.compat.proto.summary_pb2 import DATA_CLASS_SCALAR, Summary, SummaryMetadata
+from torch.utils.tensorboard import SummaryWriter
+
+from eleatt_bench.training.board.gates import Gates
+from eleatt_bench.training.board.hparams import finals, session
+from eleatt_bench.training.board.legend import meaning
+from eleatt_bench.training.board.pictures import Pixels, attention, can_draw, confusion
+from eleatt_bench.training.checkpoints import Checkpoints
+from eleatt_bench.training.classifier import SequenceClassifier, classifier_of
+from eleatt_bench.training.datamodule import SequenceDataModule
+
+ATTENTION_EVERY = 10
+"""Epochs from one picture of the attention to the next; a run of fewer is too short for any."""
+SHARE = 0.01
+"""Of the time that training takes, pictures may take as much while it goes on."""
+_FIRST_PICTURE = 0.2  # seconds that the first may take
+
+
+class TensorBoard(Callback):
+    """Writes event files to ``folder``, on the first process of a run; a step is an epoch, from 1.
+
+    ``config`` is the run's plain configuration, ``epochs_before`` the number of epochs that other
+    processes did: what they logged beyond them is purged. Nothing here has an influence on any
+    number of the training.
+
+    A picture waits for an epoch after which it takes no more than its `SHARE`, unless a newer one
+    of its kind replaces it before; what still waits at the end is drawn then.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        config: Mapping[str, Any],
+        data: SequenceDataModule,
+        checkpoints: Checkpoints,
+        epochs_before: int,
+        say: Callable[[str], None],
+    ) -> None:
+        self._folder, self._config, self._data = folder, config, data
+        self._checkpoints, self._epochs_before, self._say = checkpoints, epochs_before, say
+        self._epoch = epochs_before  # the last whole one
+        self._waiting: dict[str, tuple[int, Callable[[], Pixels]]] = {}  # by tag: epoch, picture
+        self._trained = self._drawn = 0.0  # seconds
+        self._cost = _FIRST_PICTURE  # of the picture before
+        self._began = self._stepped = 0.0
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
+        _let_a_second_pass(self._folder)
+        done = self._epochs_before
+        # An interrupt within its queue may leave the writer's thread asleep until it flushes.
+        self._writer = SummaryWriter(
+            str(self._folder), purge_step=done + 1 if done else 0, flush_secs=1
+        )
+        if not done:
+            self._writer.add_text("config", _as_code(self._config, self._folder.parent.name), 0)
+        self._gates = Gates(classifier_of(pl_module), self._data, trainer)
+        self._can_draw = can_draw()
+        if not self._can_draw:
+            self._say(
+                "TensorBoard gets no pictures, for want of matplotlib: "
+                "pip install 'eleatt-bench[figures]'"
+            )
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._began = time.perf_counter()
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._stepped = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
+        self._epoch = trainer.current_epoch + 1
+        now, steps = time.perf_counter(), trainer.num_training_batches
+        self._trained += now - self._began
+        classifier, responses = classifier_of(pl_module), self._gates.responses()
+        scalars = {
+            name if "/" in name else f"optimizer/{name}": value
+            for name, value in classifier.epoch_metrics.items()
+        }
+        scalars["time/seconds_per_step"] = (self._stepped - self._began) / steps
+        scalars |= self._gates.statistics(responses)
+        first = self._epoch == self._epochs_before + 1
+        _add(self._writer, _scalars(scalars, with_legend=first), self._epoch)
+        if self._can_draw:
+            if self._checkpoints.improved(classifier.epoch_metrics):
+                self._wait_for_confusion(classifier)
+            if self._epoch == 1 or self._epoch % ATTENTION_EVERY == 0:
+                self._wait_for_attention(responses)
+            while self._waiting and self._drawn + self._cost <= SHARE * self._trained:
+                self._draw()
+        self._writer.flush()  # on disk before the epoch counts as done
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
+        if self._can_draw and self._epoch >= ATTENTION_EVERY and self._trained:
+            if self._epoch % ATTENTION_EVERY:
+                self._wait_for_attention(self._gates.responses())
+            while self._waiting:
+                self._draw()
+        self._writer.close()
+
+    def on_exception(
+        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
+    ) -> None:
+        if trainer.is_global_zero and hasattr(self, "_writer"):
+            with suppress(OSError):  # what ended the run is to be said, not this
+                self._writer.close()
+
+    def finish(self, metrics: Mapping[str, Mapping[str, float]], epoch: int) -> None:
+        """Write the settings and the final ``metrics``, those of the weights after ``epoch``.
+
+        They are for the HPARAMS page and in a file of their own, which replaces the one that an
+        earlier process may have left.
+        """
+        for old in self._folder.glob("events.*.final"):
+            old.unlink()
+        with SummaryWriter(str(self._folder), filename_suffix=".final") as writer:
+            for summary in session(self._config):
+                _add(writer, summary, epoch)
+            _add(writer, _scalars(finals(metrics), with_legend=True), epoch)
+
+    def _wait_for_confusion(self, classifier: SequenceClassifier) -> None:
+        counts = classifier.epoch_confusion.cpu().numpy()
+        right = f"{np.trace(counts)} of {counts.sum()} right"
+        title = f"Validation after epoch {self._epoch}: {right}"
+        draw = partial(confusion, counts, self._data.store.class_names, title)
+        self._waiting["confusion/validation"] = (self._epoch, draw)
+
+    def _wait_for_attention(self, responses: Mapping[str, npt.NDArray[np.float32]]) -> None:
+        for layer in list(responses)[:1]:
+            panels = self._gates.panels(layer, responses[layer])
+            softmax = self._config["model"]["gate"] == "softmax"
+            means = "shares of 1" if softmax else "1 lets an element in, 0 keeps it out"
+            title = f"Attention, {layer}, after epoch {self._epoch}\n{means}"
+            draw = partial(attention, panels, title, None if softmax else 1.0)
+            self._waiting[f"attention/{layer}"] = (self._epoch, draw)
+
+    def _draw(self) -> None:
+        """Draw the picture that has waited longest."""
+        began = time.perf_counter()
+        tag = next(iter(self._waiting))
+        epoch, draw = self._waiting.pop(tag)
+        self._writer.add_image(tag, draw(), epoch, dataformats="HWC")
+        self._cost = time.perf_counter() - began
+        self._drawn += self._cost
+
+
+def _add(writer: SummaryWriter, summary: Summary, epoch: int) -> None:
+    file: Any = writer.file_writer  # which torch declares to be None
+    file.add_summary(summary, epoch)
+
+
+def _scalars(values: Mapping[str, float], *, with_legend: bool) -> Summary:
+    """``values`` by their tags as one event, which costs a fraction of what one for each would."""
+    summary = Summary()
+    for tag, value in values.items():
+        metadata = None
+        if with_legend:
+            metadata = SummaryMetadata(
+                summary_description=meaning(tag),
+                plugin_data={"plugin_name": "scalars"},
+                data_class=DATA_CLASS_SCALAR,
+            )
+        summary.value.add(tag=tag, simple_value=value, metadata=metadata)
+    return summary
+
+
+def _as_code(config: Mapping[str, Any], run_id: str) -> str:
+    """``config`` as a block of YAML in Markdown, under the command that shows its run."""
+    yaml = OmegaConf.to_yaml(OmegaConf.create(dict(config)))
+    lines = [f"    {line}" for line in yaml.splitlines()]
+    return "\n".join([f"`eleatt-bench runs show {run_id}`", "", *lines])
+
+
+def _let_a_second_pass(events: Path) -> None:
+    """Wait until the next event file is newer than those in ``events`` by its name.
+
+    TensorBoard reads them in the order of their names, which begin with the second.
+    """
+    newest = max((path.stat().st_mtime for path in events.glob("events.*")), default=0.0)
+    time.sleep(min(1.0, max(0.0, math.floor(newest) + 1 - time.time())))

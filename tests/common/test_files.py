@@ -1,0 +1,111 @@
+"""A reader sees the old content or the new, whatever happens to the writer."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from eleatt_bench.common.files import replacing, write_text
+
+
+def test_the_new_content_takes_the_place_of_the_old(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "file.txt"
+    write_text(path, "one")
+    write_text(path, "två")
+    assert path.read_text(encoding="utf-8") == "två"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_writer_that_fails_leaves_the_old_content_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "file.txt"
+    write_text(path, "old")
+
+    def fail() -> None:
+        with replacing(path) as temporary:
+            temporary.write_text("half of the n", encoding="utf-8")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert path.read_text(encoding="utf-8") == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_writer_that_is_killed_leaves_the_old_content(tmp_path: Path) -> None:
+    path = tmp_path / "file.txt"
+    write_text(path, "old")
+    code = (
+        "import os, sys\nfrom pathlib import Path\n"
+        "from eleatt_bench.common.files import replacing\n"
+        "with replacing(Path(sys.argv[1])) as temporary:\n"
+        "    temporary.write_text('half'); os.kill(os.getpid(), 9)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(path)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert path.read_text(encoding="utf-8") == "old"
+    write_text(path, "new")  # what the dead writer left is in nobody's way
+    assert path.read_text(encoding="utf-8") == "new"
+
+
+def test_a_reader_never_sees_half_of_what_a_living_writer_writes(tmp_path: Path) -> None:
+    path = tmp_path / "file.txt"
+    code = (
+        "import sys; from itertools import cycle; from pathlib import Path\n"
+        "from eleatt_bench.common.files import write_text\n"
+        "for letter in cycle('ab'):\n"
+        "    write_text(Path(sys.argv[1]), letter * 300_000)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, str(path)]) as writer:
+        try:
+            seen: set[str] = set()
+            give_up = time.monotonic() + 30
+            while seen != {"a", "b"} and time.monotonic() < give_up:
+                for _ in range(50):
+                    if path.exists():
+                        text = path.read_text(encoding="utf-8")
+                        assert len(text) == 300_000
+                        assert len(set(text)) == 1
+                        seen.add(text[0])
+        finally:
+            writer.kill()
+    assert seen == {"a", "b"}
+    text = path.read_text(encoding="utf-8")
+    assert (len(text), len(set(text))) == (300_000, 1)
+
+
+def test_an_interrupt_is_a_failure_like_any_other(tmp_path: Path) -> None:
+    path = tmp_path / "file.txt"
+    write_text(path, "old")
+
+    def interrupted() -> None:
+        with replacing(path) as temporary:
+            temporary.write_text("half", encoding="utf-8")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert path.read_text(encoding="utf-8") == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_body_that_writes_nothing_replaces_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "file.txt"
+    write_text(path, "old")
+    with pytest.raises(FileNotFoundError), replacing(path):
+        pass
+    assert path.read_text(encoding="utf-8") == "old"
+
+
+def test_the_temporary_file_lies_beside_the_one_it_replaces(tmp_path: Path) -> None:
+    path = tmp_path / "file.txt"  # a rename across file systems is no replacement
+    with replacing(path) as temporary:
+        assert temporary.parent == path.parent
+        assert temporary.name.startswith(".")  # what is listed by pattern does not list it
+        temporary.write_text("new", encoding="utf-8")
+        assert not path.exists()
+    assert path.read_text(encoding="utf-8") == "new"

@@ -1,0 +1,197 @@
+"""Every file of ``configs/`` composes, and the recipes are the paper's."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from copy import deepcopy
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+
+from eleatt_bench.common.locations import config_dir
+from eleatt_bench.config.compose import compose_config, hydra_ready, options
+from eleatt_bench.config.schema import plain
+from eleatt_bench.config.transforms import TransformsConfig
+
+MODELS = options("model")
+EXPERIMENTS = options("experiment")
+FILES = sorted(path.relative_to(config_dir()) for path in config_dir().rglob("*.yaml"))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def hydra_once() -> Iterator[None]:
+    with hydra_ready():
+        yield
+
+
+@cache
+def composed(overrides: tuple[str, ...], name: str) -> dict[str, Any]:
+    config: dict[str, Any] = plain(compose_config(overrides, name))
+    return config
+
+
+def compose(*overrides: str, name: str = "train") -> dict[str, Any]:
+    """A configuration of the caller's own; each is composed once for the whole file."""
+    return deepcopy(composed(overrides, name))
+
+
+def opening(path: Path) -> list[str]:
+    """The lines of the comment that a file opens with, without their signs."""
+    lines = (config_dir() / path).read_text(encoding="utf-8").splitlines()
+    if lines[0] == "# @package _global_":
+        del lines[0]
+    end = next(i for i, line in enumerate(lines) if not line.startswith("#"))
+    return [line.lstrip("# ") for line in lines[:end]]
+
+
+def command(path: Path) -> list[str]:
+    """The command in the comment that a file opens with, in words."""
+    lines = [line for line in opening(path) if line.startswith("Command:")]
+    assert len(lines) == 1
+    said = re.fullmatch(r"Command: +(.*?)(?: +\(or: .*\))?", lines[0])
+    assert said is not None
+    return shlex.split(said[1])
+
+
+def test_the_names_are_those_that_are_documented() -> None:
+    assert MODELS == ["eleatt_gru", "eleatt_lstm", "eleatt_rnn", "gru", "lstm", "rnn"]
+    assert [
+        *("dhg", "digits", "jhmdb", "mnist_rows", "ntu", "ntu_aug", "ntu_rgb", "ntu_v1"),
+        *("nucla", "nucla_aug", "psmnist", "shrec17", "smnist", "sysu", "sysu_aug"),
+    ] == EXPERIMENTS
+    assert options("trainer") == ["cpu", "ddp", "debug", "gpu"]
+
+
+@pytest.mark.parametrize("path", FILES, ids=str)
+def test_every_file_composes(path: Path) -> None:
+    if path.parent == Path():
+        compose(*(["run=x"] if path.stem == "eval" else []), name=path.stem)
+    elif path.parent == Path("experiment"):
+        compose(f"experiment={path.stem}", "model=eleatt_gru")
+    elif path.parent == Path("model"):
+        compose("experiment=digits", f"model={path.stem}")
+    else:
+        compose(f"{path.parent}={path.stem}")
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_every_experiment_composes_with_every_model(experiment: str) -> None:
+    for model in MODELS:
+        config = compose(f"experiment={experiment}", f"model={model}")
+        assert config["model"]["cell"] == model.removeprefix("eleatt_")
+        assert (config["model"]["gate"] == "sigmoid") == model.startswith("eleatt_")
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_an_experiment_opens_with_a_command_that_composes_to_it(experiment: str) -> None:
+    path = Path("experiment", f"{experiment}.yaml")
+    assert any(line.startswith("Cost:") for line in opening(path))
+    program, verb, *overrides = command(path)
+    assert (program, verb) == ("eleatt-bench", "train")
+    assert f"experiment={experiment}" in overrides
+    bare, said = compose(f"experiment={experiment}", "model=eleatt_gru"), compose(*overrides)
+    assert {**said, "trainer": None} == {**bare, "trainer": None}
+    assert said["trainer"]["max_epochs"] == bare["trainer"]["max_epochs"]
+
+
+@pytest.mark.parametrize("trainer", options("trainer"))
+def test_the_trainer_says_more_than_the_experiment(trainer: str) -> None:
+    config = compose("experiment=nucla", f"trainer={trainer}")
+    assert config["trainer"]["max_epochs"] == (2 if trainer == "debug" else 200)
+
+
+def test_the_skeleton_recipe_is_the_papers() -> None:
+    config = compose("experiment=nucla", "model=eleatt_gru")
+    model, trainer = config["model"], config["trainer"]
+    assert (model["num_layers"], model["hidden_size"], model["dropout"]) == (3, 100, 0.5)
+    assert (model["readout"], model["reset_after"], model["gated_layers"]) == ("mean", False, None)
+    assert model["init"] == {"recurrent_gain": 0.001, "forget_bias": 1.0, "chrono_steps": None}
+    assert config["optimizer"]["_target_"] == "torch.optim.Adam"
+    assert config["optimizer"]["lr"] == 0.005
+    assert config["scheduler"]["monitor"] == "train/accuracy"
+    assert config["scheduler"]["options"] == {
+        "mode": "max", "factor": 0.1, "patience": 5, "cooldown": 3,
+    }  # fmt: skip
+    assert (trainer["max_epochs"], trainer["gradient_clip_val"]) == (200, 1.0)
+    assert (trainer["selection"], trainer["early_stopping"]) == ("best", None)
+    assert (config["data"]["batch_size"], config["data"]["val_fraction"]) == (32, 0.05)
+    assert config["optimizer"]["weight_decay"] == 0.0
+    transforms = config["data"]["transforms"]
+    assert transforms == {**plain(OmegaConf.structured(TransformsConfig)), "origin": "sequence"}
+
+
+def test_every_transform_is_off_unless_a_config_turns_it_on() -> None:
+    none = dict.fromkeys("xyz", 0.0)
+    assert compose("experiment=digits")["data"]["transforms"] == {
+        "origin": None, "view": None, "time_warp": 0.0, "resample": None, "scaling": 0.0,
+        "axis_scaling": none, "rotation": none, "noise": 0.0, "streams": ["joints"],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["nucla", "ntu", "sysu"])
+def test_augmentation_is_a_rotation_of_35_degrees_and_nothing_else(name: str) -> None:
+    plain_run, augmented = (
+        compose(f"experiment={experiment}", "model=eleatt_gru")
+        for experiment in (name, f"{name}_aug")
+    )
+    assert augmented["data"]["transforms"].pop("rotation") == {"x": 35.0, "y": 35.0, "z": 35.0}
+    assert plain_run["data"]["transforms"].pop("rotation") == {"x": 0.0, "y": 0.0, "z": 0.0}
+    assert plain_run == augmented
+
+
+@pytest.mark.parametrize(
+    ("experiment", "layers", "batch", "monitor", "patience"),
+    [("jhmdb", 1, 32, "train/accuracy", None), ("ntu_rgb", 3, 256, "val/accuracy", 15)],
+)
+def test_the_recipe_of_features_is_the_papers(
+    experiment: str, layers: int, batch: int, monitor: str, patience: int | None
+) -> None:
+    config = compose(f"experiment={experiment}", "model=eleatt_gru")
+    model, trainer = config["model"], config["trainer"]
+    assert (model["num_layers"], model["hidden_size"], model["dropout"]) == (layers, 512, 0.5)
+    assert (model["readout"], model["init"]["recurrent_gain"]) == ("mean", 0.001)
+    assert (config["optimizer"]["lr"], config["data"]["batch_size"]) == (0.001, batch)
+    assert config["data"]["transforms"] == plain(OmegaConf.structured(TransformsConfig))
+    assert config["scheduler"]["monitor"] == monitor
+    assert (trainer["max_epochs"], trainer["early_stopping"]) == (200, patience)
+    assert (trainer["gradient_clip_val"], config["data"]["val_fraction"]) == (1.0, 0.05)
+
+
+@pytest.mark.parametrize(
+    ("experiment", "sequence", "epochs", "steps"),
+    [
+        ("mnist_rows", "frames", 20, 28),
+        ("smnist", "pixels", 100, 784),
+        ("psmnist", "permuted_pixels", 100, 784),
+    ],
+)
+def test_the_mnist_recipe(experiment: str, sequence: str, epochs: int, steps: int) -> None:
+    config = compose(f"experiment={experiment}", "model=gru")
+    model = config["model"]
+    assert (model["num_layers"], model["hidden_size"], model["dropout"]) == (1, 128, 0.0)
+    assert model["readout"] == "last"
+    assert model["init"]["recurrent_gain"] == 1.0
+    assert model["init"]["chrono_steps"] == steps
+    assert config["optimizer"]["_target_"] == "torch.optim.Adam"
+    assert (config["optimizer"]["lr"], config["data"]["batch_size"]) == (0.001, 128)
+    assert (config["data"]["name"], config["data"]["val_fraction"]) == ("mnist", 0.05)
+    assert (config["data"]["sequence"], config["trainer"]["max_epochs"]) == (sequence, epochs)
+    assert config["scheduler"]["_target_"] is None
+
+
+def test_gate_on_and_gate_off_differ_by_the_gate_alone() -> None:
+    for experiment in EXPERIMENTS:
+        for cell in ("rnn", "lstm", "gru"):
+            gated = compose(f"experiment={experiment}", f"model=eleatt_{cell}")
+            bare = compose(f"experiment={experiment}", f"model={cell}")
+            assert (gated["model"].pop("gate"), bare["model"].pop("gate")) == ("sigmoid", None)
+            assert gated == bare
+
+
+def test_the_configs_of_a_checkout_are_those_at_its_top() -> None:
+    assert config_dir() == Path(__file__).resolve().parents[2] / "configs"

@@ -1,0 +1,102 @@
+"""The compiled library: built once, by one process, and never required."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+LAYER = """
+import logging, torch
+from eleatt_bench import EleAttGRU
+from eleatt_bench.nn.backends import resolve_backend
+logging.basicConfig(format="%(message)s")
+torch.manual_seed(0)
+layer = EleAttGRU(3, 2, backend={backend!r})
+for _ in range(2):
+    layer(torch.ones(4, 2, 3))[0].sum().backward()
+print(resolve_backend({backend!r}, "cpu"))
+"""
+
+
+def start(cache: Path, backend: str = "auto", **environment: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", LAYER.format(backend=backend)],
+        env={**os.environ, "TORCH_EXTENSIONS_DIR": str(cache), **environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def outcome(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    out, err = process.communicate(timeout=280)
+    return process.returncode, out.strip(), err.strip()
+
+
+def script(path: Path, text: str) -> str:
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+@pytest.mark.slow
+def test_one_of_several_processes_builds_and_a_killed_one_is_in_nobodys_way(tmp_path):
+    started, cache = tmp_path / "started", tmp_path / "cache"
+    stuck = start(cache, CXX=script(tmp_path / "slow", f"touch {started}\nexec sleep 60"))
+    while not started.exists():
+        assert stuck.poll() is None
+        time.sleep(0.05)
+    stuck.send_signal(signal.SIGKILL)
+    stuck.communicate()
+    count = f'echo built >> {tmp_path / "builds"}\nexec c++ "$@"'
+    both = [start(cache, CXX=script(tmp_path / "counting", count)) for _ in range(2)]
+    assert [outcome(process) for process in both] == [(0, "native", "")] * 2
+    assert (tmp_path / "builds").read_text() == "built\n"
+    libraries = [path for path in (cache / "eleatt_bench").iterdir() if path.suffix != ".lock"]
+    assert [path.suffix for path in libraries] == [".so"]
+
+
+@pytest.mark.parametrize("compiler", ["absent", "failing"])
+@pytest.mark.slow
+def test_without_a_library_layers_run_on_scan_and_say_so_once(tmp_path, compiler):
+    named = script(tmp_path / "failing", "echo 'layer.cpp:1: fatal error: none today' >&2; exit 1")
+    if compiler == "absent":
+        named = str(tmp_path / "absent")
+    why = {"absent": "there is no C++ compiler", "failing": "layer.cpp:1: fatal error: none today"}
+    returncode, out, err = outcome(start(tmp_path / "cache", CXX=named))
+    assert (returncode, out) == (0, "scan")
+    assert err.startswith("layers run on the slower backend 'scan': ")
+    assert err.count("\n") == 0
+    assert why[compiler] in err
+    returncode, _, err = outcome(start(tmp_path / "cache", backend="native", CXX=named))
+    assert returncode == 1
+    assert why[compiler] in err.splitlines()[-1]
+
+
+def test_a_cache_that_cannot_be_written(tmp_path):
+    (tmp_path / "cache").write_text("a file in the way")
+    returncode, out, err = outcome(start(tmp_path / "cache"))
+    assert (returncode, out) == (0, "scan")
+    assert str(tmp_path / "cache") in err
+
+
+@pytest.mark.slow
+def test_a_damaged_library_is_named(tmp_path):
+    code = "from eleatt_bench.nn.native.build import library_path; print(library_path())"
+    environment = {**os.environ, "TORCH_EXTENSIONS_DIR": str(tmp_path)}
+    found = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    library = Path(found.stdout.strip())
+    library.parent.mkdir(parents=True)
+    library.write_bytes(b"no library")
+    returncode, out, err = outcome(start(tmp_path))
+    assert (returncode, out) == (0, "scan")
+    assert f"{library}: " in err
+    assert "delete it" in err

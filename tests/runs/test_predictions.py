@@ -1,0 +1,54 @@
+"""Which samples were right, by the files that runs leave."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from eleatt_bench.common.errors import UserError
+from eleatt_bench.runs.predictions import Predictions, read_predictions, write_predictions
+from eleatt_bench.runs.record import RunFolder
+
+
+def test_right_and_clean(tmp_path: Path) -> None:
+    path = tmp_path / "predictions.h5"
+    written = Predictions(
+        names=np.array([b"s0", b"s1", b"s2", b"s3"]),
+        labels=np.array([1, 1, 0, 0]),
+        logits=np.array([[0, 1], [1, 0], [1, 0], [1, 0]], np.float32),
+        class_names=("no", "yes"),
+        clean=np.array([True, True, False, True]),
+    )
+    write_predictions(path, written, "digits")
+    whole = read_predictions(path)
+    assert whole is not None
+    assert whole.names.tolist() == [b"s0", b"s1", b"s2", b"s3"]
+    assert whole.class_names == ("no", "yes")
+    assert whole.right.tolist() == [True, False, True, True]
+    clean = read_predictions(path, "accuracy_clean")
+    assert clean is not None
+    assert clean.names.tolist() == [b"s0", b"s1", b"s3"]
+    assert clean.right.tolist() == [True, False, True]
+
+
+def test_they_are_those_that_the_record_counts(tmp_path: Path) -> None:
+    from eleatt_bench.config.compose import compose_config
+    from eleatt_bench.training.run import train
+
+    short = ["trainer.max_epochs=1", "model.hidden_size=4", "trainer.num_threads=1"]
+    folders = [f"data_dir={tmp_path}", f"runs_dir={tmp_path}"]
+    folder, record = train(compose_config([*short, *folders]), [])
+    found = read_predictions(folder.predictions)
+    assert found is not None
+    assert np.mean(found.right) == record["metrics"]["test"]["accuracy"]
+
+
+def test_none_and_damaged(tmp_path: Path) -> None:
+    path = RunFolder(tmp_path, "run").predictions
+    assert read_predictions(path) is None
+    path.parent.mkdir()
+    path.write_bytes(b"not HDF5")
+    with pytest.raises(UserError, match=r"h5 is damaged .* runs show run .*force=true"):
+        read_predictions(path)

@@ -1,0 +1,129 @@
+"""From records on disk to the numbers of a table."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from eleatt_bench.data import catalog
+from eleatt_bench.data.store import Sample
+from eleatt_bench.data.writing import write_store
+from eleatt_bench.tables.build import table
+from eleatt_bench.tables.plan import Plan, plan
+from eleatt_bench.tables.table import SeedResult, Table, TableCell
+
+
+def cell_of(made: Table, row: str, column: int = 0) -> TableCell:
+    return next(r for r in made.rows if r.name == row).cells[column]
+
+
+def runs_of(made: Plan, row: str, column: str = "accuracy") -> list:
+    return made.by_cell["", row, column]
+
+
+def test_without_any_run_every_cell_is_empty(digits_plan: Plan) -> None:
+    result = table(digits_plan)
+    assert all(cell.values == () and cell.mean is None for row in result.rows for cell in row.cells)
+    assert (result.finished, result.runs) == (0, 18)
+    # 3N(D+N+1) of the GRU, D(D+N+1) of the gate, 10 classes: D = 8, N = 32
+    assert cell_of(result, "EleAtt-GRU").parameters == 3 * 32 * 41 + 8 * 41 + 10 * 33
+
+
+def test_a_cell_is_the_mean_over_its_finished_seeds(digits_plan: Plan, finish) -> None:
+    accuracies = [0.91, 0.93]
+    for run, accuracy in zip(runs_of(digits_plan, "GRU"), accuracies, strict=False):
+        finish(digits_plan, run, accuracy=accuracy, seconds=4 * accuracy)
+    result = table(digits_plan)
+    cell = cell_of(result, "GRU")
+    assert cell.by_seed == pytest.approx({0: 91.0, 1: 93.0})
+    assert (len(cell.results), cell.runs, cell.finished) == (3, 3, 2)
+    assert cell.mean == pytest.approx(92.0)
+    assert cell.std == pytest.approx(100 * statistics.stdev(accuracies))
+    assert cell.fold_std is None
+    assert cell.parameters == 321
+    assert cell.seconds == pytest.approx({"a CPU, 1 thread, scan": 4 * 0.92})
+    assert (result.finished, result.runs) == (2, 18)
+
+
+def test_times_of_different_devices_are_not_mixed(digits_plan: Plan, finish) -> None:
+    for run, seconds in zip(runs_of(digits_plan, "GRU"), (2.0, 4.0, None), strict=True):
+        finish(digits_plan, run, accuracy=0.5, seconds=seconds, device=f"CPU {seconds}")
+    seconds = cell_of(table(digits_plan), "GRU").seconds
+    assert seconds == {"CPU 2.0, 1 thread, scan": 2.0, "CPU 4.0, 1 thread, scan": 4.0}
+
+
+def test_columns_read_their_own_metric_of_the_same_run(table4_plan: Plan, finish) -> None:
+    made = replace(table4_plan, runs=tuple(r for r in table4_plan.runs if r.seed < 3))
+    section = made.runs[0].section
+    for run in made.by_cell[section, "EleAtt-GRU", "cross_view"]:
+        finish(made, run, accuracy=0.60 + run.seed / 100, accuracy_clean=0.50)
+    result = table(made)
+    assert cell_of(result, "EleAtt-GRU").mean == pytest.approx(61.0)
+    assert cell_of(result, "EleAtt-GRU").difference == pytest.approx(61.0 - 89.0)
+    assert cell_of(result, "EleAtt-GRU", 1).mean == pytest.approx(50.0)
+    assert cell_of(result, "EleAtt-GRU", 1).paper is None
+    assert result.finished == 3
+    assert any("eleatt-bench data prepare nucla" in note for note in result.notes)
+
+
+def test_cited_rows_have_the_papers_numbers_alone(table4_plan: Plan) -> None:
+    result = table(table4_plan)
+    assert [(row.name, row.cells[0].paper) for row in result.cited] == [
+        ("HOJ3D", 54.5),
+        ("AE", 76.0),
+        ("VA-LSTM", 70.7),
+        ("HBRNN-L", 78.5),
+    ]
+    assert all(cell.results == () for row in result.cited for cell in row.cells)
+
+
+def test_folds_are_averaged_within_a_seed_before_seeds_are() -> None:
+    results = (
+        SeedResult(0, (60.0, 62.0, 70.0)),
+        SeedResult(1, (50.0, None, 99.0)),  # a fold is missing: progress, not a result
+        SeedResult(2, (64.0, 66.0, 68.0)),
+    )
+    cell = TableCell(results, paper=65.0)
+    assert cell.by_seed == {0: 64.0, 2: 66.0}
+    assert cell.mean == 65.0
+    assert cell.std == pytest.approx(2**0.5)
+    assert cell.fold_std == pytest.approx((statistics.stdev((60, 62, 70)) + 2.0) / 2)
+    assert cell.difference == 0.0
+    assert (cell.runs, cell.finished) == (9, 8)
+
+
+def test_a_table_of_folds_counts_them(tmp_path, finish, composer) -> None:
+    columns = 'table.columns=[{name: accuracy, overrides: ["experiment=dhg"], folds: all}]'
+    made = plan("digits", [columns, "table.seeds=[0,1]", f"runs_dir={tmp_path}"], composer)
+    for run in runs_of(made, "GRU"):
+        if (run.seed, run.fold) != (1, 7):
+            finish(made, run, accuracy=0.5 + run.fold / 100)
+    result = table(made)
+    cell = cell_of(result, "GRU")
+    assert result.columns[0].folds == 20
+    assert cell.by_seed == pytest.approx({0: 59.5})
+    assert cell.std is None
+    assert cell.fold_std == pytest.approx(statistics.stdev(range(20)))
+    assert (cell.finished, cell.runs) == (39, 40)
+    assert any("A variation of the table" in note for note in result.notes)
+
+
+@pytest.mark.parametrize(("weights", "warned"), [("random", True), ("of a test", False)])
+def test_features_of_a_network_that_was_never_trained_are_shouted_about(
+    tmp_path: Path, composer, weights: str, warned: bool
+) -> None:
+    splits = {f"split_{number}": 0 for number in (1, 2, 3)}
+    write_store(
+        catalog.store_path(tmp_path, "jhmdb"),
+        name="jhmdb",
+        samples=[Sample("clip", np.ones((2, 4), np.float32), 0, splits)],
+        class_names=["no", "yes"],
+        layout={"kind": "features", "backbone": "mean", "weights": weights},
+        source="a test",
+    )
+    notes = table(plan("table1", [f"data_dir={tmp_path}", "table.seeds=[0]"], composer)).notes
+    assert any(note.startswith("RANDOM WEIGHTS: ") and "jhmdb" in note for note in notes) == warned
