@@ -28,7 +28,6 @@ from bench_memory import resident
 
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.config.compose import compose_config
-from eleatt_bench.config.schema import plain
 from eleatt_bench.data import catalog
 from eleatt_bench.data.batches import Batch
 from eleatt_bench.data.sources import ntu
@@ -171,9 +170,7 @@ def rows(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
                 f"opens in {1e3 * opening.seconds:.1f} ms, {opening.grown / 1e6:.0f} MB"
             )
             for model in given.models:
-                config = plain(
-                    compose_config([f"experiment={EXPERIMENTS[name]}", f"model={model}"])
-                )
+                config = compose_config([f"experiment={EXPERIMENTS[name]}", f"model={model}"])
                 numbers = measure(config, store, given.rounds)
                 show(model, numbers)
                 yield {

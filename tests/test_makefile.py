@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from eleatt_bench.config.compose import options
+from eleatt_bench.config.setup import options
 
 ROOT = Path(__file__).resolve().parents[1]
 

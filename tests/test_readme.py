@@ -13,7 +13,8 @@ from eleatt_bench.cli import VERBS
 from eleatt_bench.cli.data import ACTIONS
 from eleatt_bench.cli.runs import ACTIONS as RUNS_ACTIONS
 from eleatt_bench.cli.train import split
-from eleatt_bench.config.compose import check_override, options
+from eleatt_bench.config.overrides import check_override
+from eleatt_bench.config.setup import options
 from eleatt_bench.data import catalog
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -1,4 +1,4 @@
-"""What Hydra loads by itself: the launcher and the table sweeper, as thin as can be.
+"""What Hydra loads by itself: launcher, table sweeper, search path; all as thin as can be.
 
 Hydra accepts plugins from the namespace package ``hydra_plugins`` only and imports this file in
 every Hydra program on the machine, so nothing heavy may be imported here.
@@ -6,12 +6,15 @@ every Hydra program on the machine, so nothing heavy may be imported here.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
+from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
+from hydra.plugins.search_path_plugin import SearchPathPlugin
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
@@ -51,6 +54,20 @@ class EleattTableSweeper(Sweeper):
 
         assert self.launcher is not None  # set up before
         return sweep_tables(arguments, self.launcher)
+
+
+class EleattSearchPath(SearchPathPlugin):
+    """Adds the user's own folders of configs, wherever this project's are looked for."""
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        if not os.environ.get("ELEATT_CONFIGS"):
+            return
+        from eleatt_bench.common.locations import config_dir, config_dirs
+
+        ours = {str(config_dir()), f"file://{config_dir()}"}
+        if any(element.path in ours for element in search_path.get_path()):
+            for folder in config_dirs():
+                search_path.append("eleatt-bench", f"file://{folder}")
 
 
 for group, name, plugin in (

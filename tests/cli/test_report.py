@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from eleatt_bench.cli import main
-from eleatt_bench.config.compose import compose_config, options
+from eleatt_bench.config.compose import compose_config
+from eleatt_bench.config.setup import options
 from eleatt_bench.training.run import train
 
 TINY = ["model.hidden_size=4", "trainer.max_epochs=3", "trainer.num_threads=1"]

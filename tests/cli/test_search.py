@@ -15,7 +15,7 @@ import pytest
 from optuna.trial import TrialState, create_trial
 
 from eleatt_bench.config.composer import Composer
-from eleatt_bench.training.folder import run_folder
+from eleatt_bench.training.folder import wanted_run
 
 SMALL = ["search", "digits", "model.hidden_size=4", "trainer.max_epochs=20"]
 
@@ -131,7 +131,7 @@ def test_a_trial_waits_for_whoever_is_at_its_run(
     small = ["model.hidden_size=4", "trainer.max_epochs=1"]
     composer = Composer()
     config = composer.config(["experiment=digits", *small, "optimizer.lr=0.01"])
-    folder, _, _ = run_folder(config | {"data_dir": "data", "runs_dir": "runs"}, composer)
+    folder, _ = wanted_run([], config | {"data_dir": "data", "runs_dir": "runs"}, composer)
     space = [*small, "optimizer.lr=choice(0.01)", "--trials", "1", "launcher.jobs=1"]
     with folder.held():
         process = subprocess.Popen(

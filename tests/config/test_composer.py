@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from eleatt_bench.common.errors import UserError
-from eleatt_bench.config.compose import compose_config, hydra_ready
+from eleatt_bench.config.compose import compose_config
 from eleatt_bench.config.composer import Composer
-from eleatt_bench.config.schema import plain
+from eleatt_bench.config.setup import hydra_ready
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -41,13 +41,13 @@ def test_it_composes_as_hydra_does(overrides: list[str]) -> None:
             return str(error)
 
     composer = Composer()
-    expected = outcome(lambda: plain(compose_config(overrides)))
+    expected = outcome(lambda: compose_config(overrides))
     for _ in range(2):  # the second time from what it kept
         assert outcome(lambda: composer.config(overrides)) == expected
 
 
 def test_a_value_without_a_default_can_be_given() -> None:
-    expected = plain(compose_config(["run=x", "checkpoint=last"], "eval"))
+    expected = compose_config(["run=x", "checkpoint=last"], "eval")
     assert Composer("eval").config(["run=x", "checkpoint=last"]) == expected
 
 
@@ -56,8 +56,8 @@ def test_one_configuration_does_not_leak_into_another() -> None:
     first = composer.config(["experiment=digits", "seed=1"])
     first["model"]["hidden_size"] = 999
     composer.config(["experiment=digits", "model.hidden_size=5", "trainer.max_epochs=1"])
-    assert composer.config(["experiment=digits", "seed=1"]) == plain(
-        compose_config(["experiment=digits", "seed=1"])
+    assert composer.config(["experiment=digits", "seed=1"]) == compose_config(
+        ["experiment=digits", "seed=1"]
     )
 
 

@@ -12,10 +12,10 @@ from hydra import initialize_config_dir
 
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.locations import config_dir
-from eleatt_bench.config import composer
-from eleatt_bench.config.compose import VERSION_BASE, compose_config, config, options
+from eleatt_bench.config import composer, schema
+from eleatt_bench.config.compose import compose_config
 from eleatt_bench.config.composer import Composer, ConfigCache
-from eleatt_bench.config.schema import plain
+from eleatt_bench.config.setup import VERSION_BASE, options
 
 ASKED = ["experiment=digits", "model=gru", "model.hidden_size=7", "seed=3"]
 
@@ -34,14 +34,14 @@ def no_hydra(monkeypatch: pytest.MonkeyPatch):
         def fail(*_: object, **__: object) -> None:
             raise AssertionError("Hydra was asked")
 
-        for name in ("compose_config", "options", "groups", "hydra_ready"):
-            monkeypatch.setattr(f"eleatt_bench.config.compose.{name}", fail)
+        for name in ("compose.composed", "setup.options", "setup.groups", "setup.hydra_ready"):
+            monkeypatch.setattr(f"eleatt_bench.config.{name}", fail)
 
     return forbid
 
 
 def test_a_second_process_needs_no_hydra(no_hydra) -> None:
-    expected = plain(compose_config(ASKED)), options("table")
+    expected = (compose_config(ASKED)), options("table")
     with Composer() as composer:
         assert (composer.config(ASKED), composer.options("table")) == expected
     no_hydra()
@@ -89,7 +89,7 @@ def test_what_may_depend_on_anything_is_composed_each_time(
     for folder in ("one", "two"):
         monkeypatch.setenv("SOME_FOLDER", folder)
         with Composer() as composer:
-            assert composer.config(asked) == plain(compose_config(asked))
+            assert composer.config(asked) == (compose_config(asked))
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def own_configs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of ``configs/`` that takes its place."""
     folder = tmp_path / "configs"
     shutil.copytree(config_dir(), folder)
-    for module in ("composer", "compose"):
+    for module in ("composer", "setup", "folders", "mistakes"):
         monkeypatch.setattr(f"eleatt_bench.config.{module}.config_dir", lambda: folder)
     return folder
 
@@ -134,7 +134,7 @@ def test_other_versions_compose_anew(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_program_that_has_other_folders_is_left_alone(tmp_path: Path, own_configs: Path) -> None:
-    config.register()
+    schema.register()
     other = tmp_path / "other"
     shutil.copytree(own_configs, other)
     (other / "experiment" / "digits.yaml").write_text(

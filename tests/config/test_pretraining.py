@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eleatt_bench.common.errors import UserError
-from eleatt_bench.config import pretraining
 from eleatt_bench.config.composer import Composer
+from eleatt_bench.config.literal import literal
 from eleatt_bench.config.pretraining import source_of
-from eleatt_bench.runs.identity import identity, run_id
+from eleatt_bench.runs.identity import identity, is_place, run_id
 from eleatt_bench.training import folder
-from eleatt_bench.training.folder import identify
+from eleatt_bench.training.folder import wanted_run
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def composer() -> Composer:
 )
 def test_its_overrides_compose_to_its_configuration(composer, overrides: list[str]) -> None:
     config = composer.config([*overrides, "pretraining=ntu"])
-    source = source_of(config, composer)
+    source = source_of(config, composer, is_place)
     assert source is not None
     assert Composer().config(source.overrides) == source.config
     assert source.config["pretraining"] is None
@@ -48,7 +48,7 @@ def test_it_is_the_named_experiment_with_the_rows_own_network_and_augmentation(c
         ["experiment=nucla_aug", "model=eleatt_lstm", "model.hidden_size=12", "seed=5",
          "optimizer.lr=0.1", "trainer.max_epochs=3", "pretraining=ntu", "trainer=gpu"]
     )  # fmt: skip
-    source = source_of(config, composer)
+    source = source_of(config, composer, is_place)
     assert source is not None
     ours = composer.config(["experiment=ntu"])
     for key in ("optimizer", "scheduler"):
@@ -67,7 +67,7 @@ def test_it_is_the_named_experiment_with_the_rows_own_network_and_augmentation(c
 
 def test_rows_that_need_the_same_one_share_it(composer) -> None:
     def name(*overrides: str) -> str:
-        source = source_of(composer.config([*overrides, "pretraining=ntu"]), composer)
+        source = source_of(composer.config([*overrides, "pretraining=ntu"]), composer, is_place)
         assert source is not None
         return run_id(identity(source.config, "d" * 64))
 
@@ -80,9 +80,9 @@ def test_rows_that_need_the_same_one_share_it(composer) -> None:
 
 
 def test_none_and_unknown(composer) -> None:
-    assert source_of(composer.config(["experiment=nucla"]), composer) is None
+    assert source_of(composer.config(["experiment=nucla"]), composer, is_place) is None
     with pytest.raises(UserError, match=r"option of experiment 'ntuu'.* Did you mean 'ntu'"):
-        source_of(composer.config(["pretraining=ntuu"]), composer)
+        source_of(composer.config(["pretraining=ntuu"]), composer, is_place)
 
 
 def test_a_pretraining_begins_from_scratch(composer, monkeypatch) -> None:
@@ -93,17 +93,18 @@ def test_a_pretraining_begins_from_scratch(composer, monkeypatch) -> None:
             return {**super().config(overrides), "pretraining": "ntu"}
 
     with pytest.raises(UserError, match="begins with weights of ntu itself"):
-        source_of(config, Other())
+        source_of(config, Other(), is_place)
 
 
 def test_a_run_is_named_after_its_pretraining_too(composer, tmp_path: Path) -> None:
     folders = [f"data_dir={tmp_path}", f"runs_dir={tmp_path}"]
-    bare, none = identify(composer.config(folders), composer)
-    this, source = identify(composer.config([*folders, "pretraining=digits"]), composer)
-    assert none is None
-    assert source is not None
-    assert this["pretraining"] == identify(source.config, composer)[0] == bare
-    assert run_id(this) != run_id(bare)
+    _, bare = wanted_run([], composer.config(folders), composer)
+    _, this = wanted_run([], composer.config([*folders, "pretraining=digits"]), composer)
+    assert bare.before is None
+    assert this.before is not None
+    assert this.before.run_id == bare.run_id
+    assert this.identity["pretraining"] == this.before.identity == bare.identity
+    assert this.run_id != bare.run_id
 
 
 def test_frames_of_another_size_are_refused_before_anything_is_trained(
@@ -114,13 +115,13 @@ def test_frames_of_another_size_are_refused_before_anything_is_trained(
         folder, "_frame_size", lambda one: 60 if one["pretraining"] == "digits" else 150
     )
     with pytest.raises(UserError, match="its layers take 150 values a frame, digits has 60"):
-        identify(config, composer)
+        wanted_run([], config, composer)
 
 
 def test_data_that_are_missing_are_named(composer, tmp_path: Path) -> None:
     config = composer.config([f"data_dir={tmp_path}", "pretraining=ntu"])
     with pytest.raises(UserError, match="eleatt-bench data prepare ntu --source PATH"):
-        identify(config, composer)
+        wanted_run([], config, composer)
 
 
 values = st.recursive(
@@ -133,5 +134,5 @@ values = st.recursive(
 
 @given(values)
 def test_a_value_is_written_as_hydra_reads_it(value: Any) -> None:
-    text = f"key={pretraining._literal(value)}"
+    text = f"key={literal(value)}"
     assert OverridesParser.create().parse_override(text).value() == value

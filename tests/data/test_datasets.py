@@ -17,7 +17,7 @@ from eleatt_bench.data.sources import ntu, nucla, sysu
 from eleatt_bench.data.store import Sample, SequenceStore
 from eleatt_bench.data.summary import summary
 from eleatt_bench.data.verification import verify
-from eleatt_bench.training.folder import identify
+from eleatt_bench.training.folder import wanted_run
 
 # The enumerations of the two SDKs: JointType of Kinect v2, NUI_SKELETON_POSITION_INDEX of v1.
 V2 = (
@@ -121,7 +121,7 @@ def test_networks_for_nucla_can_begin_with_it(data_dir: Path, publish, tmp_path:
     config = composer.config(
         ["experiment=nucla", "pretraining=ntu_v1", f"data_dir={data_dir}", f"runs_dir={tmp_path}"]
     )
-    this, source = identify(config, composer)
-    assert source is not None
-    assert source.config["data"]["name"] == "ntu_v1"
-    assert this["pretraining"]["data"]["digest"] == catalog.data_digest(data_dir, "ntu")
+    _, this = wanted_run([], config, composer)
+    assert this.before is not None
+    assert this.before.identity["data"]["name"] == "ntu_v1"
+    assert this.before.identity["data"]["digest"] == catalog.data_digest(data_dir, "ntu")

@@ -12,11 +12,10 @@ import pytest
 from omegaconf import OmegaConf
 
 from eleatt_bench.config.compose import compose_config
-from eleatt_bench.config.schema import plain
 from eleatt_bench.runs.identity import identity, run_id
 from eleatt_bench.runs.record import RunFolder
 
-CONFIG: dict[str, Any] = plain(compose_config(["experiment=digits", "model=eleatt_gru"]))
+CONFIG: dict[str, Any] = compose_config(["experiment=digits", "model=eleatt_gru"])
 
 
 @pytest.fixture

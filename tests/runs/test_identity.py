@@ -14,12 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eleatt_bench.config.compose import compose_config
-from eleatt_bench.config.schema import plain
 from eleatt_bench.runs import identity as module
-from eleatt_bench.runs.identity import identity, model_name, run_id, without_digest
+from eleatt_bench.runs.identity import PLACES as PLACES_SAID
+from eleatt_bench.runs.identity import identity, is_place, model_name, run_id, without_digest
 
 DIGEST = "d" * 64
-CONFIG: dict[str, Any] = plain(compose_config(["experiment=nucla", "model=eleatt_gru"]))
+CONFIG: dict[str, Any] = compose_config(["experiment=nucla", "model=eleatt_gru"])
 ELSEWHERE = {
     ("model", "backend"),
     ("trainer", "accelerator"),
@@ -64,10 +64,12 @@ def test_where_and_how_it_is_computed_does_not(path: tuple[str, ...], value: Any
 
 def test_every_excluded_name_is_one_of_the_schema() -> None:
     assert set(ALL) >= ELSEWHERE
-    named = {(section, key) for section, keys in module._EXCLUDED.items() for key in keys}
+    named = {tuple(place.split(".")) for place in PLACES_SAID}
     assert named == ELSEWHERE | {
-        ("", key) for key in ("launcher", "table", "force", "data_dir", "runs_dir", "pretraining")
+        (key,) for key in ("launcher", "table", "force", "data_dir", "runs_dir")
     }
+    assert all(is_place(".".join(path)) for path in PLACES if path != ("pretraining",))
+    assert not any(is_place(".".join(path)) for path in ALL if path not in PLACES)
 
 
 @pytest.mark.parametrize("section", ["data", "model", "optimizer", "scheduler", "trainer", None])
@@ -85,7 +87,7 @@ def test_a_new_recipe_makes_new_runs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_number_has_one_spelling() -> None:
     def name(*overrides: str) -> str:
-        config = plain(compose_config(["experiment=nucla", *overrides]))
+        config = compose_config(["experiment=nucla", *overrides])
         return run_id(identity(config, DIGEST))
 
     written = name("optimizer.lr=0.005", "trainer.gradient_clip_val=1.0", "model.dropout=0.0")

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
+from hydra import compose
 
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.config.composer import Composer
-from eleatt_bench.sweeps.grid import sweep_tables, trainings
-from eleatt_bench.training.folder import run_folder
+from eleatt_bench.config.setup import hydra_ready
+from eleatt_bench.launch import process
+from eleatt_bench.runs.record import RunFolder
+from eleatt_bench.sweeps import grid
+from eleatt_bench.sweeps.grid import Planned, plan_jobs, sweep, sweep_tables, training_jobs
 
 COLUMNS = 'table.columns=[{name: accuracy}, {name: nucla, overrides: ["experiment=nucla"]}]'
 ROWS = 'table.rows=[{name: GRU, overrides: ["model=gru"]}]'
@@ -71,25 +79,114 @@ def test_without_a_table_there_is_nothing_to_sweep() -> None:
         sweep_tables(["model=gru"], Recorder())  # type: ignore[arg-type]
 
 
-def test_pretrainings_come_first_each_once_and_finished_ones_not_at_all() -> None:
-    composer = Composer()
+def test_pretrainings_come_first_each_once_and_finished_ones_not_at_all(tmp_path: Path) -> None:
     asked = [
         ["experiment=digits", "model=gru", "pretraining=digits", "optimizer.lr=0.001"],
         ["experiment=digits", "model=gru", "pretraining=digits", "optimizer.lr=0.002"],
         ["experiment=digits", "model=lstm"],
         ["experiment=digits", "model=gru"],  # itself what the first two begin with
     ]
-    jobs = [(overrides, composer.config(overrides)) for overrides in asked]
-    entries = trainings(jobs, composer)
-    names = [run_folder(composer.config(e.overrides), composer)[0].run_id for e in entries]
-    own = [run_folder(config, composer)[0].run_id for _, config in jobs]
-    assert names == [own[3], own[0], own[1], own[2]]
-    assert [entry.needs for entry in entries] == [None, 0, 0, None]
-    assert not any(entry.busy() for entry in entries if entry.busy)
+    runs = [one.run for one in plan_jobs("train", asked) if one.run is not None]
+    runs_dir, logs = Path("runs"), tmp_path / "logs"
+    jobs = training_jobs(runs, runs_dir, logs, 5, warm_ok=True)
+    assert [job.run_id for job in jobs] == [runs[i].run_id for i in (3, 0, 1, 2)]
+    assert [job.needs for job in jobs] == [None, jobs[0], jobs[0], None]
+    assert [job.log_path for job in jobs] == [logs / f"{number}.log" for number in (5, 6, 7, 8)]
+    assert not any(job.busy() for job in jobs if job.busy)
 
-    before, this, _ = run_folder(jobs[3][1], composer)
+    before = runs[3].folder(runs_dir)
     with before.held():
-        assert [entry.busy() for entry in entries if entry.busy] == [True, False, False, False]
-    before.write({"status": "finished", "epochs": 1, "timing": {}, "identity": this})
-    entries = trainings(jobs[:2], composer)
-    assert [(entry.overrides, entry.needs) for entry in entries] == [(o, None) for o in asked[:2]]
+        assert [job.busy() for job in jobs if job.busy] == [True, False, False, False]
+    before.write({"status": "finished", "epochs": 1, "timing": {}, "identity": runs[3].identity})
+    jobs = training_jobs(runs[:2], runs_dir, logs, 0, warm_ok=True)
+    assert [(job.run_id, job.needs) for job in jobs] == [(run.run_id, None) for run in runs[:2]]
+
+
+def test_a_job_that_does_not_compose_is_named_by_its_number() -> None:
+    jobs = [["model=gru", "data.sequence=frames"], ["model=gru", "model.hidden_size=0"]]
+    with pytest.raises(UserError, match=r"Job 2 of 2, model.hidden_size=0: model.hidden_size is 0"):
+        plan_jobs("train", jobs)
+
+
+@pytest.mark.parametrize(
+    ("jobs", "says"),
+    [
+        ([["trainer.num_threads=1"], ["trainer.num_threads=2"]], "trainer.num_threads is no part"),
+        ([["trainer=cpu"], ["trainer=gpu"]], "trainer is no part of a run's name here: 2 jobs"),
+        ([["model.backend=scan", "seed=1"], ["seed=1"]], "model.backend is no part"),
+        ([["seed=1"], ["seed=2"], ["seed=1"]], "seed=1 is asked for twice"),
+        ([["model=gru"], ["model=eleatt_gru", "model.gated_layers=[]"]], "would all be digits-gru"),
+    ],
+)
+def test_jobs_that_are_one_run_are_refused(jobs, says: str) -> None:
+    with pytest.raises(UserError, match=re.escape(says)):
+        plan_jobs("train", jobs)
+
+
+PRINTS = """
+import os, sys
+print("LINE", *sys.argv[1:], os.environ.get("ELEATT_PLANNED_RUN"))
+sys.exit("seed=13" in sys.argv)
+"""
+
+
+@pytest.fixture
+def launched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., list[str]]:
+    """Launch jobs that only say what they were given, as evaluations are; what they say."""
+    monkeypatch.setattr(
+        process, "command", lambda arguments: [sys.executable, "-c", PRINTS, *arguments]
+    )
+
+    def go(*jobs: list[str], verb: str = "eval") -> list[str]:
+        config = Composer().config(["launcher.warm=false"])
+        planned = [Planned(job, config, RunFolder(Path("runs"), "x"), None) for job in jobs]
+        try:
+            grid._launch(verb, config, planned, tmp_path / "logs", 5)
+        finally:
+            logs = sorted((tmp_path / "logs").glob("*.log"))
+        return [log.read_text().strip() for log in logs]
+
+    return go
+
+
+def test_every_job_is_a_command_line_with_a_log_of_its_own(launched) -> None:
+    said = launched(["run=a", "checkpoint=best"], ["run=b", "checkpoint=best"])
+    assert said == [f"LINE eval run={name} checkpoint=best None" for name in "ab"]
+
+
+def test_the_users_config_folders_are_passed_on(launched, monkeypatch, tmp_path: Path) -> None:
+    folders = [tmp_path / "one", tmp_path / "two"]
+    for folder in folders:
+        folder.mkdir()
+    monkeypatch.setenv("ELEATT_CONFIGS", os.pathsep.join(map(str, folders)))
+    one, two = folders
+    assert launched(["run=a"]) == [f"LINE eval --config-dir {one} --config-dir {two} run=a None"]
+
+
+def test_failed_jobs_are_reported_after_all_have_run(launched, tmp_path: Path) -> None:
+    with pytest.raises(UserError) as caught:
+        launched(["run=a", "seed=13"], ["run=a", "seed=2"])
+    message = str(caught.value)
+    assert message.startswith("1 of 2 jobs failed")
+    assert "seed=13: exit status 1" in message
+    assert "again: eleatt-bench eval run=a seed=13" in message
+    assert (tmp_path / "logs" / "6.log").read_text() == "LINE eval run=a seed=2 None\n"
+
+
+def test_a_job_is_told_which_run_it_was_planned_as(monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(
+        process, "command", lambda arguments: [sys.executable, "-c", PRINTS, *arguments]
+    )
+    (planned,) = plan_jobs("train", [["experiment=digits"]])
+    with pytest.raises(UserError, match=r"1 of 1 runs that this sweep planned are not finished"):
+        sweep_of(["experiment=digits"], tmp_path)
+    said = (tmp_path / "logs" / "0.log").read_text()
+    assert said == f"LINE train experiment=digits {planned.folder.run_id}\n"
+
+
+def sweep_of(overrides: list[str], tmp_path: Path) -> None:
+    """What Hydra's launcher does for one job, whatever that job comes to."""
+    with hydra_ready():
+        cfg = compose("train", [*overrides, "launcher.warm=false"], return_hydra_config=True)
+    cfg.hydra.sweep.dir = str(tmp_path / "logs")
+    sweep(cfg, [overrides], 0)

@@ -73,7 +73,7 @@ def test_every_kind_of_sweep_is_suggested_as_it_was_written() -> None:
         ("model.hidden_size=range(1,5,0)", "its step is 0"),
         ("model.hidden_size=intervall(1,5)", "Unknown function 'intervall'"),
         ("seed=choice(0,1)", "seed cannot be searched"),
-        ("launcher.jobs=choice(1,2)", "launcher.jobs cannot be searched"),
+        ("launcher.jobs=choice(1,2)", "launcher.jobs is no part of a run's name"),
         ("seed=1", "Nothing to search"),
         ("optimizer.lr", "write KEY=VALUE"),
     ],

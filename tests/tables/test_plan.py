@@ -8,7 +8,6 @@ import pytest
 
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.config.compose import compose_config
-from eleatt_bench.config.schema import plain
 from eleatt_bench.runs.identity import identity, run_id
 from eleatt_bench.tables.plan import merge, plan
 
@@ -31,7 +30,7 @@ def test_the_digits_table_is_six_rows_of_three_seeds(planned) -> None:
 def test_a_planned_run_is_named_as_the_run_its_command_makes(composer) -> None:
     made = plan("digits", ["trainer.max_epochs=2"], composer)
     for run in made.runs[::7]:
-        config = plain(compose_config(shlex.split(run.command)[2:]))
+        config = compose_config(shlex.split(run.command)[2:])
         assert config["trainer"]["max_epochs"] == 2
         assert run_id(identity(config, run.identity["data"]["digest"])) == run.run_id
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from eleatt_bench.common.locations import config_dir
-from eleatt_bench.config.compose import options
 from eleatt_bench.config.composer import Composer
+from eleatt_bench.config.setup import options
 from eleatt_bench.tables.plan import cells_of, merge
 from eleatt_bench.tables.spec import check_spec, folds_of
 

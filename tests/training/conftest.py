@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
-from omegaconf import DictConfig
 
 from eleatt_bench.config.compose import compose_config
 
@@ -14,7 +14,7 @@ from eleatt_bench.config.compose import compose_config
 def short_config(tmp_path: Path):
     """Compose a configuration of a few epochs on the digits, in a folder of its own."""
 
-    def compose(*overrides: str) -> DictConfig:
+    def compose(*overrides: str) -> dict[str, Any]:
         return compose_config(
             [
                 "experiment=digits",

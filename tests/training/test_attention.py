@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from eleatt_bench.common.errors import UserError
-from eleatt_bench.config.schema import plain
 from eleatt_bench.data import catalog
 from eleatt_bench.training.attention import Response, of_joints, relative, responses
 from eleatt_bench.training.fit import build
@@ -52,8 +51,8 @@ def test_a_joint_has_the_sum_of_its_axes() -> None:
 def test_responses_are_those_of_the_layer_to_its_own_input(short_config, layer: int) -> None:
     cfg = short_config("model=eleatt_gru", "model.num_layers=2", "trainer.max_epochs=1")
     folder, _ = train(cfg, [])
-    config = plain(cfg)
-    store = catalog.open_store(Path(cfg.data_dir), "digits")
+    config = cfg
+    store = catalog.open_store(Path(cfg["data_dir"]), "digits")
     found = responses(config, store, folder, [3, 1700], layer)
     assert [one.position for one in found] == [3, 1700]
 
@@ -82,6 +81,6 @@ def test_responses_are_those_of_the_layer_to_its_own_input(short_config, layer: 
 def test_a_layer_without_a_gate_is_refused(short_config) -> None:
     cfg = short_config("model=gru", "trainer.max_epochs=1")
     folder, _ = train(cfg, [])
-    store = catalog.open_store(Path(cfg.data_dir), "digits")
+    store = catalog.open_store(Path(cfg["data_dir"]), "digits")
     with pytest.raises(UserError, match="has no gate; no layer of it has one"):
-        responses(plain(cfg), store, folder, [0], 0)
+        responses(cfg, store, folder, [0], 0)

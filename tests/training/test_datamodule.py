@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from eleatt_bench.config.compose import compose_config
-from eleatt_bench.config.schema import plain
 from eleatt_bench.data.sources import nucla
 from eleatt_bench.data.store import Sample, SequenceStore
 from eleatt_bench.data.writing import write_store
@@ -41,10 +40,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> SequenceStore:
 
 
 def configured(*overrides: str) -> dict[str, Any]:
-    config: dict[str, Any] = plain(
-        compose_config(["experiment=nucla", "model=gru", "model.hidden_size=8", *overrides])
-    )
-    return config
+    return compose_config(["experiment=nucla", "model=gru", "model.hidden_size=8", *overrides])
 
 
 def test_the_network_has_the_size_of_the_streams_it_sees(store: SequenceStore) -> None:

@@ -158,11 +158,10 @@ def test_another_seed_is_another_run_with_other_weights(finished) -> None:
 
 
 def test_under_one_seed_gated_and_plain_networks_begin_with_the_same_cell(short_config) -> None:
-    from eleatt_bench.config.schema import plain
     from eleatt_bench.training.fit import build
 
     def initial(model: str) -> dict[str, torch.Tensor]:
-        config = plain(short_config(f"model={model}"))
+        config = short_config(f"model={model}")
         store = catalog.open_store(Path(config["data_dir"]), "digits")
         return build(config, store)[1].state_dict()
 
@@ -228,7 +227,7 @@ def test_a_run_that_diverges_says_so_and_is_recorded_as_failed(short_config) -> 
     config = short_config("optimizer.lr=1e36", "trainer.gradient_clip_val=null", "model=rnn")
     with pytest.raises(UserError, match=r"diverged.*optimizer.lr"):
         train(config, [])
-    (record,) = Path(config.runs_dir).glob("*/record.json")
+    (record,) = Path(config["runs_dir"]).glob("*/record.json")
     content = json.loads(record.read_text(encoding="utf-8"))
     assert content["status"] == "failed"
     assert "diverged" in content["error"]
@@ -297,8 +296,8 @@ def eval_config(folder: RunFolder, checkpoint: str, config):
             f"run={folder.run_id}",
             f"checkpoint={checkpoint}",
             "trainer.num_threads=1",
-            f"data_dir={config.data_dir}",
-            f"runs_dir={config.runs_dir}",
+            f"data_dir={config['data_dir']}",
+            f"runs_dir={config['runs_dir']}",
         ],
         "eval",
     )

@@ -9,7 +9,6 @@ import torch
 from omegaconf import OmegaConf
 
 from eleatt_bench.common.errors import UserError
-from eleatt_bench.config.schema import plain
 from eleatt_bench.data import catalog
 from eleatt_bench.runs.record import RunFolder, all_runs
 from eleatt_bench.training.checkpoints import CONTENT, begin_with
@@ -21,7 +20,6 @@ QUICK = ["quick=true", "pretraining=digits"]
 
 def begun(config) -> dict[str, torch.Tensor]:
     """The weights before the first step of a run of ``config`` without pre-training."""
-    config = plain(config)
     store = catalog.open_store(Path(config["data_dir"]), "digits")
     return {name: value.clone() for name, value in build(config, store)[1].state_dict().items()}
 
@@ -36,7 +34,7 @@ def test_all_recurrent_layers_are_taken_over_and_the_classifier_is_new(short_con
     # With a learning rate of 0 a run ends as it began.
     config = short_config(*QUICK, "optimizer.lr=0")
     folder, record = train(config, ["pretraining=digits"])
-    source = RunFolder(Path(config.runs_dir), record["pretraining"])
+    source = RunFolder(Path(config["runs_dir"]), record["pretraining"])
     assert source.status() == "finished"
     theirs, ours, fresh = checkpoint(source), checkpoint(folder), begun(config)
     for name, value in ours.items():
@@ -54,7 +52,7 @@ def test_all_recurrent_layers_are_taken_over_and_the_classifier_is_new(short_con
 def test_the_pretraining_is_done_once_and_its_command_is_its_own(short_config) -> None:
     train(short_config(*QUICK), [])
     (source,) = [
-        r for r in all_runs(Path(short_config().runs_dir)) if "pretraining" not in r.read()
+        r for r in all_runs(Path(short_config()["runs_dir"])) if "pretraining" not in r.read()
     ]
     written = source.record.stat().st_mtime_ns
     train(short_config(*QUICK, "optimizer.lr=0.001"), [])
@@ -67,7 +65,7 @@ def test_the_pretraining_is_done_once_and_its_command_is_its_own(short_config) -
 
 def test_a_finished_run_needs_its_pretraining_no_more(short_config) -> None:
     folder, record = train(short_config(*QUICK), [])
-    for run in all_runs(Path(short_config().runs_dir)):
+    for run in all_runs(Path(short_config()["runs_dir"])):
         if run.run_id != folder.run_id:
             run.clear()
     assert train(short_config(*QUICK), [])[1] == record
@@ -94,11 +92,11 @@ def test_a_run_that_continues_keeps_its_own_weights(short_config) -> None:
 def test_layers_that_do_not_fit_are_refused_in_words(
     short_config, options: list[str], says: str, tmp_path: Path
 ) -> None:
-    config = plain(short_config("quick=true"))
+    config = short_config("quick=true")
     store = catalog.open_store(Path(config["data_dir"]), "digits")
     path = tmp_path / "best.ckpt"
     torch.save({**dict.fromkeys(CONTENT), "model": build(config, store)[1].state_dict()}, path)
-    other = build(plain(short_config("quick=true", *options)), store)[1]
+    other = build(short_config("quick=true", *options), store)[1]
     with pytest.raises(UserError, match=says):
         begin_with(other, path)
 

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 from eleatt_bench import __version__
 from eleatt_bench.common.errors import UserError, unknown
+from eleatt_bench.common.locations import add_config_dir
 
 VERBS = {
     "train": "train and test one run, or with -m a grid of runs",
@@ -36,6 +37,7 @@ usage: eleatt-bench [--debug] VERB ...
 eleatt-bench VERB --help   says more about one of them
 --version                  prints the version
 --debug, ELEATT_DEBUG=1    shows the traceback of an error
+--config-dir DIR, ELEATT_CONFIGS=DIR   configs of your own, beside those that are there
 
 Tab completion:  eval "$(eleatt-bench -sc install=bash)"
 """
@@ -53,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     stops = _handle_stops()
     try:
-        return _dispatch(arguments)
+        return _dispatch(_without_config_dirs(arguments))
     except BrokenPipeError:  # whoever read the output has gone, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
@@ -70,6 +72,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         if stops:
             return _stopped(stops[0])
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+
+
+def _without_config_dirs(arguments: Sequence[str]) -> list[str]:
+    """``arguments`` less ``--config-dir DIR``, which holds for all verbs and what they start."""
+    rest, words = list[str](), iter(arguments)
+    for word in words:
+        flag, equals, folder = word.partition("=")
+        if flag not in ("--config-dir", "-cd"):
+            rest.append(word)
+            continue
+        folder = folder if equals else next(words, "")
+        if not folder or folder.startswith("-"):
+            raise UserError(f"{flag} needs a folder: {flag} DIR")
+        add_config_dir(folder)
+    return rest
 
 
 def _dispatch(arguments: list[str]) -> int:

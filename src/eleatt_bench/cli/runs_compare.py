@@ -13,8 +13,8 @@ from eleatt_bench.runs.record import find_run
 from eleatt_bench.runs.values import Run, leaves
 
 _OF_A_RUN = ("epochs", "best_epoch", "parameters", "timing.seconds_per_epoch", "device")
-_PLACES = ("data_dir", "runs_dir", "force", "table")
-"""Settings that say nothing about the run."""
+_UNSAID = ("data_dir", "runs_dir", "force", "table")
+"""Settings that say nothing about the run, not even where it was computed."""
 
 
 def compare(arguments: Sequence[str]) -> None:
@@ -45,7 +45,7 @@ def differences(a: Run, b: Run) -> Iterator[tuple[str, Any, Any]]:
     """The settings in which two runs differ: the name's first, then how they were computed."""
     known = [dict(leaves(run.record.get("identity", {}))) for run in (a, b)]
     for key in dict.fromkeys(key for part in (*known, a.config, b.config) for key in part):
-        if key.split(".")[0] not in _PLACES and a.get(key) != b.get(key):
+        if key.split(".")[0] not in _UNSAID and a.get(key) != b.get(key):
             yield key, a.get(key), b.get(key)
 
 

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 from eleatt_bench.cli.arguments import Parser, choose
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.text import closing, columns, terminal_width
-from eleatt_bench.config.compose import compose_config, options
 from eleatt_bench.config.composer import Composer
-from eleatt_bench.launch.jobs import layout, one_device
+from eleatt_bench.config.setup import options
 from eleatt_bench.launch.pool import Pool
+from eleatt_bench.launch.settings import one_device, pool_settings
 from eleatt_bench.sweeps.search import Search, train_command
 from eleatt_bench.sweeps.space import Space, read_file, read_space
 from eleatt_bench.sweeps.trials import RUN, Trials, require_optuna
-from eleatt_bench.training.folder import run_folder
+from eleatt_bench.training.folder import wanted_run
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -62,21 +62,21 @@ def search(arguments: list[str]) -> int:
 
 
 def _search(name: str, space: Space, composer: Composer, most: int) -> None:
-    cfg = compose_config(space.corner)
-    runs_dir = Path(cfg.runs_dir)
-    if cfg.force:
+    config = composer.config(space.corner)
+    runs_dir = Path(config["runs_dir"])
+    if config["force"]:
         raise UserError(
             f"search takes the runs in {runs_dir} as they are, so that it can be continued: "
             "leave out force=true, or give another folder with runs_dir=FOLDER"
         )
     path = runs_dir / "searches" / f"{name}-{_digest(space, composer)}.db"
-    pool = Pool(**layout(cfg, most))
-    with Trials(path, seed=cfg.seed, max_epochs=cfg.trainer.max_epochs) as trials:
+    pool = Pool(**pool_settings(config, most))
+    with Trials(path, seed=config["seed"], max_epochs=config["trainer"]["max_epochs"]) as trials:
         try:
             with pool:
                 Search(
                     space, trials, pool,
-                    most=most, warm_ok=one_device(cfg), composer=composer,
+                    most=most, warm_ok=one_device(config), composer=composer,
                     say=partial(print, flush=True),
                 ).go()  # fmt: skip
         finally:
@@ -104,7 +104,7 @@ def _close(path: Path, runs_dir: Path, best: Sequence[FrozenTrial]) -> None:
 
 def _digest(space: Space, composer: Composer) -> str:
     """What makes two searches the same: the same runs can come of both, trials or not."""
-    folder, _, _ = run_folder(composer.config(space.corner), composer)
+    folder, _ = wanted_run(space.corner, composer.config(space.corner), composer)
     dimensions = sorted(repr(dimension) for dimension in space.dimensions)
     return hashlib.sha256(json.dumps([folder.run_id, dimensions]).encode()).hexdigest()[:8]
 

@@ -94,7 +94,7 @@ def reproduce(arguments: list[str]) -> int:
 
     sweep = ["hydra/sweeper=eleatt_table", f"table={name}", *given.overrides]
     try:
-        run_hydra("train", ["--multirun"], sweep, lambda cfg: None)
+        run_hydra("train", ["--multirun"], sweep)
     finally:
         _write(made, [name, *given.overrides])
     return 0

@@ -4,24 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hydra import main as hydra_main
-from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
 
 from eleatt_bench.common.errors import UserError, unknown
 from eleatt_bench.common.locations import config_dir
 from eleatt_bench.config import schema
-from eleatt_bench.config.compose import (
-    VERSION_BASE,
-    check_override,
-    explain,
-    hydra_ready,
-    is_hydras,
-    options,
-)
+from eleatt_bench.config.compose import compose_config
+from eleatt_bench.config.mistakes import explain, is_hydras
+from eleatt_bench.config.overrides import check_override
+from eleatt_bench.config.setup import VERSION_BASE, hydra_ready, options
 
 FLAGS = {  # Hydra's own, with the number of values they take
     "-m": 0,
@@ -33,8 +27,6 @@ FLAGS = {  # Hydra's own, with the number of values they take
     "--package": 1,
     "-i": 1,
     "--info": 1,
-    "-cd": 1,
-    "--config-dir": 1,
     "--hydra-help": 0,
     "--help": 0,
 }
@@ -61,15 +53,15 @@ def train(arguments: list[str]) -> int:
         groups = ["data", "model", "optimizer", "scheduler", "trainer", "experiment", "launcher"]
         return _help("train", what, groups)
 
-    def task(cfg: DictConfig) -> None:
+    if is_one_job(flags):
         from eleatt_bench.training.environment import is_rank_zero
         from eleatt_bench.training.run import train as train_one
 
-        folder, record = train_one(cfg, list(HydraConfig.get().overrides.task))
+        folder, record = train_one(compose_checked(overrides, "train"), overrides)
         if is_rank_zero():
             print(f"{_test(record)}  ({record['epochs']} epochs)  {folder.record}")
-
-    run_hydra("train", flags, overrides, task)
+    else:
+        run_hydra("train", flags, overrides)
     return 0
 
 
@@ -83,16 +75,29 @@ def eval(arguments: list[str]) -> int:  # noqa: A001  (the verb's name)
     if "," in runs and not {"-m", "--multirun"} & set(flags):
         flags = ["-m", *flags]
 
-    def task(cfg: DictConfig) -> None:
+    if is_one_job(flags):
         from eleatt_bench.training.environment import is_rank_zero
         from eleatt_bench.training.run import evaluate
 
-        folder, result = evaluate(cfg)
+        folder, result = evaluate(compose_checked(overrides, "eval"))
         if is_rank_zero():
             print(f"{folder.run_id}  {result['checkpoint']} checkpoint  {_test(result)}")
-
-    run_hydra("eval", flags, overrides, task)
+    else:
+        run_hydra("eval", flags, overrides)
     return 0
+
+
+def is_one_job(flags: Sequence[str]) -> bool:
+    """Whether ``flags`` ask for one run to be done, not for many or for something to be shown."""
+    return not flags
+
+
+def compose_checked(overrides: Sequence[str], name: str) -> dict[str, Any]:
+    """As `compose_config`, after each override was checked for itself."""
+    with hydra_ready():
+        for override in overrides:
+            check_override(override, name)
+        return compose_config(overrides, name)
 
 
 def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -116,43 +121,26 @@ def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     return flags, overrides
 
 
-def run_hydra(
-    name: str, flags: Sequence[str], overrides: Sequence[str], task: Callable[[DictConfig], Any]
-) -> None:
-    """Let Hydra compose ``configs/<name>.yaml`` and call ``task``, or sweep over many of them.
+def run_hydra(name: str, flags: Sequence[str], overrides: Sequence[str]) -> None:
+    """Let Hydra sweep over what ``overrides`` compose of ``configs/<name>.yaml``, or show it.
 
-    Hydra prints and exits when a task raises, so what is raised is carried past it.
+    Hydra prints and exits when anything raises in it, so that is carried past it.
     """
-    added = {"--config-dir", "-cd"} & set(flags) or any("searchpath" in o for o in overrides)
-    if not added:  # else there is more to choose from, which Hydra knows
-        with hydra_ready():  # once for all of them
-            for override in overrides:
-                check_override(override, name)
-    raised: list[BaseException] = []
+    with hydra_ready():  # once for all of them
+        for override in overrides:
+            check_override(override, name)
     own_argv = sys.argv
-
-    def guarded(cfg: DictConfig) -> None:
-        sys.argv = own_argv  # Lightning starts the other processes of a distributed run from it
-        try:
-            schema.shrink(cfg)
-            schema.check(cfg, name)
-            task(cfg)
-        except BaseException as error:
-            raised.append(error)
-
     schema.register()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # raise, so that the error can be explained
     sys.argv = [own_argv[0], *flags, *overrides]
     try:
-        hydra_main(str(config_dir()), name, VERSION_BASE)(guarded)()
+        hydra_main(str(config_dir()), name, VERSION_BASE)(lambda cfg: None)()
     except Exception as error:
         if isinstance(error, UserError) or not is_hydras(error):
             raise
         raise explain(error, overrides, name) from error
     finally:
         sys.argv = own_argv
-    if raised:
-        raise raised[0]
 
 
 def complete(arguments: Sequence[str], verbs: Sequence[str]) -> int:

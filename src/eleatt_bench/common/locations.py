@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 
 from eleatt_bench.common.errors import UserError
@@ -25,6 +26,28 @@ def config_dir() -> Path:
         f"No configs beside {PACKAGE}: the installation is incomplete. "
         "Install again: pip install --force-reinstall eleatt-bench"
     )
+
+
+def config_dirs() -> list[Path]:
+    """The user's own folders of configs: ``ELEATT_CONFIGS``, which ``--config-dir`` adds to."""
+    named = os.environ.get("ELEATT_CONFIGS", "").split(os.pathsep)
+    return list(dict.fromkeys(Path(name).expanduser().absolute() for name in named if name))
+
+
+def add_config_dir(folder: str) -> None:
+    """Let this process, and those that it starts, look for configs in ``folder`` as well."""
+    folders = [*config_dirs(), Path(folder).expanduser().absolute()]
+    os.environ["ELEATT_CONFIGS"] = os.pathsep.join(map(str, dict.fromkeys(folders)))
+
+
+def config_flags() -> list[str]:
+    """The words that let another command line find the user's own configs."""
+    return [word for folder in config_dirs() for word in ("--config-dir", str(folder))]
+
+
+def command(*words: str) -> str:
+    """A command line of this program that can be pasted: it finds the configs that this one did."""
+    return shlex.join(["eleatt-bench", *words[:1], *config_flags(), *words[1:]])
 
 
 def cache_dir() -> Path:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from eleatt_bench.common.locations import runs_dir
+from eleatt_bench.common.locations import command, runs_dir
 
 
 def duration(seconds: float) -> str:
@@ -62,12 +62,8 @@ def closing(where: Mapping[str, str], then: Mapping[str, Sequence[str]], runs: P
     The commands are of this program; they name the folder ``runs`` if it is not the usual one.
     Nothing is wrapped, so that a path or a command can be copied.
     """
-    begin = (
-        "eleatt-bench"
-        if runs == runs_dir()
-        else f"ELEATT_RUNS={shlex.quote(str(runs))} eleatt-bench"
-    )
-    commands = {word: f"{begin} {shlex.join(arguments)}" for word, arguments in then.items()}
+    begin = "" if runs == runs_dir() else f"ELEATT_RUNS={shlex.quote(str(runs))} "
+    commands = {word: begin + command(*arguments) for word, arguments in then.items()}
     print()
     for head, lines in (("Where", where), ("Next", commands)):
         for number, (word, line) in enumerate(lines.items()):

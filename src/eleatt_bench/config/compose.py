@@ -1,146 +1,110 @@
-"""Hydra in one place: how configs are composed, and what went wrong in words."""
+"""What overrides compose: Hydra's own meaning, with all that a person who typed them expects."""
 
 from __future__ import annotations
 
-import re
-import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import fields
+from typing import Any
 
-from hydra import compose, initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.object_type import ObjectType
-from hydra.errors import HydraException
-from omegaconf import DictConfig
+from hydra import compose
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from eleatt_bench.common.errors import UserError, unknown
-from eleatt_bench.common.locations import config_dir
-from eleatt_bench.config import schema as config
+from eleatt_bench.config import schema
+from eleatt_bench.config.checks import QUICK, check_values, leaves
+from eleatt_bench.config.mistakes import explain
+from eleatt_bench.config.precedence import settle
+from eleatt_bench.config.setup import hydra_ready
 
-VERSION_BASE = "1.3"
-
-
-@contextmanager
-def hydra_ready() -> Iterator[None]:
-    """Hydra set up on `config_dir`; inside a Hydra program, the one that runs is used."""
-    if GlobalHydra.instance().is_initialized():
-        yield
-        return
-    config.register()
-    with initialize_config_dir(str(config_dir()), version_base=VERSION_BASE):
-        yield
+FOLDERS = ("data_dir", "runs_dir")
+"""The only settings that may name environment variables."""
 
 
-def compose_config(overrides: Sequence[str], name: str = "train") -> DictConfig:
-    """The checked configuration that ``overrides`` compose.
+def compose_config(overrides: Sequence[str], name: str = "train") -> dict[str, Any]:
+    """The checked configuration that ``overrides`` compose, as plain values.
 
     Raises:
-        UserError: an override that does not apply, with the nearest match and the choices.
+        UserError: an override that does not apply, with the nearest match and the choices; a typed
+            choice that would lose a value to the experiment; a file that is no config.
     """
+    return checked(settled(overrides, name), name)
+
+
+def composed(overrides: Sequence[str], name: str) -> DictConfig:
+    """What Hydra makes of ``overrides``, references and all; raises as `compose_config`."""
     with hydra_ready():
         try:
-            cfg = compose(config_name=name, overrides=list(overrides))
-        except Exception as error:  # nothing but Hydra and OmegaConf runs in there
+            return compose(config_name=name, overrides=list(overrides))
+        except Exception as error:  # nothing but Hydra, OmegaConf and YAML runs in there
             raise explain(error, overrides, name) from error
-    config.shrink(cfg)
-    config.check(cfg, name)
+
+
+def settled(overrides: Sequence[str], name: str, cfg: DictConfig | None = None) -> DictConfig:
+    """``cfg``, by default `composed`, after `settle`; raises as `compose_config`."""
+    with hydra_ready():
+        cfg = composed(overrides, name) if cfg is None else cfg
+        settle(cfg, overrides, name)
     return cfg
 
 
-def options(group: str) -> list[str]:
-    """The names that ``group=...`` accepts, e.g. ``options("table")``."""
-    with hydra_ready():
-        loader = GlobalHydra.instance().config_loader()
-        return [str(o) for o in loader.get_group_options(group, ObjectType.CONFIG)]
+def checked(cfg: DictConfig, name: str = "train") -> dict[str, Any]:
+    """``cfg`` resolved to dicts, lists, numbers and strings (choices by their names), and checked.
 
-
-def groups() -> list[str]:
-    """The config groups at the top of ``configs/``."""
-    with hydra_ready():
-        loader = GlobalHydra.instance().config_loader()
-        found = loader.get_group_options("", ObjectType.GROUP)
-    return [g for g in found if g != "hydra"]
-
-
-def is_hydras(error: BaseException) -> bool:
-    """Whether ``error`` was raised by Hydra or by what it parses and merges with.
-
-    Not all of them have a type of their own: some are ValueErrors and failed assertions.
-    """
-    if isinstance(error, HydraException | OmegaConfBaseException):
-        return True
-    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
-    raised_in = str(frames[-1].f_globals.get("__name__", "")) if frames else ""
-    return raised_in.split(".")[0] in {"antlr4", "hydra", "omegaconf"}
-
-
-def explain(error: Exception, overrides: Sequence[str], name: str = "train") -> UserError:
-    """Say what a failed composition means: the override at fault and what it may have meant."""
-    try:
-        for override in overrides:
-            check_override(override, name)
-    except UserError as found:
-        return found
-    cause = error.__cause__ or error
-    message = str(cause if "not in struct" not in str(cause) else error)
-    lines = [line.strip() for line in message.splitlines()]
-    lines = [line for line in lines if line and not line.startswith(("reference_type", "object_"))]
-    key = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("full_key")), "")
-    text = " ".join(line for line in lines if not line.startswith("full_key"))
-    text = text or f"the overrides do not compose: {' '.join(overrides)}"
-    return UserError(f"{key}: {text}" if key else text)
-
-
-_OVERRIDE = re.compile(r"^(?P<sign>\+\+|\+|~)?(?P<key>[^=]+?)(?P<value>=.*)?$", re.DOTALL)
-
-
-def check_override(override: str, name: str = "train") -> None:
-    """Refuse a config key or group option that does not exist; values are Hydra's to check.
+    With ``quick=true`` the run is made one of seconds. ``cfg`` is changed by that; ``name`` is the
+    schema's.
 
     Raises:
-        UserError: with the nearest match and the choices.
+        UserError: a key outside the schema (``+typo=1``) or taken out of it (``~seed``), a
+            mandatory value that nothing sets, a reference to nothing (``${typo}``) or to the
+            environment, or a value that makes no sense.
     """
-    match = _OVERRIDE.match(override)
-    if match is None or (match["value"] is None and match["sign"] != "~"):
-        raise UserError(f"{override!r} is not an override: write KEY=VALUE")
-    key, value = match["key"].split("@")[0], (match["value"] or "=")[1:]
-    known = groups()
-    if key in known:
-        if match["value"] is not None:  # ~GROUP takes it out, whatever it is
-            _check_options(key, value)
-    elif re.split(r"[./]", key)[0] != "hydra":
-        _check_key(key, name, known)
-        _check_section(key, value, name)
+    try:
+        _check_references(cfg)
+        _shrink(cfg)
+        _check_keys(cfg, schema.SCHEMAS[name], "")
+        missing = sorted(OmegaConf.missing_keys(cfg))
+        if missing:
+            raise UserError(f"Nothing sets {missing[0]!r}: give it as {missing[0]}=VALUE")
+        config: dict[str, Any] = OmegaConf.to_container(  # type: ignore[assignment]
+            cfg, resolve=True, throw_on_missing=True, enum_to_str=True
+        )
+    except OmegaConfBaseException as error:
+        raise UserError(f"{error.full_key}: {str(error).splitlines()[0]}") from error
+    check_values(config, name)
+    return config
 
 
-def _check_options(group: str, value: str) -> None:
-    if "(" in value:  # choice(...), glob(...): Hydra's to expand
+def _shrink(cfg: DictConfig) -> None:
+    if not OmegaConf.select(cfg, "quick"):
         return
-    choices = options(group) + (["null"] if group in {"experiment", "table"} else [])
-    for option in value.split(","):
-        if option not in choices:
-            raise unknown(f"option of {group}", option, choices)
+    for key, most in QUICK.items():
+        value = OmegaConf.select(cfg, key)
+        if value is None or value > most:
+            OmegaConf.update(cfg, key, most)
 
 
-def _check_key(key: str, name: str, known: list[str]) -> None:
-    path = key.split(".")
-    for depth, part in enumerate(path):
-        inner = config.schema_at(config.SCHEMAS[name], path[:depth])
-        if inner is None:
-            return
-        names = [f.name for f in fields(inner)]
-        if part not in names:
-            prefix = ".".join([*path[:depth], ""])
-            choices = [f"{prefix}{n}" for n in names] + (known if depth == 0 else [])
-            raise unknown("config key", f"{prefix}{part}", {*choices})
+def _check_keys(cfg: DictConfig, section: type, prefix: str) -> None:
+    names = {f.name for f in fields(section)}
+    keys = [str(key) for key in cfg]
+    absent = sorted(names.difference(keys))
+    if absent:
+        key = f"{prefix}{absent[0]}"
+        raise UserError(f"{key!r} is taken out of the configuration; it must stay: {key}=VALUE")
+    for key in keys:
+        if key not in names:
+            raise unknown("config key", f"{prefix}{key}", [f"{prefix}{n}" for n in names])
+        inner = schema.schema_at(section, [key])
+        if inner is not None and not OmegaConf.is_missing(cfg, key) and cfg[key] is not None:
+            _check_keys(cfg[key], inner, f"{prefix}{key}.")
 
 
-def _check_section(key: str, value: str, name: str) -> None:
-    """Refuse a plain value for what has keys of its own."""
-    section = config.schema_at(config.SCHEMAS[name], key.split("."))
-    if section is None or not value or value[0] in "{$" or "(" in value:
-        return
-    names = ", ".join(f"{key}.{f.name}" for f in fields(section))
-    raise UserError(f"{key} is no single value: set {names}, or some of these")
+def _check_references(cfg: DictConfig) -> None:
+    """What is resolved is written into the files of a run: no place for what a variable holds."""
+    for key, value in leaves(OmegaConf.to_container(cfg, resolve=False)):
+        if isinstance(value, str) and "oc.env" in value and "${" in value and key not in FOLDERS:
+            raise UserError(
+                f"{key} is {value}: only {' and '.join(FOLDERS)} may name environment variables, "
+                "because the values of all settings are written into the files of a run. Give "
+                f"the value itself: {key}=VALUE"
+            )

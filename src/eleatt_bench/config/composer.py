@@ -15,21 +15,24 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from eleatt_bench.common.cache import Cache, fingerprint
-from eleatt_bench.common.locations import config_dir, package_code
+from eleatt_bench.common.locations import config_dir, config_dirs, package_code
+from eleatt_bench.config.checks import QUICK, check_values, leaves
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
-_NUMBERED = re.compile(r"(?P<key>seed|data\.fold)=(?P<value>[0-9]{1,9})")
-"""What the runs of one cell differ by: whole numbers that no other setting depends on."""
+NUMBERS = ("seed", "data.fold")
+"""What the runs of one cell differ by."""
+
+_NUMBERED = re.compile(rf"(?P<key>{'|'.join(map(re.escape, NUMBERS))})=(?P<value>0|[1-9]\d{{0,8}})")
 
 
 class Composer:
-    """Composes as `composition.compose_config`, but each choice of groups only once.
+    """Composes as `compose.compose_config`, but each choice of groups only once.
 
     Hydra applies ``KEY=VALUE`` after everything else, so a value may as well be set on a copy of
     what was composed without it: milliseconds instead of seventy of them. Seeds and folds, of which
-    a table has hundreds, are set on the plain result.
+    a table has hundreds, are set on the plain result, with whatever refers to them.
 
     As a context it sets Hydra up once, when that is first needed, and takes from
     `ConfigCache` what it can: if that is all, Hydra is not even imported.
@@ -61,40 +64,51 @@ class Composer:
         """
         numbered = [_NUMBERED.fullmatch(override) for override in overrides]
         said = tuple(o for o, match in zip(overrides, numbered, strict=True) if match is None)
-        if said not in self._plain:
-            self._plain[said] = pickle.dumps(self._compose(said), pickle.HIGHEST_PROTOCOL)
-        config: dict[str, Any] = pickle.loads(self._plain[said])  # ten times as fast as deepcopy
-        for match in filter(None, numbered):
-            section = config["data"] if match["key"] == "data.fold" else config
-            section[match["key"].rpartition(".")[2]] = int(match["value"])
+        numbers = {match["key"]: int(match["value"]) for match in filter(None, numbered)}
+        config, followers = self._shared(said)
+        if followers is None and numbers:
+            in_order = [f"{key}={numbers[key]}" for key in NUMBERS if key in numbers]
+            config, _ = self._shared((*said, *in_order))
+            return config
+        for key, number in numbers.items():
+            _set(config, key, number)
+        for key, number_key in (followers or {}).items():
+            if number_key in numbers:
+                _set(config, key, numbers[number_key])
+        if numbers and followers:
+            check_values(config, self._name)
         return config
 
     def options(self, group: str) -> list[str]:
-        """The names that ``group=...`` accepts, as `composition.options`."""
+        """The names that ``group=...`` accepts, as `setup.options`."""
 
         def look() -> list[str]:
-            from eleatt_bench.config.compose import options
+            from eleatt_bench.config.setup import options
 
             return options(group)
 
         found: list[str] = self._kept_or_found(["options of", group], look)
         return found
 
-    def _compose(self, said: tuple[str, ...]) -> Any:
-        def compose() -> Any:
-            from eleatt_bench.config import schema
+    def _shared(self, said: tuple[str, ...]) -> tuple[dict[str, Any], dict[str, str] | None]:
+        """The configuration of ``said``, a new copy, and its `_followers`."""
+        if said not in self._plain:
+            found = self._kept_or_found([self._name, *said], lambda: self._compose(said))
+            self._plain[said] = pickle.dumps(found, pickle.HIGHEST_PROTOCOL)
+        config, followers = pickle.loads(self._plain[said])  # ten times as fast as deepcopy
+        return config, followers
 
-            cfg = self._with_values(said)
-            schema.shrink(cfg)
-            schema.check(cfg, self._name)
-            return schema.plain(cfg)
+    def _compose(self, said: tuple[str, ...]) -> list[Any]:
+        from eleatt_bench.config.compose import checked
 
-        return self._kept_or_found([self._name, *said], compose)
+        cfg = self._with_values(said)
+        raw = deepcopy(cfg)
+        return [checked(cfg, self._name), _followers(raw)]
 
     def _kept_or_found(self, question: Sequence[str], find: Callable[[], Any]) -> Any:
         def find_with_hydra() -> Any:
             if self._stack is not None:
-                from eleatt_bench.config.compose import hydra_ready
+                from eleatt_bench.config.setup import hydra_ready
 
                 self._stack.enter_context(hydra_ready())  # nothing, from the second time on
             return find()
@@ -102,28 +116,78 @@ class Composer:
         return find() if self._kept is None else self._kept.find(question, find_with_hydra)
 
     def _with_values(self, overrides: tuple[str, ...]) -> DictConfig:
-        from hydra.core.override_parser.overrides_parser import OverridesParser
         from omegaconf import OmegaConf
 
-        from eleatt_bench.config.compose import compose_config, groups
+        from eleatt_bench.config.compose import composed, settled
+        from eleatt_bench.config.overrides import parse
+        from eleatt_bench.config.setup import groups
 
         if self._groups is None:
             self._groups = frozenset(groups())
         values = [o for o in overrides if o.partition("=")[0] not in self._groups]
         if not all(re.match(r"[a-z_]", value) for value in values):  # +KEY, ~KEY: Hydra's to do
-            return compose_config(overrides, self._name)
+            return settled(overrides, self._name)
         chosen = tuple(o for o in overrides if o not in values)
         try:
             if chosen not in self._composed:
-                self._composed[chosen] = compose_config(chosen, self._name)
+                self._composed[chosen] = composed(chosen, self._name)
             cfg = deepcopy(self._composed[chosen])
-            for override in OverridesParser.create().parse_overrides(values):
+            for override in map(parse, values):
                 if override.is_sweep_override():
-                    return compose_config(overrides, self._name)
+                    return settled(overrides, self._name)
                 OmegaConf.update(cfg, override.key_or_group, override.value(), merge=True)
         except Exception:  # a mistake, or a value that has no default; Hydra's own way tells which
-            return compose_config(overrides, self._name)
-        return cfg
+            return settled(overrides, self._name)
+        return settled(overrides, self._name, cfg)
+
+
+def _set(config: dict[str, Any], key: str, value: int) -> None:
+    *sections, last = key.split(".")
+    for section in sections:
+        config = config[section]
+    config[last] = value
+
+
+def _followers(cfg: DictConfig) -> dict[str, str] | None:
+    """The settings that are one of `NUMBERS`, whatever that is, by the key of the number.
+
+    None where anything depends on a number otherwise, so that each is to be composed by itself.
+    ``cfg`` has not been resolved, and is changed: numbers that tell when they are asked take the
+    places of its own.
+    """
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    raw = leaves(OmegaConf.to_container(cfg, resolve=False))
+    referring = [key for key, value in raw if isinstance(value, str) and "${" in value]
+    if any(key in NUMBERS for key in referring):
+        return None
+    asked: set[str] = set()
+    probes = {key: 0 for key in NUMBERS if OmegaConf.select(cfg, key) is not None}
+
+    def answer(key: str) -> int:
+        asked.add(key)
+        return probes[key]
+
+    OmegaConf.register_new_resolver("eleatt.number", answer, replace=True)
+    for key in probes:
+        OmegaConf.update(cfg, key, f"${{eleatt.number:{key}}}")
+    found: dict[str, str] = {}
+    for key in referring:
+        for first in (123_456_789, 987_654_321):
+            asked.clear()
+            probes.update({number: first + place for place, number in enumerate(probes)})
+            try:
+                value = OmegaConf.select(cfg, key)
+            except OmegaConfBaseException:
+                return None
+            if not asked:
+                continue
+            (number, *others) = sorted(asked)
+            if others or type(value) is not int or value != probes[number]:
+                return None
+            found[key] = number
+    return None if found.keys() & QUICK or any("[" in key for key in found) else found
 
 
 _MOST = 500  # of some kilobytes each; all tables of the paper take 70
@@ -146,8 +210,10 @@ class ConfigCache:
         self._variables: dict[str, str | None] = {}
         if _looks_elsewhere():
             return
-        configs = sorted(config_dir().rglob("*.yaml"))
-        named = {name for path in configs for name in _VARIABLE.findall(path.read_text("utf-8"))}
+        folders = (config_dir(), *config_dirs())
+        configs = [path for folder in folders for path in sorted(folder.rglob("*.yaml"))]
+        texts = (path.read_text("utf-8", errors="replace") for path in configs)
+        named = {name for text in texts for name in _VARIABLE.findall(text)}
         self._variables = {name: os.environ.get(name) for name in sorted(named)}
         code = package_code("common", "config")
         mark = fingerprint([*configs, *code, *_versions()], sys.version)
@@ -182,10 +248,10 @@ def _versions() -> Iterator[Path]:
 
 
 def _looks_elsewhere() -> bool:
-    """Whether a Hydra program runs that was given more than `config_dir`."""
+    """Whether a Hydra program runs that was given other folders than this one's."""
     if "hydra" not in sys.modules:
         return False
-    return set(_search_path()) != {str(config_dir())}
+    return set(_search_path()) != {str(folder) for folder in (config_dir(), *config_dirs())}
 
 
 def _search_path() -> Iterator[str]:
@@ -193,7 +259,7 @@ def _search_path() -> Iterator[str]:
     from hydra.core.global_hydra import GlobalHydra
 
     if not GlobalHydra.instance().is_initialized():
-        yield str(config_dir())
+        yield from map(str, (config_dir(), *config_dirs()))
         return
     for element in GlobalHydra.instance().config_loader().get_search_path().get_path():
         if element.provider not in {"hydra", "schema"}:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.config.composer import Composer
+from eleatt_bench.config.literal import literal
 
 Config = Mapping[str, Any]
 
-_PLACES = ("accelerator", "devices", "strategy", "num_threads")
 _OWN_TRANSFORMS = ("origin",)  # depends on the store: some have been moved there already
 
 
@@ -25,11 +24,14 @@ class Pretraining:
     overrides: tuple[str, ...]
 
 
-def source_of(config: Config, composer: Composer) -> Pretraining | None:
+def source_of(
+    config: Config, composer: Composer, is_place: Callable[[str], bool]
+) -> Pretraining | None:
     """The run whose recurrent layers the run of ``config`` begins with; None where it has none.
 
     It is the experiment that ``pretraining`` names, with the network, the augmentation and the
-    seed of ``config``, on the same devices and in the same folders.
+    seed of ``config``, in the same folders. ``is_place`` tells of a setting whether it says where a
+    run is computed: those are this run's too.
 
     Raises:
         UserError: no such experiment, or one that would begin with the weights of another.
@@ -37,7 +39,8 @@ def source_of(config: Config, composer: Composer) -> Pretraining | None:
     name = config["pretraining"]
     if name is None:
         return None
-    chosen = (f"experiment={name}", *(["quick=true"] if config["quick"] else []))
+    quickly = ["quick=true"] if config["quick"] else []
+    chosen = (f"experiment={name}", *quickly, f"seed={config['seed']}")
     base = composer.config(chosen)
     if base["pretraining"] is not None:
         raise UserError(
@@ -48,10 +51,13 @@ def source_of(config: Config, composer: Composer) -> Pretraining | None:
     wanted["model"] = deepcopy(config["model"])
     own = {key: base["data"]["transforms"][key] for key in _OWN_TRANSFORMS}
     wanted["data"]["transforms"] = {**deepcopy(config["data"]["transforms"]), **own}
-    wanted["trainer"] |= {key: config["trainer"][key] for key in _PLACES}
-    wanted |= {key: config[key] for key in ("seed", "data_dir", "runs_dir")}
-    said = tuple(f"{key}={_literal(value)}" for key, value in _changes(base, wanted))
-    return Pretraining(wanted, (*chosen, *said))
+    wanted["trainer"] |= {
+        key: config["trainer"][key] for key in config["trainer"] if is_place(f"trainer.{key}")
+    }
+    wanted |= {key: config[key] for key in ("data_dir", "runs_dir")}
+    said = (f"{key}={literal(value)}" for key, value in _changes(base, wanted))
+    overrides = (*chosen, *said)
+    return Pretraining(composer.config(overrides), overrides)
 
 
 def _changes(base: Config, wanted: Config, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -61,25 +67,3 @@ def _changes(base: Config, wanted: Config, prefix: str = "") -> Iterator[tuple[s
             yield from _changes(base[key], value, f"{prefix}{key}.")
         elif value != base[key]:
             yield f"{prefix}{key}", value
-
-
-def _literal(value: Any) -> str:
-    """``value`` as Hydra's override grammar writes it."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, int | float):
-        return repr(value)
-    if isinstance(value, list):
-        return "[" + ",".join(map(_literal, value)) + "]"
-    if isinstance(value, dict):
-        return "{" + ",".join(f"{key}:{_literal(v)}" for key, v in value.items()) + "}"
-    if re.fullmatch(r"/?[A-Za-z_][A-Za-z0-9_./-]*", value) and value.lower() not in _WORDS:
-        return str(value)
-    # Backslashes are doubled where a quotation mark comes after them, the closing one included.
-    escaped = re.sub(r"(\\*)('|$)", lambda m: 2 * m[1] + ("\\'" if m[2] else ""), value)
-    return f"'{escaped}'"
-
-
-_WORDS = {"null", "true", "false", "nan", "inf"}  # which Hydra would not take for text

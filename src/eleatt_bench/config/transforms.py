@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-
-from omegaconf import DictConfig, OmegaConf
+from typing import Any
 
 from eleatt_bench.common.errors import UserError
 
@@ -41,21 +41,20 @@ FRACTIONS = ("time_warp", "scaling", "axis_scaling.x", "axis_scaling.y", "axis_s
 _LONGEST = 1 << 16
 
 
-def check_transforms(transforms: DictConfig) -> None:
-    """Refuse values of the section ``data.transforms`` that make no sense.
+def check_transforms(transforms: Mapping[str, Any]) -> None:
+    """Refuse values of the section ``data.transforms``, as plain values, that make no sense.
 
     Raises:
         UserError: a fraction of 1 or more, too many frames, no streams or one stream twice.
     """
     for name in FRACTIONS:
-        value = OmegaConf.select(transforms, name)
+        section, _, axis = name.partition(".")
+        value = transforms[section][axis] if axis else transforms[section]
         if not 0 <= value < 1:
             raise UserError(f"data.transforms.{name} is {value}; it must lie in [0, 1)")
-    if transforms.resample is not None and transforms.resample > _LONGEST:
-        raise UserError(
-            f"data.transforms.resample is {transforms.resample}; it must be at most {_LONGEST}"
-        )
-    streams = [stream.name for stream in transforms.streams]
+    resample, streams = transforms["resample"], transforms["streams"]
+    if resample is not None and resample > _LONGEST:
+        raise UserError(f"data.transforms.resample is {resample}; it must be at most {_LONGEST}")
     if not streams or len(set(streams)) < len(streams):
         choices = ", ".join(stream.name for stream in Stream)
         raise UserError(

@@ -23,6 +23,9 @@ PRELOADED = (
 )
 """What the warm server imports; none of it runs a torch operation or touches CUDA."""
 
+PLANNED = "ELEATT_PLANNED_RUN"
+"""The environment variable that tells a job which run it was planned as."""
+
 _RANK_VARIABLES = (
     "RANK",
     "LOCAL_RANK",
@@ -46,7 +49,8 @@ class Job:
     """One command line, ``eleatt-bench`` and ``arguments``; its output goes to ``log_path``.
 
     It starts after the job that it ``needs`` has ended well, and while nobody is ``busy`` with its
-    work. One that ends as `HeldElsewhereError` came too late and has to wait its turn again.
+    work. One that ends as `HeldElsewhereError` came too late and has to wait its turn again. It is
+    told the ``run_id`` that it was planned as, and refuses to do another run.
     """
 
     arguments: tuple[str, ...]
@@ -56,6 +60,7 @@ class Job:
     needs: Job | None = None
     busy: Callable[[], bool] | None = None
     memory: Memory = UNKNOWN
+    run_id: str | None = None
 
 
 class Running(Protocol):
@@ -73,6 +78,8 @@ def start(job: Job, environment: Mapping[str, str], *, warm: bool) -> Running:
     job.log_path.parent.mkdir(parents=True, exist_ok=True)
     everything = {k: v for k, v in os.environ.items() if k not in _RANK_VARIABLES}
     everything |= environment
+    if job.run_id is not None:
+        everything[PLANNED] = job.run_id
     if warm and job.warm_ok and sys.platform == "linux":
         return _Warm(job, everything)
     return _Cold(job, everything)

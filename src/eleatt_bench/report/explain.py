@@ -56,7 +56,7 @@ def _check(plan: Plan, row: str, column: str) -> None:
 def _grid(plan: Plan, runs: Sequence[PlannedRun], metric: str) -> Grid:
     records = find_records(plan)
     grid = Grid(box=box.SIMPLE_HEAD)
-    pretrained = any(run.pretraining is not None for run in runs)
+    pretrained = any(run.before is not None for run in runs)
     titles = ["seed", "fold", "accuracy", "status", "run", "command"]
     for title in [*titles, *(["begins with the weights of"] if pretrained else [])]:
         grid.add_column(title, overflow="fold", no_wrap=title in {"status", "run"})
@@ -67,7 +67,7 @@ def _grid(plan: Plan, runs: Sequence[PlannedRun], metric: str) -> Grid:
         found = NOTHING if record is None else f"{accuracy(record, metric):.2f}"
         command = run.command if record is None else record["command"]
         texts = [str(run.seed), str(run.fold), found, status, name or NOTHING, command]
-        if run.pretraining is not None:
-            texts.append(run.pretraining.run_id or run.pretraining.command)
+        if run.before is not None:
+            texts.append(run.before.run_id or run.before.command)
         grid.add_row(*texts)
     return grid

@@ -11,12 +11,19 @@ from typing import Any
 RECIPE_VERSION = 2
 """Raised whenever a change of the code can change a number: older runs are then other runs."""
 
-_EXCLUDED = {
-    "": {"launcher", "table", "force", "data_dir", "runs_dir", "pretraining"},
-    "model": {"backend"},
-    "trainer": {"accelerator", "devices", "strategy", "num_threads"},
-}
-"""Where and how a run is computed is no part of what it is; a pre-training is, as a whole."""
+PLACES = (
+    "launcher",
+    "table",
+    "force",
+    "data_dir",
+    "runs_dir",
+    "model.backend",
+    "trainer.accelerator",
+    "trainer.devices",
+    "trainer.strategy",
+    "trainer.num_threads",
+)
+"""Sections and settings that say where and how a run is computed: no part of what it is."""
 
 OMITTED = (("data", "limit", None), ("", "quick", False))
 """Settings that came later, left out at the value that earlier runs had: these keep their names."""
@@ -29,7 +36,7 @@ def identity(
 ) -> dict[str, Any]:
     """What ``config`` (plain and resolved) trains on the data with that content digest.
 
-    Whatever is not excluded by name belongs to it, so that a new setting cannot be forgotten.
+    Whatever is not among `PLACES` belongs to it, so that a new setting cannot be forgotten.
     ``data_digest`` is None on a machine without the data: such an identity has no `run_id`.
     ``pretraining`` is the identity of the run whose weights this one begins with. What is deeper
     than a section is shared with ``config``.
@@ -37,12 +44,10 @@ def identity(
     result = {
         key: dict(value) if isinstance(value, Mapping) else value
         for key, value in config.items()
-        if key not in _EXCLUDED[""]
+        if key not in PLACES and key != "pretraining"
     }
-    for section in ("model", "trainer"):
-        result[section] = {
-            key: value for key, value in result[section].items() if key not in _EXCLUDED[section]
-        }
+    for section, _, key in (place.partition(".") for place in PLACES if "." in place):
+        result[section].pop(key, None)
     result["model"]["gated_layers"] = gated_layers(result["model"])
     if not result["model"]["gated_layers"]:
         result["model"]["gate"] = None  # a gate on no layer is the network without one
@@ -54,6 +59,12 @@ def identity(
     if pretraining is not None:
         result["pretraining"] = deepcopy(dict(pretraining))
     return result
+
+
+def is_place(key: str) -> bool:
+    """Whether the setting ``key`` says where a run is computed, and not what it is."""
+    parts = key.split(".")
+    return any(".".join(parts[:depth]) in PLACES for depth in range(1, len(parts) + 1))
 
 
 def gated_layers(model: Mapping[str, Any]) -> list[int]:

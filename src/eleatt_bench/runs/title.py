@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from eleatt_bench.runs.identity import model_name
+from eleatt_bench.runs.identity import is_place, model_name
 
 _LONGEST = 120  # characters; it has to do as a file's name
 _FIRST = ("experiment", "model", "seed")  # said in another form
-_UNSAID = (  # where and how a run is computed
-    "launcher", "table", "force", "data_dir", "runs_dir", "hydra", "trainer", "model.backend",
-    "trainer.accelerator", "trainer.devices", "trainer.strategy", "trainer.num_threads",
-)  # fmt: skip
+_UNSAID = ("trainer", "hydra")  # a group option says where a run is computed
 
 
 def title(record: Mapping[str, Any]) -> str:
@@ -24,7 +21,7 @@ def title(record: Mapping[str, Any]) -> str:
     said = dict(override.lstrip("+~").partition("=")[::2] for override in record["overrides"])
     parts = [model_name(identity), f"seed={identity['seed']}"]
     for key, value in said.items():
-        if key not in (*_FIRST, *_UNSAID) and key.split(".")[0] not in _UNSAID[:6]:
+        if key not in (*_FIRST, *_UNSAID) and not is_place(key):
             parts.append(f"{key.partition('.')[2] or key}={value}")
     parts.append(said.get("experiment", identity["data"]["name"]))
     text = " ".join(parts).replace("/", "_")[:_LONGEST]

@@ -7,30 +7,226 @@ A grid comes from ``-m``; the jobs that tables still lack from the sweeper
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hydra.core.utils import JobReturn
+from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from eleatt_bench.common.errors import UserError
+from eleatt_bench.common.locations import config_flags
 from eleatt_bench.common.text import closing, columns, terminal_width
-from eleatt_bench.config.compose import compose_config
 from eleatt_bench.config.composer import Composer
-from eleatt_bench.config.schema import plain
 from eleatt_bench.data.store import prepare_command
-from eleatt_bench.launch.jobs import Entry, launch
+from eleatt_bench.launch.journal import Journal
+from eleatt_bench.launch.overview import failures_message
+from eleatt_bench.launch.pool import run_jobs
+from eleatt_bench.launch.process import Job
+from eleatt_bench.launch.settings import one_device, pool_settings
+from eleatt_bench.runs.identity import is_place
 from eleatt_bench.runs.record import RunFolder, find_run
 from eleatt_bench.runs.title import accuracy_text
+from eleatt_bench.runs.wanted import WantedRun
 from eleatt_bench.tables.estimate import expected_memory
 from eleatt_bench.tables.plan import Plan, plans
 from eleatt_bench.tables.records import missing
-from eleatt_bench.training.folder import run_folder
+from eleatt_bench.training.folder import wanted_run
+
+Overrides = Sequence[str]
 
 
-def asked(arguments: Sequence[str]) -> list[Plan]:
+class Planned(NamedTuple):
+    """What a job of a sweep is to do: ``run`` is None where it tests a run that is there."""
+
+    overrides: Overrides
+    config: dict[str, Any]
+    folder: RunFolder
+    run: WantedRun | None
+
+
+def sweep(hydra: DictConfig, jobs: Sequence[Overrides], first: int) -> Sequence[JobReturn]:
+    """What Hydra's launcher does: run ``jobs``, of which the number of the first is ``first``.
+
+    ``hydra`` is the configuration of the sweep, Hydra's section included. Runs that are finished
+    are not started again, unless ``force`` says so.
+
+    Raises:
+        UserError: a job that cannot be composed, or is the same run as another, before any is
+            started; or, after all have ended, the jobs that failed.
+    """
+    config: dict[str, Any] = OmegaConf.to_container(  # type: ignore[assignment]
+        OmegaConf.masked_copy(hydra, [str(k) for k in hydra if k not in ("hydra", "table")]),
+        resolve=True,
+        enum_to_str=True,
+    )
+    verb, logs = str(hydra.hydra.job.name), Path(hydra.hydra.sweep.dir)
+    planned = plan_jobs(verb, jobs)
+    left = [
+        one
+        for one in planned
+        if one.run is None or config["force"] or one.folder.status() != "finished"
+    ]
+    if len(left) < len(jobs):
+        print(f"{len(jobs) - len(left)} of {len(jobs)} runs are finished already")
+    try:
+        if left:
+            _launch(verb, config, left, logs, first)
+    finally:
+        if hydra.get("table") is None:  # a table shows the results itself
+            print_results(planned)
+            _close(config, planned, logs if left else None)
+    _check_finished(planned)
+    return [_job_return(one) for one in planned]
+
+
+def plan_jobs(verb: str, jobs: Sequence[Overrides]) -> list[Planned]:
+    """What each of ``jobs`` is, all of them composed.
+
+    Raises:
+        UserError: the first that cannot be composed, by its number; or two that are the same run.
+    """
+    composer, planned = Composer(verb), list[Planned]()
+    for number, overrides in enumerate(jobs, start=1):
+        try:
+            config = composer.config(overrides)
+            if verb == "train":
+                folder, run = wanted_run(overrides, config, composer)
+                planned.append(Planned(overrides, config, folder, run))
+            else:
+                folder = find_run(Path(config["runs_dir"]), config["run"])
+                planned.append(Planned(overrides, config, folder, None))
+        except UserError as error:
+            if len(jobs) == 1:
+                raise
+            label = labels(jobs)[number - 1]
+            raise UserError(f"Job {number} of {len(jobs)}, {label}: {error}") from error
+    _check_distinct([one for one in planned if one.run is not None])
+    return planned
+
+
+def labels(jobs: Sequence[Overrides]) -> list[str]:
+    """What tells each of ``jobs`` from the others."""
+    common = set.intersection(*(set(overrides) for overrides in jobs))
+    return [" ".join(o for o in job if o not in common) or " ".join(job) for job in jobs]
+
+
+def _check_distinct(planned: Sequence[Planned]) -> None:
+    """One run cannot be two jobs: what they differ in would have no effect on any number."""
+    often = Counter(one.folder.run_id for one in planned)
+    for run_id in (name for name, count in often.items() if count > 1):
+        same = [one for one in planned if one.folder.run_id == run_id]
+        differ = sorted({o.partition("=")[0] for one in same for o in one.overrides
+                         if not all(o in other.overrides for other in same)})  # fmt: skip
+        if not differ:
+            raise UserError(f"{' '.join(same[0].overrides)} is asked for twice: once is enough")
+        places = [key for key in differ if is_place(key)]
+        what = places[0] if places else " and ".join(differ)
+        raise UserError(
+            f"{what} is no part of a run's name here: {len(same)} jobs would all be {run_id}. "
+            f"Give {what} one value"
+        )
+
+
+def _launch(
+    verb: str, config: dict[str, Any], left: Sequence[Planned], logs: Path, first: int
+) -> None:
+    """Do what is ``left``, pre-trainings first; raises as `sweep`."""
+    runs = [one.run for one in left if one.run is not None]
+    if runs:
+        jobs = training_jobs(runs, Path(config["runs_dir"]), logs, first, one_device(config))
+    else:
+        told = labels([one.overrides for one in left])
+        jobs = [
+            Job((verb, *config_flags(), *one.overrides), label, logs / f"{number}.log",
+                one_device(config))
+            for number, (one, label) in enumerate(zip(left, told, strict=True), first)
+        ]  # fmt: skip
+    # Jobs may override their trainer; the sweep is laid out by what was said of all of them.
+    settings = pool_settings(config, len(jobs))
+    results = run_jobs(jobs, **settings, journal=Journal(logs / "jobs.jsonl"))
+    failed = [(result.job, result.returncode) for result in results if result.returncode != 0]
+    if failed:
+        raise UserError(failures_message(failed, len(jobs)))
+
+
+def training_jobs(
+    runs: Sequence[WantedRun], runs_dir: Path, logs: Path, first: int, warm_ok: bool
+) -> list[Job]:
+    """A job for each of ``runs``, and before them the pre-trainings they lack, each once.
+
+    Each carries the name of its run and knows whether another process is at it, and what memory it
+    will take.
+    """
+    own = {run.run_id: run for run in runs}
+    lacking = {
+        run.before.run_id: run.before
+        for run in runs
+        if run.before is not None and run.before.folder(runs_dir).status() != "finished"
+    }
+    ordered = [*lacking.values(), *(run for name, run in own.items() if name not in lacking)]
+    told = labels([run.overrides for run in ordered])
+    memory = expected_memory([run.identity for run in ordered], runs_dir)
+    jobs: dict[str | None, Job] = {}
+    for number, (run, label, expected) in enumerate(zip(ordered, told, memory, strict=True), first):
+        jobs[run.run_id] = Job(
+            arguments=("train", *config_flags(), *run.overrides),
+            label=label,
+            log_path=logs / f"{number}.log",
+            warm_ok=warm_ok,
+            needs=None if run.before is None else jobs.get(run.before.run_id),
+            busy=run.folder(runs_dir).is_locked,
+            memory=expected,
+            run_id=run.run_id,
+        )
+    return list(jobs.values())
+
+
+def _check_finished(planned: Sequence[Planned]) -> None:
+    """A sweep has done what it planned, or says what it has not."""
+    lack = [one for one in planned if one.run is not None and one.folder.status() != "finished"]
+    if lack:
+        some = ", ".join(one.folder.run_id for one in lack[:5])
+        raise UserError(
+            f"{len(lack)} of {len(planned)} runs that this sweep planned are not finished: "
+            f"{some}{' …' if len(lack) > 5 else ''}. The same command does them"
+        )
+
+
+def _job_return(one: Planned) -> JobReturn:
+    done = JobReturn(overrides=list(one.overrides), status=JobStatus.COMPLETED)
+    done.return_value = None
+    return done
+
+
+def print_results(planned: Sequence[Planned]) -> None:
+    """A line per job: its run, and the accuracy it came to."""
+    rows = []
+    for one in planned:
+        if one.run is not None:
+            texts = [accuracy_text(one.folder.read()), one.folder.status()]
+        else:
+            checkpoint = one.config["checkpoint"]
+            path = one.folder.path / f"eval-{checkpoint}.json"
+            result = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+            texts = [accuracy_text(result), f"{checkpoint} checkpoint"]
+        rows.append([one.folder.run_id, *texts])
+    for line in columns(["run", "test accuracy", "status"], rows, terminal_width()):
+        print(line)
+
+
+def _close(config: dict[str, Any], planned: Sequence[Planned], logs: Path | None) -> None:
+    """Where everything lies, and what to type next."""
+    where = {"runs": str(config["runs_dir"])}
+    if logs is not None:
+        where["logs"] = str(logs)
+    then = {"curves": ["tensorboard"], "a run": ["runs", "show", planned[0].folder.run_id]}
+    closing(where, then, Path(config["runs_dir"]))
+
+
+def asked_tables(arguments: Sequence[str]) -> list[Plan]:
     """The tables that ``arguments`` ask for: ``table=NAME``, and overrides said of every run.
 
     Raises:
@@ -49,7 +245,7 @@ def missing_jobs(made: Sequence[Plan]) -> list[list[str]]:
     return list(jobs.values())
 
 
-def lacking(made: Sequence[Plan]) -> str:
+def lacking_data(made: Sequence[Plan]) -> str:
     """A sentence that names the data sets which are not prepared; nothing if all are."""
     tables: dict[str, list[str]] = {}
     for plan in made:
@@ -62,49 +258,15 @@ def lacking(made: Sequence[Plan]) -> str:
     )
 
 
-Jobs = Sequence[Sequence[str]]
-
-
-def sweep(config: DictConfig, jobs: Jobs, initial_job_idx: int) -> Sequence[JobReturn]:
-    """What Hydra's launcher does: run ``jobs``, each a list of overrides.
-
-    Runs that are finished are not started again, unless ``force`` says so.
-
-    Raises:
-        UserError: a job that cannot be composed, before any is started; or, after all have
-            ended, the jobs that failed.
-    """
-    verb = str(config.hydra.job.name)
-    composer = Composer(verb)
-    configs = [composer.config(overrides) for overrides in jobs]
-    folders = [_folder(verb, one, composer) for one in configs]
-    left = {
-        index: folder
-        for index, folder in enumerate(folders)
-        if verb != "train" or config.force or folder.status() != "finished"
-    }
-    if len(left) < len(jobs):
-        print(f"{len(jobs) - len(left)} of {len(jobs)} runs are finished already")
-    entries = [Entry(jobs[index]) for index in left]
-    if verb == "train":
-        entries = trainings([(jobs[i], configs[i]) for i in left], composer)
-    try:
-        returned: Sequence[JobReturn] = launch(config, entries, initial_job_idx)
-    finally:
-        if config.get("table") is None:  # a table shows the results itself
-            print_results(verb, jobs, folders)
-            _close(config, folders, started=bool(left))
-    return returned
-
-
 def sweep_tables(arguments: Sequence[str], launcher: Launcher) -> Sequence[JobReturn]:
     """What Hydra's table sweeper does: let ``launcher`` do the runs that the tables still lack.
 
     Raises:
-        UserError: after all that could be done, the jobs that failed and the data sets that lack.
+        UserError: after all that could be done, the jobs that failed, the data sets that lack, and
+            runs that the tables lack although they were done.
     """
-    made = asked(arguments)
-    jobs, lack = missing_jobs(made), lacking(made)
+    made = asked_tables(arguments)
+    jobs, lack = missing_jobs(made), lacking_data(made)
     if lack and jobs:
         print(lack, flush=True)
     try:
@@ -114,68 +276,3 @@ def sweep_tables(arguments: Sequence[str], launcher: Launcher) -> Sequence[JobRe
     if lack:
         raise UserError(lack)
     return returned
-
-
-def print_results(verb: str, jobs: Jobs, folders: Sequence[RunFolder]) -> None:
-    """A line per job: its run, and the accuracy it came to."""
-    rows = []
-    for overrides, folder in zip(jobs, folders, strict=True):
-        if verb == "train":
-            rows.append([folder.run_id, accuracy_text(folder.read()), folder.status()])
-            continue
-        checkpoint = plain(compose_config(overrides, verb))["checkpoint"]
-        path = folder.path / f"eval-{checkpoint}.json"
-        result = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
-        rows.append([folder.run_id, accuracy_text(result), f"{checkpoint} checkpoint"])
-    for line in columns(["run", "test accuracy", "status"], rows, terminal_width()):
-        print(line)
-
-
-def _close(config: DictConfig, folders: Sequence[RunFolder], *, started: bool) -> None:
-    """Where everything lies, and what to type next."""
-    where = {"runs": str(config.runs_dir)}
-    if started:
-        where["logs"] = str(config.hydra.sweep.dir)
-    then = {"curves": ["tensorboard"], "a run": ["runs", "show", folders[0].run_id]}
-    closing(where, then, Path(config.runs_dir))
-
-
-def trainings(
-    jobs: Sequence[tuple[Sequence[str], dict[str, Any]]], composer: Composer
-) -> list[Entry]:
-    """Runs, given by overrides and configurations, with the pre-trainings they lack before them.
-
-    Each is there once and knows whether another process is at it, and what memory it will take.
-    """
-    own: dict[str, _Training] = {}  # by the runs' names
-    before: dict[str, _Training] = {}
-    needs: dict[str, str] = {}
-    for overrides, config in jobs:
-        folder, this, source = run_folder(config, composer)
-        own[folder.run_id] = _Training(overrides, folder, this)
-        if source is not None:
-            first, that, _ = run_folder(source.config, composer)
-            if first.status() != "finished":
-                before[first.run_id] = _Training(source.overrides, first, that)
-                needs[folder.run_id] = first.run_id
-    ordered = before | {name: one for name, one in own.items() if name not in before}
-    place = {name: index for index, name in enumerate(ordered)}
-    runs_dir = Path(jobs[0][1]["runs_dir"]) if jobs else Path()
-    memory = expected_memory([one.identity for one in ordered.values()], runs_dir)
-    return [
-        Entry(one.overrides, place.get(needs.get(name, "")), one.folder.is_locked, expected)
-        for (name, one), expected in zip(ordered.items(), memory, strict=True)
-    ]
-
-
-class _Training(NamedTuple):
-    overrides: Sequence[str]
-    folder: RunFolder
-    identity: dict[str, Any]
-
-
-def _folder(verb: str, config: dict[str, Any], composer: Composer) -> RunFolder:
-    """The folder of the run that a job trains or tests."""
-    if verb == "train":
-        return run_folder(config, composer)[0]
-    return find_run(Path(config["runs_dir"]), config["run"])

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import shlex
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from eleatt_bench.common.errors import HeldElsewhereError
+from eleatt_bench.common.locations import command, config_flags
 from eleatt_bench.common.text import duration
 from eleatt_bench.config.composer import Composer
 from eleatt_bench.launch.overview import last_line
@@ -19,7 +19,7 @@ from eleatt_bench.runs.curves import Curve, CurveReader
 from eleatt_bench.runs.record import Record, RunFolder
 from eleatt_bench.sweeps.space import Space
 from eleatt_bench.sweeps.trials import Trials
-from eleatt_bench.training.folder import run_folder
+from eleatt_bench.training.folder import wanted_run
 
 if TYPE_CHECKING:
     from optuna.trial import Trial
@@ -87,7 +87,7 @@ class Search:
             return False
         with self._trials.readable():
             overrides = self._space.overrides(trial)
-        folder, _, _ = run_folder(self._composer.config(overrides), self._composer)
+        folder, run = wanted_run(overrides, self._composer.config(overrides), self._composer)
         self._trials.note_run(trial, folder.run_id)
         one = _Running(trial, folder, CurveReader(folder.tensorboard, [_TAG]), time.monotonic())
         record = folder.read()
@@ -100,7 +100,8 @@ class Search:
             self._prune(one)
             return True
         job = Job(
-            arguments=("train", *overrides),
+            arguments=("train", *config_flags(), *overrides),
+            run_id=run.run_id,
             label=" ".join(overrides[len(self._space.fixed) :]),
             log_path=self._trials.path.with_suffix("") / f"{trial.number + 1}.log",
             warm_ok=self._warm_ok,
@@ -177,4 +178,4 @@ class Search:
 
 def train_command(overrides: list[str]) -> str:
     """The command line that does a trial's run, to paste."""
-    return shlex.join(["eleatt-bench", "train", *overrides])
+    return command("train", *overrides)

@@ -9,19 +9,16 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import yaml
-from hydra.core.global_hydra import GlobalHydra
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
 from hydra.errors import HydraException
 
 from eleatt_bench.common.errors import UserError
-from eleatt_bench.config.compose import check_override, hydra_ready
 from eleatt_bench.config.composer import Composer
+from eleatt_bench.config.overrides import check_override, parse
+from eleatt_bench.config.setup import hydra_ready
+from eleatt_bench.runs.identity import identity, is_place
 
-_NO_DIMENSION = {  # they change where a run is computed, or make runs that cannot be compared
-    *("launcher", "table", "force", "data_dir", "runs_dir", "hydra"),
-    *("experiment", "seed", "quick"),
-}
+_NO_DIMENSION = ("experiment", "seed", "quick", "hydra")  # their runs cannot be compared
 
 
 class Suggests(Protocol):
@@ -56,7 +53,7 @@ class Choices:
 
 
 @dataclass(frozen=True)
-class Between:
+class Interval:
     """``interval(low, high)``, both ends included; whole numbers where both ends are."""
 
     key: str
@@ -90,7 +87,7 @@ class Steps:
         return repr(self.values[trial.suggest_int(self.key, 0, len(self.values) - 1)])
 
 
-Dimension = Choices | Between | Steps
+Dimension = Choices | Interval | Steps
 
 
 @dataclass(frozen=True)
@@ -113,14 +110,20 @@ class Space:
         """Compose runs at the ends of every dimension, and at each of its choices.
 
         Raises:
-            UserError: one of them is no configuration.
+            UserError: one of them is no configuration, or the same run as another.
         """
         corner = self.corner
-        composer.config(corner)
         for place, dimension in enumerate(self.dimensions, start=len(self.fixed)):
-            for value in dimension.samples[1:]:
+            found: list[dict[str, Any]] = []
+            for value in dimension.samples:
                 override = f"{dimension.key}={value}"
-                composer.config([*corner[:place], override, *corner[place + 1 :]])
+                config = composer.config([*corner[:place], override, *corner[place + 1 :]])
+                if (this := identity(config, None)) in found:
+                    raise UserError(
+                        f"{override}: {dimension.key} is no part of a run's name here, so that "
+                        "several trials would be one run: give it one value"
+                    )
+                found.append(this)
 
 
 def read_space(fixed: Sequence[str], overrides: Sequence[str]) -> Space:
@@ -133,7 +136,7 @@ def read_space(fixed: Sequence[str], overrides: Sequence[str]) -> Space:
     said, dimensions, keys = list(fixed), list[Dimension](), set[str]()
     for text in overrides:
         check_override(text)
-        override = _parse(text)
+        override = parse(text)
         key = override.get_key_element()
         if key in keys:
             raise UserError(f"{key} is said twice: once is enough")
@@ -176,16 +179,12 @@ def read_file(path: Path) -> list[str]:
     ]
 
 
-def _parse(text: str) -> Override:
-    with hydra_ready():
-        loader = GlobalHydra.instance().config_loader()
-        try:
-            return OverridesParser.create(config_loader=loader).parse_override(text)
-        except HydraException as error:
-            raise UserError(f"{text}: {' '.join(str(error).split())}") from error
-
-
 def _dimension(key: str, override: Override, text: str) -> Dimension:
+    if is_place(key):
+        raise UserError(
+            f"{text}: {key} is no part of a run's name, so that all trials would be one run: give "
+            "it one value"
+        )
     if key.split(".")[0].split("/")[0] in _NO_DIMENSION:
         raise UserError(f"{text}: {key} cannot be searched, only set to one value")
     value = override.value()
@@ -211,7 +210,7 @@ def _dimension(key: str, override: Override, text: str) -> Dimension:
     return Choices(key, tuple(dict.fromkeys(words)))
 
 
-def _interval(key: str, value: IntervalSweep, text: str) -> Between:
+def _interval(key: str, value: IntervalSweep, text: str) -> Interval:
     low, high, log = value.start, value.end, "log" in value.tags
     assert low is not None
     assert high is not None
@@ -221,4 +220,4 @@ def _interval(key: str, value: IntervalSweep, text: str) -> Between:
         raise UserError(f"{text}: it is empty: write the smaller end first")
     if log and low <= 0:
         raise UserError(f"{text}: on a logarithmic scale both ends must be above 0")
-    return Between(key, low, high, log)
+    return Interval(key, low, high, log)

@@ -18,7 +18,8 @@ from typing import Any
 from eleatt_bench.launch.devices import Memory
 from eleatt_bench.runs.identity import model_name, without_digest
 from eleatt_bench.runs.record import Record, RunFolder, all_runs
-from eleatt_bench.tables.plan import Plan, Training
+from eleatt_bench.runs.wanted import WantedRun
+from eleatt_bench.tables.plan import Plan
 from eleatt_bench.tables.records import find_records, key, trainings
 
 
@@ -26,7 +27,7 @@ from eleatt_bench.tables.records import find_records, key, trainings
 class Expected:
     """A run that is to be done; ``seconds`` and ``bytes`` are None where nothing is like it."""
 
-    run: Training
+    run: WantedRun
     tables: tuple[str, ...]
     seconds: float | None
     bytes: float | None
@@ -60,7 +61,7 @@ class _Done:
 
 def expected(plans: Sequence[Plan]) -> list[Expected]:
     """Every run that ``plans`` lack, pre-trainings included, each once, in the plans' order."""
-    lacking: dict[str, tuple[Training, list[str]]] = {}
+    lacking: dict[str, tuple[WantedRun, list[str]]] = {}
     for plan in plans:
         records = find_records(plan)
         for run in trainings(plan):

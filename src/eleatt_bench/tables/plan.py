@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shlex
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,41 +11,28 @@ from pathlib import Path
 from typing import Any
 
 from eleatt_bench.common.errors import UserError, unknown
+from eleatt_bench.common.locations import command
 from eleatt_bench.config.composer import Composer
 from eleatt_bench.config.pretraining import source_of
 from eleatt_bench.data import catalog
 from eleatt_bench.data.store import RANDOM_WEIGHTS
-from eleatt_bench.runs.identity import identity, is_named, run_id
+from eleatt_bench.runs.identity import is_place
+from eleatt_bench.runs.wanted import WantedRun, wanted
 from eleatt_bench.tables.spec import QUICK, Spec, check_spec, folds_of, quick_spec, sections_of
 
 Place = tuple[str, str, str]
 """Section, row and column."""
 
 
-@dataclass(frozen=True)
-class Training:
-    """A run by its overrides and its identity. ``run_id`` is None on a machine without its data."""
-
-    overrides: tuple[str, ...]
-    identity: dict[str, Any]
-    run_id: str | None
-
-    @property
-    def command(self) -> str:
-        """The command line of this run alone."""
-        return shlex.join(["eleatt-bench", "train", *self.overrides])
-
-
-@dataclass(frozen=True)
-class PlannedRun(Training):
-    """One run of a table; ``pretraining`` is the run whose weights it begins with."""
+@dataclass(frozen=True, kw_only=True)
+class PlannedRun(WantedRun):
+    """One run of a table, and its place in it."""
 
     section: str
     row: str
     column: str
     seed: int
     fold: int
-    pretraining: Training | None = None
 
 
 @dataclass(frozen=True)
@@ -82,7 +68,7 @@ class Plan:
     def command(self) -> str:
         """The command line that does the runs which the table lacks."""
         said = [*(["quick=true"] if self.quick else []), *self.variation]
-        return shlex.join(["eleatt-bench", "reproduce", str(self.spec["name"]), *said])
+        return command("reproduce", str(self.spec["name"]), *said)
 
 
 def plans(table: str, overrides: Sequence[str] = ()) -> list[Plan]:
@@ -171,28 +157,27 @@ class _Cells:
         self.runs = tuple(runs)
 
     def _cell(self, place: Place, column: Spec, said: tuple[str, ...]) -> Iterator[PlannedRun]:
-        """The runs of one cell: each seed and fold is set in its one configuration."""
+        """The runs of one cell, seed by seed and within a seed fold by fold."""
+        section, row, name = place
         config = self._composer.config(said)
         digest = self._digest(config)
         folds = folds_of(column, config["data"])
         for seed in self._spec["seeds"]:
-            before = self._pretraining({**config, "seed": seed})
-            of_seed = identity(
-                {**config, "seed": seed}, digest, None if before is None else before.identity
-            )
+            before = self._before(self._composer.config((*said, f"seed={seed}")))
             for fold in folds[:QUICK] if self._quick else folds:
-                this = {**of_seed, "data": {**of_seed["data"], "fold": fold}}
                 of_fold = [f"data.fold={fold}"] if column["folds"] is not None else []
                 overrides = merge(said, of_fold, [f"seed={seed}"])
-                name = run_id(this) if is_named(this) else None
-                yield PlannedRun(overrides, this, name, *place, seed, fold, before)
+                this = wanted(overrides, self._composer.config(overrides), digest, before)
+                yield PlannedRun(
+                    this.overrides, this.identity, this.run_id, before,
+                    section=section, row=row, column=name, seed=seed, fold=fold,
+                )  # fmt: skip
 
-    def _pretraining(self, config: dict[str, Any]) -> Training | None:
-        source = source_of(config, self._composer)
+    def _before(self, config: dict[str, Any]) -> WantedRun | None:
+        source = source_of(config, self._composer, is_place)
         if source is None:
             return None
-        this = identity(source.config, self._digest(source.config))
-        return Training(source.overrides, this, run_id(this) if is_named(this) else None)
+        return wanted(source.overrides, source.config, self._digest(source.config))
 
     def _digest(self, config: dict[str, Any]) -> str | None:
         where, name = config["data_dir"], config["data"]["name"]

@@ -10,7 +10,8 @@ from typing import Any
 
 from eleatt_bench.runs.identity import without_digest
 from eleatt_bench.runs.record import Record, RunFolder, all_runs
-from eleatt_bench.tables.plan import Plan, PlannedRun, Training
+from eleatt_bench.runs.wanted import WantedRun
+from eleatt_bench.tables.plan import Plan, PlannedRun
 
 
 def find_records(plan: Plan) -> dict[str, Record]:
@@ -51,11 +52,11 @@ def _find(plan: Plan) -> dict[str, Record]:
     return found
 
 
-def trainings(plan: Plan) -> list[Training]:
+def trainings(plan: Plan) -> list[WantedRun]:
     """All runs of ``plan``, each once, and the pre-trainings that they begin with."""
-    found: dict[str, Training] = {}
+    found: dict[str, WantedRun] = {}
     for run in plan.runs:
-        for training in (run.pretraining, run):
+        for training in (run.before, run):
             if training is not None:
                 found.setdefault(key(training), training)
     return list(found.values())
@@ -71,7 +72,7 @@ def missing(plan: Plan) -> list[PlannedRun]:
     return sorted(left.values(), key=lambda run: plan.spec["seeds"].index(run.seed))
 
 
-def key(run: Training) -> str:
+def key(run: WantedRun) -> str:
     """What two cells that show the same run agree in."""
     return run.run_id if run.run_id is not None else _content(run.identity)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,43 +10,33 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from eleatt_bench.common.errors import UserError
-from eleatt_bench.config import schema
 from eleatt_bench.config.composer import Composer
 from eleatt_bench.config.pretraining import Pretraining, source_of
 from eleatt_bench.data import catalog
 from eleatt_bench.data.protocols import labelled
 from eleatt_bench.data.store import SequenceStore
-from eleatt_bench.runs.identity import RECIPE_VERSION, identity, run_id
+from eleatt_bench.runs.identity import RECIPE_VERSION, is_place
 from eleatt_bench.runs.record import RunFolder, find_run
+from eleatt_bench.runs.wanted import WantedRun, wanted
 
 Config = Mapping[str, Any]
 
 
-def run_folder(
-    config: Config, composer: Composer
-) -> tuple[RunFolder, dict[str, Any], Pretraining | None]:
-    """The folder and the identity of the run that ``config`` describes, and its pre-training.
+def wanted_run(
+    overrides: Sequence[str], config: Config, composer: Composer
+) -> tuple[RunFolder, WantedRun]:
+    """The run that ``overrides`` compose, as ``config``, its pre-training, and its folder.
 
     Raises:
-        UserError: a data set is not prepared, or the pre-training's network takes other frames.
+        UserError: a data set is not prepared, or a pre-training's layers take other frames than
+            this run has.
     """
-    this, source = identify(config, composer)
-    return RunFolder(Path(config["runs_dir"]), run_id(this)), this, source
-
-
-def identify(config: Config, composer: Composer) -> tuple[dict[str, Any], Pretraining | None]:
-    """The identity of the run of ``config`` and, if it has one, its pre-training.
-
-    Raises:
-        UserError: a data set that is not prepared, or a pre-training whose layers take other
-            frames than this run has.
-    """
-    source = source_of(config, composer)
-    if source is None:
-        return identity(config, _digest(config)), None
-    before = identity(source.config, _digest(source.config))
-    _check_frames(config, source)
-    return identity(config, _digest(config), before), source
+    source, before = source_of(config, composer, is_place), None
+    if source is not None:
+        before = wanted(source.overrides, source.config, _digest(source.config))
+        _check_frames(config, source)
+    this = wanted(overrides, config, _digest(config), before)
+    return this.folder(Path(config["runs_dir"])), this
 
 
 def _digest(config: Config) -> str:
@@ -98,7 +88,9 @@ def reopen(
             f"{RECIPE_VERSION}, whose numbers differ: use the commit that trained it "
             f"({record['git_commit'] or 'not recorded'}), or train it again: {record['command']}"
         )
-    config = schema.plain(OmegaConf.load(folder.config))
+    config: dict[str, Any] = OmegaConf.to_container(  # type: ignore[assignment]
+        OmegaConf.load(folder.config), resolve=True
+    )
     store = catalog.open_store(data_dir, config["data"]["name"])
     if store.content_digest != record["data_digest"]:
         raise UserError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import shlex
+import os
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,35 +11,58 @@ from errno import EACCES, EDQUOT, ENOSPC, EPERM, EROFS
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.files import write_text
-from eleatt_bench.config import schema
 from eleatt_bench.config.composer import Composer
 from eleatt_bench.data import catalog
 from eleatt_bench.data.protocols import labelled
-from eleatt_bench.runs.identity import run_id
+from eleatt_bench.launch.process import PLANNED
+from eleatt_bench.runs.identity import is_place
 from eleatt_bench.runs.record import Record, RunFolder
+from eleatt_bench.runs.wanted import WantedRun
 from eleatt_bench.training.environment import git_commit, is_in_sweep, is_rank_zero, versions
-from eleatt_bench.training.folder import reopen, run_folder
+from eleatt_bench.training.folder import reopen, wanted_run
 from eleatt_bench.training.progress import Display, display
 
 
-def train(cfg: DictConfig, overrides: Sequence[str]) -> tuple[RunFolder, Record]:
-    """Do the run that ``cfg`` describes, unless it is done already; its folder and record.
+def train(config: dict[str, Any], overrides: Sequence[str]) -> tuple[RunFolder, Record]:
+    """Do the run that ``overrides`` compose, as ``config``, unless it is done; folder and record.
 
     An interrupted run continues from its last checkpoint; ``force`` begins anew. If another
     process is at this very run, wait for it and take its result; in a sweep, which has other things
     to do meanwhile, `HeldElsewhereError` is raised instead. The run whose weights it begins
     with, if any, is done before.
+
+    Raises:
+        UserError: the sweep that started this process planned another run.
     """
-    config = schema.plain(cfg)
-    folder, this, source = run_folder(config, Composer())
+    composer = Composer()
+    folder, this = wanted_run(overrides, config, composer)
+    _check_planned(folder)
+    return _train(config, folder, this, composer)
+
+
+def _check_planned(folder: RunFolder) -> None:
+    planned = os.environ.pop(PLANNED, folder.run_id)
+    if planned != folder.run_id:
+        raise UserError(
+            f"This job was planned as {planned}; what its settings compose now is {folder.run_id}: "
+            "a config, the data or the program changed after the sweep began. Nothing was "
+            "trained. Change it back, or start the sweep again"
+        )
+
+
+def _train(
+    config: dict[str, Any], folder: RunFolder, this: WantedRun, composer: Composer
+) -> tuple[RunFolder, Record]:
     weights = None
-    if source is not None and _finished(config, folder) is None:
-        before, _ = train(OmegaConf.create(source.config), source.overrides)
-        weights = before.checkpoints / f"{source.config['trainer']['selection']}.ckpt"
+    if this.before is not None and _finished(config, folder) is None:
+        source = composer.config(this.before.overrides)
+        before = this.before.folder(Path(source["runs_dir"]))
+        _train(source, before, this.before, composer)
+        weights = before.checkpoints / f"{source['trainer']['selection']}.ckpt"
     if not is_rank_zero():  # the first process holds the lock and writes
         return folder, _finished(config, folder) or _work(config, folder, {}, weights)
     waiting = f"{folder.run_id} is being trained by another process; waiting"
@@ -49,7 +72,7 @@ def train(cfg: DictConfig, overrides: Sequence[str]) -> tuple[RunFolder, Record]
             return folder, record
         if config["force"]:
             folder.clear()
-        head = _head(folder, this, overrides)
+        head = _head(folder, this)
         write_text(folder.config, OmegaConf.to_yaml(OmegaConf.create(config)))
         folder.write({**head, "status": "running"})
         return folder, _work(config, folder, head, weights)
@@ -108,36 +131,32 @@ def _fit(
     return fit(config, labelled(store, config["data"]["protocol"]), folder, show, weights)
 
 
-def _head(folder: RunFolder, this: Mapping[str, Any], overrides: Sequence[str]) -> Record:
+def _head(folder: RunFolder, this: WantedRun) -> Record:
     """What is known of a run before it starts."""
+    identity = this.identity
     return {
         "run_id": folder.run_id,
         "status": "running",
-        "identity": dict(this),
-        "overrides": list(overrides),
-        "command": command(["train", *overrides]),
-        "seed": this["seed"],
-        **({"pretraining": run_id(this["pretraining"])} if "pretraining" in this else {}),
-        "data_digest": this["data"]["digest"],
+        "identity": dict(identity),
+        "overrides": list(this.overrides),
+        "command": this.command,
+        "seed": identity["seed"],
+        **({"pretraining": this.before.run_id} if this.before is not None else {}),
+        "data_digest": identity["data"]["digest"],
         "versions": versions(),
         "git_commit": git_commit(),
     }
 
 
-def command(arguments: Sequence[str]) -> str:
-    """The command line, as one would paste it into a shell."""
-    return shlex.join(["eleatt-bench", *arguments])
-
-
-def evaluate(cfg: DictConfig) -> tuple[RunFolder, Record]:
-    """Test the run ``cfg.run`` again with its own configuration on the device that ``cfg`` says.
+def evaluate(asked: Mapping[str, Any]) -> tuple[RunFolder, Record]:
+    """Test the run ``asked["run"]`` again as it was trained, on the device that ``asked`` says.
 
     The result is also written to ``eval-<checkpoint>.json`` in the run's folder.
     """
-    asked = schema.plain(cfg)
     folder, config, store = reopen(Path(asked["runs_dir"]), asked["run"], Path(asked["data_dir"]))
-    for key in ("accelerator", "devices", "strategy", "num_threads"):
-        config["trainer"][key] = asked["trainer"][key]
+    for key in asked["trainer"]:
+        if is_place(f"trainer.{key}"):
+            config["trainer"][key] = asked["trainer"][key]
     config["model"]["backend"] = "auto"
     from eleatt_bench.training.fit import test
 

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
-from eleatt_bench.config.schema import plain
 from eleatt_bench.config.transforms import TransformsConfig
 from eleatt_bench.data.batches import Batch, Positions, SequenceDataset
 from eleatt_bench.data.store import Sample, SequenceStore
@@ -77,7 +76,7 @@ def transforms(skeletons: SequenceStore) -> MakeTransforms:
             if name in changes:
                 changes[name] = dict(zip("xyz", changes[name], strict=True))
         config = OmegaConf.merge(OmegaConf.structured(TransformsConfig), changes)
-        return Transforms(plain(config), store, seed)
+        return Transforms(config, store, seed)
 
     return make
 

@@ -15,7 +15,6 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
-from eleatt_bench.config.schema import plain
 from eleatt_bench.data import catalog
 from eleatt_bench.runs.record import RunFolder
 from eleatt_bench.training.board import tensorboard
@@ -79,7 +78,7 @@ def test_the_gradient_norms_are_those_before_clipping(short_config) -> None:
     options = ("data.batch_size=2000", "trainer.max_epochs=1", "trainer.gradient_clip_val=0.001")
     config = short_config(*options)
     folder, _ = train(config, [])
-    data, classifier = begin(plain(config))
+    data, classifier = begin(config)
     (batch,) = data.train_dataloader()  # a single step, of the whole training set
     F.cross_entropy(classifier(batch.inputs, batch.lengths), batch.labels).backward()
     squares = [float((p.grad.double() ** 2).sum()) for p in classifier.parameters()]
@@ -103,7 +102,7 @@ def test_the_gates_are_measured_on_validation_samples(
 ) -> None:
     config = short_config(*FEW, *options, "trainer.max_epochs=2")
     folder, _ = train(config, [])
-    data, classifier = begin(plain(config))
+    data, classifier = begin(config)
     state = torch.load(folder.checkpoints / "last.ckpt", weights_only=True)["model"]
     classifier.to(next(iter(state.values())).dtype).load_state_dict(state)
     recurrent = classifier.recurrent.eval()
@@ -188,10 +187,10 @@ def test_nothing_of_it_changes_the_training(
     config = short_config("data.limit=200", *options, "trainer.max_epochs=4")
     folder, _ = train(config, [])
     assert steps(folder, "attention/layer0") == [1]
-    data, classifier = begin(plain(config))
+    data, classifier = begin(config)
     checkpoints = Checkpoints(tmp_path / "without", None)
     report = EpochReport(lambda line: None, lambda *progress: None)
-    trainer = make_trainer(plain(config)["trainer"], [Schedule(), report, checkpoints])
+    trainer = make_trainer(config["trainer"], [Schedule(), report, checkpoints])
     trainer.fit(classifier, datamodule=data)
     ours, theirs = (
         torch.load(path / "last.ckpt", weights_only=True)

@@ -1,0 +1,119 @@
+"""Whether the values of a configuration make sense; needs neither Hydra nor OmegaConf."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from eleatt_bench.common.errors import UserError
+from eleatt_bench.config.targets import check_target
+from eleatt_bench.config.transforms import check_transforms
+
+QUICK = {"trainer.max_epochs": 2, "data.limit": 64}
+"""What a run with ``quick=true`` has at most."""
+
+
+def leaves(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    """Whatever is in nested dicts and lists, by keys such as ``a.b[0]``."""
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from leaves(inner, f"{key}.{name}" if key else str(name))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from leaves(inner, f"{key}[{index}]")
+    else:
+        yield key, value
+
+
+def check_values(config: Mapping[str, Any], name: str = "train") -> None:
+    """Refuse values that make no sense; ``config`` is plain and has all keys of schema ``name``.
+
+    Raises:
+        UserError: a number out of its range or not finite, a gate on a layer that is not there, a
+            ``_target_`` that is not allowed, ``options`` that say what has a key of its own.
+    """
+    for key, value in leaves(config):
+        if isinstance(value, float) and not math.isfinite(value):
+            # No training can use it, and no run can be named after it.
+            raise UserError(f"{key} is {value}; it must be a finite number")
+    _check_minima(config)
+    if name == "train":
+        _check_ranges(config)
+        check_transforms(config["data"]["transforms"])
+        for section in ("optimizer", "scheduler"):
+            _check_class(section, config[section])
+
+
+_MINIMA = {
+    "data.batch_size": 1,
+    "data.fold": 0,
+    "data.val_seed": 0,
+    "data.limit": 1,
+    "data.transforms.resample": 1,
+    "data.transforms.rotation.x": 0,
+    "data.transforms.rotation.y": 0,
+    "data.transforms.rotation.z": 0,
+    "data.transforms.noise": 0,
+    "model.hidden_size": 1,
+    "model.num_layers": 1,
+    "model.init.chrono_steps": 3,
+    "optimizer.lr": 0,
+    "optimizer.weight_decay": 0,
+    "trainer.max_epochs": 1,
+    "trainer.devices": 1,
+    "trainer.gradient_clip_val": 0,
+    "trainer.early_stopping": 1,
+    "trainer.num_threads": 1,
+    "launcher.jobs": 1,
+    "launcher.jobs_per_device": 1,
+    "seed": 0,
+}
+
+
+def value_at(config: Mapping[str, Any], key: str) -> Any:
+    """The value at the dotted ``key``; None where there is none."""
+    value: Any = config
+    for part in key.split("."):
+        if not isinstance(value, Mapping) or part not in value:
+            return None
+        value = value[part]
+    return value
+
+
+def _check_minima(config: Mapping[str, Any]) -> None:
+    for key, least in _MINIMA.items():
+        value = value_at(config, key)  # None as well where this schema has no such key
+        if value is not None and value < least:
+            raise UserError(f"{key} is {value}; it must be at least {least}")
+
+
+def _check_ranges(config: Mapping[str, Any]) -> None:
+    data, model = config["data"], config["model"]
+    if data["val_seed"] >= 2**32:  # NumPy's RandomState takes 32 bits
+        raise UserError(f"data.val_seed is {data['val_seed']}; it must be below 2**32")
+    if not 0 <= model["dropout"] < 1:
+        raise UserError(f"model.dropout is {model['dropout']}; it must lie in [0, 1)")
+    if not 0 < data["val_fraction"] < 1:
+        raise UserError(f"data.val_fraction is {data['val_fraction']}; it must lie in (0, 1)")
+    if model["gated_layers"] is not None:
+        if model["gate"] is None:
+            raise UserError("model.gated_layers is set, but model.gate is not: nothing is gated")
+        wrong = [k for k in model["gated_layers"] if not 0 <= k < model["num_layers"]]
+        if wrong:
+            last = model["num_layers"] - 1
+            raise UserError(f"model.gated_layers names layer {wrong[0]}; layers count 0 to {last}")
+
+
+def _check_class(section: str, config: Mapping[str, Any]) -> None:
+    if config["_target_"] is not None:
+        check_target(config["_target_"])
+    elif config["options"]:
+        key = next(iter(config["options"]))
+        raise UserError(
+            f"{section}.options.{key} is set, but no {section} is chosen: {section}=NAME"
+        )
+    for key in config["options"]:
+        if key in config or key in ("params", "optimizer"):
+            mend = f"set {section}.{key}" if key in config else "it is given anyway"
+            raise UserError(f"{section}.options.{key} is no option of its own: {mend}")

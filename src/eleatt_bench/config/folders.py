@@ -1,0 +1,75 @@
+"""The user's own folders of configs, looked at before Hydra reads them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+from eleatt_bench.common.errors import UserError
+from eleatt_bench.common.locations import config_dir, config_dirs
+
+_LARGEST = 1 << 20  # bytes of a file
+_MOST = 100_000  # values in a file, each alias counted as what it stands for
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def check_folders() -> None:
+    """Refuse folders that are not there, names that are taken, and files that would never end.
+
+    What else is wrong in a file is said when it is used: another one may be half written.
+
+    Raises:
+        UserError: the first such fault, with its folder or file.
+    """
+    owners = {file: config_dir() for file in _files(config_dir())} if config_dirs() else {}
+    for folder in config_dirs():
+        if not folder.is_dir():
+            raise UserError(
+                f"There is no folder {folder}: give --config-dir (or ELEATT_CONFIGS) the folder "
+                "that holds experiment/, table/ or model/"
+            )
+        for file in _files(folder):
+            if file in owners:
+                raise UserError(
+                    f"{folder / file} has the name of {owners[file] / file}, so that one of them "
+                    "would never be read: call it otherwise"
+                )
+            owners[file] = folder
+            _check_size(folder / file)
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path.relative_to(folder) for path in folder.rglob("*.yaml"))
+
+
+def _check_size(path: Path) -> None:
+    try:
+        content = path.read_bytes() if path.stat().st_size <= _LARGEST else None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from error
+    if content is None:
+        raise UserError(f"{path} has more than {_LARGEST:,} bytes: that is no config")
+    if b"*" not in content:
+        return
+    try:
+        count = _count(yaml.compose(content.decode(), Loader=_Loader), {})
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError):
+        return  # said when the file is used
+    if count > _MOST:
+        raise UserError(
+            f"{path}: its aliases stand for more than {_MOST:,} values: write out what is meant"
+        )
+
+
+def _count(node: yaml.Node | None, known: dict[int, int]) -> int:
+    """How many values ``node`` is when all aliases in it are written out."""
+    if not isinstance(node, yaml.MappingNode | yaml.SequenceNode):
+        return 1
+    if id(node) not in known:
+        known[id(node)] = _MOST + 1  # an alias inside of what it names
+        inner = [part for pair in node.value for part in pair] if isinstance(
+            node, yaml.MappingNode
+        ) else node.value  # fmt: skip
+        known[id(node)] = min(_MOST + 1, 1 + sum(_count(part, known) for part in inner))
+    return known[id(node)]

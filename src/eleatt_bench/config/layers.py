@@ -1,0 +1,70 @@
+"""The files that a configuration is made of, in the order in which Hydra merges them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hydra.core.global_hydra import GlobalHydra
+from hydra.types import RunMode
+from omegaconf import OmegaConf
+
+ABSENT = object()
+"""What `Layer.values` holds for a key that a file does not set."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What one file sets: ``values`` by dotted keys, references unresolved, lists whole."""
+
+    name: str  # its path below configs/, such as experiment/nucla
+    parents: tuple[str, ...]  # the files that name it in their defaults, the nearest first
+    file: str
+    values: dict[str, Any]
+
+
+def layers(overrides: Sequence[str], name: str) -> list[Layer]:
+    """The files that ``overrides`` compose, later ones win; Hydra's own and the schema left out.
+
+    Hydra must be ready. Whatever it raises for a file that it cannot read goes through.
+    """
+    loader: Any = GlobalHydra.instance().config_loader()
+    listed = loader.compute_defaults_list(name, list(overrides), RunMode.RUN).defaults
+    parent_of = {one.config_path: one.parent for one in listed if not one.is_self}
+    found = []
+    for one in listed:
+        loaded = loader.repository.load_config(one.config_path)
+        if loaded is None or loaded.provider in {"hydra", "schema"} or _is_structured(loaded):
+            continue
+        content = OmegaConf.to_container(loaded.config, resolve=False)
+        file = f"{str(loaded.path).removeprefix('file://')}/{one.config_path}.yaml"
+        values = dict(leaves(content, one.package or ""))
+        found.append(Layer(one.config_path, tuple(_up(one.config_path, parent_of)), file, values))
+    return found
+
+
+def _is_structured(loaded: Any) -> bool:
+    return str(loaded.path).startswith("structured://")
+
+
+def _up(path: str, parent_of: dict[str, str]) -> Iterator[str]:
+    seen = {path}
+    while (above := parent_of.get(path)) is not None and above not in seen:
+        yield above
+        seen.add(above)
+        path = above
+
+
+def leaves(content: Any, key: str) -> Iterator[tuple[str, Any]]:
+    """What is in nested dicts, by dotted keys; a list, and an empty dict, is a value."""
+    if isinstance(content, dict) and content:
+        for name, inner in content.items():
+            yield from leaves(inner, f"{key}.{name}" if key else str(name))
+    elif key:
+        yield key, content
+
+
+def covers(outer: str, inner: str) -> bool:
+    """Whether the dotted key ``inner`` is ``outer`` or lies in it."""
+    return inner == outer or inner.startswith(f"{outer}.")

@@ -1,0 +1,109 @@
+"""Overrides as people type them, ``KEY=VALUE``, in Hydra's own grammar: read, checked, written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep, Override
+from hydra.errors import HydraException
+
+from eleatt_bench.common.errors import UserError, unknown
+from eleatt_bench.config import schema
+from eleatt_bench.config.literal import literal
+from eleatt_bench.config.setup import groups, hydra_ready, options
+
+_OWN_HYDRA = frozenset({"hydra/launcher=eleatt_bench", "hydra/sweeper=eleatt_table"})
+_KEY = re.compile(r"(\+\+|\+|~)?(?P<key>[^=]*)(=(?P<value>.*))?", re.DOTALL)
+
+
+@lru_cache(10_000)
+def parse(text: str) -> Override:
+    """``text`` as Hydra understands it.
+
+    Raises:
+        UserError: it is no override; with the way to quote its value where that helps.
+    """
+    match = _KEY.fullmatch(text)
+    assert match is not None  # it matches anything
+    if not match["key"] or (match["value"] is None and not text.startswith("~")):
+        raise UserError(f"{text!r} is not an override: write KEY=VALUE")
+    try:
+        with hydra_ready():
+            loader = GlobalHydra.instance().config_loader()
+            return OverridesParser.create(config_loader=loader).parse_override(text)
+    except (HydraException, RecursionError) as error:
+        why = " ".join(str(error).splitlines()[0].split()) or type(error).__name__
+        quoted = f"{text.partition('=')[0]}={literal(match['value'] or '')}"
+        raise UserError(
+            f"{text} is not in Hydra's grammar ({why}). Text that holds = ~ , ( ) [ ] {{ }} : or "
+            f'spaces at its ends is quoted twice, for Hydra and for the shell: "{quoted}"'
+        ) from error
+
+
+def check_override(text: str, name: str = "train") -> None:
+    """Refuse a config key or group option that does not exist; values are Hydra's to check.
+
+    ``name`` is the schema's.
+
+    Raises:
+        UserError: with the nearest match and the choices.
+    """
+    override = parse(text)
+    key, known = override.key_or_group, groups()
+    if re.split(r"[./]", key)[0] == "hydra":
+        if text not in _OWN_HYDRA:
+            raise UserError(
+                f"{text}: Hydra's own settings are not for users of this program: runs_dir=FOLDER "
+                "says where runs and their logs lie, --config-dir DIR where configs of yours are"
+            )
+    elif key in known:
+        if not override.is_delete():  # ~GROUP takes it out, whatever it is
+            _check_options(key, override)
+    else:
+        _check_key(key, name, known)
+        _check_section(key, override, name)
+
+
+def _check_options(group: str, override: Override) -> None:
+    choices = options(group) + (["null"] if group in {"experiment", "table"} else [])
+    for option in _values(override):
+        word = "null" if option is None else str(option)
+        if word not in choices:
+            raise unknown(f"option of {group}", word, choices)
+
+
+def _values(override: Override) -> Iterator[Any]:
+    """The value, or all of a sweep that lists them."""
+    value = override.value()
+    if not override.is_sweep_override():
+        yield value
+    elif isinstance(value, ChoiceSweep):
+        yield from override.sweep_iterator()
+
+
+def _check_key(key: str, name: str, known: list[str]) -> None:
+    path = key.split(".")
+    for depth, part in enumerate(path):
+        names = schema.names_at(schema.SCHEMAS[name], path[:depth])
+        if names is None:
+            return
+        if part not in names:
+            prefix = ".".join([*path[:depth], ""])
+            choices = [f"{prefix}{n}" for n in names] + (known if depth == 0 else [])
+            raise unknown("config key", f"{prefix}{part}", {*choices})
+
+
+def _check_section(key: str, override: Override, name: str) -> None:
+    """Refuse a plain value for what has keys of its own."""
+    names = schema.names_at(schema.SCHEMAS[name], key.split("."))
+    if names is None or override.is_delete():
+        return
+    for value in _values(override):
+        if not isinstance(value, dict) and not str(value).startswith("${") and value != "":
+            told = ", ".join(f"{key}.{n}" for n in names)
+            raise UserError(f"{key} is no single value: set {told}, or some of these")

@@ -1,0 +1,47 @@
+"""Hydra set up on the folders of configs, and what there is to choose from in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.object_type import ObjectType
+
+from eleatt_bench.common.locations import config_dir
+from eleatt_bench.config import schema
+from eleatt_bench.config.folders import check_folders
+
+VERSION_BASE = "1.3"
+
+
+@contextmanager
+def hydra_ready() -> Iterator[None]:
+    """Hydra set up on the folders of configs; inside a Hydra program, the one that runs is used.
+
+    Raises:
+        UserError: a folder of the user's own that cannot serve.
+    """
+    if GlobalHydra.instance().is_initialized():
+        yield
+        return
+    check_folders()
+    schema.register()
+    with initialize_config_dir(str(config_dir()), version_base=VERSION_BASE):
+        yield
+
+
+def options(group: str) -> list[str]:
+    """The names that ``group=...`` accepts, e.g. ``options("table")``."""
+    with hydra_ready():
+        loader = GlobalHydra.instance().config_loader()
+        return [str(o) for o in loader.get_group_options(group, ObjectType.CONFIG)]
+
+
+def groups() -> list[str]:
+    """The config groups at the top of ``configs/`` and of the user's own folders."""
+    with hydra_ready():
+        loader = GlobalHydra.instance().config_loader()
+        found = loader.get_group_options("", ObjectType.GROUP)
+    return [g for g in found if g != "hydra"]

@@ -1,0 +1,55 @@
+"""How a sweep is laid out on this machine, by its launcher and trainer sections."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypedDict
+
+from eleatt_bench.launch.devices import (
+    DevicePool,
+    available_cores,
+    free_device_memory,
+    visible_devices,
+)
+
+
+class PoolSettings(TypedDict):
+    """How a `Pool` is set up: what it takes."""
+
+    num_jobs: int
+    threads_per_job: int
+    devices: DevicePool | None
+    warm: bool
+
+
+def pool_settings(config: Mapping[str, Any], jobs: int) -> PoolSettings:
+    """How to run ``jobs`` jobs, by the launcher and trainer sections of ``config``, plain."""
+    devices, pool = _devices(config), None
+    single = one_device(config)
+    if devices and single:
+        pool = DevicePool(devices, config["launcher"]["jobs_per_device"], free_device_memory())
+    num_jobs = _num_jobs(config, len(devices) if single else 0, jobs)
+    return {
+        "num_jobs": num_jobs,
+        "threads_per_job": max(1, available_cores() // num_jobs),
+        "devices": pool,
+        "warm": config["launcher"]["warm"],
+    }
+
+
+def one_device(config: Mapping[str, Any]) -> bool:
+    """Whether each job has one device; others start processes themselves and cannot be forked."""
+    return bool(config["trainer"]["devices"] == 1)
+
+
+def _devices(config: Mapping[str, Any]) -> list[str]:
+    return [] if config["trainer"]["accelerator"] == "cpu" else visible_devices()
+
+
+def _num_jobs(config: Mapping[str, Any], devices: int, jobs: int) -> int:
+    """How many jobs run at once; jobs of several devices have them all, one after the other."""
+    if config["trainer"]["devices"] > 1:
+        return 1
+    room = devices * config["launcher"]["jobs_per_device"] if devices else available_cores()
+    asked = config["launcher"]["jobs"] or room
+    return max(1, min(asked, jobs, room if devices else asked))
