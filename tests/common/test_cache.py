@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from pathlib import Path
 
 import pytest
@@ -106,6 +108,40 @@ def test_a_damaged_file_is_an_empty_one(file: Path, content: bytes) -> None:
     file.write_bytes(content)
     assert known(kept(), "a") is ABSENT
     assert known(kept(b=2), "b") == 2
+
+
+@given(where=st.floats(0, 1, exclude_max=True), byte=st.integers(0, 255), cut=st.booleans())
+def test_a_changed_answer_is_never_believed(
+    tmp_path_factory, where: float, byte: int, cut: bool
+) -> None:
+    answers = {"a": [{"hidden_size": 32, "lr": 0.005}, None], "b": "text", "c": 12}
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("cache")
+        patch.setenv("XDG_CACHE_HOME", str(folder))
+        kept(**answers)
+        path = folder / "eleatt-bench" / "c.json"
+        content = bytearray(path.read_bytes())
+        place = int(where * len(content))
+        content[place : len(content) if cut else place + 1] = bytes([byte])
+        path.write_bytes(content)
+        for key, answer in answers.items():
+            assert known(kept(), key) in (answer, ABSENT)
+
+
+def test_an_answer_is_not_another_questions(file: Path) -> None:
+    kept(a=1, b=2)
+    content = json.loads(file.read_text())
+    first, second = content["answers"]
+    content["answers"][first] = content["answers"][second]
+    file.write_text(json.dumps(content))
+    assert known(kept(), "a") is ABSENT
+    assert known(kept(), "b") == 2
+
+
+def test_a_pipe_in_its_place_is_left_alone(file: Path) -> None:
+    file.parent.mkdir(parents=True)
+    os.mkfifo(file)
+    assert known(Cache("c", "f", 9), "a") is ABSENT
 
 
 def test_a_folder_that_cannot_be_made_is_done_without(

@@ -97,7 +97,20 @@ def reproduce(arguments: list[str]) -> int:
         run_hydra("train", ["--multirun"], sweep)
     finally:
         _write(made, [name, *given.overrides])
+    _check_complete(made)
     return 0
+
+
+def _check_complete(made: Sequence[Plan]) -> None:
+    """Whoever has just done all that a table lacks finds it there, or something is wrong."""
+    lack = {run.run_id: run for plan in made for run in missing(plan) if run.run_id is not None}
+    if lack:
+        first = next(iter(lack.values()))
+        raise UserError(
+            f"All jobs ended well, but {len(lack)} runs of the table are not there, such as "
+            f"{first.run_id}: a config, the data or the program changed meanwhile. Try "
+            f"that one alone: {first.command}"
+        )
 
 
 def _list_missing(made: Sequence[Plan]) -> None:

@@ -12,14 +12,17 @@ from typing import Any
 from eleatt_bench.common.files import write_text
 from eleatt_bench.common.locations import cache_dir
 
+_LARGEST = 1 << 26  # bytes of a file; what is larger is none of ours
+
 
 class Cache:
     """Answers to questions, both plain JSON values, in ``<cache_dir>/<name>.json``.
 
     ``fingerprint`` stands for all that every answer depends on and no question says, such as the
     code that found it: answers of another fingerprint are forgotten. So are all of them once there
-    are more than ``most``. A file that cannot be read or written costs time and nothing else; two
-    processes that write at once may lose what one of them has added.
+    are more than ``most``. An answer is believed if the checksum beside it is that of question and
+    answer: whatever happens to the file costs time and nothing else. Two processes that write at
+    once may lose what one of them has added.
     """
 
     def __init__(self, name: str, fingerprint: str, most: int) -> None:
@@ -34,11 +37,12 @@ class Cache:
             self._answers = self._read()
         key = _key(question)
         for answers in (self._added, self._answers):
-            if key in answers:
-                return answers[key]
+            kept = answers.get(key)
+            if isinstance(kept, list) and len(kept) == 2 and kept[1] == self._sum(key, kept[0]):
+                return kept[0]
         answer = find()
         if json.loads(json.dumps(answer)) == answer:
-            self._added[key] = answer
+            self._added[key] = [answer, self._sum(key, answer)]
         return answer
 
     def write(self) -> None:
@@ -53,12 +57,18 @@ class Cache:
                 self._path, json.dumps({"fingerprint": self._fingerprint, "answers": answers})
             )
 
+    def _sum(self, key: str, answer: Any) -> str:
+        text = json.dumps([self._fingerprint, key, answer], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
     def _read(self) -> dict[str, Any]:
         try:
+            if not self._path.is_file() or self._path.stat().st_size > _LARGEST:
+                return {}
             content = json.loads(self._path.read_text(encoding="utf-8"))
             if content["fingerprint"] == self._fingerprint:
                 return dict(content["answers"])
-        except (OSError, ValueError, KeyError, TypeError):  # no file, or one that was damaged
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):  # no file, or damaged
             pass
         return {}
 

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from eleatt_bench.common.cache import Cache, fingerprint
+from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.locations import config_dir, config_dirs, package_code
 from eleatt_bench.config.checks import QUICK, check_values, leaves
 
@@ -65,11 +66,13 @@ class Composer:
         numbered = [_NUMBERED.fullmatch(override) for override in overrides]
         said = tuple(o for o, match in zip(overrides, numbered, strict=True) if match is None)
         numbers = {match["key"]: int(match["value"]) for match in filter(None, numbered)}
-        config, followers = self._shared(said)
+        one = (*said, *(f"{key}={numbers[key]}" for key in NUMBERS if key in numbers))
+        try:
+            config, followers = self._shared(said)
+        except UserError:  # perhaps not with these numbers
+            return self._shared(one)[0]
         if followers is None and numbers:
-            in_order = [f"{key}={numbers[key]}" for key in NUMBERS if key in numbers]
-            config, _ = self._shared((*said, *in_order))
-            return config
+            return self._shared(one)[0]
         for key, number in numbers.items():
             _set(config, key, number)
         for key, number_key in (followers or {}).items():
