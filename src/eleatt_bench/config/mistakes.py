@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -108,6 +109,7 @@ def _as_hydra_says(
     lines = [line for line in lines if line and not line.startswith(("reference_type", "object_"))]
     key = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("full_key")), "")
     text = " ".join(line for line in lines if not line.startswith("full_key"))
+    text = re.sub(r"In '[^']+': \w+ raised while composing config: ", "", text)
     text = text or f"the overrides do not compose: {' '.join(overrides)}"
     setters = [one.file for one in made_of if key and any(covers(key, k) for k in one.values)]
     typed = any(covers(o.lstrip("+~").partition("=")[0], key) for o in overrides)
