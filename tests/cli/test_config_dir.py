@@ -44,7 +44,7 @@ def test_a_table_of_ones_own_from_its_plan_to_its_numbers(command_line, folder: 
     # Each run drew its validation samples by its seed, and the table knows.
     shown = command_line("table", "ours", "--format", "json", env={"ELEATT_CONFIGS": str(folder)})
     (table,) = json.loads(shown.stdout)
-    assert (table["runs"], table["finished"]) == (2, 2)
+    assert (table["runs"], table["runs_asked"]) == (2, 2)
     records = [json.loads(p.read_bytes()) for p in folder.parent.glob("runs/*/record.json")]
     assert sorted((r["seed"], r["identity"]["data"]["val_seed"]) for r in records) == [
         (0, 0),
