@@ -13,13 +13,13 @@ groups of one size they are the number of groups − 1, and all is the classical
 
 from __future__ import annotations
 
-import math
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from eleatt_bench.tables.looks import ERROR, Floats
+from eleatt_bench.tables.verdicts import NO_SPREAD
 
 Bools = npt.NDArray[np.bool_]
 Integers = npt.NDArray[np.int64]
@@ -62,9 +62,8 @@ def contributions(gain: Floats, group: Integers, fold: Integers) -> tuple[Floats
     _, at, sizes = np.unique(fold, return_inverse=True, return_counts=True)
     weight = 1 / (len(sizes) * sizes[at])  # (M,)
     names, column = np.unique(group, return_inverse=True)
-    parts = np.stack([np.bincount(column, weight * row, len(names)) for row in gain])
-    weights: Floats = np.bincount(column, weight, len(names))
-    return parts, weights
+    parts = [np.bincount(column, weight * row, len(names)) for row in (*gain, 1)]
+    return np.array(parts[:-1], np.float64), np.array(parts[-1], np.float64)
 
 
 def crossed(parts: Floats, weights: Floats, level: float = ERROR) -> Crossed | None:
@@ -73,17 +72,22 @@ def crossed(parts: Floats, weights: Floats, level: float = ERROR) -> Crossed | N
     ``parts`` (S, G) and ``weights`` (G,) are those of `contributions`. None of fewer than two seeds
     or groups, and where nothing varies.
     """
-    from scipy.special import stdtrit
-
     if min(parts.shape) < 2:
         return None
-    variance, degrees = (float(v) for v in variance_of_mean(parts, weights))
-    if variance <= 0:
+    mean, half, degrees = (float(v) for v in intervals(parts, weights, level))
+    if not 100 * half > NO_SPREAD:
         return None
-    center = float(parts.sum(axis=-1).mean())
-    half = -float(stdtrit(degrees, level / 2)) * math.sqrt(variance)
-    ends = (100 * (center - half), 100 * (center + half))
-    return Crossed(100 * center, *ends, parts.shape[1], degrees)
+    ends = (100 * (mean - half), 100 * (mean + half))
+    return Crossed(100 * mean, *ends, parts.shape[1], degrees)
+
+
+def intervals(parts: Floats, weights: Floats, level: float) -> tuple[Floats, Floats, Floats]:
+    """Means, halves of their intervals and degrees of freedom of ``parts`` (..., S, G)."""
+    from scipy.special import stdtrit
+
+    variance, degrees = variance_of_mean(parts, weights)
+    half = -stdtrit(degrees, level / 2) * np.sqrt(variance)
+    return parts.sum(axis=-1).mean(axis=-1), half, degrees
 
 
 def variance_of_mean(parts: Floats, weights: Floats) -> tuple[Floats, Floats]:
@@ -100,7 +104,7 @@ def variance_of_mean(parts: Floats, weights: Floats) -> tuple[Floats, Floats]:
     df_seeds = seeds - 1
     total = by_seeds + by_groups - left
     squares = by_seeds**2 / df_seeds + by_groups**2 / df_groups + left**2 / (df_seeds * df_groups)
-    return total, total**2 / squares
+    return total, total**2 / np.where(total > 0, squares, 1)
 
 
 def _spread(parts: Floats, total: Floats, weights: Floats) -> Floats:

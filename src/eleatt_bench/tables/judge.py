@@ -97,7 +97,7 @@ class Judgement:
     low: float | None
     high: float | None
     confidence: float
-    """Of the interval: all looks together have `CONFIDENCE`."""
+    """Of intervals at one look; over all looks together it is 95 %."""
     paper: float | None
     margin: float
     looks: tuple[Look, ...]
@@ -105,7 +105,7 @@ class Judgement:
     within_margin: bool
     """Whether all of the deciding look's interval is within ± ``margin``."""
     prediction: Interval | None
-    """Where one more pair of runs would be in 95 %, by the deciding look, or else the latest."""
+    """Where one more pair of runs would be, by the deciding look, or else the latest."""
     stopped_early: bool
     """Decided before the last look, so the estimate is likely too far from 0."""
     exploratory: bool
@@ -176,7 +176,7 @@ def judge(
         looks=looks,
         within_margin=decided is not None
         and -design.points < decided.low < decided.high < design.points,
-        prediction=_around(last.mean, one_pair(last.count) * last.std) if last else None,
+        prediction=_around(last.mean, one_pair(last.count, levels.sign) * last.std) if last else None,
         stopped_early=decided is not None and finished[-1] < counts[-1],
         exploratory=not differences.keys() <= set(design.planned),
         next_look=following[0] if following else None,

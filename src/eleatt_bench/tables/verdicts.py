@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from eleatt_bench.tables.looks import ERROR, Floats, Looks, deciding, nominal_level, quantile
-from eleatt_bench.tables.statistics import CONFIDENCE, LEAST_SEEDS
+from eleatt_bench.tables.statistics import LEAST_SEEDS
 
 MARGIN = 1.0
 """Differences below it do not matter, unless the paper's own is small or the table says another."""
@@ -90,7 +90,7 @@ def words(
     root = np.sqrt(counts)
     wide = std / root * [quantile(count, levels.sign) for count in counts]
     narrow = std / root * [quantile(count, levels.margin, sides=1) for count in counts]
-    pair = std * [one_pair(count) for count in counts]
+    pair = std * [one_pair(count, levels.sign) for count in counts]
     known = np.nan_to_num(paper) != 0
     toward = np.where(known, np.sign(paper), 1)  # the paper's direction, or else the claim's
     found, more = toward * mean > wide, toward * (mean - paper)
@@ -109,9 +109,13 @@ def words(
     return np.select(list(cases.values()), codes, np.int8(WORDS.index(Verdict.UNDECIDED)))
 
 
-def one_pair(count: int) -> float:
-    """Half the prediction interval of another pair of runs, in the deviations of ``count``."""
-    return quantile(count, 1 - CONFIDENCE) * math.sqrt(1 + 1 / count)
+def one_pair(count: int, level: float) -> float:
+    """Half the prediction interval of one more pair of runs, in the deviations of ``count``.
+
+    The paper's difference is such a pair. At the level of a look, since the look that decides is
+    one at which the difference seems large.
+    """
+    return quantile(count, level) * math.sqrt(1 + 1 / count)
 
 
 def first_decided(codes: Codes) -> tuple[Codes, npt.NDArray[np.intp]]:
