@@ -38,6 +38,7 @@ from eleatt_bench.tables.verdicts import (
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
+Integers = npt.NDArray[np.int64]
 Random = np.random.Generator
 Rows = Callable[[Random, tuple[int, ...]], Floats]
 """Differences of two rows, in points, in any shape."""
@@ -244,10 +245,39 @@ def families(draws: int, seed: int) -> Iterator[Figure]:
         yield share("families", case, looks, "Holm on the p of the stop", naive.any(axis=-1))
 
 
-GROUPS = {
-    "10 unequal subjects": (60, 50, 50, 45, 45, 40, 40, 40, 35, 30),
-    "20 subjects": (12,) * 20,
-    "369 samples": (1,) * 369,
+class Tested(NamedTuple):
+    """Of each tested sample whose it is, which it is, and in which fold it was tested."""
+
+    group: Integers
+    sample: Integers
+    fold: Integers
+
+
+def of_sizes(*sizes: int) -> Tested:
+    group = np.repeat(np.arange(len(sizes)), sizes)
+    return Tested(group, np.arange(len(group)), np.zeros_like(group))
+
+
+def halves(subjects: int, each: int, folds: int) -> Tested:
+    """Each fold tests a random half of all samples, so folds share samples."""
+    random = np.random.default_rng(0)
+    samples = [np.sort(random.permutation(subjects * each)[::2]) for _ in range(folds)]
+    sample, fold = np.concatenate(samples), np.repeat(np.arange(folds), len(samples[0]))
+    return Tested(sample // each, sample, fold)
+
+
+def one_out(subjects: int, each: int) -> Tested:
+    """Each fold tests one subject."""
+    sizes = of_sizes(*(each,) * subjects)
+    return sizes._replace(fold=sizes.group)
+
+
+TESTS = {
+    "10 unequal subjects": of_sizes(60, 50, 50, 45, 45, 40, 40, 40, 35, 30),
+    "20 subjects": of_sizes(*(12,) * 20),
+    "12 subjects, 4 random halves": halves(12, 20, 4),
+    "20 subjects, each a fold": one_out(20, 12),
+    "369 samples": of_sizes(*(1,) * 369),
 }
 SOURCES = {  # standard deviations of seeds, groups and samples, as shares of samples gained
     "seeds vary": (0.03, 0.0, 0.0),
@@ -258,32 +288,34 @@ SOURCES = {  # standard deviations of seeds, groups and samples, as shares of sa
 
 
 def gains(
-    draws: int, seeds: int, group: npt.NDArray, spreads: Sequence[float], random: Random
+    draws: int, seeds: int, tested: Tested, spreads: Sequence[float], random: Random
 ) -> Floats:
-    """(draws, seeds, samples): samples that one of two equally good rows alone has right."""
+    """(draws, seeds, M): samples that one of two equally good rows alone has right.
+
+    A seed trains one network for each fold.
+    """
     of_seed, of_group, of_sample = spreads
-    gain = random.normal(0, of_seed, (draws, seeds, 1)) + random.normal(
-        0, of_sample, (draws, 1, len(group))
-    )
-    gain += random.normal(0, of_group, (draws, 1, group.max() + 1))[..., group]
+    sizes = [int(part.max()) + 1 for part in tested]
+    gain = random.normal(0, of_seed, (draws, seeds, sizes[2]))[..., tested.fold]
+    gain += random.normal(0, of_group, (draws, 1, sizes[0]))[..., tested.group]
+    gain += random.normal(0, of_sample, (draws, 1, sizes[1]))[..., tested.sample]
     drawn = random.random(gain.shape)
     ahead, behind = np.clip(0.08 + gain / 2, 0, 1), np.clip(0.08 - gain / 2, 0, 1)
-    return (drawn < ahead).astype(float) - (drawn > 1 - behind)
+    return (drawn < ahead).astype(np.float64) - (drawn > 1 - behind)
 
 
 def chances(draws: int, seed: int) -> Iterator[Figure]:
     """How often the interval over seeds and subjects leaves out a difference of 0."""
-    for number, (name, sizes) in enumerate(GROUPS.items()):
-        group = np.repeat(np.arange(len(sizes)), sizes)
-        fold = np.zeros_like(group)
+    for number, (name, tested) in enumerate(TESTS.items()):
         for place, (source, spreads) in enumerate(SOURCES.items()):
             for seeds in (3, 5, 10, 20):
                 random = np.random.default_rng([seed, 3000, number, place, seeds])
                 outside = []
                 for first in range(0, draws, 200):
                     some = min(200, draws - first)
-                    gain = gains(some, seeds, group, spreads, random)
-                    parts, weights = contributions(gain.reshape(-1, len(group)), group, fold)
+                    gain = gains(some, seeds, tested, spreads, random)
+                    flat = gain.reshape(some * seeds, -1)
+                    parts, weights = contributions(flat, tested.group, tested.fold)
                     mean, half, _ = intervals(parts.reshape(some, seeds, -1), weights, ERROR)
                     outside.append(abs(mean) > half)
                 case = f"{name}: {source}"

@@ -31,14 +31,6 @@ def percent(row: Row) -> str:
     return f"{100 * float(row['value']):.1f} ± {100 * float(row['error']):.1f}"
 
 
-def whole(row: Row) -> str:
-    return f"{100 * float(row['value']):.0f}"
-
-
-def number(row: Row) -> str:
-    return f"{float(row['value']):.1f}"
-
-
 def points(row: Row) -> str:
     return f"{float(row['value']):.2f}"
 
@@ -72,22 +64,19 @@ def levels(_: list[Row]) -> str:
 
 
 def power(rows: list[Row]) -> str:
-    """A table for each list of looks: what is said of which difference."""
-    rows = [row for row in rows if row["part"] == "power"]
-    said = {row["measure"] for row in rows if float(row["value"]) >= 0.001}
-    words = [verdict.value for verdict in Verdict if verdict.value in said]
-    found = []
-    for looks in dict.fromkeys(row["looks"] for row in rows):
-        cases: dict[str, dict[str, Row]] = {}
-        for row in rows:
-            if row["looks"] == looks:
-                cases.setdefault(row["case"], {})[row["measure"]] = row
-        body = [
-            [case, *(whole(of[word]) for word in words), number(of["seeds"])]
-            for case, of in cases.items()
-        ]
-        found.append(f"Looks at {looks}:\n\n" + table(["", *words, "seeds"], body))
-    return "\n\n".join(found)
+    """What is said of which difference, most often first, and after how many seeds."""
+    said: dict[tuple[str, str], dict[str, float]] = {}
+    for row in rows:
+        if row["part"] == "power" and row["measure"] in (*Verdict, "seeds"):
+            said.setdefault((row["case"], row["looks"]), {})[row["measure"]] = float(row["value"])
+    texts = []
+    for (case, looks), words in said.items():
+        seeds = words.pop("seeds")
+        often = sorted(words.items(), key=lambda item: -item[1])
+        text = "; ".join(f"{100 * share:.0f} {word}" for word, share in often if share >= 0.005)
+        text += f" ({seeds:.1f} seeds)" if "," in looks else ""
+        texts.append({"case": case, "looks": looks, "value": text})
+    return pivot(texts, "looks", lambda row: row["value"]).replace("---:", "---")
 
 
 def detectables(_: list[Row]) -> str:

@@ -103,7 +103,7 @@ class Judgement:
     looks: tuple[Look, ...]
     """Those whose seeds are finished in both rows and that have seeds enough to decide."""
     within_margin: bool
-    """Whether all of the deciding look's interval is within ± ``margin``."""
+    """Whether all of the deciding look's interval is within ± ``margin``, though a sign was found."""
     prediction: Interval | None
     """Where one more pair of runs would be, by the deciding look, or else the latest."""
     stopped_early: bool
@@ -175,8 +175,11 @@ def judge(
         margin=design.points,
         looks=looks,
         within_margin=decided is not None
+        and decided.verdict.signed
         and -design.points < decided.low < decided.high < design.points,
-        prediction=_around(last.mean, one_pair(last.count, levels.sign) * last.std) if last else None,
+        prediction=_around(last.mean, one_pair(last.count, levels.sign) * last.std)
+        if last
+        else None,
         stopped_early=decided is not None and finished[-1] < counts[-1],
         exploratory=not differences.keys() <= set(design.planned),
         next_look=following[0] if following else None,

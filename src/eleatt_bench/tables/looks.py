@@ -137,37 +137,53 @@ def _kept_before(before: int, count: int, edges: Edges, kept: Kept, angles: Floa
 def _same_sign(before: int, count: int, bound: float, kept: Kept, a: Floats) -> Floats:
     """The part of `_kept_before` where t of the look before is positive."""
     added = count - before
-    first = np.arcsin(np.clip(-math.sqrt(before / added) * a, -1, 1))  # there t is 0
-    # There it is as large as it may be with sin θ = 1.
-    phase = math.atan(bound * math.sqrt(count / added))
-    sine = math.sqrt(before) * a / math.sqrt(added + count * bound**2)
-    last = np.minimum(phase - np.arcsin(np.clip(sine, -1, 1)), math.pi / 2)
-    limit = _TAIL / math.sqrt(count)
-    first, last = np.clip(first, -limit, limit), np.clip(last, -limit, limit)
-    size = _STEP_NODES if added == 1 else _NODES
-    phi, weights = _gauss(first[:, None], np.maximum(first, last)[:, None], size)  # (U, size)
-    top = math.sqrt(before) * a[:, None] + math.sqrt(added) * np.sin(phi)
-    side = np.maximum(top, 0) / (math.sqrt(count) * np.cos(phi))  # t of θ = π/2, over √(m − 1)
-    weights = weights * np.cos(phi) ** (count - 3) * math.exp(_log_norm(0, count - 3) - _LOG_2)
-    if added > 1:
-        inside = _over_theta(before, added, bound, kept, side)
-    else:
-        inside = np.where(side <= bound, kept(np.arctan(np.minimum(side, bound))), 0.0)
-    found: Floats = (weights * inside).sum(axis=1)
+    limit = min(_TAIL / math.sqrt(count), math.pi / 2)
+    least, most = _thetas(before, added)
+
+    def last(sine: float) -> Floats:
+        """Up to which φ sin θ may be that little: (U, 1)."""
+        reach = bound * sine
+        at = math.sqrt(before) * a / math.sqrt(added + count * reach**2)
+        phase = math.atan(reach * math.sqrt(count / added))
+        return np.clip(phase - np.arcsin(np.clip(at, -1, 1)), -limit, limit)[:, None]
+
+    # From where t is 0 to where all θ keep it, and on to where none does: between many seeds θ
+    # hardly varies, so the second part is steep.
+    first = np.clip(np.arcsin(np.clip(-math.sqrt(before / added) * a, -1, 1)), -limit, limit)
+    corners = [first[:, None], *(last(math.sin(theta)) for theta in dict.fromkeys((least, most)))]
+    found = np.zeros_like(a)
+    for low, high in itertools.pairwise(corners):
+        phi, weights = _gauss(low, np.maximum(low, high), _NODES if added > 1 else _STEP_NODES)
+        top = math.sqrt(before) * a[:, None] + math.sqrt(added) * np.sin(phi)
+        side = np.maximum(top, 0) / (math.sqrt(count) * np.cos(phi))  # t of θ = π/2, over √(m − 1)
+        weights = weights * np.cos(phi) ** (count - 3) * math.exp(_log_norm(0, count - 3) - _LOG_2)
+        if added > 1:
+            inside = _over_theta(before, added, bound, kept, side)
+        else:
+            inside = np.where(side <= bound, kept(np.arctan(np.minimum(side, bound))), 0.0)
+        found += (weights * inside).sum(axis=1)
     return found
+
+
+def _thetas(before: int, added: int) -> tuple[float, float]:
+    """Between which angles θ is."""
+    if added == 1:
+        return math.pi / 2, math.pi / 2
+    mode = math.atan(math.sqrt((before - 2) / added))
+    width = _TAIL / math.sqrt(2 * (before + added))
+    return max(mode - width, 0.0), min(mode + width, math.pi / 2)
 
 
 def _over_theta(before: int, added: int, bound: float, kept: Kept, side: Floats) -> Floats:
     """The mean over θ of `Kept` where ``side`` / sin θ is within ``bound``."""
-    mode = math.atan(math.sqrt((before - 2) / added))
-    width = _TAIL / math.sqrt(2 * (before + added))
-    least = np.arcsin(np.minimum(side / bound, 1))[..., None]
-    least, most = np.maximum(least, mode - width), min(mode + width, math.pi / 2)
-    theta, weights = _gauss(least, np.maximum(least, most))
-    density = np.sin(theta) ** (before - 2) * np.cos(theta) ** (added - 2)
+    least, most = _thetas(before, added)
+    low = np.maximum(np.arcsin(np.minimum(side / bound, 1)), least)[..., None]
+    theta, weights = _gauss(low, np.maximum(low, most))
+    log_density = (before - 2) * np.log(np.sin(theta)) + (added - 2) * np.log(np.cos(theta))
+    density = np.exp(log_density + _log_norm(before - 2, added - 2))
     inside = kept(np.arctan2(side[..., None], np.sin(theta)))
     found: Floats = (weights * density * inside).sum(axis=-1)
-    return found * math.exp(_log_norm(before - 2, added - 2))
+    return found
 
 
 _LOG_2 = math.log(2)
