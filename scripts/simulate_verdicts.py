@@ -22,8 +22,9 @@ import numpy as np
 import numpy.typing as npt
 
 from eleatt_bench.tables.chance import contributions, intervals
+from eleatt_bench.tables.crossing import crossing
 from eleatt_bench.tables.family import holm
-from eleatt_bench.tables.looks import ERROR, crossing, overall_level
+from eleatt_bench.tables.looks import ERROR, overall_level
 from eleatt_bench.tables.statistics import CONFIDENCE
 from eleatt_bench.tables.verdicts import (
     WORDS,

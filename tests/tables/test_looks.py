@@ -8,14 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from eleatt_bench.tables.looks import (
-    ERROR,
-    crossing,
-    deciding,
-    nominal_level,
-    overall_level,
-    quantile,
-)
+from eleatt_bench.tables.crossing import crossing, quantile
+from eleatt_bench.tables.looks import ERROR, deciding, nominal_level, overall_level
 
 looks_of_any_table = st.lists(st.integers(3, 60), min_size=1, max_size=4, unique=True).map(
     lambda counts: tuple(sorted(counts))

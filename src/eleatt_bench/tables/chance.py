@@ -18,7 +18,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from eleatt_bench.tables.looks import ERROR, Floats
+from eleatt_bench.tables.crossing import Floats
+from eleatt_bench.tables.looks import ERROR
 from eleatt_bench.tables.verdicts import NO_SPREAD
 
 Bools = npt.NDArray[np.bool_]

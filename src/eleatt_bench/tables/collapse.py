@@ -16,7 +16,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from eleatt_bench.tables.looks import Floats
+from eleatt_bench.tables.crossing import Floats
 from eleatt_bench.tables.statistics import LEAST_SEEDS
 
 DEVIATIONS = 5.0

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from eleatt_bench.tables.crossing import Floats
 from eleatt_bench.tables.judge import Judgement
-from eleatt_bench.tables.looks import ERROR, Floats
+from eleatt_bench.tables.looks import ERROR
 from eleatt_bench.tables.verdicts import Verdict
 
 

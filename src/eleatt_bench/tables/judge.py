@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from eleatt_bench.common.errors import UserError
-from eleatt_bench.tables.looks import Looks, deciding, overall_level, quantile
+from eleatt_bench.tables.crossing import Looks, quantile
+from eleatt_bench.tables.looks import deciding, overall_level
 from eleatt_bench.tables.power import detectable, power, seeds_needed, spread_range
 from eleatt_bench.tables.statistics import LEAST_SEEDS, Interval, mean, std
 from eleatt_bench.tables.verdicts import (
@@ -103,7 +104,7 @@ class Judgement:
     looks: tuple[Look, ...]
     """Those whose seeds are finished in both rows and that have seeds enough to decide."""
     within_margin: bool
-    """Whether all of the deciding look's interval is within ± ``margin``, though a sign was found."""
+    """A direction was found, but all of the deciding look's interval is within ± ``margin``."""
     prediction: Interval | None
     """Where one more pair of runs would be, by the deciding look, or else the latest."""
     stopped_early: bool
@@ -174,12 +175,8 @@ def judge(
         paper=design.paper,
         margin=design.points,
         looks=looks,
-        within_margin=decided is not None
-        and decided.verdict.signed
-        and -design.points < decided.low < decided.high < design.points,
-        prediction=_around(last.mean, one_pair(last.count, levels.sign) * last.std)
-        if last
-        else None,
+        within_margin=decided is not None and _small(decided, design.points),
+        prediction=None if last is None else _prediction(last, levels.sign),
         stopped_early=decided is not None and finished[-1] < counts[-1],
         exploratory=not differences.keys() <= set(design.planned),
         next_look=following[0] if following else None,
@@ -187,6 +184,14 @@ def judge(
         p=_repeated_p([look.p for look in seen], counts),
         **_foresight(estimate["count"], estimate["std"], levels.sign, design),
     )
+
+
+def _small(look: Look, margin: float) -> bool:
+    return look.verdict.signed and -margin < look.low < look.high < margin
+
+
+def _prediction(look: Look, level: float) -> Interval:
+    return _around(look.mean, one_pair(look.count, level) * look.std)
 
 
 def _looks(

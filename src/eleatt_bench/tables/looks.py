@@ -3,43 +3,24 @@
 Whoever looks at a 95 % interval after 5, 10 and 20 seeds errs in more than 5 % of the cases where
 nothing is there. So all looks are taken at one nominal level below 5 % (Pocock 1977; here for t
 tests, whose spread is estimated anew at every look).
-
-The level is found by integration. Let the differences be normal with mean 0, and t(n) be the t
-statistic of the first n. Given t(n), how the sum of squares divides into its parts does not depend
-on its size, so t(m) of m < n depends on t(n) alone: backwards in n, t is a Markov chain. With r =
-n − m, a = t(n) / √(n − 1) and independent angles φ in ±π/2 and θ in [0, π/2] of densities
-proportional to cos(φ)^(n − 3) and sin(θ)^(m − 2) · cos(θ)^(r − 2),
-
-    t(m) / √(m − 1) = (√m · a + √r · sin φ) / (√n · cos φ · sin θ),
-
-where θ is π/2 if r is 1. Between the bounds of a look everything is smooth, so few nodes do.
 """
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Callable, Sequence
-from functools import lru_cache, partial
+from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
-import numpy.typing as npt
 from numpy.polynomial import Chebyshev
 
+from eleatt_bench.tables.crossing import Floats, Looks, crossing
 from eleatt_bench.tables.statistics import LEAST_SEEDS
 
 ERROR = 0.05
 """How often a claim may be decided falsely, over all of its looks."""
 
-_NODES = 32
-_STEP_NODES = 96  # where one seed was added: there the limits have corners
-_DEGREE = 20
-_TAIL = 9.0  # standard deviations; what lies beyond weighs less than 1e-15
-_SMALLEST = 1e-9  # level: no table asks for less
-
-Floats = npt.NDArray[np.float64]
-Looks = tuple[int, ...]
-"""Numbers of seeds, rising."""
+_SMALLEST = 1e-9  # level: below it the overall one is proportional
 
 
 def deciding(looks: Sequence[int]) -> Looks:
@@ -47,24 +28,17 @@ def deciding(looks: Sequence[int]) -> Looks:
     return tuple(count for count in looks if count >= LEAST_SEEDS)
 
 
-def quantile(count: int, level: float, sides: int = 2) -> float:
-    """What the t statistic of ``count`` values exceeds with probability ``level``, by chance."""
-    from scipy.special import stdtrit
-
-    return -float(stdtrit(count - 1, level / sides))
-
-
 @lru_cache(maxsize=256)
 def nominal_level(looks: Looks, sides: int = 2, error: float = ERROR) -> float:
     """The level of each of ``looks`` at which any of them rejects with probability ``error``.
 
-    With two ``sides`` a look rejects for a t statistic far from 0, with one for a high one.
+    ``sides`` are those of `crossing`.
     """
     low, high = math.log(error / len(looks)), math.log(error)
     guess = low if len(looks) == 1 else (low + high) / 2
     for _ in range(60):
         off = math.log(crossing(looks, math.exp(guess), sides) / error)
-        if abs(off) < 1e-7:
+        if abs(off) < 1e-7 or high - low < 1e-9:
             break
         low, high = (guess, high) if off < 0 else (low, guess)
         guess -= off  # the probability is nearly proportional to the level
@@ -94,112 +68,3 @@ def _ratio(looks: Looks) -> Chebyshev:
         return np.array([crossing(looks, float(level)) / level for level in levels])
 
     return Chebyshev.interpolate(ratio, 24, domain=[0, -float(ndtri(_SMALLEST / 2))])
-
-
-def crossing(looks: Looks, level: float, sides: int = 2) -> float:
-    """How often any of ``looks`` rejects at that nominal ``level``, by chance."""
-    if len(looks) == 1:
-        return level
-    kept: Kept = np.ones_like
-    edges = _edges(looks[0], level, sides)
-    for before, count in itertools.pairwise(looks):
-        above = partial(_kept_before, before, count, edges, kept)
-        edges = _edges(count, level, sides)
-        kept = Chebyshev.interpolate(above, _DEGREE, domain=edges)
-    # cos(ψ)^(n − 2) is the density of ψ = atan(a)
-    nodes, weights = _gauss(*edges)
-    norm = math.lgamma(count / 2) - math.lgamma((count - 1) / 2) - math.log(math.pi) / 2
-    return 1 - float((weights * np.cos(nodes) ** (count - 2) * kept(nodes)).sum()) * math.exp(norm)
-
-
-Kept = Callable[[Floats], Floats]
-"""How probable it is, given ψ = atan(t / √(n − 1)) at a look, that no earlier one rejected."""
-Edges = tuple[float, float]
-"""Between which ψ a look does not reject."""
-
-
-def _edges(count: int, level: float, sides: int) -> Edges:
-    high = math.atan(quantile(count, level, sides) / math.sqrt(count - 1))
-    return (-high if sides == 2 else -min(math.pi / 2, _TAIL / math.sqrt(count)), high)
-
-
-def _kept_before(before: int, count: int, edges: Edges, kept: Kept, angles: Floats) -> Floats:
-    """`Kept` of the look at ``count`` seeds at ``angles`` (U,).
-
-    The look before it is at ``before`` seeds with those ``edges`` and is ``kept``.
-    """
-    low, high = (math.tan(edge) for edge in edges)
-    above = _same_sign(before, count, high, kept, np.tan(angles))
-    below = _same_sign(before, count, -low, lambda psi: kept(-psi), -np.tan(angles))
-    return above + below
-
-
-def _same_sign(before: int, count: int, bound: float, kept: Kept, a: Floats) -> Floats:
-    """The part of `_kept_before` where t of the look before is positive."""
-    added = count - before
-    limit = min(_TAIL / math.sqrt(count), math.pi / 2)
-    least, most = _thetas(before, added)
-
-    def last(sine: float) -> Floats:
-        """Up to which φ sin θ may be that little: (U, 1)."""
-        reach = bound * sine
-        at = math.sqrt(before) * a / math.sqrt(added + count * reach**2)
-        phase = math.atan(reach * math.sqrt(count / added))
-        return np.clip(phase - np.arcsin(np.clip(at, -1, 1)), -limit, limit)[:, None]
-
-    # From where t is 0 to where all θ keep it, and on to where none does: between many seeds θ
-    # hardly varies, so the second part is steep.
-    first = np.clip(np.arcsin(np.clip(-math.sqrt(before / added) * a, -1, 1)), -limit, limit)
-    corners = [first[:, None], *(last(math.sin(theta)) for theta in dict.fromkeys((least, most)))]
-    found = np.zeros_like(a)
-    for low, high in itertools.pairwise(corners):
-        phi, weights = _gauss(low, np.maximum(low, high), _NODES if added > 1 else _STEP_NODES)
-        top = math.sqrt(before) * a[:, None] + math.sqrt(added) * np.sin(phi)
-        side = np.maximum(top, 0) / (math.sqrt(count) * np.cos(phi))  # t of θ = π/2, over √(m − 1)
-        weights = weights * np.cos(phi) ** (count - 3) * math.exp(_log_norm(0, count - 3) - _LOG_2)
-        if added > 1:
-            inside = _over_theta(before, added, bound, kept, side)
-        else:
-            inside = np.where(side <= bound, kept(np.arctan(np.minimum(side, bound))), 0.0)
-        found += (weights * inside).sum(axis=1)
-    return found
-
-
-def _thetas(before: int, added: int) -> tuple[float, float]:
-    """Between which angles θ is."""
-    if added == 1:
-        return math.pi / 2, math.pi / 2
-    mode = math.atan(math.sqrt((before - 2) / added))
-    width = _TAIL / math.sqrt(2 * (before + added))
-    return max(mode - width, 0.0), min(mode + width, math.pi / 2)
-
-
-def _over_theta(before: int, added: int, bound: float, kept: Kept, side: Floats) -> Floats:
-    """The mean over θ of `Kept` where ``side`` / sin θ is within ``bound``."""
-    least, most = _thetas(before, added)
-    low = np.maximum(np.arcsin(np.minimum(side / bound, 1)), least)[..., None]
-    theta, weights = _gauss(low, np.maximum(low, most))
-    log_density = (before - 2) * np.log(np.sin(theta)) + (added - 2) * np.log(np.cos(theta))
-    density = np.exp(log_density + _log_norm(before - 2, added - 2))
-    inside = kept(np.arctan2(side[..., None], np.sin(theta)))
-    found: Floats = (weights * density * inside).sum(axis=-1)
-    return found
-
-
-_LOG_2 = math.log(2)
-
-
-def _log_norm(sines: float, cosines: float) -> float:
-    """− log of the integral of sin^sines · cos^cosines over [0, π/2]."""
-    p, q = (sines + 1) / 2, (cosines + 1) / 2
-    return _LOG_2 + math.lgamma(p + q) - math.lgamma(p) - math.lgamma(q)
-
-
-_RULES = {size: np.polynomial.legendre.leggauss(size) for size in (_NODES, _STEP_NODES)}
-
-
-def _gauss(low: Floats | float, high: Floats | float, size: int = _NODES) -> tuple[Floats, Floats]:
-    """Nodes and weights of integrals from ``low`` to ``high``, whose last axis has the size 1."""
-    points, weights = _RULES[size]
-    half = (np.asarray(high) - low) / 2
-    return low + half * (1 + points), half * weights

@@ -15,7 +15,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from eleatt_bench.tables.looks import ERROR, Floats, Looks, deciding, nominal_level, quantile
+from eleatt_bench.tables.crossing import Floats, Looks, quantile
+from eleatt_bench.tables.looks import ERROR, deciding, nominal_level
 from eleatt_bench.tables.statistics import LEAST_SEEDS
 
 MARGIN = 1.0
