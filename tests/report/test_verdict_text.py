@@ -37,9 +37,11 @@ def claim(
         (claim(1, 2, 1), "undecided at 1 seed; the next look is at 5"),
         (
             claim(1, 3, 7, failed=[8]),
-            "undecided at 5 seeds; the next look is at 10; seed 8 failed; "
-            "7 seeds find 3.0–10.4 points in 80 %; the paper's +4.7 needs 5–23 seeds; "
-            "the last look finds it in 73–100 %",
+            (
+                "undecided at 5 seeds; the next look is at 10; seed 8 failed; "
+                "7 seeds find 3.0–10.4 points in 80 %; the paper's +4.7 needs 5–23 seeds; "
+                "the last look finds it in 73–100 %"
+            ),
         ),
         (
             claim(1, 3, 5, None, looks=(5,)),
@@ -47,8 +49,10 @@ def claim(
         ),
         (
             claim(0.3, 3, 5, 0.2, looks=(5,), failed=[1, 2]),
-            "undecided at 5 seeds; 5 seeds find 3.0–14.5 points in 80 %; "
-            "the paper's +0.2 needs 636 to more than 1000 seeds; the last look finds it in 3–4 %",
+            (
+                "undecided at 5 seeds; 5 seeds find 3.0–14.5 points in 80 %; "
+                "the paper's +0.2 needs 636 to more than 1000 seeds; the last look finds it in 3–4 %"
+            ),
         ),
         (
             claim(1, 3, 2, None, failed=[2, 4]),
