@@ -59,6 +59,7 @@ def levels(_: list[Row]) -> str:
     lines = [
         ["two-sided, of a direction", *(f"{100 * level.sign:.2f} %" for level in found)],
         ["one-sided, of the margin", *(f"{100 * level.margin:.2f} %" for level in found)],
+        ["two-sided, of the paper's size", *(f"{100 * level.size:.2f} %" for level in found)],
     ]
     return table(["", *(f"looks at {name}" for name in names)], lines)
 

@@ -70,5 +70,5 @@ def test_claims_are_counted_in_one_line() -> None:
     assert counting_line(family([("a", none)])) == "1 claim: 1 not tested"
     listed = [("a", sure), ("b", unsure), ("a", sure), ("c", unsure), ("d", none)]
     assert counting_line(family(listed)) == (
-        "4 claims: 1 reproduced, 2 undecided, 1 not tested; 1 holds for all claims together"
+        "4 claims: 1 reproduced, 2 undecided, 1 not tested; 1 holds for the whole family (Holm)"
     )

@@ -98,7 +98,9 @@ def test_seeds_alone_would_err_where_subjects_vary() -> None:
 
 
 @given(st.integers(2, 6), st.integers(2, 6), st.integers(0, 1000))
-def test_it_is_no_narrower_than_either_source(seeds: int, groups: int, seed: int) -> None:
+def test_its_variance_is_no_less_than_that_of_either_source(
+    seeds: int, groups: int, seed: int
+) -> None:
     table = np.random.default_rng(seed).normal(size=(seeds, groups))
     variance, _ = variance_of_mean(table / groups, np.full(groups, 1 / groups))
     alone = [table.mean(axis=axis).var(ddof=1) / n for axis, n in ((1, seeds), (0, groups))]

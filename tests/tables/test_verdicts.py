@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from eleatt_bench.tables.crossing import of_one_more
 from eleatt_bench.tables.looks import ERROR, nominal_level
 from eleatt_bench.tables.verdicts import (
     WORDS,
@@ -113,13 +114,18 @@ def test_two_seeds_decide_nothing(mean: float) -> None:
 
 def test_each_look_has_its_levels() -> None:
     levels = levels_of((5, 10, 20))
-    assert levels == Levels(nominal_level((5, 10, 20)), nominal_level((5, 10, 20), sides=1))
+    looks = (5, 10, 20)
+    assert levels == Levels(
+        nominal_level(looks),
+        nominal_level(looks, sides=1),
+        nominal_level(looks, squared=of_one_more),
+    )
     reach = half(10, levels.sign)
     for mean, expected in ((reach * 1.001, "better"), (reach * 0.999, "undecided")):
         at = (np.full(3, value) for value in (mean, 1.0))
         codes = words(*at, (5, 10, 20), levels, np.array(math.nan), np.array(0.1))
         assert [WORDS[code] for code in codes] == ["undecided", expected, "better"]
-    assert levels_of([2]) == levels_of([1, 2]) == Levels(ERROR, ERROR)
+    assert levels_of([2]) == levels_of([1, 2]) == Levels(ERROR, ERROR, ERROR)
     assert levels_of([2, 5]) == levels_of([5])
 
 

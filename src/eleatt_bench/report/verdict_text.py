@@ -59,14 +59,14 @@ def percent_range(shares: Interval) -> str:
 
 
 def counting_line(found: Family) -> str:
-    """``12 claims: 3 reproduced, 9 undecided; 2 hold for all claims together``."""
+    """``12 claims: 3 reproduced, 9 undecided; 2 hold for the whole family (Holm)``."""
     if not found.claims:
         return "no claims"
     counts = ", ".join(f"{count} {verdict}" for verdict, count in found.counts.items())
     text = f"{found.claims} claim{'s' * (found.claims != 1)}: {counts}"
     holding = len(found.holding)
     verb = "holds" if holding == 1 else "hold"
-    return f"{text}; {holding} {verb} for all claims together" if holding else text
+    return f"{text}; {holding} {verb} for the whole family (Holm)" if holding else text
 
 
 def _seeds(count: int) -> str:

@@ -176,7 +176,7 @@ def judge(
         margin=design.points,
         looks=looks,
         within_margin=decided is not None and _small(decided, design.points),
-        prediction=None if last is None else _prediction(last, levels.sign),
+        prediction=None if last is None else _prediction(last, levels.size),
         stopped_early=decided is not None and finished[-1] < counts[-1],
         exploratory=not differences.keys() <= set(design.planned),
         next_look=following[0] if following else None,

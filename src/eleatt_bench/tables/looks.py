@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.polynomial import Chebyshev
 
-from eleatt_bench.tables.crossing import Floats, Looks, crossing
+from eleatt_bench.tables.crossing import Floats, Looks, Squared, crossing, of_mean
 from eleatt_bench.tables.statistics import LEAST_SEEDS
 
 ERROR = 0.05
@@ -29,15 +29,17 @@ def deciding(looks: Sequence[int]) -> Looks:
 
 
 @lru_cache(maxsize=256)
-def nominal_level(looks: Looks, sides: int = 2, error: float = ERROR) -> float:
+def nominal_level(
+    looks: Looks, sides: int = 2, squared: Squared = of_mean, error: float = ERROR
+) -> float:
     """The level of each of ``looks`` at which any of them rejects with probability ``error``.
 
-    ``sides`` are those of `crossing`.
+    ``sides`` and ``squared`` are those of `crossing`.
     """
     low, high = math.log(error / len(looks)), math.log(error)
     guess = low if len(looks) == 1 else (low + high) / 2
     for _ in range(60):
-        off = math.log(crossing(looks, math.exp(guess), sides) / error)
+        off = math.log(crossing(looks, math.exp(guess), sides, squared) / error)
         if abs(off) < 1e-7 or high - low < 1e-9:
             break
         low, high = (guess, high) if off < 0 else (low, guess)
@@ -54,7 +56,7 @@ def overall_level(looks: Looks, nominal: Floats) -> Floats:
     if len(looks) == 1:
         return nominal
     ratio = _ratio(looks)(-ndtri(np.clip(nominal, _SMALLEST, 1) / 2))
-    found: Floats = np.minimum(nominal * ratio, 1)
+    found: Floats = np.clip(nominal * ratio, nominal, 1)
     return found
 
 

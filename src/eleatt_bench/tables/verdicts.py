@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from eleatt_bench.tables.crossing import Floats, Looks, quantile
+from eleatt_bench.tables.crossing import Floats, Looks, of_one_more, quantile
 from eleatt_bench.tables.looks import ERROR, deciding, nominal_level
 from eleatt_bench.tables.statistics import LEAST_SEEDS
 
@@ -59,14 +59,20 @@ class Levels(NamedTuple):
     """two-sided, of an interval on one side of 0"""
     margin: float
     """one-sided, of each of the two tests that the difference is within the margin"""
+    size: float
+    """two-sided, of the prediction interval that the paper's difference has to be in"""
 
 
 def levels_of(looks: Sequence[int]) -> Levels:
-    """Those at which all ``looks`` together err in `ERROR` of the cases, for either question."""
+    """Those at which all ``looks`` together err in `ERROR` of the cases, for each question."""
     counted = deciding(looks)
     if not counted:  # nothing will be decided; intervals are as wide as those of one look
-        return Levels(ERROR, ERROR)
-    return Levels(nominal_level(counted), nominal_level(counted, sides=1))
+        return Levels(ERROR, ERROR, ERROR)
+    return Levels(
+        sign=nominal_level(counted),
+        margin=nominal_level(counted, sides=1),
+        size=nominal_level(counted, squared=of_one_more),
+    )
 
 
 def margin_of(paper: float | None) -> float:
@@ -91,7 +97,7 @@ def words(
     root = np.sqrt(counts)
     wide = std / root * [quantile(count, levels.sign) for count in counts]
     narrow = std / root * [quantile(count, levels.margin, sides=1) for count in counts]
-    pair = std * [one_pair(count, levels.sign) for count in counts]
+    pair = std * [one_pair(count, levels.size) for count in counts]
     known = np.nan_to_num(paper) != 0
     toward = np.where(known, np.sign(paper), 1)  # the paper's direction, or else the claim's
     found, more = toward * mean > wide, toward * (mean - paper)
@@ -113,8 +119,7 @@ def words(
 def one_pair(count: int, level: float) -> float:
     """Half the prediction interval of one more pair of runs, in the deviations of ``count``.
 
-    The paper's difference is such a pair. At the level of a look, since the look that decides is
-    one at which the difference seems large.
+    The paper's difference is such a pair.
     """
     return quantile(count, level) * math.sqrt(1 + 1 / count)
 
