@@ -220,6 +220,7 @@ def test_json_holds_all_of_it(values: list[float]) -> None:
         ((5,), 0.0, "margin"),
         ((5,), -1.0, "margin"),
         ((5,), float("nan"), "margin"),
+        ((5,), float("inf"), "margin"),
     ],
 )
 def test_a_plan_that_makes_no_sense(

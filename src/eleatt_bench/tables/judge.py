@@ -57,7 +57,7 @@ class Design:
                 f"looks are {list(self.looks)}, but there are {len(self.seeds)} seeds: give as "
                 "many as the last look needs"
             )
-        if self.margin is not None and not self.margin > 0:
+        if self.margin is not None and not 0 < self.margin < math.inf:
             raise UserError(f"a margin is {self.margin}; it must be a number of points above 0")
 
     @property
