@@ -1,0 +1,83 @@
+"""Verdicts in words, the same for every reader."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from eleatt_bench.report.wording import signed
+from eleatt_bench.tables.family import Family
+from eleatt_bench.tables.judge import Judgement
+from eleatt_bench.tables.power import MOST_SEEDS
+from eleatt_bench.tables.statistics import Interval
+from eleatt_bench.tables.verdicts import Verdict
+
+
+def judgement_text(found: Judgement) -> str:
+    """``smaller than the paper's at 5 seeds (within the margin, stopped early)``.
+
+    An undecided one goes on with `outlook`.
+    """
+    if found.verdict is Verdict.NOT_TESTED:
+        return found.verdict
+    seeds = found.decided_at or (found.looks[-1].count if found.looks else found.count)
+    marks = [
+        mark
+        for mark, true in (
+            ("within the margin", found.within_margin),
+            ("stopped early", found.stopped_early),
+            ("exploratory", found.exploratory),
+        )
+        if true
+    ]
+    text = f"{found.verdict} at {_seeds(seeds)}" + (f" ({', '.join(marks)})" if marks else "")
+    return "; ".join([text, *outlook(found)])
+
+
+def outlook(found: Judgement) -> Iterator[str]:
+    """What an undecided claim waits for, and what more seeds would find."""
+    if found.verdict is not Verdict.UNDECIDED:
+        return
+    if found.next_look is not None:
+        yield f"the next look is at {found.next_look}"
+    if found.blocked_by:
+        word = "seed" if len(found.blocked_by) == 1 else "seeds"
+        yield f"{word} {', '.join(map(str, found.blocked_by))} failed"
+    if found.detectable is not None:
+        low, high = (f"{value:.1f}" for value in found.detectable)
+        yield f"{_seeds(found.count)} find {_range(low, high)} points in 80 %"
+    if found.seeds_needed is not None and found.paper is not None:
+        low, high = (_most(count) for count in found.seeds_needed)
+        yield f"the paper's {signed(found.paper)} needs {_range(low, high)} seeds"
+    if found.power is not None:
+        yield f"the last look finds it in {percent_range(found.power)}"
+
+
+def percent_range(shares: Interval) -> str:
+    """``18–85 %``."""
+    low, high = (f"{100 * share:.0f}" for share in shares)
+    return f"{_range(low, high)} %"
+
+
+def counting_line(found: Family) -> str:
+    """``12 claims: 3 reproduced, 9 undecided; 2 hold for the whole family (Holm)``."""
+    if not found.claims:
+        return "no claims"
+    counts = ", ".join(f"{count} {verdict}" for verdict, count in found.counts.items())
+    text = f"{found.claims} claim{'s' * (found.claims != 1)}: {counts}"
+    holding = len(found.holding)
+    verb = "holds" if holding == 1 else "hold"
+    return f"{text}; {holding} {verb} for the whole family (Holm)" if holding else text
+
+
+def _seeds(count: int) -> str:
+    return f"{count} seed{'s' * (count != 1)}"
+
+
+def _range(low: str, high: str) -> str:
+    if low == high:
+        return low
+    return f"{low}–{high}" if high[0].isdigit() else f"{low} to {high}"
+
+
+def _most(count: int | None) -> str:
+    return f"more than {MOST_SEEDS}" if count is None else str(count)

@@ -1,0 +1,129 @@
+"""Two sources of chance: other seeds, and other people's sequences.
+
+An interval over seeds says whether other seeds would say the same of this test set. Whether they
+would say it of other subjects too (or of other samples, where nobody knows whose they are) is the
+question of a second interval, in which seeds and subjects are crossed random effects: every seed is
+tested on every subject, and a difference is μ + seed + subject + what is left.
+
+The variance of its mean is V_seeds + V_subjects − V_left, each estimated from the same matrix, and
+its degrees of freedom are Satterthwaite's (1946). Subjects with more samples weigh more, so the
+degrees of freedom of V_subjects are those of Bell and McCaffrey (2002) for weighted groups; of
+groups of one size they are the number of groups − 1, and all is the classical analysis of variance.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from eleatt_bench.tables.crossing import Floats
+from eleatt_bench.tables.looks import ERROR
+from eleatt_bench.tables.verdicts import NO_SPREAD
+
+Bools = npt.NDArray[np.bool_]
+Integers = npt.NDArray[np.int64]
+
+
+class Crossed(NamedTuple):
+    """The mean difference in percentage points, with an interval over seeds and groups."""
+
+    mean: float
+    low: float
+    high: float
+    groups: int
+    degrees: float
+    """of freedom"""
+
+    @property
+    def direction(self) -> int:
+        """1 where the interval lies above 0, −1 where it lies below, else 0."""
+        return int(self.low > 0) - int(self.high < 0)
+
+
+def over_seeds_and_groups(
+    better: Bools, than: Bools, group: Integers, fold: Integers, level: float = ERROR
+) -> Crossed | None:
+    """The difference of two rows with its two-sided interval at ``level``, as `crossed` finds it.
+
+    ``better`` and ``than`` (S, M) say which test samples each seed of either row has right; entry m
+    is of a sample of ``group[m]``, tested in ``fold[m]``.
+    """
+    return crossed(*contributions(better.astype(np.float64) - than, group, fold), level)
+
+
+def contributions(gain: Floats, group: Integers, fold: Integers) -> tuple[Floats, Floats]:
+    """What each group adds to a seed's difference, and the groups' weights: (S, G) and (G,).
+
+    ``gain`` (S, M) is, of each seed, 1 where the first row alone is right, −1 where the second
+    alone is, else 0. A seed's difference is the mean over folds of the mean over the samples of
+    each, so every entry has a weight, and a group has the sum of those of its entries.
+    """
+    _, at, sizes = np.unique(fold, return_inverse=True, return_counts=True)
+    weight = 1 / (len(sizes) * sizes[at])  # (M,)
+    names, column = np.unique(group, return_inverse=True)
+    parts = [np.bincount(column, weight * row, len(names)) for row in (*gain, 1)]
+    return np.array(parts[:-1], np.float64), np.array(parts[-1], np.float64)
+
+
+def crossed(parts: Floats, weights: Floats, level: float = ERROR) -> Crossed | None:
+    """The interval at that two-sided ``level`` over seeds and groups.
+
+    ``parts`` (S, G) and ``weights`` (G,) are those of `contributions`. None of fewer than two seeds
+    or groups, and where nothing varies.
+    """
+    if min(parts.shape) < 2:
+        return None
+    mean, half, degrees = (float(v) for v in intervals(parts, weights, level))
+    if not 100 * half > NO_SPREAD:
+        return None
+    ends = (100 * (mean - half), 100 * (mean + half))
+    return Crossed(100 * mean, *ends, parts.shape[1], degrees)
+
+
+def intervals(parts: Floats, weights: Floats, level: float) -> tuple[Floats, Floats, Floats]:
+    """Means, halves of their intervals and degrees of freedom of ``parts`` (..., S, G)."""
+    from scipy.special import stdtrit
+
+    variance, degrees = variance_of_mean(parts, weights)
+    half = -stdtrit(degrees, level / 2) * np.sqrt(variance)
+    return parts.sum(axis=-1).mean(axis=-1), half, degrees
+
+
+def variance_of_mean(parts: Floats, weights: Floats) -> tuple[Floats, Floats]:
+    """The variance of the mean over seeds and its degrees of freedom: (..., S, G) to (...) each."""
+    seeds = parts.shape[-2]
+    of_seeds = parts.sum(axis=-1)
+    means = parts.mean(axis=-2)
+    share, df_groups = _weighted(weights)
+    by_seeds = of_seeds.var(axis=-1, ddof=1) / seeds
+    by_groups = _spread(means, of_seeds.mean(axis=-1), weights) / share
+    one_seed = _spread(parts, of_seeds, weights).mean(axis=-1) / share
+    left = (one_seed - by_groups) / (seeds - 1)
+    left = np.minimum(left, np.minimum(by_seeds, by_groups))  # no component is below 0
+    df_seeds = seeds - 1
+    total = by_seeds + by_groups - left
+    squares = by_seeds**2 / df_seeds + by_groups**2 / df_groups + left**2 / (df_seeds * df_groups)
+    return total, total**2 / np.where(total > 0, squares, 1)
+
+
+def _spread(parts: Floats, total: Floats, weights: Floats) -> Floats:
+    """How far groups are from the mean of all: the sum of squares over (..., G)."""
+    found: Floats = ((parts - weights * total[..., None]) ** 2).sum(axis=-1)
+    return found
+
+
+def _weighted(weights: Floats) -> tuple[float, float]:
+    """What share of the variance of a weighted mean `_spread` is, and its degrees of freedom.
+
+    Of groups that vary alike; 1 − 1/G and G − 1 where all ``weights`` are 1/G.
+    """
+    second, third, fourth = (float((weights**k).sum()) for k in (2, 3, 4))
+    own = 1 - 2 * weights + second
+    trace = float((weights**2 * own).sum())
+    # the square of the matrix, by its diagonal and, less it, by the moments of the weights
+    other = second - 2 * weights
+    across = second**4 + 2 * second * fourth - 4 * second**2 * third + 2 * third**2
+    squared = float((weights**4 * (own**2 - other**2)).sum()) + across
+    return trace / second, trace**2 / squared

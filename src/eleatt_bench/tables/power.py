@@ -1,0 +1,56 @@
+"""How large a difference so many seeds find, and how many seeds find a difference.
+
+A t test of the paired differences at a two-sided level finds a difference where it rejects in its
+direction; how often it does follows the noncentral t distribution. Spreads are sample deviations,
+known from a few seeds to a factor only, so whatever follows from one is a range.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+
+from eleatt_bench.tables.crossing import quantile
+from eleatt_bench.tables.statistics import CONFIDENCE, LEAST_SEEDS, Interval
+
+POWER = 0.8
+MOST_SEEDS = 1000
+"""More than anyone will train."""
+
+
+def spread_range(spread: float, count: int) -> Interval:
+    """The 95 % interval of the standard deviation of which ``count`` values show ``spread``.
+
+    By the chi-square distribution of the sample variance, for normal values.
+    """
+    from scipy.special import chdtri
+
+    tail = (1 - CONFIDENCE) / 2
+    low, high = (float(chdtri(count - 1, p)) for p in (tail, 1 - tail))  # of the upper tail
+    return Interval(spread * math.sqrt((count - 1) / low), spread * math.sqrt((count - 1) / high))
+
+
+def power(difference: float, spread: float, count: int, level: float) -> float:
+    """How often ``count`` seeds at that two-sided ``level`` find ``difference``."""
+    from scipy.special import nctdtr
+
+    shift = abs(difference) / spread * math.sqrt(count)
+    return 1 - float(nctdtr(count - 1, shift, quantile(count, level)))
+
+
+def detectable(spread: float, count: int, level: float) -> float:
+    """The difference that ``count`` seeds at that two-sided ``level`` find with power `POWER`."""
+    from scipy.special import nctdtrinc
+
+    shift = float(nctdtrinc(count - 1, 1 - POWER, quantile(count, level)))
+    return shift * spread / math.sqrt(count)
+
+
+def seeds_needed(difference: float, spread: float, level: float) -> int | None:
+    """The least number of seeds that find ``difference`` with power `POWER`.
+
+    None where that is more than `MOST_SEEDS`.
+    """
+    counts = range(LEAST_SEEDS, MOST_SEEDS + 1)
+    at = bisect_left(counts, POWER, key=lambda n: power(difference, spread, n, level))
+    return counts[at] if at < len(counts) else None

@@ -1,0 +1,144 @@
+"""What the paired differences of a claim say, look by look, and the word that is said of them.
+
+Differences, spreads and margins are in percentage points. `words` judges any number of claims at
+once: it is what `judge` asks about one, and what scripts/simulate_verdicts.py asks about thousands.
+docs/verdicts.md says what the words mean, and how often they are wrong.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from eleatt_bench.tables.crossing import Floats, Looks, of_one_more, quantile
+from eleatt_bench.tables.looks import ERROR, deciding, nominal_level
+from eleatt_bench.tables.statistics import LEAST_SEEDS
+
+MARGIN = 1.0
+"""Differences below it do not matter, unless the paper's own is small or the table says another."""
+NO_SPREAD = 1e-9
+"""Differences that are alike to so many points have no t statistic, and decide nothing."""
+
+Codes = npt.NDArray[np.int8]
+"""Places in `WORDS`."""
+
+
+class Verdict(StrEnum):
+    REPRODUCED = "reproduced"
+    SMALLER = "smaller than the paper's"
+    LARGER = "larger than the paper's"
+    CONTRADICTED = "contradicted"
+    BETTER = "better"
+    WORSE = "worse"
+    NO_DIFFERENCE = "no difference that matters"
+    UNDECIDED = "undecided"
+    NOT_TESTED = "not tested"
+
+    @property
+    def decided(self) -> bool:
+        return self not in (Verdict.UNDECIDED, Verdict.NOT_TESTED)
+
+    @property
+    def signed(self) -> bool:
+        """Whether it says in which direction the rows differ."""
+        return self.decided and self is not Verdict.NO_DIFFERENCE
+
+
+WORDS = tuple(Verdict)
+
+
+class Levels(NamedTuple):
+    """The nominal levels of every look of a plan."""
+
+    sign: float
+    """two-sided, of an interval on one side of 0"""
+    margin: float
+    """one-sided, of each of the two tests that the difference is within the margin"""
+    size: float
+    """two-sided, of the prediction interval that the paper's difference has to be in"""
+
+
+def levels_of(looks: Sequence[int]) -> Levels:
+    """Those at which all ``looks`` together err in `ERROR` of the cases, for each question."""
+    counted = deciding(looks)
+    if not counted:  # nothing will be decided; intervals are as wide as those of one look
+        return Levels(ERROR, ERROR, ERROR)
+    return Levels(
+        sign=nominal_level(counted),
+        margin=nominal_level(counted, sides=1),
+        size=nominal_level(counted, squared=of_one_more),
+    )
+
+
+def margin_of(paper: float | None) -> float:
+    """The smaller one of `MARGIN` and half the paper's difference, if it has one."""
+    return min(MARGIN, abs(paper) / 2) if paper else MARGIN
+
+
+def moments(differences: Floats, counts: Sequence[int]) -> tuple[Floats, Floats]:
+    """Means and sample deviations of the first so many ``differences`` (..., N): (..., K) each."""
+    firsts = [differences[..., :count] for count in counts]
+    means = [first.mean(axis=-1) for first in firsts]
+    return np.stack(means, axis=-1), np.stack([f.std(axis=-1, ddof=1) for f in firsts], axis=-1)
+
+
+def words(
+    mean: Floats, std: Floats, counts: Looks, levels: Levels, paper: Floats, margin: Floats
+) -> Codes:
+    """The word of each look by itself, from the moments (..., K) of its differences.
+
+    ``paper`` and ``margin`` fit (..., K) by broadcasting; a ``paper`` of NaN or 0 is none.
+    """
+    root = np.sqrt(counts)
+    wide = std / root * [quantile(count, levels.sign) for count in counts]
+    narrow = std / root * [quantile(count, levels.margin, sides=1) for count in counts]
+    pair = std * [one_pair(count, levels.size) for count in counts]
+    known = np.nan_to_num(paper) != 0
+    toward = np.where(known, np.sign(paper), 1)  # the paper's direction, or else the claim's
+    found, more = toward * mean > wide, toward * (mean - paper)
+    against = toward * mean < -wide
+    cases = {
+        Verdict.UNDECIDED: (std <= NO_SPREAD) | (np.array(counts) < LEAST_SEEDS),
+        Verdict.BETTER: found & ~known,
+        Verdict.WORSE: against & ~known,
+        Verdict.CONTRADICTED: against,
+        Verdict.SMALLER: found & (more < -pair),
+        Verdict.LARGER: found & (more > pair),
+        Verdict.REPRODUCED: found,
+        Verdict.NO_DIFFERENCE: abs(mean) + narrow < margin,
+    }
+    codes = [np.int8(WORDS.index(word)) for word in cases]
+    return np.select(list(cases.values()), codes, np.int8(WORDS.index(Verdict.UNDECIDED)))
+
+
+def one_pair(count: int, level: float) -> float:
+    """Half the prediction interval of one more pair of runs, in the deviations of ``count``.
+
+    The paper's difference is such a pair.
+    """
+    return quantile(count, level) * math.sqrt(1 + 1 / count)
+
+
+def first_decided(codes: Codes) -> tuple[Codes, npt.NDArray[np.intp]]:
+    """The word that stays, and the place of its look: (..., K) to (...) each.
+
+    It is the first that decides anything; without one it is the last look's.
+    """
+    decides = np.isin(codes, [code for code, word in enumerate(WORDS) if word.decided])
+    at = np.where(decides.any(axis=-1), decides.argmax(axis=-1), codes.shape[-1] - 1)
+    return np.take_along_axis(codes, at[..., None], axis=-1)[..., 0], at
+
+
+def p_values(mean: Floats, std: Floats, counts: Looks) -> Floats:
+    """The nominal two-sided p of the t test at each look, from moments (..., K); 1 of no spread."""
+    from scipy.special import stdtr
+
+    flat = std <= NO_SPREAD
+    t = abs(mean) / np.where(flat, 1, std) * np.sqrt(counts)
+    found: Floats = np.where(flat, 1, 2 * stdtr(np.array(counts) - 1, -t))
+    return found

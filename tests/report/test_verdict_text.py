@@ -1,0 +1,74 @@
+"""What is said of judged claims, word for word."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from eleatt_bench.report.verdict_text import counting_line, judgement_text
+from eleatt_bench.tables.family import family
+from eleatt_bench.tables.judge import Design, Judgement, judge
+
+
+def claim(
+    mean: float, std: float, count: int, paper: float | None = 4.7, looks=(5, 10, 20), failed=()
+) -> Judgement:
+    values = np.sin(np.arange(count))
+    if count > 1:
+        values = std * (values - values.mean()) / values.std(ddof=1)
+    better = dict(enumerate(50 + mean + values))
+    plan = Design(tuple(range(20)), looks, paper)
+    return judge(better, dict.fromkeys(better, 50.0), plan, failed)
+
+
+@pytest.mark.parametrize(
+    ("found", "text"),
+    [
+        (claim(0, 0, 0), "not tested"),
+        (claim(4, 1, 5), "reproduced at 5 seeds (stopped early)"),
+        (claim(2.4, 4, 20), "reproduced at 20 seeds"),
+        (
+            claim(0.1, 0.02, 5),
+            "smaller than the paper's at 5 seeds (within the margin, stopped early)",
+        ),
+        (claim(-4, 1, 5, looks=(5,)), "contradicted at 5 seeds"),
+        (claim(4, 1, 6, None, looks=(5,)), "better at 5 seeds (exploratory)"),
+        (claim(0, 0.3, 5, looks=(5,)), "no difference that matters at 5 seeds"),
+        (claim(1, 2, 1), "undecided at 1 seed; the next look is at 5"),
+        (
+            claim(1, 3, 7, failed=[8]),
+            (
+                "undecided at 5 seeds; the next look is at 10; seed 8 failed; "
+                "7 seeds find 3.0–10.4 points in 80 %; the paper's +4.7 needs 5–23 seeds; "
+                "the last look finds it in 73–100 %"
+            ),
+        ),
+        (
+            claim(1, 3, 5, None, looks=(5,)),
+            "undecided at 5 seeds; 5 seeds find 3.0–14.5 points in 80 %",
+        ),
+        (
+            claim(0.3, 3, 5, 0.2, looks=(5,), failed=[1, 2]),
+            (
+                "undecided at 5 seeds; 5 seeds find 3.0–14.5 points in 80 %; the paper's +0.2 "
+                "needs 636 to more than 1000 seeds; the last look finds it in 3–4 %"
+            ),
+        ),
+        (
+            claim(1, 3, 2, None, failed=[2, 4]),
+            "undecided at 2 seeds; the next look is at 5; seeds 2, 4 failed",
+        ),
+    ],
+)
+def test_a_judgement(found: Judgement, text: str) -> None:
+    assert judgement_text(found) == text
+
+
+def test_claims_are_counted_in_one_line() -> None:
+    sure, unsure, none = claim(4, 0.2, 5), claim(0, 9, 5), claim(0, 0, 0)
+    assert counting_line(family([])) == "no claims"
+    assert counting_line(family([("a", none)])) == "1 claim: 1 not tested"
+    listed = [("a", sure), ("b", unsure), ("a", sure), ("c", unsure), ("d", none)]
+    assert counting_line(family(listed)) == (
+        "4 claims: 1 reproduced, 2 undecided, 1 not tested; 1 holds for the whole family (Holm)"
+    )
