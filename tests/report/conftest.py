@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from eleatt_bench.tables.statistics import Difference, Interval, paired_difference
+from eleatt_bench.tables.statistics import Bounds, Difference, paired_difference
 from eleatt_bench.tables.table import (
     Claim,
     Column,
@@ -80,7 +80,7 @@ def folded(make_table: MakeTable) -> Table:
         "cross_subject",
         paired_difference({0: 60.0}, {0: 61.0}),
         -0.5,
-        (SampleTest(0, 4, 5, interval=Interval(-2.0, 0.04)),),
+        (SampleTest(0, 4, 5, interval=Bounds(-2.0, 0.04)),),
     )
     return make_table(
         name="table5",

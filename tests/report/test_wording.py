@@ -16,7 +16,7 @@ from eleatt_bench.report.wording import (
     seconds_text,
     signed,
 )
-from eleatt_bench.tables.statistics import Difference, Interval, paired_difference
+from eleatt_bench.tables.statistics import Bounds, Difference, paired_difference
 from eleatt_bench.tables.table import Claim, SampleTest, SeedResult, Table, TableCell
 
 
@@ -122,7 +122,7 @@ def test_many_tests_are_counted(make_table) -> None:
     assert text(*[better] * 10).startswith("p 0.020, 0.020")
     assert text(*[better] * 7, *[worse] * 3, equal) == "p < 0.05 for 7 better and 3 worse of 11"
     above, below, across = (
-        SampleTest(0, 1, 1, interval=Interval(*ends)) for ends in ((0.1, 2), (-2, -0.1), (0, 2))
+        SampleTest(0, 1, 1, interval=Bounds(*ends)) for ends in ((0.1, 2), (-2, -0.1), (0, 2))
     )
     assert text(*[above] * 7, *[below] * 3, across) == (
         "interval without 0 for 7 better and 3 worse of 11"

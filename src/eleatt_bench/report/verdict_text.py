@@ -8,7 +8,7 @@ from eleatt_bench.report.wording import signed
 from eleatt_bench.tables.family import Family
 from eleatt_bench.tables.judge import Judgement
 from eleatt_bench.tables.power import MOST_SEEDS
-from eleatt_bench.tables.statistics import Interval
+from eleatt_bench.tables.statistics import Bounds
 from eleatt_bench.tables.verdicts import Verdict
 
 
@@ -52,7 +52,7 @@ def outlook(found: Judgement) -> Iterator[str]:
         yield f"the last look finds it in {percent_range(found.power)}"
 
 
-def percent_range(shares: Interval) -> str:
+def percent_range(shares: Bounds) -> str:
     """``18–85 %``."""
     low, high = (f"{100 * share:.0f}" for share in shares)
     return f"{_range(low, high)} %"

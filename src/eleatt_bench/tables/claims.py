@@ -20,8 +20,8 @@ from eleatt_bench.tables.plan import Place, Plan, PlannedRun
 from eleatt_bench.tables.records import key
 from eleatt_bench.tables.spec import Spec, sections_of
 from eleatt_bench.tables.statistics import (
+    Bounds,
     Difference,
-    Interval,
     mcnemar,
     paired_bootstrap,
     paired_difference,
@@ -116,7 +116,7 @@ class Comparisons:
         question = ["test", metric, numbers, states]
         answer = self._cache.find(question, lambda: _test(files, numbers, metric))
         if answer is not None and "interval" in answer:
-            return {**answer, "interval": Interval(*answer["interval"])}
+            return {**answer, "interval": Bounds(*answer["interval"])}
         return answer
 
     def _predictions(self, run: PlannedRun) -> Path:

@@ -14,7 +14,7 @@ from eleatt_bench.common.errors import UserError
 from eleatt_bench.tables.crossing import Looks, quantile
 from eleatt_bench.tables.looks import deciding, overall_level
 from eleatt_bench.tables.power import detectable, power, seeds_needed, spread_range
-from eleatt_bench.tables.statistics import LEAST_SEEDS, Interval, mean, std
+from eleatt_bench.tables.statistics import LEAST_SEEDS, Bounds, mean, std
 from eleatt_bench.tables.verdicts import (
     NO_SPREAD,
     WORDS,
@@ -105,7 +105,7 @@ class Judgement:
     """Those whose seeds are finished in both rows and that have seeds enough to decide."""
     within_margin: bool
     """A direction was found, but all of the deciding look's interval is within ± ``margin``."""
-    prediction: Interval | None
+    prediction: Bounds | None
     """Where one more pair of runs would be, by the deciding look, or else the latest."""
     stopped_early: bool
     """Decided before the last look, so the estimate is likely too far from 0."""
@@ -117,11 +117,11 @@ class Judgement:
     """Seeds of the next look of which a run has failed."""
     p: float | None
     """The repeated p: the least overall level at which this would be decided by now."""
-    detectable: Interval | None
+    detectable: Bounds | None
     """The difference that so many seeds find in 80 % of the cases, at the level of a look."""
     seeds_needed: tuple[int | None, int | None] | None
     """How many find the paper's difference in 80 %; None of two is more than a thousand."""
-    power: Interval | None
+    power: Bounds | None
     """How often the last look finds the paper's difference."""
 
     def plain(self) -> dict[str, Any]:
@@ -143,7 +143,7 @@ class Judgement:
 
 
 _TUPLES: dict[str, Callable[[Any], tuple[Any, ...]]] = {
-    **dict.fromkeys(("prediction", "detectable", "power"), Interval._make),
+    **dict.fromkeys(("prediction", "detectable", "power"), Bounds._make),
     **dict.fromkeys(("seeds_needed", "blocked_by"), tuple),
 }
 
@@ -190,7 +190,7 @@ def _small(look: Look, margin: float) -> bool:
     return look.verdict.signed and -margin < look.low < look.high < margin
 
 
-def _prediction(look: Look, level: float) -> Interval:
+def _prediction(look: Look, level: float) -> Bounds:
     return _around(look.mean, one_pair(look.count, level) * look.std)
 
 
@@ -220,8 +220,8 @@ def _estimate(differences: Sequence[float], level: float) -> dict[str, Any]:
     return {"count": count, "mean": center, "std": spread, "low": low, "high": high}
 
 
-def _around(center: float, half: float) -> Interval:
-    return Interval(center - half, center + half)
+def _around(center: float, half: float) -> Bounds:
+    return Bounds(center - half, center + half)
 
 
 def _repeated_p(seen: Sequence[float], counts: Looks) -> float | None:
@@ -234,9 +234,9 @@ def _foresight(count: int, spread: float | None, level: float, design: Design) -
     if spread is None or spread <= NO_SPREAD or count < LEAST_SEEDS:
         return found
     spreads = spread_range(spread, count)
-    found["detectable"] = Interval(*(detectable(s, count, level) for s in spreads))
+    found["detectable"] = Bounds(*(detectable(s, count, level) for s in spreads))
     if design.paper:
         found["seeds_needed"] = tuple(seeds_needed(design.paper, s, level) for s in spreads)
         last = max(design.looks[-1], LEAST_SEEDS)
-        found["power"] = Interval(*(power(design.paper, s, last, level) for s in spreads[::-1]))
+        found["power"] = Bounds(*(power(design.paper, s, last, level) for s in spreads[::-1]))
     return found

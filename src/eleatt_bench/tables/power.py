@@ -11,14 +11,14 @@ import math
 from bisect import bisect_left
 
 from eleatt_bench.tables.crossing import quantile
-from eleatt_bench.tables.statistics import CONFIDENCE, LEAST_SEEDS, Interval
+from eleatt_bench.tables.statistics import CONFIDENCE, LEAST_SEEDS, Bounds
 
 POWER = 0.8
 MOST_SEEDS = 1000
 """More than anyone will train."""
 
 
-def spread_range(spread: float, count: int) -> Interval:
+def spread_range(spread: float, count: int) -> Bounds:
     """The 95 % interval of the standard deviation of which ``count`` values show ``spread``.
 
     By the chi-square distribution of the sample variance, for normal values.
@@ -27,7 +27,7 @@ def spread_range(spread: float, count: int) -> Interval:
 
     tail = (1 - CONFIDENCE) / 2
     low, high = (float(chdtri(count - 1, p)) for p in (tail, 1 - tail))  # of the upper tail
-    return Interval(spread * math.sqrt((count - 1) / low), spread * math.sqrt((count - 1) / high))
+    return Bounds(spread * math.sqrt((count - 1) / low), spread * math.sqrt((count - 1) / high))
 
 
 def power(difference: float, spread: float, count: int, level: float) -> float:

@@ -108,12 +108,12 @@ def mcnemar(only_first: int, only_second: int) -> float:
     return min(1.0, 2 * float(bdtr(min(only_first, only_second), count, 0.5)))
 
 
-class Interval(NamedTuple):
+class Bounds(NamedTuple):
     low: float
     high: float
 
 
-def proportion(right: int, count: int) -> Interval:
+def proportion(right: int, count: int) -> Bounds:
     """The exact 95 % interval (Clopper and Pearson) of a share of which ``right`` of ``count`` are.
 
     In [0, 1]. It says how far the share would change with other test samples of the same kind, not
@@ -124,12 +124,12 @@ def proportion(right: int, count: int) -> Interval:
     tail = (1 - CONFIDENCE) / 2
     low = float(betaincinv(right, count - right + 1, tail)) if right else 0.0
     high = float(betaincinv(right + 1, count - right, 1 - tail)) if right < count else 1.0
-    return Interval(low, high)
+    return Bounds(low, high)
 
 
 def paired_bootstrap(
     gain: npt.NDArray[np.number], sample: Integers, fold: Integers, *, replicates: int = _REPLICATES
-) -> Interval:
+) -> Bounds:
     """A 95 % interval of the difference in accuracy over folds whose test sets may overlap.
 
     ``gain`` (M,) is 1 where the first classifier alone is right, −1 where the second alone is, else
@@ -150,7 +150,7 @@ def paired_bootstrap(
         found.append(_mean_over_folds(drawn @ gains, drawn @ counts))
     tail = 50 * (1 - CONFIDENCE)
     low, high = np.percentile(100 * np.concatenate(found), [tail, 100 - tail])
-    return Interval(float(low), float(high))
+    return Bounds(float(low), float(high))
 
 
 def _draws(random: np.random.RandomState, draws: int, size: int) -> Floats:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from eleatt_bench.tables.statistics import Difference, Interval, mean, std
+from eleatt_bench.tables.statistics import Bounds, Difference, mean, std
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ class SampleTest:
     better_only: int
     than_only: int
     p: float | None = None
-    interval: Interval | None = None
+    interval: Bounds | None = None
 
 
 @dataclass(frozen=True)
