@@ -24,7 +24,6 @@ from eleatt_bench.training.folder import run_folder
 if TYPE_CHECKING:
     from optuna.trial import Trial
 
-_TAG = "val/accuracy"
 _LOOK = 0.5  # seconds from one look at the curves to the next
 
 
@@ -34,13 +33,13 @@ class _Running:
 
     trial: Trial
     folder: RunFolder
-    events: CurveReader
+    curves: CurveReader
     began: float
     pruned: int | None = None  # after which epoch it was told to end
 
     def curve(self) -> Curve:
         """The validation accuracy by epoch, so far."""
-        return self.events.read()[_TAG]
+        return self.curves.read()["val/accuracy"]
 
 
 class Search:
@@ -89,7 +88,7 @@ class Search:
             overrides = self._space.overrides(trial)
         folder, _, _ = run_folder(self._composer.config(overrides), self._composer)
         self._trials.note_run(trial, folder.run_id)
-        one = _Running(trial, folder, CurveReader(folder.tensorboard, [_TAG]), time.monotonic())
+        one = _Running(trial, folder, CurveReader(folder), time.monotonic())
         record = folder.read()
         if record is not None and record["status"] == "finished":
             self._trials.report(trial, one.curve())
