@@ -71,7 +71,7 @@ def _search(name: str, space: Space, composer: Composer, most: int) -> None:
         )
     path = runs_dir / "searches" / f"{name}-{_digest(space, composer)}.db"
     pool = Pool(**layout(cfg, most))
-    with Trials(path, seed=cfg.seed, max_epochs=cfg.trainer.max_epochs) as trials:
+    with Trials(path, seed=cfg.seed) as trials:
         try:
             with pool:
                 Search(

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import yaml
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
+from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep
 from hydra.errors import HydraException
 
 from eleatt_bench.common.errors import UserError
@@ -22,6 +22,9 @@ _NO_DIMENSION = {  # they change where a run is computed, or make runs that cann
     *("launcher", "table", "force", "data_dir", "runs_dir", "hydra"),
     *("experiment", "seed", "quick"),
 }
+
+
+_MOST_STEPS = 10_000  # of a range
 
 
 class Suggests(Protocol):
@@ -130,14 +133,15 @@ def read_space(fixed: Sequence[str], overrides: Sequence[str]) -> Space:
         UserError: a key that does not exist or that is said twice, an empty sweep, no sweep at
             all, or one over what does not make another run.
     """
-    said, dimensions, keys = list(fixed), list[Dimension](), set[str]()
+    said, dimensions = list(fixed), list[Dimension]()
+    keys = {_parse(text).key_or_group for text in fixed}
     for text in overrides:
         check_override(text)
         override = _parse(text)
         key = override.get_key_element()
-        if key in keys:
-            raise UserError(f"{key} is said twice: once is enough")
-        keys.add(key)
+        if override.key_or_group in keys:  # however it is written: +key, ++key, group@package
+            raise UserError(f"{override.key_or_group} is said twice: once is enough")
+        keys.add(override.key_or_group)
         if override.is_sweep_override():
             dimensions.append(_dimension(key, override, text))
         else:
@@ -160,6 +164,8 @@ def read_file(path: Path) -> list[str]:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"There is no file {path}") from None
+    except OSError as error:
+        raise UserError(f"Cannot read {path}: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
@@ -180,7 +186,7 @@ def _parse(text: str) -> Override:
     with hydra_ready():
         loader = GlobalHydra.instance().config_loader()
         try:
-            return OverridesParser.create(config_loader=loader).parse_override(text)
+            return OverridesParser.create(config_loader=loader).parse_overrides([text])[0]
         except HydraException as error:
             raise UserError(f"{text}: {' '.join(str(error).split())}") from error
 
@@ -196,8 +202,10 @@ def _dimension(key: str, override: Override, text: str) -> Dimension:
         raise UserError(f"{text}: unknown tag {sorted(tags)[0]!r}; {what}")
     if isinstance(value, IntervalSweep):
         return _interval(key, value, text)
-    if isinstance(value, RangeSweep) and not value.step:
-        raise UserError(f"{text}: its step is 0")
+    if isinstance(value, RangeSweep):
+        _check_range(value, text)
+    if isinstance(value, ChoiceSweep | RangeSweep):
+        value.shuffle = False  # the same command is to be the same search
     try:
         with hydra_ready():
             words = list(override.sweep_string_iterator())
@@ -209,6 +217,16 @@ def _dimension(key: str, override: Override, text: str) -> Dimension:
     if isinstance(value, RangeSweep):
         return Steps(key, tuple(sorted(n for n in numbers if isinstance(n, int | float))))
     return Choices(key, tuple(dict.fromkeys(words)))
+
+
+def _check_range(value: RangeSweep, text: str) -> None:
+    start, stop, step = value.start, value.stop, value.step
+    if not all(math.isfinite(number or 0) for number in (start, stop, step)):
+        raise UserError(f"{text}: its ends and its step must be finite numbers")
+    if not step:
+        raise UserError(f"{text}: its step is 0")
+    if (count := ((stop or 0) - (start or 0)) / step) > _MOST_STEPS:
+        raise UserError(f"{text}: {count:,.0f} values are too many; take an interval(low,high)")
 
 
 def _interval(key: str, value: IntervalSweep, text: str) -> Between:
