@@ -276,7 +276,7 @@ def test_real_jobs_share_a_pretraining_and_each_is_trained_once(trials: Trials) 
         said = go(trials, pool, space, 3)
     assert trials.counts() == {"complete": 3}, said
     waits = [line for line in said if " waits  " in line]
-    assert len(waits) <= 2, "once each, not in circles"
+    assert len(waits) <= 3, "once each, not in circles"
     for trial in trials.all():
         folder = RunFolder(Path("runs"), trial.user_attrs["run"])
         record = folder.read()
