@@ -45,6 +45,10 @@ def test_figures_are_drawn_from_what_runs_left(tmp_path: Path, monkeypatch, caps
     others = set(options("table")) - {"paper", "digits"}
     assert {stem.split("-")[0] for stem in tables} == others | {"digits"}, "each table once"
     assert len(tables) == len(others) + 1
+    run = next((tmp_path / "runs").glob("digits-*"))
+    (run / "epochs.csv").write_text("cut")
+    assert main(["report", *ASKED]) == 0
+    assert f"{run.name}/epochs.csv is damaged: it holds 0 of 3 epochs" in capsys.readouterr().err
     assert main(["runs", "gc"]) == 0
     assert main(["report", "--out", "figures"]) == 1
     assert "figures holds something else than a report" in capsys.readouterr().err

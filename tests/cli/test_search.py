@@ -149,6 +149,37 @@ def test_a_trial_waits_for_whoever_is_at_its_run(
     assert "1 complete, 0 pruned, 0 failed" in output
 
 
+@pytest.mark.slow
+def test_two_commands_at_once_share_the_trials(user_environment, tmp_path: Path) -> None:
+    space = ["search", "digits", "model.hidden_size=4", "trainer.max_epochs=2", "launcher.jobs=1"]
+    command = [*space, "optimizer.lr=tag(log,interval(1e-3,1e-1))", "--trials", "4"]
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-m", "eleatt_bench", *command], cwd=tmp_path, env=user_environment,
+            text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )
+        for _ in range(2)
+    ]  # fmt: skip
+    output = [process.communicate(timeout=240)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], output
+    trials = study(tmp_path).get_trials()
+    assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 4
+    assert len({trial.user_attrs["run"] for trial in trials}) == 4
+    assert list(statuses(tmp_path).values()) == ["finished"] * 4
+    started = [line for text in output for line in text.splitlines() if " started " in line]
+    assert len(started) == 4, "each trial once, by one of them"
+    assert not list(tmp_path.glob("runs/searches/*.*.lock")), "no lock of a process is left"
+
+
+@pytest.mark.parametrize("space", ["optimizer.lr=range(0,inf)", "experiment=nucla"])
+def test_what_is_no_search_ends_in_one_sentence(command_line, tmp_path: Path, space: str) -> None:
+    done = command_line("search", "digits", "--trials", "2", space, timeout=60)
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: ")
+    assert len(done.stderr.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_mistyped_key_is_said_before_anything_is_written(command_line, tmp_path: Path) -> None:
     done = command_line("search", "digits", "--trials", "2", "optimizer.rl=interval(1,2)")
     assert done.returncode == 1

@@ -135,6 +135,15 @@ def hold_out(work: Work, undisturbed: Work, assert_same) -> Callable[[Callable[[
     return check
 
 
+def epochs_of(folder: RunFolder) -> list[str]:
+    """The lines of epochs.csv without the seconds, which are there, in full precision."""
+    content = folder.epochs.read_text(encoding="utf-8")
+    assert content.endswith("\n")
+    lines = [line.rpartition(",") for line in content.splitlines()]
+    assert all(repr(float(seconds)) == seconds for _, _, seconds in lines[1:])
+    return [rest for rest, _, _ in lines]
+
+
 @pytest.fixture(scope="session")
 def assert_same():
     """What two folders hold of one run is the same to the last bit, but for the time it took."""
@@ -154,6 +163,9 @@ def assert_same():
         records = [folder.read() for folder in (a, b)]
         assert all(record is not None and record.pop("timing") for record in records)
         assert records[0] == records[1]
+        tables = [epochs_of(folder) for folder in (a, b)]
+        assert tables[0] == tables[1]
+        assert [line.split(",")[0] for line in tables[0]] == ["epoch", "1", "2", "3", "4", "5"]
         curves = [EventAccumulator(str(folder.tensorboard)).Reload() for folder in (a, b)]
         steps = [[(e.step, e.value) for e in c.Scalars("train/loss")] for c in curves]
         assert steps[0] == steps[1]

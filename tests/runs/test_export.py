@@ -27,9 +27,18 @@ def test_an_unpacked_run_is_that_run(make_run, tmp_path: Path) -> None:
         relative = file.relative_to(folder.path)
         assert (copy.path / relative).read_bytes() == file.read_bytes()
     assert [p.name for p in copy.checkpoints.iterdir()] == ["best.ckpt"]
+    assert not copy.epochs.exists(), "runs of earlier versions have none"
     first = path.read_bytes()
     export(folder, path)
     assert path.read_bytes() == first, "the same run is the same file"
+
+
+def test_its_curves_go_with_it(make_run, tmp_path: Path) -> None:
+    folder = make_run()
+    folder.epochs.write_text("epoch,lr\n1,0.5\n")
+    export(folder, tmp_path / "run.zip")
+    with zipfile.ZipFile(tmp_path / "run.zip") as archive:
+        assert archive.read(f"{folder.run_id}/epochs.csv") == folder.epochs.read_bytes()
 
 
 def test_the_weights_are_those_that_were_tested(make_run, tmp_path: Path) -> None:

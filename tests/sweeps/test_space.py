@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import optuna
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FixedTrial
 
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.config.composer import Composer
-from eleatt_bench.sweeps.space import read_file, read_space
+from eleatt_bench.sweeps.space import (
+    Choices,
+    Dimension,
+    Interval,
+    Steps,
+    read_file,
+    read_space,
+)
 
 FIXED = ["experiment=digits"]
 
@@ -71,6 +82,23 @@ def test_every_kind_of_sweep_is_suggested_as_it_was_written() -> None:
         ("model=tag(log,choice(gru,rnn))", "unknown tag 'log'"),
         ("model.hidden_size=range(5,1)", "it is empty"),
         ("model.hidden_size=range(1,5,0)", "its step is 0"),
+        ("model.hidden_size=range(1,5,0.0)", "its step is 0"),
+        ("optimizer.lr=range(0,inf)", "finite"),
+        ("optimizer.lr=range(nan,1)", "finite"),
+        ("optimizer.lr=range(0,1,inf)", "finite"),
+        ("model.hidden_size=range(1,100000000)", "99,999,999 values are too many"),
+        ("optimizer.lr=range(0,1,1e-300)", "values are too many"),
+        ("optimizer.lr=interval(nan,1)", "finite"),
+        ("optimizer.lr=interval(-1e400,1)", "finite"),
+        ("optimizer.lr=tag(log,interval(-2,-1))", "above 0"),
+        ("model.hidden_size=int(interval(4.5,4.9))", "it is empty"),
+        ("model.hidden_size=tag(log,range(1,5))", "unknown tag 'log'"),
+        ("optimizer.lr=interval(a,b)", "start: str is incompatible"),
+        ("optimizer.lr=interval(1)", "missing a required argument: 'end'"),
+        ("optimizer.lr=interval(1,2", "no viable alternative"),
+        ("optimizer.lr=str(interval(1,2))", "Intervals cannot be cast to str"),
+        ("optimizer.lr=choice()", "empty choice"),
+        ("model=glob(x*)", "it is empty"),
         ("model.hidden_size=intervall(1,5)", "Unknown function 'intervall'"),
         ("seed=choice(0,1)", "seed cannot be searched"),
         ("launcher.jobs=choice(1,2)", "launcher.jobs is no part of a run's name"),
@@ -83,9 +111,59 @@ def test_what_is_no_space_is_refused(override: str, said: str) -> None:
         read_space(FIXED, [override])
 
 
-def test_a_key_is_said_once() -> None:
-    with pytest.raises(UserError, match=r"optimizer.lr is said twice"):
-        read_space(FIXED, ["optimizer.lr=interval(1e-4,1e-2)", "optimizer.lr=0.1"])
+@pytest.mark.parametrize(
+    "again",
+    ["optimizer.lr=0.1", "++optimizer.lr=0.1", "optimizer.lr=choice(1,2)", "experiment=nucla"],
+)
+def test_a_key_is_said_once(again: str) -> None:
+    key = again.lstrip("+").partition("=")[0]
+    with pytest.raises(UserError, match=f"{key} is said twice"):
+        read_space(FIXED, ["optimizer.lr=interval(1e-4,1e-2)", again])
+
+
+@pytest.mark.parametrize(
+    ("override", "dimension"),
+    [
+        ("optimizer.lr=interval(1,2)", Interval("optimizer.lr", 1.0, 2.0, log=False)),
+        ("optimizer.lr=float(interval(1,2))", Interval("optimizer.lr", 1.0, 2.0, log=False)),
+        ("model.hidden_size=int(interval(4.2,9.9))", Interval("model.hidden_size", 4, 9, log=False)),
+        ("optimizer.lr=int(tag(log,interval(1,64)))", Interval("optimizer.lr", 1, 64, log=True)),
+        ("optimizer.lr=tag(log,int(interval(1,64)))", Interval("optimizer.lr", 1, 64, log=True)),
+        ("model.hidden_size=range(2)", Steps("model.hidden_size", (0, 1))),
+        ("model.hidden_size=range(9,4,-2)", Steps("model.hidden_size", (5, 7, 9))),
+        ("model.hidden_size=int(range(4.2,7))", Steps("model.hidden_size", (4, 5, 6))),
+        ("model.hidden_size=shuffle(range(4,7))", Steps("model.hidden_size", (4, 5, 6))),
+        ("model.hidden_size=sort(9,4,5)", Choices("model.hidden_size", ("4", "5", "9"))),
+        ("model=shuffle(choice(rnn,gru,lstm))", Choices("model", ("rnn", "gru", "lstm"))),
+        ("model=choice('gru',\"lstm\",gru)", Choices("model", ("gru", "lstm"))),
+        ("model=glob([*gru])", Choices("model", ("eleatt_gru", "gru"))),
+        ("model=glob(*, exclude=eleatt*)", Choices("model", ("gru", "lstm", "rnn"))),
+        ("model.gated_layers=[0],[0,1]", Choices("model.gated_layers", ("[0]", "[0,1]"))),
+    ],
+)  # fmt: skip
+def test_every_form_is_the_same_dimension_each_time(override: str, dimension: Dimension) -> None:
+    for _ in range(3):
+        assert read_space(FIXED, [override]).dimensions == (dimension,)
+
+
+@given(
+    st.floats(1e-300, 1e300), st.floats(1.001, 1e6), st.booleans(), st.integers(0, 2**32 - 1)
+)  # fmt: skip
+@settings(deadline=None, max_examples=50)
+def test_what_is_drawn_of_an_interval_lies_in_it_and_is_read_back_the_same(
+    low: float, factor: float, log: bool, seed: int
+) -> None:
+    high = low * factor
+    text = f"interval({low!r},{high!r})"
+    (dimension,) = read_space(
+        FIXED, [f"optimizer.lr={f'tag(log,{text})' if log else text}"]
+    ).dimensions
+    assert dimension == Interval("optimizer.lr", low, high, log)
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
+    drawn = dimension.suggest(study.ask())
+    assert low <= float(drawn) <= high
+    (value,) = [o.value() for o in OverridesParser.create().parse_overrides([f"a={drawn}"])]
+    assert value == float(drawn)
 
 
 @pytest.mark.parametrize(
@@ -122,6 +200,9 @@ def test_a_file_says_what_the_command_line_would(tmp_path: Path) -> None:
         ("- a", "must map keys to sweeps"),
         ("model.hidden_size: [1, 2]", r"model.hidden_size is no text or number.*choice\(1, 2\)"),
         ("a: {", "is not YAML"),
+        ("", "must map keys to sweeps"),
+        ("\0", "is not YAML"),
+        ("model: null", "model is no text or number"),
     ],
 )
 def test_a_file_that_is_none_is_refused(text: str, said: str, tmp_path: Path) -> None:
@@ -131,3 +212,5 @@ def test_a_file_that_is_none_is_refused(text: str, said: str, tmp_path: Path) ->
         read_file(file)
     with pytest.raises(UserError, match="There is no file"):
         read_file(tmp_path / "other.yaml")
+    with pytest.raises(UserError, match=r"Cannot read .*: Is a directory"):
+        read_file(tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import signal
@@ -137,6 +138,23 @@ def test_answering_from_the_record_imports_no_torch(finished, tmp_path: Path) ->
     assert time.perf_counter() - started < 20  # a run takes longer even where this is slow
 
 
+def test_a_line_is_left_of_every_epoch(finished) -> None:
+    folder, record, _ = finished
+    with folder.epochs.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["1", "2", "3"]
+    best = rows[record["best_epoch"] - 1]
+    for stage in ("train", "val"):
+        for name, value in record["metrics"][stage].items():
+            assert float(best[f"{stage}/{name}"]) == value, "to the last bit"
+    assert {float(row["lr"]) for row in rows} == {0.005}
+    seconds = [float(row["seconds"]) for row in rows]
+    assert np.mean(seconds) == pytest.approx(record["timing"]["seconds_per_epoch"], abs=1e-4)
+    events = EventAccumulator(str(folder.tensorboard)).Reload()
+    for name in ("train/loss", "train/accuracy", "val/loss", "val/accuracy"):
+        assert [float(row[name]) for row in rows] == [e.value for e in events.Scalars(name)]
+
+
 def test_force_trains_anew_to_the_same_weights(finished) -> None:
     folder, record, compose = finished
     old = weights(folder)
@@ -203,6 +221,8 @@ def test_a_killed_run_continues_to_bit_identical_weights(
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     assert folder.status() == "interrupted"
+    with folder.epochs.open("a", encoding="utf-8") as file:
+        file.write("6,half a li")  # as a kill in the middle of a write would leave
     time.sleep(1.1)  # event files are ordered by the second; a new process takes longer to start
 
     again, record = train(compose_config(killed), [])
@@ -210,6 +230,11 @@ def test_a_killed_run_continues_to_bit_identical_weights(
     # The second epoch was reported; its checkpoint may or may not have been complete.
     assert record["timing"]["resumed_after_epoch"] >= 1
     assert_same_run(undisturbed, folder)
+    lines = [run.epochs.read_text(encoding="utf-8").splitlines() for run in (undisturbed, folder)]
+    assert len(lines[0]) == 7
+    assert [[line.rpartition(",")[0] for line in of_run] for of_run in lines] == [
+        [line.rpartition(",")[0] for line in lines[0]]
+    ] * 2
     events = EventAccumulator(str(folder.tensorboard))
     events.Reload()
     for tag in events.Tags()["scalars"]:

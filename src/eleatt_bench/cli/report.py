@@ -7,8 +7,9 @@ from pathlib import Path
 
 from eleatt_bench.cli.arguments import Parser, choose
 from eleatt_bench.common.errors import UserError
-from eleatt_bench.report.losses import LOSSES, panels
-from eleatt_bench.runs.curves import CurveReader
+from eleatt_bench.report.losses import panels
+from eleatt_bench.runs.curves import Curve, CurveReader
+from eleatt_bench.runs.record import RunFolder
 from eleatt_bench.tables.build import table as make_table
 from eleatt_bench.tables.plan import Plan, every_plan, plans
 
@@ -65,7 +66,7 @@ def _draw(plan: Plan, out: Path) -> None:
     from eleatt_bench.report.figures import bars, losses
 
     made = make_table(plan)
-    found = panels(plan, lambda folder: CurveReader(folder.tensorboard, list(LOSSES)).read())
+    found = panels(plan, _curves)
     if not found:
         raise UserError(f"No run of table {made.name} is finished. Do them: {made.command}")
     several = any(column.folds > 1 for column in made.columns)
@@ -75,3 +76,11 @@ def _draw(plan: Plan, out: Path) -> None:
         for form in (_VECTOR, _PIXELS):
             save(figure, out / f"{plan.file_stem}-{kind}.{form}")
         print(f"{out / plan.file_stem}-{kind}.{_VECTOR}, .{_PIXELS}")
+
+
+def _curves(folder: RunFolder) -> dict[str, Curve]:
+    reader = CurveReader(folder)
+    found = reader.read()
+    if damage := reader.damage():
+        print(damage, file=sys.stderr)
+    return found

@@ -71,7 +71,7 @@ def _search(name: str, space: Space, composer: Composer, most: int) -> None:
         )
     path = runs_dir / "searches" / f"{name}-{_digest(space, composer)}.db"
     pool = Pool(**pool_settings(config, most))
-    with Trials(path, seed=config["seed"], max_epochs=config["trainer"]["max_epochs"]) as trials:
+    with Trials(path, seed=config["seed"]) as trials:
         try:
             with pool:
                 Search(

@@ -31,6 +31,13 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+def append(path: Path, text: str) -> None:
+    """Add ``text`` to the end of ``path`` and sync it; whoever is killed may leave a part of it."""
+    with path.open("a", encoding="utf-8") as file:
+        file.write(text)
+    _sync(path)
+
+
 def _sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:

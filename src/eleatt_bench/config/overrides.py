@@ -35,7 +35,7 @@ def parse(text: str) -> Override:
     try:
         with hydra_ready():
             loader = GlobalHydra.instance().config_loader()
-            return OverridesParser.create(config_loader=loader).parse_override(text)
+            return OverridesParser.create(config_loader=loader).parse_overrides([text])[0]
     except (HydraException, RecursionError) as error:
         why = " ".join(str(error).splitlines()[0].split()) or type(error).__name__
         quoted = f"{text.partition('=')[0]}={literal(match['value'] or '')}"

@@ -1,70 +1,161 @@
-"""The curves of a run, from its event files, while it runs and afterwards."""
+"""The curves of a run, while it runs and afterwards: the lines of its epochs.csv.
+
+Runs of earlier versions have none; theirs are in TensorBoard's event files, where those of the
+gradients and of the gate are of all runs.
+"""
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Iterator, Sequence
+import hashlib
+import math
+import os
+import re
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
-from google.protobuf.message import DecodeError
-from tensorboard.compat.proto.event_pb2 import Event
-from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
+from eleatt_bench.common.cache import Cache, fingerprint
+from eleatt_bench.runs.record import RunFolder
 
 Curve = dict[int, float]
 """A value for each epoch, from 1, in the order of the epochs."""
 
-_HEAD = struct.Struct("<Q4x")  # the length of an event and the checksum of that
-_TAIL = struct.Struct("<I")  # the checksum of the event
+COLUMNS = (
+    "epoch", "lr", "train/loss", "train/accuracy", "val/loss", "val/accuracy", "seconds"
+)  # fmt: skip
+HEADER = ",".join(COLUMNS) + "\n"
+
+_LINE = re.compile(rb"(\d{1,9})" + rb",([-+.\deE]*)" * (len(COLUMNS) - 1))
+_COLUMN_OF = {"optimizer/lr": "lr"}  # of a tag that is called otherwise
+_MOST = 1 << 26  # bytes of a file: half a million epochs
+
+
+def as_line(epoch: int, values: Mapping[str, float]) -> str:
+    """The line of ``epoch``; what of it is not known, or not finite, stays empty."""
+    found = [float(values.get(name, math.nan)) for name in COLUMNS[1:]]
+    return ",".join([str(epoch), *(repr(x) if math.isfinite(x) else "" for x in found)]) + "\n"
 
 
 class CurveReader:
-    """Reads the event files in ``folder``, which need not be there yet, each line only once.
+    """Reads the curves of the run in ``folder``, which need not be there yet, each line only once.
 
-    ``tags`` name the curves; None means all that are there. A run flushes them before an epoch
-    counts as done. A continued run writes another file; what it logs of an epoch that was trained
-    twice is that of the second time.
+    A file counts up to its first line that is not one of the next epoch; a line without its end is
+    being written.
     """
 
-    def __init__(self, folder: Path, tags: Sequence[str] | None = None) -> None:
+    def __init__(self, folder: RunFolder) -> None:
         self._folder = folder
-        self._wanted = tags
-        self._read: dict[Path, int] = {}  # so many bytes of each file
-        self._curves: dict[str, Curve] = {tag: {} for tag in tags or ()}
+        self._begin(None)
+
+    def _begin(self, file: int | None) -> None:
+        self._file, self._offset, self._wrong = file, 0, ""
+        self._curves: dict[str, Curve] = {name: {} for name in COLUMNS[1:]}
+        self.epochs = 0
+        """How many lines were read."""
 
     def read(self) -> dict[str, Curve]:
-        """What was logged so far under each tag; an empty curve where nothing was."""
-        for path in sorted(self._folder.glob("events.out.tfevents.*")):
-            for step, tag, value in self._values(path):
-                self._curves.setdefault(tag, {})[step] = value
-        return {tag: dict(sorted(curve.items())) for tag, curve in self._curves.items()}
+        """What is known so far, by column; without an epochs.csv, what the event files hold."""
+        try:
+            with self._folder.epochs.open("rb") as file:
+                found = os.fstat(file.fileno())
+                if found.st_ino != self._file or found.st_size < self._offset:  # replaced
+                    self._begin(found.st_ino)
+                file.seek(self._offset)
+                content = file.read(_MOST - self._offset)
+        except (FileNotFoundError, NotADirectoryError):
+            self._begin(None)
+            events = logged(self._folder.tensorboard)
+            return {name: events.get(name, {}) for name in self._curves}
+        self._wrong = "is larger than any is" if found.st_size > _MOST else self._take(content)
+        return {name: dict(curve) for name, curve in self._curves.items()}
 
-    def _wants(self, tag: str) -> bool:
-        return self._wanted is None or tag in self._wanted
-
-    def _values(self, path: Path) -> Iterator[tuple[int, str, float]]:
-        """Step, tag and value of what was not read yet, up to the first damaged or partial event.
-
-        TensorBoard's own reader sums up all bytes in Python, nine tenths of them pictures'. Here
-        only the sums of events with curves are compared.
-        """
-        with path.open("rb") as file:
-            file.seek(self._read.get(path, 0))
-            while len(head := file.read(_HEAD.size)) == _HEAD.size:
-                (length,) = _HEAD.unpack(head)
-                body = file.read(min(length + _TAIL.size, path.stat().st_size))
-                content, checksum = body[:length], body[length:]
-                if len(checksum) < _TAIL.size:
-                    return
+    def _take(self, content: bytes) -> str:
+        """Read the lines in ``content``; what is wrong with the first that is none."""
+        for line in content.split(b"\n")[:-1]:
+            if self._offset:
+                match = _LINE.fullmatch(line)
+                if match is None or int(match[1]) != self.epochs + 1:
+                    return f"has no epoch {self.epochs + 1} in line {self.epochs + 2}"
                 try:
-                    event = Event.FromString(content)
-                except DecodeError:
-                    return
-                found = [
-                    (event.step, value.tag, value.simple_value)
-                    for value in event.summary.value
-                    if value.HasField("simple_value") and self._wants(value.tag)
-                ]
-                if found and _TAIL.unpack(checksum) != (masked_crc32c(content),):
-                    return
-                self._read[path] = file.tell()
-                yield from found
+                    values = [float(field) if field else None for field in match.groups()[1:]]
+                except ValueError:
+                    values = [math.nan]
+                if not all(value is None or math.isfinite(value) for value in values):
+                    return f"has something else than numbers in line {self.epochs + 2}"
+                self.epochs += 1
+                for curve, value in zip(self._curves.values(), values, strict=True):
+                    if value is not None:
+                        curve[self.epochs] = value
+            elif line + b"\n" != HEADER.encode():
+                return f"does not begin with {HEADER.strip()}"
+            self._offset += len(line) + 1
+        return ""
+
+    def damage(self) -> str:
+        """A sentence if the file is none, as far as it was read, or not that of the run's record.
+
+        Nothing where it is in order, or not there.
+        """
+        wrong, record = self._wrong, self._folder.read() or {}
+        if not wrong and self._file is not None and record.get("status") == "finished":
+            epochs = record.get("epochs")
+            wrong = f"holds {self.epochs} of {epochs} epochs" if epochs != self.epochs else ""
+        if not wrong:
+            return ""
+        return (
+            f"{self._folder.epochs} is damaged: it {wrong}. The curves end there; to have them "
+            "whole, train the run again with force=true"
+        )
+
+
+def logged(folder: Path) -> dict[str, Curve]:
+    """All curves in the event files in ``folder``, by their tags or, where there is one, column.
+
+    TensorBoard reads them, at 50 ms for 200 epochs; what it found is kept for as long as the files
+    are the same. Of an epoch that was trained twice, the second time counts.
+    """
+    files = [(path, path.stat()) for path in sorted(folder.glob("events.out.tfevents.*"))]
+    if not files:
+        return {}
+    where = str(folder.resolve())
+    states = [[path.name, found.st_size, found.st_mtime_ns] for path, found in files]
+    # A file for few runs each: many processes may write at once, and all are bounded together.
+    slot = hashlib.sha256(where.encode()).hexdigest()[:3]
+    cache = Cache(f"curves/{slot}", _reader(), most=2)
+    kept = cache.find([where, states], lambda: _from_events(path for path, _ in files))
+    cache.write()
+    return {
+        _COLUMN_OF.get(tag, tag): dict(
+            zip(epochs, (math.nan if v is None else v for v in values), strict=True)
+        )
+        for tag, (epochs, values) in kept.items()
+    }
+
+
+def _from_events(paths: Iterable[Path]) -> dict[str, Any]:
+    """By tag, its epochs and values, None where one is not finite: as JSON can hold them."""
+    from tensorboard.backend.event_processing.event_file_loader import LegacyEventFileLoader
+
+    curves: dict[str, dict[int, float | None]] = {}
+    for path in paths:
+        for event in LegacyEventFileLoader(str(path)).Load():  # up to the first damaged one
+            if event.session_log.status == event.session_log.START:  # a continued run's
+                for curve in curves.values():
+                    for epoch in [epoch for epoch in curve if epoch >= event.step]:
+                        del curve[epoch]
+            for value in event.summary.value:
+                if value.HasField("simple_value"):
+                    number = value.simple_value
+                    curve = curves.setdefault(value.tag, {})
+                    curve[event.step] = number if math.isfinite(number) else None
+    return {
+        tag: [sorted(curve), [curve[epoch] for epoch in sorted(curve)]]
+        for tag, curve in curves.items()
+    }
+
+
+@lru_cache(maxsize=1)
+def _reader() -> str:
+    return fingerprint([Path(__file__)], version("tensorboard"))

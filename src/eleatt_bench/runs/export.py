@@ -19,8 +19,9 @@ _CHUNK = 1 << 20
 def export(folder: RunFolder, path: Path) -> int:
     """Write a finished run to a zip at ``path``, atomically, and read it back; its bytes.
 
-    It holds the configuration, the record, the weights that were tested and the predictions, in a
-    folder of the run's name: unpacked in a folder of runs, it is that run again.
+    It holds the configuration, the record, the weights that were tested, the predictions and, where
+    there is one, epochs.csv, in a folder of the run's name: unpacked in a folder of runs, it is
+    that run again.
 
     Raises:
         UserError: the run is not finished, lacks one of these, or changed meanwhile.
@@ -38,6 +39,7 @@ def export(folder: RunFolder, path: Path) -> int:
     for file in files:
         if not file.is_file():
             raise UserError(f"{folder.run_id} lacks {file}: train it again with force=true")
+    files += [folder.epochs] if folder.epochs.is_file() else []
     with replacing(path) as temporary:
         with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
             for file in files:

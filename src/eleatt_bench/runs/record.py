@@ -1,8 +1,8 @@
 """The folder that a run leaves, and the record in it.
 
-``<runs_dir>/<run_id>/`` holds ``config.yaml record.json log.txt checkpoints/ tensorboard/
-predictions.h5``. Whoever works on a run holds the lock of its folder; the operating system frees
-the lock when that process dies, so "running" can never be stale.
+``<runs_dir>/<run_id>/`` holds ``config.yaml record.json epochs.csv log.txt checkpoints/
+tensorboard/ predictions.h5``. Whoever works on a run holds the lock of its folder; the operating
+system frees the lock when that process dies, so "running" can never be stale.
 """
 
 from __future__ import annotations
@@ -40,6 +40,10 @@ class RunFolder:
     @property
     def record(self) -> Path:
         return self.path / "record.json"
+
+    @property
+    def epochs(self) -> Path:
+        return self.path / "epochs.csv"
 
     @property
     def log(self) -> Path:
@@ -128,7 +132,8 @@ class RunFolder:
     def clear(self) -> None:
         """Remove what an earlier training left; the lock stays."""
         self.record.unlink(missing_ok=True)  # first: without it nothing here counts as finished
-        for path in (self.predictions, self.log, self.config, *self.path.glob("eval-*.json")):
+        files = (self.predictions, self.epochs, self.log, self.config)
+        for path in (*files, *self.path.glob("eval-*.json")):
             path.unlink(missing_ok=True)
         for folder in (self.checkpoints, self.tensorboard):
             shutil.rmtree(folder, ignore_errors=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import shlex
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from eleatt_bench.common.errors import HeldElsewhereError
+from eleatt_bench.common.errors import HeldElsewhereError, UserError
 from eleatt_bench.common.locations import command, config_flags
 from eleatt_bench.common.text import duration
 from eleatt_bench.config.composer import Composer
@@ -24,7 +25,6 @@ from eleatt_bench.training.folder import wanted_run
 if TYPE_CHECKING:
     from optuna.trial import Trial
 
-_TAG = "val/accuracy"
 _LOOK = 0.5  # seconds from one look at the curves to the next
 
 
@@ -34,13 +34,24 @@ class _Running:
 
     trial: Trial
     folder: RunFolder
-    events: CurveReader
+    before: RunFolder | None  # the run whose weights it begins with
+    max_epochs: int
+    curves: CurveReader
     began: float
     pruned: int | None = None  # after which epoch it was told to end
 
     def curve(self) -> Curve:
         """The validation accuracy by epoch, so far."""
-        return self.events.read()[_TAG]
+        return self.curves.read()["val/accuracy"]
+
+    def waits_for(self) -> str:
+        """What another process is at; nothing if it can be started."""
+        status = self.folder.status()
+        if status == "running":
+            return f"the same run, {self.folder.run_id}"
+        if status != "finished" and self.before and self.before.status() == "running":
+            return f"the run that it begins with, {self.before.run_id}"
+        return ""
 
 
 class Search:
@@ -87,64 +98,70 @@ class Search:
             return False
         with self._trials.readable():
             overrides = self._space.overrides(trial)
-        folder, run = wanted_run(overrides, self._composer.config(overrides), self._composer)
-        self._trials.note_run(trial, folder.run_id)
-        one = _Running(trial, folder, CurveReader(folder.tensorboard, [_TAG]), time.monotonic())
-        record = folder.read()
-        if record is not None and record["status"] == "finished":
-            self._trials.report(trial, one.curve())
-            self._complete(one, record, "finished already")
+        try:
+            one = self._run(trial, overrides)
+        except UserError as error:  # values that do not go together
+            self._fail(trial, str(error), f"again: {train_command(overrides)}")
             return True
-        one.pruned = self._trials.judge(trial, one.curve())
-        if one.pruned is not None:
-            self._prune(one)
-            return True
+        self._trials.note_run(trial, one.folder.run_id)
         job = Job(
             arguments=("train", *config_flags(), *overrides),
-            run_id=run.run_id,
+            run_id=one.folder.run_id,
             label=" ".join(overrides[len(self._space.fixed) :]),
             log_path=self._trials.path.with_suffix("") / f"{trial.number + 1}.log",
             warm_ok=self._warm_ok,
         )
-        if folder.status() == "running":
+        if one.waits_for():
             self._wait(job, one)
         else:
-            self._start(job, one)
+            self._go_on(job, one, "finished already")
         return True
+
+    def _run(self, trial: Trial, overrides: list[str]) -> _Running:
+        """The run that ``trial`` is."""
+        config = self._composer.config(overrides)
+        folder, run = wanted_run(overrides, config, self._composer)
+        before = run.before.folder(folder.path.parent) if run.before else None
+        max_epochs = config["trainer"]["max_epochs"]
+        return _Running(trial, folder, before, max_epochs, CurveReader(folder), time.monotonic())
+
+    def _go_on(self, job: Job, one: _Running, how: str) -> None:
+        """Start ``job``, unless its run is finished, or already bad enough to prune."""
+        record = one.folder.read()
+        if record is not None and record["status"] == "finished":
+            self._complete(one, record, how)
+        elif self._judge(one):
+            self._prune(one)
+        else:
+            self._start(job, one)
+
+    def _judge(self, one: _Running) -> bool:
+        """Whether it is to be pruned, by its curve so far."""
+        one.pruned = self._trials.judge(one.trial, one.curve(), one.max_epochs)
+        return one.pruned is not None
 
     def _start(self, job: Job, one: _Running) -> None:
         self._pool.start(job)
         self._running[job] = one
-        self._tell(one, f"started   {job.label}")
+        self._tell(one.trial, f"started   {job.label}")
 
     def _wait(self, job: Job, one: _Running) -> None:
         self._waiting[job] = one
-        self._tell(one, f"waits     another job is at the same run, {one.folder.run_id}")
+        what = one.waits_for() or f"the same run, {one.folder.run_id}"
+        self._tell(one.trial, f"waits     another job is at {what}")
 
     def _look_at_waiting(self) -> None:
         """Go on with trials whose run nobody is at any more, and take over what came of it."""
         for job, one in list(self._waiting.items()):
-            if one.folder.status() == "running" or not self._pool.has_room:
-                continue
-            del self._waiting[job]
-            record = one.folder.read()
-            if record is not None and record["status"] == "finished":
-                self._trials.report(one.trial, one.curve())
-                self._complete(one, record, "finished by another job")
-                continue
-            one.pruned = self._trials.judge(one.trial, one.curve())
-            if one.pruned is not None:
-                self._prune(one)
-            else:
-                self._start(job, one)
+            if self._pool.has_room and not one.waits_for():
+                del self._waiting[job]
+                self._go_on(job, one, "finished by another job")
 
     def _look(self) -> None:
         """Report the curves of all that run, and stop what is not worth going on with."""
         for job, one in self._running.items():
-            if one.pruned is None:
-                one.pruned = self._trials.judge(one.trial, one.curve())
-                if one.pruned is not None:
-                    self._pool.stop(job)
+            if one.pruned is None and self._judge(one):
+                self._pool.stop(job)
 
     def _end(self, one: _Running, job: Job, returncode: int) -> None:
         if returncode == HeldElsewhereError.exit_status and one.pruned is None:
@@ -152,28 +169,31 @@ class Search:
             return
         record = one.folder.read()
         if record is not None and record["status"] == "finished":
-            self._trials.report(one.trial, one.curve())
             self._complete(one, record, duration(time.monotonic() - one.began))
         elif one.pruned is not None:
             self._prune(one)
         else:
             how = f"exit status {returncode}" if returncode >= 0 else f"signal {-returncode}"
+            again = f"again: {shlex.join(['eleatt-bench', *job.arguments])}"
             reason = f"{how}: {last_line(job.log_path)}"
-            self._trials.fail(one.trial, reason)
-            self._tell(one, f"FAILED    {reason}")
-            self._say(f"  log: {job.log_path}\n  again: {train_command(list(job.arguments[1:]))}")
+            self._fail(one.trial, reason, f"log: {job.log_path}", again)
+
+    def _fail(self, trial: Trial, reason: str, *hints: str) -> None:
+        self._trials.fail(trial, reason)
+        self._tell(trial, "\n  ".join([f"FAILED    {reason}", *hints]))
 
     def _complete(self, one: _Running, record: Record, how: str) -> None:
+        self._trials.report(one.trial, one.curve())
         value = float(record["metrics"]["val"]["accuracy"])
         self._trials.complete(one.trial, value)
-        self._tell(one, f"complete  val {value:.2%}  {how}")
+        self._tell(one.trial, f"complete  val {value:.2%}  {how}")
 
     def _prune(self, one: _Running) -> None:
         self._trials.prune(one.trial)
-        self._tell(one, f"pruned    after epoch {one.pruned}: below the median of the others")
+        self._tell(one.trial, f"pruned    after epoch {one.pruned}: below the median of the others")
 
-    def _tell(self, one: _Running, line: str) -> None:
-        self._say(f"trial {one.trial.number + 1:>{len(str(self._most))}}/{self._most} {line}")
+    def _tell(self, trial: Trial, line: str) -> None:
+        self._say(f"trial {trial.number + 1:>{len(str(self._most))}}/{self._most} {line}")
 
 
 def train_command(overrides: list[str]) -> str:

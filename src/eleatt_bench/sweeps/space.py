@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import yaml
-from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
+from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep
 from hydra.errors import HydraException
 
 from eleatt_bench.common.errors import UserError
@@ -19,6 +20,9 @@ from eleatt_bench.config.setup import hydra_ready
 from eleatt_bench.runs.identity import identity, is_place
 
 _NO_DIMENSION = ("experiment", "seed", "quick", "hydra")  # their runs cannot be compared
+
+
+_MOST_STEPS = 10_000  # of a range
 
 
 class Suggests(Protocol):
@@ -110,20 +114,28 @@ class Space:
         """Compose runs at the ends of every dimension, and at each of its choices.
 
         Raises:
-            UserError: one of them is no configuration, or the same run as another.
+            UserError: one of them is no configuration, or a dimension makes no other runs.
         """
-        corner = self.corner
+        far = [*self.fixed, *(f"{d.key}={d.samples[-1]}" for d in self.dimensions)]
         for place, dimension in enumerate(self.dimensions, start=len(self.fixed)):
-            found: list[dict[str, Any]] = []
-            for value in dimension.samples:
-                override = f"{dimension.key}={value}"
-                config = composer.config([*corner[:place], override, *corner[place + 1 :]])
-                if (this := identity(config, None)) in found:
-                    raise UserError(
-                        f"{override}: {dimension.key} is no part of a run's name here, so that "
-                        "several trials would be one run: give it one value"
-                    )
-                found.append(this)
+            if _differ(self.corner, place, dimension, composer):
+                continue
+            with suppress(UserError):  # perhaps not with all the other ends together
+                if _differ(far, place, dimension, composer):
+                    continue
+            raise UserError(
+                f"{dimension.key} is no part of a run's name here, so that trials with "
+                f"{' and '.join(dimension.samples)} would be one run: give it one value"
+            )
+
+
+def _differ(base: Sequence[str], place: int, dimension: Dimension, composer: Composer) -> bool:
+    """Whether runs that differ from ``base`` in nothing but ``dimension`` are different runs."""
+    found: list[dict[str, Any]] = []
+    for value in dimension.samples:
+        override = f"{dimension.key}={value}"
+        found.append(identity(composer.config([*base[:place], override, *base[place + 1 :]]), None))
+    return all(one not in found[:number] for number, one in enumerate(found))
 
 
 def read_space(fixed: Sequence[str], overrides: Sequence[str]) -> Space:
@@ -133,14 +145,15 @@ def read_space(fixed: Sequence[str], overrides: Sequence[str]) -> Space:
         UserError: a key that does not exist or that is said twice, an empty sweep, no sweep at
             all, or one over what does not make another run.
     """
-    said, dimensions, keys = list(fixed), list[Dimension](), set[str]()
+    said, dimensions = list(fixed), list[Dimension]()
+    keys = {parse(text).key_or_group for text in fixed}
     for text in overrides:
         check_override(text)
         override = parse(text)
         key = override.get_key_element()
-        if key in keys:
-            raise UserError(f"{key} is said twice: once is enough")
-        keys.add(key)
+        if override.key_or_group in keys:  # however it is written: +key, ++key, group@package
+            raise UserError(f"{override.key_or_group} is said twice: once is enough")
+        keys.add(override.key_or_group)
         if override.is_sweep_override():
             dimensions.append(_dimension(key, override, text))
         else:
@@ -163,6 +176,8 @@ def read_file(path: Path) -> list[str]:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"There is no file {path}") from None
+    except OSError as error:
+        raise UserError(f"Cannot read {path}: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
@@ -195,8 +210,10 @@ def _dimension(key: str, override: Override, text: str) -> Dimension:
         raise UserError(f"{text}: unknown tag {sorted(tags)[0]!r}; {what}")
     if isinstance(value, IntervalSweep):
         return _interval(key, value, text)
-    if isinstance(value, RangeSweep) and not value.step:
-        raise UserError(f"{text}: its step is 0")
+    if isinstance(value, RangeSweep):
+        _check_range(value, text)
+    if isinstance(value, ChoiceSweep | RangeSweep):
+        value.shuffle = False  # the same command is to be the same search
     try:
         with hydra_ready():
             words = list(override.sweep_string_iterator())
@@ -208,6 +225,16 @@ def _dimension(key: str, override: Override, text: str) -> Dimension:
     if isinstance(value, RangeSweep):
         return Steps(key, tuple(sorted(n for n in numbers if isinstance(n, int | float))))
     return Choices(key, tuple(dict.fromkeys(words)))
+
+
+def _check_range(value: RangeSweep, text: str) -> None:
+    start, stop, step = value.start, value.stop, value.step
+    if not all(math.isfinite(number or 0) for number in (start, stop, step)):
+        raise UserError(f"{text}: its ends and its step must be finite numbers")
+    if not step:
+        raise UserError(f"{text}: its step is 0")
+    if (count := ((stop or 0) - (start or 0)) / step) > _MOST_STEPS:
+        raise UserError(f"{text}: {count:,.0f} values are too many; take an interval(low,high)")
 
 
 def _interval(key: str, value: IntervalSweep, text: str) -> Interval:

@@ -6,6 +6,7 @@ as running, but whose process is gone, is taken over and continued.
 
 from __future__ import annotations
 
+import math
 import uuid
 import zlib
 from collections import Counter
@@ -48,14 +49,14 @@ def require_optuna() -> None:
 class Trials:
     """The trials in the database ``path``; a context manager, for this process's lock.
 
-    ``seed`` is that of the sampler. The first quarter of ``max_epochs`` is no reason to prune.
+    ``seed`` is that of the sampler.
 
     Raises:
         UserError: whenever the database cannot be read or written.
     """
 
-    def __init__(self, path: Path, *, seed: int, max_epochs: int) -> None:
-        self.path, self._seed, self._max_epochs = path, seed, max_epochs
+    def __init__(self, path: Path, *, seed: int) -> None:
+        self.path, self._seed = path, seed
         self._token = uuid.uuid4().hex
         self._shared = FileLock(path.with_suffix(".lock"))
 
@@ -79,9 +80,7 @@ class Trials:
                     study_name=self.path.stem,
                     storage=storage,
                     direction="maximize",
-                    pruner=optuna.pruners.MedianPruner(
-                        n_startup_trials=STARTUP_TRIALS, n_warmup_steps=self._max_epochs // 4 + 1
-                    ),
+                    pruner=optuna.pruners.MedianPruner(n_startup_trials=STARTUP_TRIALS),
                     load_if_exists=True,
                 )
             self._stack = stack.pop_all()
@@ -101,19 +100,28 @@ class Trials:
             known = self.all()
             for frozen in known:
                 if not frozen.state.is_finished() and not self._is_alive(frozen):
+                    self._draw_as(frozen.number)  # what was not drawn before the process died
                     # Optuna's own name for the number in the database; `Trial` wants that one.
                     trial = optuna.trial.Trial(self.study, frozen._trial_id)
                     break
             else:
                 if len(known) >= most:
                     return None
-                # One state per trial: searches that share trials draw other ones, and a search
-                # that is continued does not draw its first ones again.
-                seed = zlib.crc32(f"{self._seed} {len(known)}".encode())
-                self.study.sampler = optuna.samplers.TPESampler(seed=seed)
+                self._draw_as(len(known))
                 trial = self.study.ask()
             trial.set_user_attr(_OWNER, self._token)
         return trial
+
+    def _draw_as(self, number: int) -> None:
+        """Draw the values of trial ``number``.
+
+        One state per trial: searches that share trials draw other ones, and a search that is
+        continued does not draw its first ones again.
+        """
+        import optuna
+
+        seed = zlib.crc32(f"{self._seed} {number}".encode())
+        self.study.sampler = optuna.samplers.TPESampler(seed=seed)
 
     def all(self) -> list[FrozenTrial]:
         """All trials, as they are in the database now."""
@@ -122,18 +130,21 @@ class Trials:
 
     def report(self, trial: Trial, curve: Mapping[int, float]) -> None:
         """Remember what is new of ``curve``, the validation accuracy by epoch."""
-        self._report(trial, curve, judge=False)
+        self._report(trial, curve, math.inf)
 
-    def judge(self, trial: Trial, curve: Mapping[int, float]) -> int | None:
-        """The same, but up to the epoch after which the trial is to be pruned; that epoch."""
-        return self._report(trial, curve, judge=True)
+    def judge(self, trial: Trial, curve: Mapping[int, float], max_epochs: int) -> int | None:
+        """The same, but up to the epoch after which the trial is to be pruned; that epoch.
 
-    def _report(self, trial: Trial, curve: Mapping[int, float], *, judge: bool) -> int | None:
+        The first quarter of its ``max_epochs`` is no reason to.
+        """
+        return self._report(trial, curve, max_epochs / 4)
+
+    def _report(self, trial: Trial, curve: Mapping[int, float], spared: float) -> int | None:
         with self.readable():
             known = self.all()[trial.number].intermediate_values
             for epoch in sorted(curve.keys() - known.keys()):
                 trial.report(curve[epoch], epoch)
-                if judge and trial.should_prune():
+                if epoch > spared and trial.should_prune():
                     return epoch
         return None
 

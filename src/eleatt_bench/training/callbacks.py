@@ -1,4 +1,4 @@
-"""What happens at the end of every epoch: schedule, report, then `tensorboard`, `checkpoints`.
+"""The end of every epoch: schedule, report, then `epochs`, `tensorboard`, `checkpoints`.
 
 Lightning steps plateau schedulers after its own checkpoints and skips hooks when it restarts at
 an epoch's end; both would make a resumed run differ. Here the scheduler is stepped first, then

@@ -51,6 +51,7 @@ class Checkpoints(Callback):
                 continue
             if damaged is not None:
                 say("last.ckpt is damaged: continuing from the checkpoint before it")
+            self.best, self.last = self._resumed["best"], self._resumed["last"]
             return int(self._resumed["epoch"]) + 1
         if damaged is not None:
             raise damaged
@@ -66,7 +67,6 @@ class Checkpoints(Callback):
         if classifier.scheduler is not None:
             classifier.scheduler.load_state_dict(state["scheduler"])
         trainer.precision_plugin.load_state_dict(state["precision"])
-        self.best, self.last = state["best"], state["last"]
         done = state["epoch"] + 1
         counts = {"ready": done, "started": done, "processed": done, "completed": done}
         trainer.fit_loop.epoch_progress.current.load_state_dict(counts)

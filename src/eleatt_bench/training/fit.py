@@ -31,6 +31,7 @@ from eleatt_bench.training.checkpoints import Checkpoints, begin_with, load_chec
 from eleatt_bench.training.classifier import SequenceClassifier
 from eleatt_bench.training.datamodule import SequenceDataModule
 from eleatt_bench.training.environment import cpu_name, leased_threads, peak_memory
+from eleatt_bench.training.epochs import EpochLines
 from eleatt_bench.training.evaluate import measure, predict, predictions
 from eleatt_bench.training.progress import Display
 
@@ -91,7 +92,8 @@ def fit(
     epochs_before = _begin(checkpoints, classifier, weights, show)
     report = EpochReport(show.epoch, show.advance)
     board = TensorBoard(folder.tensorboard, config, data, checkpoints, epochs_before, show.say)
-    trainer = make_trainer(config["trainer"], [Schedule(), report, board, checkpoints])
+    lines = EpochLines(folder, report, checkpoints, epochs_before, show.say)
+    trainer = make_trainer(config["trainer"], [Schedule(), report, lines, board, checkpoints])
     trainer.fit(classifier, datamodule=data)
     selection = config["trainer"]["selection"]
     chosen = checkpoints.best if selection == "best" else checkpoints.last

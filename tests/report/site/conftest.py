@@ -36,7 +36,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _harm(runs: Path) -> None:
-    """Three more runs: one failed, one whose predictions are damaged, one with half a record."""
+    """Three more runs: one failed, one with damaged files, an earlier one with half a record."""
     whole = next(path for path in sorted(runs.iterdir()) if "-gru-seed0" in path.name)
     for name in (FAILED, DAMAGED, UNREADABLE):
         shutil.copytree(whole, runs / name)
@@ -50,4 +50,7 @@ def _harm(runs: Path) -> None:
     damaged = RunFolder(runs, DAMAGED)
     damaged.write(record | {"run_id": DAMAGED})
     damaged.predictions.write_bytes(b"half of")
-    RunFolder(runs, UNREADABLE).record.write_text('{"status": ')
+    damaged.epochs.write_bytes(damaged.epochs.read_bytes()[:-3])
+    unreadable = RunFolder(runs, UNREADABLE)
+    unreadable.record.write_text('{"status": ')
+    unreadable.epochs.unlink()  # as if an earlier version had made it

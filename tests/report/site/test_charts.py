@@ -15,7 +15,7 @@ LOGGED = {
     "train/loss": {1: 2.0, 2: 1.0, 3: 0.123456},
     "val/loss": {1: 2.5, 3: nan},
     "train/accuracy": {1: 0.5, 2: 0.75, 3: 1.0},
-    "optimizer/lr": {1: 1e-3, 2: 1e-4, 3: 1e-5},
+    "lr": {1: 1e-3, 2: 1e-4, 3: 1e-5},
     "gate/mean_layer0": {1: 0.5, 2: 0.4, 3: 0.3},
     "gate/mean_layer1_reverse": {1: 0.5, 2: inf, 3: 0.7},
     "time/seconds_per_step": {1: 1.0},

@@ -36,7 +36,7 @@ def curves(logged: Mapping[str, Curve], best_epoch: int | None) -> list[Chart]:
     groups: list[tuple[str, dict[str, str], float, bool]] = [
         ("Loss", {"training": "train/loss", "validation": "val/loss"}, 1, True),
         ("Accuracy (%)", {"training": "train/accuracy", "validation": "val/accuracy"}, 100, False),
-        ("Learning rate", {"": "optimizer/lr"}, 1, True),
+        ("Learning rate", {"": "lr"}, 1, True),
         ("Norm of the gradients", {"": "optimizer/grad_norm"}, 1, True),
         ("Mean of the gate, 0 to 1", _layers(logged, "gate/mean_"), 1, False),
         ("Nearly closed elements of the gate (%)", _layers(logged, "gate/closed_"), 100, False),

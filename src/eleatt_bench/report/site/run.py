@@ -21,7 +21,7 @@ from eleatt_bench.report.site.mistakes import (
 )
 from eleatt_bench.report.site.pages import write_page
 from eleatt_bench.report.site.samples import picture
-from eleatt_bench.runs.curves import Curve, CurveReader
+from eleatt_bench.runs.curves import Curve, CurveReader, logged
 from eleatt_bench.runs.identity import model_name
 from eleatt_bench.runs.predictions import Predictions, read_predictions
 from eleatt_bench.runs.record import Record, RunFolder
@@ -71,8 +71,9 @@ def write_run(job: RunPage) -> Made:
     folder = job.folder
     record = folder.read() or {}
     line = _line(folder, record)
-    logged = CurveReader(folder.tensorboard).read()
-    problems: list[str] = []
+    reader = CurveReader(folder)
+    curves = logged(folder.tensorboard) | reader.read()
+    problems = [damage] if (damage := reader.damage()) else []
     found = None
     try:
         found = read_predictions(folder.predictions)
@@ -89,13 +90,13 @@ def write_run(job: RunPage) -> Made:
         problems=problems,
         tables=job.tables,
         metrics=_metrics(record, found),
-        curves=charts.curves(logged, record.get("best_epoch")),
+        curves=charts.curves(curves, record.get("best_epoch")),
         best_epoch=record.get("best_epoch"),
         mistakes=None if found is None else _mistakes(found, job, record),
         settings=_settings(folder),
         environment=_environment(record),
     )
-    return Made(line, {tag: logged[tag] for tag in LOSSES if tag in logged})
+    return Made(line, {tag: curves[tag] for tag in LOSSES})
 
 
 def _line(folder: RunFolder, record: Record) -> Line:

@@ -1,0 +1,286 @@
+"""A search as it goes: trials that are done already, cannot be, wait, are pruned, fail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from eleatt_bench.common.errors import HeldElsewhereError
+from eleatt_bench.common.files import write_text
+from eleatt_bench.config.composer import Composer
+from eleatt_bench.launch.pool import Pool
+from eleatt_bench.launch.process import Job
+from eleatt_bench.runs.curves import HEADER, as_line
+from eleatt_bench.runs.record import RunFolder
+from eleatt_bench.sweeps.search import Search
+from eleatt_bench.sweeps.space import Space, read_space
+from eleatt_bench.sweeps.trials import STARTUP_TRIALS, Trials
+from eleatt_bench.training.folder import wanted_run
+
+SMALL = ["model.hidden_size=4", "trainer.max_epochs=4", "trainer.num_threads=1"]
+FINISHED = {"status": "finished", "metrics": {"val": {"accuracy": 0.625}}, "epochs": 4}
+
+
+class Scripted(Pool):
+    """Its jobs are functions of the test: a real one cannot be made to end at a given moment.
+
+    ``do`` is called with each job that starts, and gives its exit status, or None to go on until it
+    is told to stop.
+    """
+
+    def __init__(self, do: Callable[[Job], int | None] = lambda job: pytest.fail(job.label)):
+        super().__init__(num_jobs=1, threads_per_job=1)
+        self.do, self.jobs = do, dict[Job, int | None]()
+        self.started: list[Job] = []
+
+    @property
+    def has_room(self) -> bool:
+        return not self.jobs
+
+    def start(self, job: Job) -> None:
+        job.log_path.parent.mkdir(parents=True, exist_ok=True)
+        job.log_path.write_text("the last line\n")
+        self.started.append(job)
+        self.jobs[job] = self.do(job)
+
+    def stop(self, job: Job) -> None:
+        self.jobs[job] = 143
+
+    def ended(self) -> Iterator[tuple[Job, int]]:
+        for job, status in list(self.jobs.items()):
+            if status is not None:
+                del self.jobs[job]
+                yield job, status
+
+
+@pytest.fixture(autouse=True)
+def own_folders(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ELEATT_DATA", str(tmp_path_factory.getbasetemp() / "searched"))
+    monkeypatch.delenv("ELEATT_RUNS", raising=False)
+
+
+def space_of(*sweeps: str) -> Space:
+    return read_space(["experiment=digits"], [*SMALL, *sweeps])
+
+
+def folder_of(*overrides: str) -> RunFolder:
+    composer = Composer()
+    return wanted_run([], composer.config(["experiment=digits", *SMALL, *overrides]), composer)[0]
+
+
+def curve(folder: RunFolder, *accuracies: float) -> None:
+    lines = (as_line(epoch, {"val/accuracy": a}) for epoch, a in enumerate(accuracies, 1))
+    write_text(folder.epochs, HEADER + "".join(lines))
+
+
+def go(trials: Trials, pool: Pool, space: Space, most: int) -> list[str]:
+    said: list[str] = []
+    Search(
+        space, trials, pool, most=most, warm_ok=True, composer=Composer(), say=said.append
+    ).go()  # fmt: skip
+    return [line for text in said for line in text.splitlines()]
+
+
+@pytest.fixture
+def trials(tmp_path: Path) -> Iterator[Trials]:
+    with Trials(tmp_path / "runs" / "searches" / "a.db", seed=0) as opened:
+        yield opened
+
+
+def others(trials: Trials, accuracy: float) -> None:
+    """As many complete trials as pruning needs, all of that accuracy."""
+    for _ in range(STARTUP_TRIALS):
+        trial = trials.take(99)
+        assert trial is not None
+        trials.report(trial, dict.fromkeys(range(1, 5), accuracy))
+        trials.complete(trial, accuracy)
+
+
+def test_a_finished_run_costs_nothing_and_its_curve_counts(trials: Trials) -> None:
+    folder = folder_of("optimizer.lr=0.01")
+    folder.write(FINISHED)
+    curve(folder, 0.25, 0.5, 0.625, 0.5)
+    said = go(trials, Scripted(), space_of("optimizer.lr=choice(0.01)"), 2)
+    assert said == [f"trial {n}/2 complete  val 62.50%  finished already" for n in (1, 2)]
+    for trial in trials.all():
+        assert trial.value == 0.625
+        assert trial.user_attrs["run"] == folder.run_id
+        assert trial.intermediate_values == {1: 0.25, 2: 0.5, 3: 0.625, 4: 0.5}
+    assert go(trials, Scripted(), space_of("optimizer.lr=choice(0.01)"), 2) == []
+
+
+def test_values_that_do_not_go_together_fail_their_trial_alone(trials: Trials) -> None:
+    space = space_of("model=eleatt_gru,gru", "model.gated_layers=null,[0]", "optimizer.lr=0.01")
+    for overrides in (["model=eleatt_gru", "model.gated_layers=[0]"], ["model=eleatt_gru"]):
+        folder_of(*overrides, "optimizer.lr=0.01").write(FINISHED)
+    folder_of("model=gru", "optimizer.lr=0.01").write(FINISHED)
+    space.check(Composer())  # every value composes beside the others' first ones
+    said = go(trials, Scripted(), space, 8)
+    counts = trials.counts()
+    assert counts["complete"] + counts["failed"] == 8
+    assert counts["complete"]
+    assert counts["failed"]
+    failed = [i for i, line in enumerate(said) if "FAILED" in line]
+    assert all("model.gated_layers is set, but model.gate is not" in said[i] for i in failed)
+    assert all("again: eleatt-bench train experiment=digits" in said[i + 1] for i in failed)
+
+
+def test_an_interrupted_run_with_a_bad_curve_is_pruned_before_it_is_started(
+    trials: Trials,
+) -> None:
+    others(trials, 0.9)
+    folder = folder_of("optimizer.lr=0.01")
+    folder.write({"status": "running"})
+    curve(folder, 0.1, 0.1, 0.1)
+    said = go(trials, Scripted(), space_of("optimizer.lr=choice(0.01)"), STARTUP_TRIALS + 1)
+    assert said == ["trial 6/6 pruned    after epoch 2: below the median of the others"]
+    assert trials.counts() == {"complete": 5, "pruned": 1}
+
+
+def test_a_running_job_is_stopped_by_the_curve_that_it_writes(trials: Trials) -> None:
+    others(trials, 0.9)
+    folder = folder_of("optimizer.lr=0.01")
+
+    def write(job: Job) -> None:
+        curve(folder, 0.1)
+        folder.epochs.write_bytes(folder.epochs.read_bytes() + b"2,,,,,0.1")  # being written
+
+    space = space_of("optimizer.lr=choice(0.01)")
+    pool = Scripted(write)
+    observed = trials.judge
+    looks: list[dict[int, float]] = []
+
+    def judge(trial: Any, found: dict[int, float], max_epochs: int) -> int | None:
+        looks.append(found)
+        if len(looks) == 2:
+            curve(folder, 0.1, 0.1)
+        return observed(trial, found, max_epochs)
+
+    trials.judge = judge  # type: ignore[method-assign, assignment]
+    said = go(trials, pool, space, STARTUP_TRIALS + 1)
+    assert looks == [{}, {1: 0.1}, {1: 0.1, 2: 0.1}], "whole lines count"
+    assert "trial 6/6 pruned    after epoch 2: below the median of the others" in said
+    assert len(pool.started) == 1
+
+
+def test_a_job_that_ended_before_it_could_be_stopped_is_complete(trials: Trials) -> None:
+    others(trials, 0.9)
+    folder = folder_of("optimizer.lr=0.01")
+    pool = Scripted(lambda job: curve(folder, 0.1, 0.1, 0.1))
+    pool.stop = lambda job: (folder.write(FINISHED), pool.jobs.update({job: 0}))  # type: ignore[assignment, return-value]
+    said = go(trials, pool, space_of("optimizer.lr=choice(0.01)"), STARTUP_TRIALS + 1)
+    assert said[-1].startswith("trial 6/6 complete  val 62.50%")
+    assert trials.counts() == {"complete": STARTUP_TRIALS + 1}
+
+
+@pytest.mark.parametrize("status", [1, -9, 0])
+def test_a_job_that_ends_without_a_result_is_a_failed_trial(trials: Trials, status: int) -> None:
+    folder = folder_of("optimizer.lr=0.01")
+    said = go(trials, Scripted(lambda job: status), space_of("optimizer.lr=choice(0.01)"), 1)
+    how = "signal 9" if status < 0 else f"exit status {status}"
+    assert said[1:] == [
+        f"trial 1/1 FAILED    {how}: the last line",
+        f"  log: {trials.path.with_suffix('') / '1.log'}",
+        f"  again: eleatt-bench train experiment=digits {' '.join(SMALL)} optimizer.lr=0.01",
+    ]
+    (trial,) = trials.all()
+    assert trial.user_attrs == trial.user_attrs | {
+        "run": folder.run_id, "failure": f"{how}: the last line"
+    }  # fmt: skip
+
+
+def test_a_trial_waits_for_another_process_and_takes_its_result(trials: Trials) -> None:
+    folder = folder_of("optimizer.lr=0.01")
+    held = folder.held()
+
+    def too_late(job: Job) -> int:
+        held.__enter__()
+        return HeldElsewhereError.exit_status
+
+    space, pool = space_of("optimizer.lr=choice(0.01)"), Scripted(too_late)
+    said: list[str] = []
+
+    def say(line: str) -> None:
+        said.append(line)
+        if line.startswith("trial 1/1 waits"):
+            folder.write(FINISHED)
+            held.__exit__(None, None, None)
+
+    Search(space, trials, pool, most=1, warm_ok=True, composer=Composer(), say=say).go()
+    assert said[1:] == [
+        f"trial 1/1 waits     another job is at the same run, {folder.run_id}",
+        "trial 1/1 complete  val 62.50%  finished by another job",
+    ]
+    assert len(pool.started) == 1
+
+
+def test_a_trial_waits_for_whoever_trains_what_it_begins_with(trials: Trials) -> None:
+    """Else it would be started, and end at once, again and again."""
+    composer = Composer()
+    config = composer.config(["experiment=digits", *SMALL, "pretraining=digits"])
+    before = wanted_run([], config, composer)[1].before
+    assert before is not None
+    source = before.folder(Path(config["runs_dir"]))
+    held = source.held()
+    states: list[bool] = []
+
+    def job(job: Job) -> int:
+        states.append(source.is_locked())
+        if len(states) == 1:  # somebody else was quicker
+            held.__enter__()
+            return HeldElsewhereError.exit_status
+        return 1
+
+    said: list[str] = []
+
+    def say(line: str) -> None:
+        said.append(line)
+        if line.startswith("trial 1/1 waits"):
+            held.__exit__(None, None, None)
+
+    space = space_of("pretraining=digits", "optimizer.lr=choice(0.01)")
+    search = Search(
+        space, trials, Scripted(job), most=1, warm_ok=True, composer=composer, say=say
+    )  # fmt: skip
+    search.go()
+    assert states == [False, False], "not while it was held"
+    waits = f"trial 1/1 waits     another job is at the run that it begins with, {source.run_id}"
+    assert [line for line in said if line.startswith("trial 1/1 waits")] == [waits]
+
+
+def test_what_a_dead_process_left_is_gone_on_with_before_anything_new(
+    trials: Trials, tmp_path: Path
+) -> None:
+    space = space_of("optimizer.lr=interval(0.01,0.1)")
+    with Trials(trials.path, seed=0) as dead:
+        left = dead.take(9)
+        assert left is not None
+        overrides = space.overrides(left)
+    pool = Scripted(lambda job: 1)
+    go(trials, pool, space, 2)
+    assert len(pool.started) == 2
+    assert list(pool.started[0].arguments) == ["train", *overrides]
+    assert pool.started[1].arguments != pool.started[0].arguments
+
+
+@pytest.mark.slow
+def test_real_jobs_share_a_pretraining_and_each_is_trained_once(trials: Trials) -> None:
+    space = space_of("pretraining=digits", "optimizer.lr=choice(0.01,0.02,0.03)", "model=gru")
+    with Pool(num_jobs=2, threads_per_job=1) as pool:
+        said = go(trials, pool, space, 3)
+    assert trials.counts() == {"complete": 3}, said
+    waits = [line for line in said if " waits  " in line]
+    assert len(waits) <= 3, "once each, not in circles"
+    for trial in trials.all():
+        folder = RunFolder(Path("runs"), trial.user_attrs["run"])
+        record = folder.read()
+        assert record is not None
+        assert trial.value == record["metrics"]["val"]["accuracy"]
+        assert record["pretraining"]
+        assert list(trial.intermediate_values) == [1, 2, 3, 4]
