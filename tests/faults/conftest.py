@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,13 +33,18 @@ class Work:
         folder.mkdir(parents=True, exist_ok=True)
 
     def start(
-        self, arguments: list[str] = SMALL, *, kill_at: int | None = None, powerless: bool = False
+        self,
+        arguments: list[str] = SMALL,
+        *,
+        kill_at: int | None = None,
+        powerless: bool = False,
+        environment: Mapping[str, str] | None = None,
     ) -> int:
         """The id of the process, which leads a group of its own."""
         (self.folder / "output.txt").unlink(missing_ok=True)
         return self._ask(
             {"arguments": [*arguments, f"data_dir={self._data_dir}"], "folder": str(self.folder),
-             "kill_at": kill_at, "powerless": powerless}
+             "kill_at": kill_at, "powerless": powerless, "environment": dict(environment or {})}
         )  # fmt: skip
 
     def wait(self) -> int:

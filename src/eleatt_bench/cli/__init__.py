@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 
 from eleatt_bench import __version__
 from eleatt_bench.common.errors import UserError, unknown
+from eleatt_bench.launch.ranks import forget_other_launchers, is_first
 
 VERBS = {
     "train": "train and test one run, or with -m a grid of runs",
@@ -47,6 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if "--debug" in arguments:
         arguments.remove("--debug")
         os.environ["ELEATT_DEBUG"] = "1"  # jobs inherit it
+    forget_other_launchers()
     # OpenMP's threads would spin between small operations: ruinous as soon as cores are shared.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # NumPy has nothing to multiply here that is worth the time its threads take to start.
@@ -139,7 +141,7 @@ def _handle_stops() -> list[int]:
 
 
 def _stopped(signum: int) -> int:
-    if os.environ.get("LOCAL_RANK", "0") != "0":  # nobody typed this process's command
+    if not is_first():  # nobody typed this process's command
         return 128 + signum
     with suppress(OSError):  # a terminal that is gone
         print("\nInterrupted. The same command continues where this one stopped.", file=sys.stderr)

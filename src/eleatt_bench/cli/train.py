@@ -22,6 +22,7 @@ from eleatt_bench.config.compose import (
     is_hydras,
     options,
 )
+from eleatt_bench.launch.ranks import is_first
 
 FLAGS = {  # Hydra's own, with the number of values they take
     "-m": 0,
@@ -62,11 +63,10 @@ def train(arguments: list[str]) -> int:
         return _help("train", what, groups)
 
     def task(cfg: DictConfig) -> None:
-        from eleatt_bench.training.environment import is_rank_zero
         from eleatt_bench.training.run import train as train_one
 
         folder, record = train_one(cfg, list(HydraConfig.get().overrides.task))
-        if is_rank_zero():
+        if is_first():
             print(f"{_test(record)}  ({record['epochs']} epochs)  {folder.record}")
 
     run_hydra("train", flags, overrides, task)
@@ -84,11 +84,10 @@ def eval(arguments: list[str]) -> int:  # noqa: A001  (the verb's name)
         flags = ["-m", *flags]
 
     def task(cfg: DictConfig) -> None:
-        from eleatt_bench.training.environment import is_rank_zero
         from eleatt_bench.training.run import evaluate
 
         folder, result = evaluate(cfg)
-        if is_rank_zero():
+        if is_first():
             print(f"{folder.run_id}  {result['checkpoint']} checkpoint  {_test(result)}")
 
     run_hydra("eval", flags, overrides, task)

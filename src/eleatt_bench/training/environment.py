@@ -88,11 +88,6 @@ def is_in_sweep() -> bool:
     return os.environ.get("ELEATT_IN_SWEEP") == "1"
 
 
-def is_rank_zero() -> bool:
-    """Whether this is the process that writes: the only one, or the first of a distributed run."""
-    return all(os.environ.get(name, "0") == "0" for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))
-
-
 def _git(top: Path, *arguments: str) -> str:
     done = subprocess.run(
         ["git", "-C", str(top), *arguments], capture_output=True, text=True, check=True, timeout=10

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from lightning_fabric.plugins.environments import LightningEnvironment
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from lightning_fabric.utilities.warnings import PossibleUserWarning
 from pytorch_lightning import Callback, Trainer
@@ -21,6 +22,7 @@ from torch.distributed import DistError
 
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.data.store import SequenceStore
+from eleatt_bench.launch.ranks import mark_ranks
 from eleatt_bench.nn.backends import resolve_backend
 from eleatt_bench.nn.contract import BackendError
 from eleatt_bench.runs.predictions import write_predictions
@@ -91,7 +93,7 @@ def fit(
     epochs_before = _begin(checkpoints, classifier, weights, show)
     report = EpochReport(show.epoch, show.advance)
     board = TensorBoard(folder.tensorboard, config, data, checkpoints, epochs_before, show.say)
-    trainer = make_trainer(config["trainer"], [Schedule(), report, board, checkpoints])
+    trainer = make_trainer(config["trainer"], folder, [Schedule(), report, board, checkpoints])
     trainer.fit(classifier, datamodule=data)
     selection = config["trainer"]["selection"]
     chosen = checkpoints.best if selection == "best" else checkpoints.last
@@ -156,7 +158,7 @@ def test(
     """Test the ``best`` or ``last`` checkpoint of a run, where its trainer section says."""
     clock = time.perf_counter()
     data, classifier = build(config, store)
-    trainer = make_trainer(config["trainer"], [])
+    trainer = make_trainer(config["trainer"], folder, [])
     logits = load_and_predict(folder, checkpoint, trainer, classifier, data)
     return {
         "metrics": {"test": measure(logits, data)},
@@ -177,14 +179,19 @@ def build(config: Config, store: SequenceStore) -> tuple[SequenceDataModule, Seq
     return data, classifier
 
 
-def make_trainer(section: Config, callbacks: list[Callback]) -> Trainer:
+def make_trainer(section: Config, folder: RunFolder, callbacks: list[Callback]) -> Trainer:
     """A Lightning trainer that leaves checkpoints, logs and sharding to this package."""
+    if section["devices"] > 1:
+        mark_ranks()
     trainer = Trainer(
         accelerator=section["accelerator"],
         devices=section["devices"],
         strategy=section["strategy"],
         precision=section["precision"],
         max_epochs=section["max_epochs"],
+        # Lightning looks there for checkpoints of SLURM jobs: nobody makes that folder.
+        default_root_dir=folder.path / "lightning",
+        plugins=[LightningEnvironment()],  # no other launcher's, SLURM's for one
         deterministic=True,
         logger=False,
         callbacks=callbacks,

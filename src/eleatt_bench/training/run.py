@@ -19,9 +19,10 @@ from eleatt_bench.config import schema
 from eleatt_bench.config.composer import Composer
 from eleatt_bench.data import catalog
 from eleatt_bench.data.protocols import labelled
+from eleatt_bench.launch.ranks import is_first
 from eleatt_bench.runs.identity import run_id
 from eleatt_bench.runs.record import Record, RunFolder
-from eleatt_bench.training.environment import git_commit, is_in_sweep, is_rank_zero, versions
+from eleatt_bench.training.environment import git_commit, is_in_sweep, versions
 from eleatt_bench.training.folder import reopen, run_folder
 from eleatt_bench.training.progress import Display, display
 
@@ -40,7 +41,7 @@ def train(cfg: DictConfig, overrides: Sequence[str]) -> tuple[RunFolder, Record]
     if source is not None and _finished(config, folder) is None:
         before, _ = train(OmegaConf.create(source.config), source.overrides)
         weights = before.checkpoints / f"{source.config['trainer']['selection']}.ckpt"
-    if not is_rank_zero():  # the first process holds the lock and writes
+    if not is_first():  # the first process holds the lock and writes
         return folder, _finished(config, folder) or _work(config, folder, {}, weights)
     waiting = f"{folder.run_id} is being trained by another process; waiting"
     with _writing(folder), folder.held(on_wait=waiting, wait=not is_in_sweep()):
@@ -148,7 +149,7 @@ def evaluate(cfg: DictConfig) -> tuple[RunFolder, Record]:
         "versions": versions(),
         "git_commit": git_commit(),
     }
-    if is_rank_zero():
+    if is_first():
         path = folder.path / f"eval-{asked['checkpoint']}.json"
         write_text(path, json.dumps(result, indent=2, ensure_ascii=False) + "\n")
     return folder, result

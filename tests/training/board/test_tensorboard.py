@@ -191,7 +191,7 @@ def test_nothing_of_it_changes_the_training(
     data, classifier = begin(plain(config))
     checkpoints = Checkpoints(tmp_path / "without", None)
     report = EpochReport(lambda line: None, lambda *progress: None)
-    trainer = make_trainer(plain(config)["trainer"], [Schedule(), report, checkpoints])
+    trainer = make_trainer(plain(config)["trainer"], folder, [Schedule(), report, checkpoints])
     trainer.fit(classifier, datamodule=data)
     ours, theirs = (
         torch.load(path / "last.ckpt", weights_only=True)
