@@ -42,9 +42,11 @@ class Work:
     ) -> int:
         """The id of the process, which leads a group of its own."""
         (self.folder / "output.txt").unlink(missing_ok=True)
+        environment = dict(environment or {})
+        data = [] if "ELEATT_DATA" in environment else [f"data_dir={self._data_dir}"]
         return self._ask(
-            {"arguments": [*arguments, f"data_dir={self._data_dir}"], "folder": str(self.folder),
-             "kill_at": kill_at, "powerless": powerless, "environment": dict(environment or {})}
+            {"arguments": [*arguments, *data], "folder": str(self.folder),
+             "kill_at": kill_at, "powerless": powerless, "environment": environment}
         )  # fmt: skip
 
     def wait(self) -> int:

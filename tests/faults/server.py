@@ -2,11 +2,11 @@
 
 Reads one JSON object per line, ``{"arguments": [...], "folder": PATH, "kill_at": n or null,
 "powerless": bool, "environment": {...}}``, and answers with the id of a process that leads a group
-of its own, works in the folder and writes to ``output.txt`` there. ``"wait"`` is answered with its exit status, as
-`subprocess` has it. With ``kill_at`` the process kills itself with SIGKILL right before the n-th
-of its calls that change what files are called or force them to disk: the moments at which a crash
-could leave something half done. The output ends with how many there were. ``powerless`` takes
-root's privileges away, so that permissions count.
+of its own, works in the folder and writes to ``output.txt`` there. ``"wait"`` is answered with its
+exit status, as `subprocess` has it. With ``kill_at`` the process kills itself with SIGKILL right
+before the n-th of its calls that change what files are called or force them to disk: the moments at
+which a crash could leave something half done. The output ends with how many there were.
+``powerless`` takes root's privileges away, so that permissions count.
 """
 
 from __future__ import annotations

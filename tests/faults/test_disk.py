@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import re
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -85,3 +89,90 @@ def test_a_run_that_became_somebody_elses(work, undisturbed, assert_same) -> Non
     assert "Traceback" not in work.output
     assert work.do() == 0, work.output
     assert_same(work, undisturbed)
+
+
+LIKE_SMALL = [
+    "model.hidden_size=8", "model.dropout=0.3", "trainer.max_epochs=5", "trainer.num_threads=1",
+    "scheduler=plateau", "table.seeds=[0]",
+]  # fmt: skip
+WRITING = {  # a verb, what it writes, and what it says of another place
+    "report": (["report", "--out", "FULL/report"], "FULL/report", "--out FOLDER"),
+    "figures": (["report", "figures", "digits", *LIKE_SMALL, "--out", "FULL"], "-bars.p",
+                "--out FOLDER"),
+    "table": (["table", "digits", "--format", "json", "--out", "FULL/t.json"], "FULL/t.json",
+              "--out FILE"),
+    "export": (["runs", "export", "RUN", "--out", "FULL/x.zip"], "FULL/x.zip", "--out FILE"),
+    "attention": (["attention", "run=RUN", "--out", "FULL/a"], "FULL/a", "--out FOLDER"),
+    "show": (["data", "show", "digits", "--out", "FULL/x.png"], "FULL/x.png", "--out FILE"),
+}  # fmt: skip
+
+
+@root
+@pytest.mark.parametrize("room", [0, pytest.param(8, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("verb", WRITING)
+def test_a_full_disk_is_named_with_what_helps_by_whatever_writes(
+    work, small_disk, undisturbed, data_dir, verb, room
+) -> None:
+    full = work.folder / "runs"
+    small_disk("64k")
+    with suppress(OSError):
+        (full / "ballast").write_bytes(bytes(64 * 1024))
+    (full / "ballast").write_bytes(bytes((60 - room) * 1024))
+    command, file, elsewhere = WRITING[verb]
+    run = undisturbed.run
+    command = [word.replace("FULL", str(full)).replace("RUN", run.run_id) for word in command]
+    places = {"ELEATT_RUNS": str(run.path.parent), "ELEATT_DATA": str(data_dir)}
+    status = work.do(command, environment=places)
+    assert status == 1, work.output
+    said = next(line for line in work.output.splitlines() if line.startswith("Error: "))
+    assert said.startswith("Error: Cannot write to "), said
+    assert file.replace("FULL", str(full)) in said
+    assert "No space left on device. Make room there, or choose another place with" in said
+    assert elsewhere in said
+    assert [path.name for path in full.iterdir() if not path.is_dir()] == ["ballast"], "half a file"
+    assert not any(full.rglob(".*.tmp")), "hidden leftovers"
+
+
+SLOW = pytest.mark.slow
+CHANGING = {
+    "eval": (["eval", "run=RUN"], "Cannot write to runs/RUN/eval-best.json: No space"),
+    "train": (["train", "experiment=digits", "model.hidden_size=9"], "Cannot write to runs/digits"),
+    "grid": (["train", "-m", "experiment=digits", "seed=0,1"], "Cannot write to runs/sweeps"),
+    "reproduce": (["reproduce", "digits", "quick=true", "table.seeds=[0]"],
+                  "Cannot write to runs/tables/digits-quick.md"),
+    "search": (["search", "digits", "optimizer.lr=choice(0.1,0.2)", "--trials", "1"],
+               "runs/searches/digits-"),
+}  # fmt: skip
+
+
+@root
+@pytest.mark.parametrize(
+    ("verb", "room"),
+    [
+        ("eval", 0),
+        ("train", 0),
+        *(
+            pytest.param(*case, marks=SLOW)
+            for case in itertools.product(list(CHANGING)[1:], (4, 8))
+        ),
+        *(pytest.param(verb, 0, marks=SLOW) for verb in list(CHANGING)[2:]),
+    ],
+)
+def test_a_full_folder_of_runs(work, small_disk, undisturbed, data_dir, verb, room) -> None:
+    runs, run = work.folder / "runs", undisturbed.run
+    small_disk("2m")
+    shutil.copytree(run.path, runs / run.run_id)
+    with suppress(OSError):
+        (runs / "ballast").write_bytes(bytes(2 << 20))
+    size = (runs / "ballast").stat().st_size // 4096 * 4096
+    (runs / "ballast").write_bytes(bytes(size - room * 1024))
+    command, says = CHANGING[verb]
+    command = [word.replace("RUN", run.run_id) for word in command]
+    status = work.do(command, environment={"ELEATT_DATA": str(data_dir)})
+    assert status == 1, work.output
+    assert says.replace("RUN", run.run_id) in work.output
+    assert re.search(r"[Nn]o space (is )?left|disk is full", work.output)
+    assert "ake room there" in work.output
+    assert "Traceback" not in work.output
+    if verb == "eval":
+        assert work.output.index("test accuracy") < work.output.index("Error: ")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from eleatt_bench.cli.arguments import Parser, choose
 from eleatt_bench.common.errors import UserError
+from eleatt_bench.common.locations import folder_at
 from eleatt_bench.common.text import closing, columns, terminal_width
 from eleatt_bench.config.compose import compose_config, options
 from eleatt_bench.config.composer import Composer
@@ -63,7 +64,7 @@ def search(arguments: list[str]) -> int:
 
 def _search(name: str, space: Space, composer: Composer, most: int) -> None:
     cfg = compose_config(space.corner)
-    runs_dir = Path(cfg.runs_dir)
+    runs_dir = folder_at(cfg.runs_dir)
     if cfg.force:
         raise UserError(
             f"search takes the runs in {runs_dir} as they are, so that it can be continued: "

@@ -84,11 +84,14 @@ def eval(arguments: list[str]) -> int:  # noqa: A001  (the verb's name)
         flags = ["-m", *flags]
 
     def task(cfg: DictConfig) -> None:
-        from eleatt_bench.training.run import evaluate
+        from eleatt_bench.training.run import evaluate, keep_evaluation
 
         folder, result = evaluate(cfg)
         if is_first():
-            print(f"{folder.run_id}  {result['checkpoint']} checkpoint  {_test(result)}")
+            print(
+                f"{folder.run_id}  {result['checkpoint']} checkpoint  {_test(result)}", flush=True
+            )
+            keep_evaluation(folder, result)
 
     run_hydra("eval", flags, overrides, task)
     return 0
@@ -141,7 +144,9 @@ def run_hydra(
 
     schema.register()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # raise, so that the error can be explained
-    sys.argv = [own_argv[0], *flags, *overrides]
+    sweeps = {"-m", "--multirun"} & set(flags) and not any("hydra/sweeper=" in o for o in overrides)
+    grid = ["hydra/sweeper=eleatt_grid"] if sweeps else []
+    sys.argv = [own_argv[0], *flags, *grid, *overrides]
     try:
         hydra_main(str(config_dir()), name, VERSION_BASE)(guarded)()
     except Exception as error:

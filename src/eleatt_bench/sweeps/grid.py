@@ -16,6 +16,7 @@ from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
 from eleatt_bench.common.errors import UserError
+from eleatt_bench.common.locations import folder_at
 from eleatt_bench.common.text import closing, columns, terminal_width
 from eleatt_bench.config.compose import compose_config
 from eleatt_bench.config.composer import Composer
@@ -137,7 +138,7 @@ def _close(config: DictConfig, folders: Sequence[RunFolder], *, started: bool) -
     if started:
         where["logs"] = str(config.hydra.sweep.dir)
     then = {"curves": ["tensorboard"], "a run": ["runs", "show", folders[0].run_id]}
-    closing(where, then, Path(config.runs_dir))
+    closing(where, then, folder_at(config.runs_dir))
 
 
 def trainings(
@@ -160,7 +161,7 @@ def trainings(
                 needs[folder.run_id] = first.run_id
     ordered = before | {name: one for name, one in own.items() if name not in before}
     place = {name: index for index, name in enumerate(ordered)}
-    runs_dir = Path(jobs[0][1]["runs_dir"]) if jobs else Path()
+    runs_dir = folder_at(jobs[0][1]["runs_dir"]) if jobs else Path()
     memory = expected_memory([one.identity for one in ordered.values()], runs_dir)
     return [
         Entry(one.overrides, place.get(needs.get(name, "")), one.folder.is_locked, expected)
@@ -178,4 +179,4 @@ def _folder(verb: str, config: dict[str, Any], composer: Composer) -> RunFolder:
     """The folder of the run that a job trains or tests."""
     if verb == "train":
         return run_folder(config, composer)[0]
-    return find_run(Path(config["runs_dir"]), config["run"])
+    return find_run(folder_at(config["runs_dir"]), config["run"])

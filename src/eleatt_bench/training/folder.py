@@ -10,6 +10,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from eleatt_bench.common.errors import UserError
+from eleatt_bench.common.locations import folder_at
 from eleatt_bench.config import schema
 from eleatt_bench.config.composer import Composer
 from eleatt_bench.config.pretraining import Pretraining, source_of
@@ -31,7 +32,7 @@ def run_folder(
         UserError: a data set is not prepared, or the pre-training's network takes other frames.
     """
     this, source = identify(config, composer)
-    return RunFolder(Path(config["runs_dir"]), run_id(this)), this, source
+    return RunFolder(folder_at(config["runs_dir"]), run_id(this)), this, source
 
 
 def identify(config: Config, composer: Composer) -> tuple[dict[str, Any], Pretraining | None]:
@@ -50,7 +51,7 @@ def identify(config: Config, composer: Composer) -> tuple[dict[str, Any], Pretra
 
 
 def _digest(config: Config) -> str:
-    data_dir, name = Path(config["data_dir"]), config["data"]["name"]
+    data_dir, name = folder_at(config["data_dir"]), config["data"]["name"]
     digest = catalog.data_digest(data_dir, name)
     if digest is None:
         digest = catalog.open_store(data_dir, name).content_digest  # says what to do
@@ -70,7 +71,7 @@ def _check_frames(config: Config, source: Pretraining) -> None:
 def _frame_size(config: Config) -> int:
     if config["data"]["sequence"] != "frames":
         return 1
-    return _width(Path(config["data_dir"]), config["data"]["name"])
+    return _width(folder_at(config["data_dir"]), config["data"]["name"])
 
 
 @cache

@@ -5,16 +5,14 @@ from __future__ import annotations
 import json
 import shlex
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from errno import EACCES, EDQUOT, ENOSPC, EPERM, EROFS
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from eleatt_bench.common.errors import UserError
-from eleatt_bench.common.files import write_text
+from eleatt_bench.common.files import naming, write_text
+from eleatt_bench.common.locations import folder_at
 from eleatt_bench.config import schema
 from eleatt_bench.config.composer import Composer
 from eleatt_bench.data import catalog
@@ -37,14 +35,17 @@ def train(cfg: DictConfig, overrides: Sequence[str]) -> tuple[RunFolder, Record]
     """
     config = schema.plain(cfg)
     folder, this, source = run_folder(config, Composer())
+    record = _finished(config, folder)
+    if record is not None:  # no lock is needed to read: the folder may be somebody else's
+        return folder, record
     weights = None
-    if source is not None and _finished(config, folder) is None:
+    if source is not None:
         before, _ = train(OmegaConf.create(source.config), source.overrides)
         weights = before.checkpoints / f"{source.config['trainer']['selection']}.ckpt"
     if not is_first():  # the first process holds the lock and writes
-        return folder, _finished(config, folder) or _work(config, folder, {}, weights)
+        return folder, _work(config, folder, {}, weights)
     waiting = f"{folder.run_id} is being trained by another process; waiting"
-    with _writing(folder), folder.held(on_wait=waiting, wait=not is_in_sweep()):
+    with naming(folder.path), folder.held(on_wait=waiting, wait=not is_in_sweep()):
         record = _finished(config, folder)
         if record is not None:
             return folder, record
@@ -54,20 +55,6 @@ def train(cfg: DictConfig, overrides: Sequence[str]) -> tuple[RunFolder, Record]
         write_text(folder.config, OmegaConf.to_yaml(OmegaConf.create(config)))
         folder.write({**head, "status": "running"})
         return folder, _work(config, folder, head, weights)
-
-
-@contextmanager
-def _writing(folder: RunFolder) -> Iterator[None]:
-    """Say of a full disk, or of one that may not be written to, where it is and what helps."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in (ENOSPC, EDQUOT, EROFS, EACCES, EPERM):
-            raise
-        raise UserError(
-            f"Cannot write to {error.filename or folder.path}: {error.strerror}. Mend that, or "
-            "choose another folder with runs_dir=FOLDER; the same command continues the run"
-        ) from error
 
 
 def _finished(config: Mapping[str, Any], folder: RunFolder) -> Record | None:
@@ -105,7 +92,7 @@ def _fit(
 ) -> dict[str, Any]:
     from eleatt_bench.training.fit import fit
 
-    store = catalog.open_store(Path(config["data_dir"]), config["data"]["name"])
+    store = catalog.open_store(folder_at(config["data_dir"]), config["data"]["name"])
     return fit(config, labelled(store, config["data"]["protocol"]), folder, show, weights)
 
 
@@ -131,12 +118,11 @@ def command(arguments: Sequence[str]) -> str:
 
 
 def evaluate(cfg: DictConfig) -> tuple[RunFolder, Record]:
-    """Test the run ``cfg.run`` again with its own configuration on the device that ``cfg`` says.
-
-    The result is also written to ``eval-<checkpoint>.json`` in the run's folder.
-    """
+    """Test the run ``cfg.run`` again with its own configuration on the device that ``cfg`` says."""
     asked = schema.plain(cfg)
-    folder, config, store = reopen(Path(asked["runs_dir"]), asked["run"], Path(asked["data_dir"]))
+    folder, config, store = reopen(
+        folder_at(asked["runs_dir"]), asked["run"], folder_at(asked["data_dir"])
+    )
     for key in ("accelerator", "devices", "strategy", "num_threads"):
         config["trainer"][key] = asked["trainer"][key]
     config["model"]["backend"] = "auto"
@@ -149,7 +135,10 @@ def evaluate(cfg: DictConfig) -> tuple[RunFolder, Record]:
         "versions": versions(),
         "git_commit": git_commit(),
     }
-    if is_first():
-        path = folder.path / f"eval-{asked['checkpoint']}.json"
-        write_text(path, json.dumps(result, indent=2, ensure_ascii=False) + "\n")
     return folder, result
+
+
+def keep_evaluation(folder: RunFolder, result: Record) -> None:
+    """Write what `evaluate` found to ``eval-<checkpoint>.json`` in the run's folder."""
+    path = folder.path / f"eval-{result['checkpoint']}.json"
+    write_text(path, json.dumps(result, indent=2, ensure_ascii=False) + "\n")
