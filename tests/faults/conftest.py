@@ -28,6 +28,8 @@ SMALL = [
 class Work:
     """A folder in which ``eleatt-bench`` is run by the server (server.py); its runs are in it."""
 
+    small = SMALL
+
     def __init__(self, server: subprocess.Popen[str], folder: Path, data_dir: Path) -> None:
         self._server, self.folder, self._data_dir = server, folder, data_dir
         folder.mkdir(parents=True, exist_ok=True)

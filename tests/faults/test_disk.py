@@ -176,3 +176,49 @@ def test_a_full_folder_of_runs(work, small_disk, undisturbed, data_dir, verb, ro
     assert "Traceback" not in work.output
     if verb == "eval":
         assert work.output.index("test accuracy") < work.output.index("Error: ")
+
+
+@root
+def test_a_finished_run_in_a_folder_one_may_only_read(work, undisturbed) -> None:
+    shutil.copytree(undisturbed.folder / "runs", work.folder / "runs")
+    to_somebody_else(work.folder / "runs")
+    assert work.do(powerless=True) == 0, work.output
+    assert "test accuracy" in work.output
+    assert work.do([*work.small, "-m", "seed=0"], powerless=True) == 0, work.output
+    assert "1 of 1 runs are finished already" in work.output
+    assert not (work.folder / "runs" / "sweeps").exists()
+    assert work.do(["eval", f"run={work.run.run_id}"], powerless=True) == 1
+    said = work.output
+    assert said.index("test accuracy") < said.index("Error: Cannot write to runs/")
+
+
+@root
+@pytest.mark.parametrize("verb", ["report", "attention", "figures"])
+def test_a_place_that_may_not_be_written_to_is_named_before_the_work(
+    work, undisturbed, data_dir, verb
+) -> None:
+    place = work.folder / "theirs"
+    place.mkdir()
+    to_somebody_else(place)
+    command, _, elsewhere = WRITING[verb]
+    words = [word.replace("FULL", str(place)).replace("RUN", undisturbed.run.run_id)
+             for word in command]  # fmt: skip
+    places = {"ELEATT_RUNS": str(undisturbed.folder / "runs"), "ELEATT_DATA": str(data_dir)}
+    assert work.do(words, powerless=True, environment=places) == 1
+    assert f"Error: Cannot write to {place}" in work.output
+    assert elsewhere in work.output
+    assert not list(place.iterdir())
+
+
+def test_what_a_killed_report_left_goes_with_the_next(work, undisturbed, data_dir) -> None:
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    out = work.folder / "pages"
+    left = [work.folder / f".pages{old}.{gone.pid}.tmp" for old in ("", "-old")]
+    others = [work.folder / f".pages.{os.getpid()}.tmp", work.folder / f".other.{gone.pid}.tmp"]
+    for path in (*left, *others):
+        (path / "runs").mkdir(parents=True)
+    places = {"ELEATT_RUNS": str(undisturbed.folder / "runs"), "ELEATT_DATA": str(data_dir)}
+    assert work.do(["report", "--out", str(out)], environment=places) == 0, work.output
+    assert not any(path.exists() for path in left)
+    assert all(path.exists() for path in others), "somebody may be writing it"

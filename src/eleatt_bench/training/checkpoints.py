@@ -17,7 +17,7 @@ from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.files import replacing
 from eleatt_bench.training.classifier import SequenceClassifier, classifier_of
 from eleatt_bench.training.environment import backend_of
-from eleatt_bench.training.expected import Expected, check, tensors, training_of
+from eleatt_bench.training.expected import Expectation, check, tensors, training_of
 
 
 class Checkpoints(Callback):
@@ -143,7 +143,7 @@ def _link(path: Path, name: Path) -> None:
         os.link(path, temporary)
 
 
-def load_checkpoint(path: Path, expected: Expected | None = None) -> dict[str, Any]:
+def load_checkpoint(path: Path, expected: Expectation | None = None) -> dict[str, Any]:
     """The checkpoint at ``path``, on the CPU.
 
     Raises:
@@ -155,7 +155,7 @@ def load_checkpoint(path: Path, expected: Expected | None = None) -> dict[str, A
     try:
         size = _check_archive(path)
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        check(state, expected or Expected())
+        check(state, expected or Expectation())
         stored = {t.untyped_storage().data_ptr(): t.untyped_storage() for t in tensors(state)}
         if sum(storage.nbytes() for storage in stored.values()) > size:
             raise ValueError("its tensors are larger than the file")

@@ -23,7 +23,7 @@ _METRICS = ("train/loss", "train/accuracy", "val/loss", "val/accuracy")
 
 
 @dataclass(frozen=True)
-class Expected:
+class Expectation:
     """What to compare with; what is empty is not compared."""
 
     model: Mapping[str, Tensor] = field(default_factory=dict)  # their shapes
@@ -36,19 +36,19 @@ class Expected:
     scheduler: Mapping[str, Any] = field(default_factory=dict)
 
 
-def network_of(classifier: SequenceClassifier, epoch: int | None = None) -> Expected:
+def network_of(classifier: SequenceClassifier, epoch: int | None = None) -> Expectation:
     """The weights of ``classifier``, if given after ``epoch``."""
     double = classifier.config["trainer"]["precision"] == "64-true"
     dtype = torch.float64 if double else torch.float32
-    return Expected(classifier.state_dict(), dtype, epoch)
+    return Expectation(classifier.state_dict(), dtype, epoch)
 
 
-def training_of(classifier: SequenceClassifier, steps: int) -> Expected:
+def training_of(classifier: SequenceClassifier, steps: int) -> Expectation:
     """All that the run of ``classifier``, whose epochs have ``steps``, continues from."""
     network = network_of(classifier)
     optimizer = classifier.configure_optimizers()  # which Lightning will do again
     scheduler = classifier.scheduler
-    return Expected(
+    return Expectation(
         network.model,
         network.dtype,
         epochs=classifier.config["trainer"]["max_epochs"],
@@ -72,7 +72,7 @@ def _stepped(optimizer: torch.optim.Optimizer) -> Mapping[str, Any]:
     return other.state_dict()
 
 
-def check(state: Any, expected: Expected) -> None:
+def check(state: Any, expected: Expectation) -> None:
     """Compare what was read of a checkpoint.
 
     Raises:
@@ -89,7 +89,7 @@ def check(state: Any, expected: Expected) -> None:
         _check_alike(state["scheduler"] or {}, expected.scheduler, "scheduler")
 
 
-def _check_progress(state: Mapping[str, Any], expected: Expected) -> None:
+def _check_progress(state: Mapping[str, Any], expected: Expectation) -> None:
     epoch = state["epoch"]
     if type(epoch) is not int or epoch < 0:
         raise ValueError("it does not say of which epoch it is")
@@ -126,7 +126,7 @@ def _check_backends(said: Any, epoch: int) -> None:
         raise ValueError("it does not say what computed its epochs")
 
 
-def _check_model(model: Any, expected: Expected) -> None:
+def _check_model(model: Any, expected: Expectation) -> None:
     if not isinstance(model, dict):
         raise ValueError("it holds no weights")
     for name, value in model.items():
@@ -159,7 +159,7 @@ def _check_dtype(there: Tensor, here: Tensor, wanted: torch.dtype | None, name: 
         raise ValueError(f"{name} is {there.dtype}, not {dtype}")
 
 
-def _check_optimizer(state: Mapping[str, Any], expected: Expected) -> None:
+def _check_optimizer(state: Mapping[str, Any], expected: Expectation) -> None:
     found, wanted = state["optimizer"], expected.optimizer
     if not isinstance(found, dict) or found.keys() != wanted.keys():
         raise ValueError("it holds no optimizer")
