@@ -1,4 +1,4 @@
-"""What Hydra loads by itself: launcher, table sweeper, search path; all as thin as can be.
+"""What Hydra loads by itself: launcher, sweepers, search path; all as thin as can be.
 
 Hydra accepts plugins from the namespace package ``hydra_plugins`` only and imports this file in
 every Hydra program on the machine, so nothing heavy may be imported here.
@@ -10,14 +10,16 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.config_store import ConfigStore
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 
 class EleattLauncher(Launcher):
@@ -26,7 +28,10 @@ class EleattLauncher(Launcher):
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
+        from eleatt_bench.common.locations import folder_at
+
         self.config = config
+        OmegaConf.update(config, "runs_dir", str(folder_at(config.runs_dir)))  # for hydra.sweep.dir
 
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
@@ -34,6 +39,18 @@ class EleattLauncher(Launcher):
         from eleatt_bench.sweeps.grid import sweep
 
         return sweep(self.config, job_overrides, initial_job_idx)
+
+
+class EleattGridSweeper(BasicSweeper):
+    """Makes the grid of Hydra's own sweeper, but no folder: that comes with the first job."""
+
+    def sweep(self, arguments: list[str]) -> Any:
+        assert self.hydra_context is not None  # set up before
+        assert self.launcher is not None
+        parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
+        overrides = parser.parse_overrides([*self._parse_config(), *arguments])
+        (jobs,) = self.split_arguments(overrides, None)
+        return [self.launcher.launch(jobs, initial_job_idx=0)]
 
 
 class EleattTableSweeper(Sweeper):
@@ -70,9 +87,10 @@ class EleattSearchPath(SearchPathPlugin):
                 search_path.append("eleatt-bench", f"file://{folder}")
 
 
-for group, name, plugin in (
-    ("hydra/launcher", "eleatt_bench", EleattLauncher),
-    ("hydra/sweeper", "eleatt_table", EleattTableSweeper),
+for group, name, plugin, options in (
+    ("hydra/launcher", "eleatt_bench", EleattLauncher, {}),
+    ("hydra/sweeper", "eleatt_grid", EleattGridSweeper, {"max_batch_size": None, "params": None}),
+    ("hydra/sweeper", "eleatt_table", EleattTableSweeper, {}),
 ):
-    node = {"_target_": f"hydra_plugins.eleatt_bench.{plugin.__name__}"}
+    node = {"_target_": f"hydra_plugins.eleatt_bench.{plugin.__name__}", **options}
     ConfigStore.instance().store(group=group, name=name, node=node)

@@ -196,3 +196,20 @@ def test_flags_and_overrides_come_in_any_order(
         said.append(capsys.readouterr().out)
     assert said[0] == said[1]
     assert len(said[0].splitlines()) > 18
+
+
+def test_an_error_cannot_steer_the_terminal(monkeypatch, tmp_path: Path, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ELEATT_RUNS", "\x1b[31mred\x07\u202e")
+    assert main(["runs", "show", "x"]) == 1
+    assert "There are no runs in ?[31mred??." in capsys.readouterr().err
+
+
+def test_brackets_in_a_folder_are_no_markup(monkeypatch, tmp_path: Path, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ELEATT_DATA", "d[/red]:bug:")
+    monkeypatch.setenv("ELEATT_RUNS", "r[bold]")
+    assert main(["data", "show", "digits"]) == 0
+    assert "d[/red]:bug:/prepared/digits.h5" in capsys.readouterr().out
+    assert main(["table", "digits", "--explain", "GRU", "accuracy", "data_dir='d[/red]'"]) == 0
+    assert "d[/red]" in capsys.readouterr().out.replace("\n", "").replace(" ", "")

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,18 +28,27 @@ SMALL = [
 class Work:
     """A folder in which ``eleatt-bench`` is run by the server (server.py); its runs are in it."""
 
+    small = SMALL
+
     def __init__(self, server: subprocess.Popen[str], folder: Path, data_dir: Path) -> None:
         self._server, self.folder, self._data_dir = server, folder, data_dir
         folder.mkdir(parents=True, exist_ok=True)
 
     def start(
-        self, arguments: list[str] = SMALL, *, kill_at: int | None = None, powerless: bool = False
+        self,
+        arguments: list[str] = SMALL,
+        *,
+        kill_at: int | None = None,
+        powerless: bool = False,
+        environment: Mapping[str, str] | None = None,
     ) -> int:
         """The id of the process, which leads a group of its own."""
         (self.folder / "output.txt").unlink(missing_ok=True)
+        environment = dict(environment or {})
+        data = [] if "ELEATT_DATA" in environment else [f"data_dir={self._data_dir}"]
         return self._ask(
-            {"arguments": [*arguments, f"data_dir={self._data_dir}"], "folder": str(self.folder),
-             "kill_at": kill_at, "powerless": powerless}
+            {"arguments": [*arguments, *data], "folder": str(self.folder),
+             "kill_at": kill_at, "powerless": powerless, "environment": environment}
         )  # fmt: skip
 
     def wait(self) -> int:

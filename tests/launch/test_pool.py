@@ -382,3 +382,68 @@ def test_a_job_told_to_stop_ends_by_itself_or_is_killed_and_leaves_its_room(
         pool.start(after)
         wait_for(lambda: bool(ended.update(pool.ended()) or not len(pool)))
         assert ended[after] == 0
+
+
+SUSPENDED = """
+import sys
+from pathlib import Path
+from eleatt_bench.launch import process
+from eleatt_bench.launch.pool import run_jobs
+from eleatt_bench.launch.process import Job
+
+process.command = lambda arguments: [sys.executable, *arguments]
+count = '''
+import sys, time
+for i in range(2000):
+    print(i, flush=True)
+    time.sleep(0.01)
+    if i > 20 and len(sys.argv) > 1:
+        break
+'''
+folder = Path(sys.argv[1])
+jobs = [Job(("-c", count, *sys.argv[2:]), str(i), folder / f"{i}.log", warm_ok=False)
+        for i in range(2)]
+results = run_jobs(jobs, num_jobs=2, threads_per_job=1)
+print([result.returncode for result in results])
+"""
+
+
+@pytest.mark.parametrize("then", ["go on", "end"])
+def test_jobs_stop_and_go_on_with_their_launcher(tmp_path: Path, then: str) -> None:
+    """Ctrl-Z is for the launcher alone: jobs have no terminal that could tell them."""
+    command = [
+        sys.executable,
+        "-c",
+        SUSPENDED,
+        str(tmp_path),
+        *(["short"] if then != "end" else []),
+    ]
+    launcher = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, process_group=0)
+    logs = [tmp_path / f"{i}.log" for i in range(2)]
+
+    def sizes() -> list[int]:
+        return [log.stat().st_size if log.exists() else 0 for log in logs]
+
+    def until(condition: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 30
+        while not condition():
+            assert time.monotonic() < deadline, "waited in vain"
+            time.sleep(0.02)
+
+    until(lambda: all(size > 10 for size in sizes()))
+    os.kill(launcher.pid, signal.SIGTSTP)
+    assert os.WIFSTOPPED(os.waitpid(launcher.pid, os.WUNTRACED)[1])
+    time.sleep(0.2)
+    before = sizes()
+    time.sleep(0.5)
+    assert sizes() == before
+    if then == "end":
+        launcher.terminate()  # is pending until it goes on
+    launcher.send_signal(signal.SIGCONT)
+    said, _ = launcher.communicate(timeout=30)
+    if then == "end":
+        assert launcher.returncode == -signal.SIGTERM
+        assert sizes()[0] < 2000
+    else:
+        assert said.endswith("[0, 0]\n")
+        assert [log.read_text().split()[-1] for log in logs] == ["21", "21"]

@@ -23,7 +23,7 @@ from eleatt_bench.config.compose import compose_config
 from eleatt_bench.data import catalog
 from eleatt_bench.nn.backends import resolve_backend
 from eleatt_bench.runs.record import RunFolder
-from eleatt_bench.training.run import evaluate, train
+from eleatt_bench.training.run import evaluate, keep_evaluation, train
 
 SHORT = ["experiment=digits", "model.hidden_size=8", "trainer.num_threads=1"]
 
@@ -296,6 +296,7 @@ def test_eval_gives_what_the_run_recorded(finished) -> None:
     folder, record, compose = finished
     _, result = evaluate(eval_config(folder, "best", compose()))
     assert result["metrics"]["test"] == record["metrics"]["test"]
+    keep_evaluation(folder, result)
     written = json.loads((folder.path / "eval-best.json").read_text(encoding="utf-8"))
     assert written == result
 

@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.data import catalog
 from eleatt_bench.runs.record import RunFolder, all_runs
-from eleatt_bench.training.checkpoints import CONTENT, begin_with
+from eleatt_bench.training.checkpoints import begin_with
 from eleatt_bench.training.fit import build
 from eleatt_bench.training.run import train
 
@@ -95,7 +95,10 @@ def test_layers_that_do_not_fit_are_refused_in_words(
     config = short_config("quick=true")
     store = catalog.open_store(Path(config["data_dir"]), "digits")
     path = tmp_path / "best.ckpt"
-    torch.save({**dict.fromkeys(CONTENT), "model": build(config, store)[1].state_dict()}, path)
+    metrics = dict.fromkeys(("train/loss", "train/accuracy", "val/loss", "val/accuracy"), 0.5)
+    done = {"epoch": 0, "metrics": metrics}
+    state = {"epoch": 0, "optimizer": None, "scheduler": None, "precision": {}, "best": done}
+    torch.save({**state, "last": done, "model": build(config, store)[1].state_dict()}, path)
     other = build(short_config("quick=true", *options), store)[1]
     with pytest.raises(UserError, match=says):
         begin_with(other, path)

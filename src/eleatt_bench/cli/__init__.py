@@ -11,8 +11,10 @@ from contextlib import suppress
 from typing import Any, NoReturn
 
 from eleatt_bench import __version__
-from eleatt_bench.common.errors import UserError, unknown
-from eleatt_bench.common.locations import add_config_dir
+from eleatt_bench.common.errors import UserError, disk_message, unknown
+from eleatt_bench.common.locations import add_config_dir, without_tildes
+from eleatt_bench.common.text import make_output_safe, printable
+from eleatt_bench.launch.ranks import forget_other_launchers, is_first
 
 VERBS = {
     "train": "train and test one run, or with -m a grid of runs",
@@ -27,6 +29,19 @@ VERBS = {
     "attention": "draw what the gate of a run attends to",
     "tensorboard": "look at the curves and pictures of all runs",
     "doctor": "versions, devices, data sets, and what is missing",
+}
+
+_RUNS = "runs_dir=FOLDER; the same command continues"
+_ELSEWHERE = {  # how each verb is told to write somewhere else
+    "train": f"{_RUNS} the run",
+    "search": f"{_RUNS} the search",
+    "reproduce": f"{_RUNS} the table",
+    "eval": "ELEATT_RUNS=FOLDER, to which the run was copied",
+    "table": "--out FILE",
+    "report": "--out FOLDER",
+    "attention": "--out FOLDER",
+    "runs": "--out FILE.zip, or ELEATT_RUNS=FOLDER",
+    "data": "--out FILE, or ELEATT_DATA=FOLDER",
 }
 
 USAGE = """\
@@ -45,17 +60,19 @@ Tab completion:  eval "$(eleatt-bench -sc install=bash)"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``eleatt-bench`` with ``argv`` (default: the process's); the exit status."""
+    make_output_safe()
     arguments = list(sys.argv[1:] if argv is None else argv)
     if "--debug" in arguments:
         arguments.remove("--debug")
         os.environ["ELEATT_DEBUG"] = "1"  # jobs inherit it
+    forget_other_launchers()
     # OpenMP's threads would spin between small operations: ruinous as soon as cores are shared.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # NumPy has nothing to multiply here that is worth the time its threads take to start.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     stops = _handle_stops()
     try:
-        return _dispatch(_without_config_dirs(arguments))
+        return _dispatch(without_tildes(_without_config_dirs(arguments)))
     except BrokenPipeError:  # whoever read the output has gone, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
@@ -64,7 +81,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         if stops:  # what was being done when the signal came made an error of it
             return _stopped(stops[0])
-        print(f"Error: {_message(error)}", file=sys.stderr)
+        with suppress(OSError):  # which may well go to the disk that is full
+            print(f"Error: {printable(_message(error, arguments[:1]))}", file=sys.stderr)
         return _exit_status(error)
     except KeyboardInterrupt:
         return _stopped(signal.SIGINT)
@@ -119,12 +137,12 @@ def _function(verb: str) -> Callable[[list[str]], int]:
     return function
 
 
-def _message(error: Exception) -> str:
+def _message(error: Exception, verb: Sequence[str]) -> str:
     if isinstance(error, UserError):
         return str(error)
     if isinstance(error, OSError):
-        parts = (error.filename, error.strerror)
-        return ": ".join(str(part) for part in parts if part) or str(error)
+        usual = "ELEATT_RUNS=FOLDER or ELEATT_DATA=FOLDER"
+        return disk_message(error, _ELSEWHERE.get("".join(verb), usual))
     return (
         f"{type(error).__name__}: {error}\nThis is a bug. "
         "Run the same command with --debug for the traceback, and please report it"
@@ -156,7 +174,7 @@ def _handle_stops() -> list[int]:
 
 
 def _stopped(signum: int) -> int:
-    if os.environ.get("LOCAL_RANK", "0") != "0":  # nobody typed this process's command
+    if not is_first():  # nobody typed this process's command
         return 128 + signum
     with suppress(OSError):  # a terminal that is gone
         print("\nInterrupted. The same command continues where this one stopped.", file=sys.stderr)

@@ -13,7 +13,7 @@ import numpy as np
 
 from eleatt_bench.cli.arguments import Parser
 from eleatt_bench.common.errors import UserError, unknown
-from eleatt_bench.common.files import replacing, write_text
+from eleatt_bench.common.files import check_writable, replacing, write_text
 from eleatt_bench.common.locations import data_dir, runs_dir
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ def attention(arguments: list[str]) -> int:
     test = _test_set(folder)
     shown = _named(store, given.samples.split(","), test) if given.samples else _first(store, test)
     out = given.out or folder.path / "attention" / f"layer{given.layer}"
+    check_writable(out)  # before the work
     found = room.responses(config, store, folder, shown, given.layer)
     _draw_samples(store, found, given.layer, out)
     some = _some_of_each_class(store, test)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from rich.console import Console
 from rich.progress import Progress
 
 from eleatt_bench.cli.arguments import Parser, choose
 from eleatt_bench.cli.data_verify import omitted
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.locations import data_dir
+from eleatt_bench.common.text import plain_console
 from eleatt_bench.data import catalog
 
 ACTIONS = ("list", "download", "prepare", "features", "verify", "show")
@@ -83,7 +83,7 @@ def _list() -> int:
 
 
 def _prepare(name: str, source: Path | None, skip_bad: bool) -> int:
-    console = Console()
+    console = plain_console()
     try:
         with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
             task = bar.add_task(f"preparing {name}", total=None)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.progress import Progress
 
 from eleatt_bench.cli.arguments import Parser, choose
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.locations import data_dir
+from eleatt_bench.common.text import plain_console, printable
 
 if TYPE_CHECKING:
     from eleatt_bench.data.rgb.clips import ClipSet
@@ -35,7 +35,7 @@ def features(arguments: list[str]) -> int:
         random=given.random_weights,
         device=given.device,
     )
-    console = Console()
+    console = plain_console()
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task(f"features of {name}", total=len(clips.clips))
         store, done = extract(
@@ -45,7 +45,7 @@ def features(arguments: list[str]) -> int:
             backbone,
             batch_size=given.batch_size,
             skip_bad=given.skip_bad,
-            report=lambda what: bar.console.print(what, style="red", markup=False, soft_wrap=True),
+            report=lambda what: bar.console.print(printable(what), style="red", soft_wrap=True),
             progress=lambda count, total: bar.update(task, completed=count, total=total),
         )
     print(f"{store.path}: {len(store.lengths):,} sequences, {store.input_size:,} features a frame")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 from eleatt_bench.cli.data_verify import omitted
 from eleatt_bench.common.errors import UserError, unknown
 from eleatt_bench.common.locations import data_dir
+from eleatt_bench.common.text import plain_console, printable
 from eleatt_bench.data import catalog
 from eleatt_bench.data.store import SequenceStore
 from eleatt_bench.data.summary import Summary, summary
@@ -37,16 +37,16 @@ def show(name: str, sample: str | None, out: Path | None) -> None:
 
 
 def _print(store: SequenceStore, found: Summary) -> None:
-    console = Console(highlight=False)
-    out = console.print
+    out = plain_console().print
     out(
-        f"[bold]{store.name}[/bold]: {len(store.labels):,} sequences of {store.num_classes} classes"
+        f"{store.name}: {len(store.labels):,} sequences of {store.num_classes} classes",
+        style="bold",
     )
     out(f"{len(store.frames):,} frames of {store.input_size:,} values ({store.layout['kind']})")
     size = store.path.stat().st_size / 1e6
     out(f"{store.path}, {size:,.1f} MB, made of {store.source}", soft_wrap=True)
     for line in omitted(store):
-        out(line, markup=False, soft_wrap=True)
+        out(printable(line), soft_wrap=True)
     out()
     out(_table("class", found.per_class))
     for column, counts in found.per_column.items():
@@ -69,7 +69,7 @@ def _table(head: str, counts: dict[str, int]) -> Table:
     table.add_column(head)
     table.add_column("sequences", justify="right")
     for name, count in counts.items():
-        table.add_row(name, f"{count:,}")
+        table.add_row(printable(name), f"{count:,}")
     return table
 
 
@@ -84,4 +84,5 @@ def _draw(store: SequenceStore, sample: str, out: Path | None) -> None:
         title += f", {store.lengths[index]} frames"
     path = out or Path(f"{store.name}-{Path(sample).name}.png")
     save(draw_sequence(store.sequence(index), store.layout, title), path)
-    print(f"\n{sample} ({label}) is drawn in {path}")
+    print()
+    print(printable(f"{sample} ({label}) is drawn in {path}"))

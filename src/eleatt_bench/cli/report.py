@@ -7,6 +7,7 @@ from pathlib import Path
 
 from eleatt_bench.cli.arguments import Parser, choose
 from eleatt_bench.common.errors import UserError
+from eleatt_bench.common.files import check_writable
 from eleatt_bench.report.losses import panels
 from eleatt_bench.runs.curves import Curve, CurveReader
 from eleatt_bench.runs.record import RunFolder
@@ -34,8 +35,11 @@ def report(arguments: list[str]) -> int:
 
     from eleatt_bench.report.site import write_site
 
+    if given.out is not None:  # before the work
+        check_writable(given.out.resolve().parent)
     made = every_plan(given.overrides)
     out = given.out or made[0].runs_dir / "report"
+    check_writable(out.resolve().parent)
     count = write_site(made, out, _show)
     print(f"{len(made)} tables and {count:,} runs: open {out / 'index.html'}")
     return 0
@@ -57,6 +61,7 @@ def _figures(arguments: list[str]) -> int:
     parser.add_argument("--out", type=Path, metavar="DIR", help="RUNS/tables")
     given = parser.parse(arguments)
     for plan in plans(given.name, given.overrides):
+        check_writable(given.out or plan.runs_dir / "tables")
         _draw(plan, given.out or plan.runs_dir / "tables")
     return 0
 
@@ -71,7 +76,6 @@ def _draw(plan: Plan, out: Path) -> None:
         raise UserError(f"No run of table {made.name} is finished. Do them: {made.command}")
     several = any(column.folds > 1 for column in made.columns)
     count = "runs, one per seed and fold" if several else "runs, one per seed"
-    out.mkdir(parents=True, exist_ok=True)
     for kind, figure in (("bars", bars(made)), ("losses", losses(made, found, count))):
         for form in (_VECTOR, _PIXELS):
             save(figure, out / f"{plan.file_stem}-{kind}.{form}")

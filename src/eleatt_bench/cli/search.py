@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from eleatt_bench.cli.arguments import Parser, choose
 from eleatt_bench.common.errors import UserError
+from eleatt_bench.common.locations import folder_at
 from eleatt_bench.common.text import closing, columns, terminal_width
 from eleatt_bench.config.composer import Composer
 from eleatt_bench.config.setup import options
@@ -63,7 +64,7 @@ def search(arguments: list[str]) -> int:
 
 def _search(name: str, space: Space, composer: Composer, most: int) -> None:
     config = composer.config(space.corner)
-    runs_dir = Path(config["runs_dir"])
+    runs_dir = folder_at(config["runs_dir"])
     if config["force"]:
         raise UserError(
             f"search takes the runs in {runs_dir} as they are, so that it can be continued: "

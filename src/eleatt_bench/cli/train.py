@@ -16,6 +16,7 @@ from eleatt_bench.config.compose import compose_config
 from eleatt_bench.config.mistakes import explain, is_hydras
 from eleatt_bench.config.overrides import check_override
 from eleatt_bench.config.setup import VERSION_BASE, hydra_ready, options
+from eleatt_bench.launch.ranks import is_first
 
 FLAGS = {  # Hydra's own, with the number of values they take
     "-m": 0,
@@ -54,11 +55,10 @@ def train(arguments: list[str]) -> int:
         return _help("train", what, groups)
 
     if is_one_job(flags):
-        from eleatt_bench.training.environment import is_rank_zero
         from eleatt_bench.training.run import train as train_one
 
         folder, record = train_one(compose_checked(overrides, "train"), overrides)
-        if is_rank_zero():
+        if is_first():
             print(f"{_test(record)}  ({record['epochs']} epochs)  {folder.record}")
     else:
         run_hydra("train", flags, overrides)
@@ -76,12 +76,14 @@ def eval(arguments: list[str]) -> int:  # noqa: A001  (the verb's name)
         flags = ["-m", *flags]
 
     if is_one_job(flags):
-        from eleatt_bench.training.environment import is_rank_zero
-        from eleatt_bench.training.run import evaluate
+        from eleatt_bench.training.run import evaluate, keep_evaluation
 
         folder, result = evaluate(compose_checked(overrides, "eval"))
-        if is_rank_zero():
-            print(f"{folder.run_id}  {result['checkpoint']} checkpoint  {_test(result)}")
+        if is_first():
+            print(
+                f"{folder.run_id}  {result['checkpoint']} checkpoint  {_test(result)}", flush=True
+            )
+            keep_evaluation(folder, result)
     else:
         run_hydra("eval", flags, overrides)
     return 0
@@ -132,7 +134,9 @@ def run_hydra(name: str, flags: Sequence[str], overrides: Sequence[str]) -> None
     own_argv = sys.argv
     schema.register()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # raise, so that the error can be explained
-    sys.argv = [own_argv[0], *flags, *overrides]
+    sweeps = {"-m", "--multirun"} & set(flags) and not any("hydra/sweeper=" in o for o in overrides)
+    grid = ["hydra/sweeper=eleatt_grid"] if sweeps else []
+    sys.argv = [own_argv[0], *flags, *grid, *overrides]
     try:
         hydra_main(str(config_dir()), name, VERSION_BASE)(lambda cfg: None)()
     except Exception as error:

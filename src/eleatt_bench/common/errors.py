@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterable
+from errno import EACCES, EDQUOT, EFBIG, EIO, ENOSPC, EPERM, EROFS
 
 _LISTED = 40  # choices that a sentence can hold
 
@@ -22,6 +24,24 @@ class HeldElsewhereError(UserError):
     """Another process is at the same work; a sweep comes back to it later."""
 
     exit_status = 75  # EX_TEMPFAIL of sysexits.h
+
+
+_OF_THE_DISK = {ENOSPC, EDQUOT, EFBIG, EIO, EROFS, EACCES, EPERM}
+
+
+def disk_message(error: OSError, elsewhere: str) -> str:
+    """What a person needs to know of ``error``; of a file that cannot be written also what helps.
+
+    ``elsewhere`` says how to choose another place.
+    """
+    what = error.strerror or str(error)
+    name = error.filename
+    if error.errno not in _OF_THE_DISK:
+        return f"{name}: {what}" if name else what
+    unreadable = name and os.access(name, os.F_OK) and not os.access(name, os.R_OK)
+    doing = f"Cannot {'read' if unreadable else 'write to'} {name or 'the output'}: {what}"
+    mend = "Make room there" if error.errno in (ENOSPC, EDQUOT) else "Mend that"
+    return f"{doing}. {mend}, or choose another place with {elsewhere}"
 
 
 def unknown(kind: str, name: str, choices: Iterable[str]) -> UserError:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -13,16 +14,50 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; on success it is synced and takes its place.
 
     If the body raises, the temporary file is removed and ``path`` stays as it was.
+
+    Raises:
+        OSError: of ``path``, where it cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with naming(path, temporary):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            _sync(temporary)
+            temporary.replace(path)
+            _sync(path.parent)
+        finally:
+            with suppress(OSError):  # what went wrong before is to be said, not this
+                temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def naming(path: Path, temporary: Path | None = None) -> Iterator[None]:
+    """Let an OSError that names no file, as of a write to an open one, name ``path``.
+
+    So does one that names ``temporary``, which nobody knows, or what is below it.
+    """
     try:
-        yield temporary
-        _sync(temporary)
-        temporary.replace(path)
-        _sync(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
+        yield
+    except OSError as error:
+        named = Path(error.filename or path)
+        if temporary is not None and named.is_relative_to(temporary):
+            named = path / named.relative_to(temporary)
+        if error.errno is not None:
+            error.filename, error.filename2 = str(named), None
+        raise
+
+
+def check_writable(folder: Path) -> None:
+    """Make ``folder`` and a file in it that goes at once: before the work that is to fill it.
+
+    Raises:
+        OSError: it cannot be made, or written to.
+    """
+    with naming(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
 
 
 def write_text(path: Path, text: str) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 from eleatt_bench.common.errors import UserError
@@ -58,9 +60,61 @@ def cache_dir() -> Path:
 
 def data_dir() -> Path:
     """Where data sets lie: ``ELEATT_DATA``, or ``data`` in the working folder."""
-    return Path(os.environ.get("ELEATT_DATA", "data"))
+    return folder_at(os.environ.get("ELEATT_DATA") or "data")
 
 
 def runs_dir() -> Path:
     """Where runs lie: ``ELEATT_RUNS``, or ``runs`` in the working folder."""
-    return Path(os.environ.get("ELEATT_RUNS", "runs"))
+    return folder_at(os.environ.get("ELEATT_RUNS") or "runs")
+
+
+def folder_at(text: str) -> Path:
+    """The folder that ``text`` names; a leading ``~`` is the home folder.
+
+    Raises:
+        UserError: there is no text, or nobody of the name after ``~``.
+    """
+    if not text.strip():
+        raise UserError("A folder's name is empty: name one, or leave the setting out")
+    home, _, rest = text.partition("/")
+    if home.startswith("~"):
+        home = os.path.expanduser(home)  # noqa: PTH111  (which leaves it where there is nobody)
+        if home.startswith("~"):
+            raise UserError(f"{text}: there is no home folder {home}. For a folder of this name "
+                            f"write ./{text}")  # fmt: skip
+        return Path(home) / rest
+    return Path(text)
+
+
+_TYPED = re.compile(r"(?P<key>\+{0,2}(?:runs|data)_dir=)(?P<quote>[\"']?)(?P<text>.*)", re.DOTALL)
+_PLAIN = re.compile(r"[\w/.+@%-]*")  # what Hydra's grammar takes without quotes
+
+
+def without_tildes(arguments: Sequence[str]) -> list[str]:
+    """``arguments`` with the home folder for ``~`` in what they say of the folders.
+
+    Nobody's shell expands it in ``runs_dir=~/runs`` nor in a variable of a service, and Hydra
+    cannot read it. It is expanded in `ELEATT_RUNS` and `ELEATT_DATA` of this process as well, and
+    an empty one is dropped: jobs have them from here.
+
+    Raises:
+        UserError: a folder without a name, or nobody of the name after ``~``.
+    """
+    for name in ("ELEATT_RUNS", "ELEATT_DATA"):
+        text = os.environ.pop(name, "")
+        if text.strip():
+            os.environ[name] = str(folder_at(text))
+    return [_without_tilde(argument) for argument in arguments]
+
+
+def _without_tilde(argument: str) -> str:
+    typed = _TYPED.fullmatch(argument)
+    if typed is None:
+        return argument
+    key, quote, text = typed.groups()
+    if not text.strip(quote + " "):
+        raise UserError(f"{argument} is empty: name a folder, or leave {key.strip('+=')} out")
+    if not text.startswith("~"):
+        return argument
+    path = str(folder_at(text.removesuffix(quote)))
+    return key + (path if _PLAIN.fullmatch(path) else f"""'{path.replace("'", chr(92) + "'")}'""")

@@ -1,14 +1,55 @@
-"""What every verb prints: seconds, columns, and the last words of a sweep."""
+"""What every verb prints, on whatever takes it: seconds, columns, the last words of a sweep."""
 
 from __future__ import annotations
 
+import codecs
+import io
+import re
 import shlex
 import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from eleatt_bench.common.locations import command, runs_dir
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_STAND_INS = {"−": "-", "–": "-", "—": "-", "─": "-", "━": "-", "×": "x", "·": ".", "±": "+/-",
+              "…": "...", "√": "sqrt", "≤": "<=", "≥": ">=", "→": "->", "█": "#"}  # fmt: skip
+"""For characters that an encoding lacks; others become a question mark."""
+
+
+def make_output_safe() -> None:
+    """Let every character be printed, by a stand-in where the output's encoding lacks it."""
+    codecs.register_error("stand-in", _stand_in)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="stand-in")
+
+
+def _stand_in(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lacking = error.object[error.start : error.end]
+    return "".join(_STAND_INS.get(character, "?") for character in lacking), error.end
+
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def printable(text: str) -> str:
+    """``text`` of others, a name for one, with a question mark for what would steer a terminal."""
+    return _CONTROL.sub("?", text)
+
+
+def plain_console(**options: Any) -> Console:
+    """A console of rich that takes brackets, colons and numbers in a text for what they are."""
+    from rich.console import Console
+
+    return Console(markup=False, emoji=False, highlight=False, **options)
 
 
 def duration(seconds: float) -> str:
@@ -35,6 +76,7 @@ def columns(
     What is wider than ``width`` loses columns from the right; where not even two fit, the others
     stand below the first one, which is never broken.
     """
+    rows = [[printable(text) for text in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     count = len(widths)
     while width is not None and count > 1 and _total(widths[:count]) > width:
@@ -67,4 +109,4 @@ def closing(where: Mapping[str, str], then: Mapping[str, Sequence[str]], runs: P
     print()
     for head, lines in (("Where", where), ("Next", commands)):
         for number, (word, line) in enumerate(lines.items()):
-            print(f"{'' if number else head:<7}{word:<8}{line}")
+            print(f"{'' if number else head:<7}{word:<8}{printable(line)}")

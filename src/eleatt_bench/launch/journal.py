@@ -7,6 +7,8 @@ import os
 import time
 from pathlib import Path
 
+from eleatt_bench.common.files import naming
+
 
 class Journal:
     """Appends to the file at ``path``; a line is there whole or not at all."""
@@ -24,9 +26,10 @@ class Journal:
 
     def _write(self, **values: str | int | None) -> None:
         line = json.dumps({"time": time.time(), **values}, ensure_ascii=False) + "\n"
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
-        try:
-            os.write(file, line.encode())
-        finally:
-            os.close(file)
+        with naming(self._path):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+            try:
+                os.write(file, line.encode())
+            finally:
+                os.close(file)

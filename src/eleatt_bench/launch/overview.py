@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from eleatt_bench.common.text import duration
+from eleatt_bench.common.text import duration, printable
 from eleatt_bench.launch.process import Job
 
 _AROUND = 6  # lines of the overview that are no running jobs, and the cursor's
@@ -92,7 +93,9 @@ class Overview:
         return f"{number:>{len(str(self._total))}}/{self._total}"
 
     def _say(self, line: str) -> None:
-        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+        self._console.print(
+            printable(line), highlight=False, markup=False, emoji=False, soft_wrap=True
+        )
 
     def _render(self) -> RenderableType:
         now = time.monotonic()
@@ -125,7 +128,7 @@ class Overview:
         table.add_column("time", no_wrap=True, justify="right", width=time_width)
         table.add_column("its last line", no_wrap=True, overflow="ellipsis", width=rest)
         for (job, _, said), text in zip(running, times, strict=True):
-            table.add_row(Text(job.label), text, Text(said))
+            table.add_row(Text(printable(job.label)), text, Text(said))
         return table
 
     def _counts(self, now: float) -> str:
@@ -172,7 +175,7 @@ def last_lines(path: Path, count: int) -> list[str]:
             text = file.read().decode(errors="replace")
     except FileNotFoundError:
         return []
-    return [line.rstrip() for line in text.splitlines() if line.strip()][-count:]
+    return [printable(line).rstrip() for line in text.splitlines() if line.strip()][-count:]
 
 
 def last_line(path: Path) -> str:
@@ -186,10 +189,19 @@ def failure(job: Job, returncode: int | None) -> str:
         assert job.needs is not None
         return f"{job.label}: not started, because {job.needs.label} failed, which it needs"
     how = f"exit status {returncode}" if returncode >= 0 else f"killed by signal {-returncode}"
-    lines = [f"{job.label}: {how}", *(f"    {line}" for line in last_lines(job.log_path, 10))]
+    said = last_lines(job.log_path, 10) or _why_silent(job.log_path)
+    lines = [f"{job.label}: {how}", *(f"    {line}" for line in said)]
     lines.append(f"  log: {job.log_path}")
     lines.append(f"  again: {shlex.join(['eleatt-bench', *job.arguments])}")
     return "\n".join(lines)
+
+
+def _why_silent(log: Path) -> list[str]:
+    try:
+        full = shutil.disk_usage(log.parent).free < _TAIL
+    except OSError:
+        return []
+    return [f"Cannot write to {log.parent}: no space is left. Make room there"] if full else []
 
 
 def failures_message(failed: Sequence[tuple[Job, int | None]], total: int) -> str:

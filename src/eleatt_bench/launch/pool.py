@@ -10,15 +10,18 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-
-from rich.console import Console
+from typing import TYPE_CHECKING
 
 from eleatt_bench.common.errors import HeldElsewhereError
+from eleatt_bench.common.text import plain_console
 from eleatt_bench.launch.devices import Budget, DevicePool, free_memory
 from eleatt_bench.launch.guard import Guard, signal_group
 from eleatt_bench.launch.journal import Journal
 from eleatt_bench.launch.overview import Overview
 from eleatt_bench.launch.process import Job, Running, start
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 GRACE = 10.0
 """Seconds that a job has to end by itself when the sweep is stopped."""
@@ -41,7 +44,7 @@ class Pool:
 
     Every job is told its share of CPU threads and, with ``devices``, the one device it leases.
     What starts and ends is written to ``journal``. What still runs when the context is left, on
-    Ctrl-C for one, is ended.
+    Ctrl-C for one, is ended; on Ctrl-Z the jobs stop with this process.
     """
 
     def __init__(
@@ -61,13 +64,30 @@ class Pool:
 
     def __enter__(self) -> Pool:
         self._guard = Guard().__enter__()
+        if (usual := signal.getsignal(signal.SIGTSTP)) is signal.SIG_DFL:
+            signal.signal(signal.SIGTSTP, self._suspend)
+        self._usual = usual
         return self
 
     def __exit__(self, *exception: object) -> None:
         try:
             _end([process for process, _ in self._running.values()])
         finally:
+            signal.signal(signal.SIGTSTP, self._usual)
             self._guard.__exit__(*exception)
+
+    def _suspend(self, number: int, frame: object) -> None:
+        """Stop on Ctrl-Z with all jobs, which their terminal knows nothing of; go on with them."""
+        stopped = [process.pid for process, _ in self._running.values()]
+        for pid in stopped:
+            signal_group(pid, signal.SIGSTOP)
+        signal.signal(number, signal.SIG_DFL)
+        try:
+            os.kill(os.getpid(), number)  # returns when the shell says `fg`
+        finally:
+            signal.signal(number, self._suspend)
+            for pid in stopped:
+                signal_group(pid, signal.SIGCONT)
 
     def __len__(self) -> int:
         return len(self._running)
@@ -149,7 +169,7 @@ def run_jobs(
         warm=warm,
         journal=journal,
     )
-    with Overview(len(jobs), num_jobs, console or Console()) as overview, pool:
+    with Overview(len(jobs), num_jobs, console or plain_console()) as overview, pool:
         queue = _Queue(jobs, pool, overview)
         while queue.waiting or len(pool):
             while pool.has_room and (job := queue.next()):

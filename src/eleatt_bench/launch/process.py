@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from eleatt_bench.launch.devices import UNKNOWN, Memory
+from eleatt_bench.launch.ranks import without_ranks
 
 PRELOADED = (
     "torch",
@@ -25,23 +26,6 @@ PRELOADED = (
 
 PLANNED = "ELEATT_PLANNED_RUN"
 """The environment variable that tells a job which run it was planned as."""
-
-_RANK_VARIABLES = (
-    "RANK",
-    "LOCAL_RANK",
-    "NODE_RANK",
-    "GROUP_RANK",
-    "WORLD_SIZE",
-    "LOCAL_WORLD_SIZE",
-    "MASTER_ADDR",
-    "MASTER_PORT",
-    "TORCHELASTIC_RUN_ID",
-    "SLURM_PROCID",
-    "SLURM_LOCALID",
-    "SLURM_NTASKS",
-    "JSM_NAMESPACE_RANK",
-    "PL_GLOBAL_SEED",
-)
 
 
 @dataclass(frozen=True)
@@ -73,11 +57,10 @@ class Running(Protocol):
         """The exit status, negative for a signal; None while it runs."""
 
 
-def start(job: Job, environment: Mapping[str, str], *, warm: bool) -> Running:
+def start(job: Job, environment: dict[str, str], *, warm: bool) -> Running:
     """Start ``job`` with ``environment`` added to this process's (less the rank variables)."""
     job.log_path.parent.mkdir(parents=True, exist_ok=True)
-    everything = {k: v for k, v in os.environ.items() if k not in _RANK_VARIABLES}
-    everything |= environment
+    everything = without_ranks(os.environ) | environment
     if job.run_id is not None:
         everything[PLANNED] = job.run_id
     if warm and job.warm_ok and sys.platform == "linux":

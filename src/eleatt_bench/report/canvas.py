@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,8 @@ def save(figure: Figure, path: Path) -> None:
     import matplotlib
 
     # Fonts as outlines that can be searched and edited, not as pictures of letters.
-    with matplotlib.rc_context({"pdf.fonttype": 42, "svg.fonttype": "none"}):  # noqa: SIM117
-        with replacing(path) as temporary:
-            figure.savefig(temporary, format=form, dpi=150)
+    content = io.BytesIO()  # what is left of a full disk makes many errors of Pillow's
+    with matplotlib.rc_context({"pdf.fonttype": 42, "svg.fonttype": "none"}):
+        figure.savefig(content, format=form, dpi=150)
+    with replacing(path) as temporary:
+        temporary.write_bytes(content.getbuffer())

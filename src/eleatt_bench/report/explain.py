@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich import box
-from rich.console import Console
 from rich.table import Table as Grid
 
 from eleatt_bench.common.errors import unknown
+from eleatt_bench.common.text import plain_console, printable
 from eleatt_bench.report.wording import NOTHING, cell_text, section_title
 from eleatt_bench.runs.record import RunFolder
 from eleatt_bench.tables.build import accuracy, table
@@ -28,14 +28,14 @@ def explain(plan: Plan, row: str, column: str) -> str:
     _check(plan, row, column)
     made = table(plan)
     place = [c.name for c in made.columns].index(column)
-    console = Console()
+    console = plain_console()
     if not console.is_terminal:
         console.width = _WIDTH
     with console.capture() as capture:
         for section, shown in zip(sections_of(plan.spec), made.sections, strict=True):
             cell = next(r for r in shown.rows if r.name == row).cells[place]
             where = ", ".join(filter(None, (plan.spec["name"], section_title(shown), row, column)))
-            console.print(f"{where}: {cell_text(cell)}", highlight=False, markup=False)
+            console.print(f"{where}: {cell_text(cell)}")
             runs = plan.by_cell[section["name"], row, column]
             console.print(_grid(plan, runs, plan.spec["columns"][place]["metric"]))
     return capture.get()
@@ -69,5 +69,5 @@ def _grid(plan: Plan, runs: Sequence[PlannedRun], metric: str) -> Grid:
         texts = [str(run.seed), str(run.fold), found, status, name or NOTHING, command]
         if run.before is not None:
             texts.append(run.before.run_id or run.before.command)
-        grid.add_row(*texts)
+        grid.add_row(*map(printable, texts))
     return grid

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,10 +54,11 @@ def save_animation(
     film = FuncAnimation(figure, draw, frames=len(poses), interval=_MILLISECONDS)
     rate = 1000 // _MILLISECONDS
     writer = FFMpegWriter(fps=rate) if path.suffix == ".mp4" else PillowWriter(fps=rate)
-    with replacing(path) as temporary:
-        named = temporary.with_name(temporary.name + path.suffix)  # its format follows from this
-        film.save(named, writer=writer, dpi=100)
-        named.replace(temporary)
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder) / f"film{path.suffix}"  # its format follows from this
+        film.save(made, writer=writer, dpi=100)
+        with replacing(path) as temporary:
+            temporary.write_bytes(made.read_bytes())
 
 
 def heat_map(values: Array, names: Sequence[str] | None, title: str, steps: str) -> Figure:

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from rich import box
-from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from eleatt_bench.common.text import plain_console, printable
 from eleatt_bench.report.grid import Grid, lay_out, lay_out_claims
 from eleatt_bench.report.wording import notes, title
 from eleatt_bench.tables.table import Table
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 _WIDTH = 120  # where there is no terminal
 
 
 def terminal(tables: Sequence[Table]) -> str:
     """``tables`` as wide as the terminal; plain text where there is none."""
-    console = Console()
+    console = plain_console()
     if not console.is_terminal:
         console.width = _WIDTH
     with console.capture() as capture:
@@ -30,7 +33,7 @@ def terminal(tables: Sequence[Table]) -> str:
 
 def svg(tables: Sequence[Table]) -> str:
     """A picture of what `terminal` shows."""
-    console = Console(record=True, width=_WIDTH, file=io.StringIO())
+    console = plain_console(record=True, width=_WIDTH, file=io.StringIO())
     _print(tables, console)
     names = " ".join(table.name for table in tables)
     return console.export_svg(title=f"eleatt-bench table {names}").rstrip() + "\n"
@@ -44,7 +47,7 @@ def _print(tables: Sequence[Table], console: Console) -> None:
         if table.claims:
             console.print(_grid(lay_out_claims(table), None, justify="left"))
         for note in notes(table):
-            console.print(note, style="dim", highlight=False, markup=False)
+            console.print(printable(note), style="dim")
 
 
 def _grid(grid: Grid, above: Text | None, justify: Literal["left", "right"]) -> RichTable:

@@ -65,10 +65,11 @@ def _is_being_written(path: Path, pid: int, runs_dir: Path) -> bool:
     folder = path.relative_to(runs_dir).parts[0]
     if not folder.startswith(".") and RunFolder(runs_dir, folder).status() == "running":
         return True
-    return _lives(pid) and time.time() - path.stat().st_mtime < _ABANDONED
+    return lives(pid) and time.time() - path.stat().st_mtime < _ABANDONED
 
 
-def _lives(pid: int) -> bool:
+def lives(pid: int) -> bool:
+    """Whether there is a process ``pid`` on this machine."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -17,7 +17,7 @@ from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig, OmegaConf
 
 from eleatt_bench.common.errors import UserError
-from eleatt_bench.common.locations import config_flags
+from eleatt_bench.common.locations import config_flags, folder_at
 from eleatt_bench.common.text import closing, columns, terminal_width
 from eleatt_bench.config.composer import Composer
 from eleatt_bench.data.store import prepare_command
@@ -96,7 +96,7 @@ def plan_jobs(verb: str, jobs: Sequence[Overrides]) -> list[Planned]:
                 folder, run = wanted_run(overrides, config, composer)
                 planned.append(Planned(overrides, config, folder, run))
             else:
-                folder = find_run(Path(config["runs_dir"]), config["run"])
+                folder = find_run(folder_at(config["runs_dir"]), config["run"])
                 planned.append(Planned(overrides, config, folder, None))
         except UserError as error:
             if len(jobs) == 1:
@@ -136,7 +136,7 @@ def _launch(
     """Do what is ``left``, pre-trainings first; raises as `sweep`."""
     runs = [one.run for one in left if one.run is not None]
     if runs:
-        jobs = training_jobs(runs, Path(config["runs_dir"]), logs, first, one_device(config))
+        jobs = training_jobs(runs, folder_at(config["runs_dir"]), logs, first, one_device(config))
     else:
         told = labels([one.overrides for one in left])
         jobs = [
@@ -223,7 +223,7 @@ def _close(config: dict[str, Any], planned: Sequence[Planned], logs: Path | None
     if logs is not None:
         where["logs"] = str(logs)
     then = {"curves": ["tensorboard"], "a run": ["runs", "show", planned[0].folder.run_id]}
-    closing(where, then, Path(config["runs_dir"]))
+    closing(where, then, folder_at(config["runs_dir"]))
 
 
 def asked_tables(arguments: Sequence[str]) -> list[Plan]:

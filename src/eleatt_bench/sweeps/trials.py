@@ -214,7 +214,8 @@ class Trials:
             cause = error.__cause__ or error
             reason = str(getattr(cause, "orig", None) or cause).splitlines()[0]
             raise UserError(
-                f"The database of this search, {self.path}, cannot be used: {reason}. If it is "
+                f"The database of this search, {self.path}, cannot be used: {reason}. Make room "
+                "there if the disk is full, or choose another place with runs_dir=FOLDER. If it is "
                 "damaged, move it away: the same command begins a new one, and runs that are "
                 "finished are not trained again"
             ) from error

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from eleatt_bench.common.errors import UserError, unknown
-from eleatt_bench.common.locations import command
+from eleatt_bench.common.locations import command, folder_at
 from eleatt_bench.config.composer import Composer
 from eleatt_bench.config.pretraining import source_of
 from eleatt_bench.data import catalog
@@ -122,8 +122,8 @@ def plan(table: str, overrides: Sequence[str] = (), composer: Composer | None = 
             variation = (*of_table, *changes)
     return Plan(
         spec=spec,
-        runs_dir=Path(base["runs_dir"]),
-        data_dir=Path(base["data_dir"]),
+        runs_dir=folder_at(base["runs_dir"]),
+        data_dir=folder_at(base["data_dir"]),
         runs=cells.runs,
         variation=variation,
         unprepared=tuple(sorted(cells.unprepared)),
@@ -182,10 +182,10 @@ class _Cells:
     def _digest(self, config: dict[str, Any]) -> str | None:
         where, name = config["data_dir"], config["data"]["name"]
         if (where, name) not in self._digests:
-            digest = self._digests[where, name] = catalog.data_digest(Path(where), name)
+            digest = self._digests[where, name] = catalog.data_digest(folder_at(where), name)
             if digest is None:
                 self.unprepared.add(name)
-            elif catalog.read_layout(Path(where), name).get("weights") == RANDOM_WEIGHTS:
+            elif catalog.read_layout(folder_at(where), name).get("weights") == RANDOM_WEIGHTS:
                 self.untrained.add(name)
         return self._digests[where, name]
 

@@ -16,6 +16,7 @@ from eleatt_bench.runs.record import RunFolder
 from eleatt_bench.training.checkpoints import load_checkpoint
 from eleatt_bench.training.classifier import SequenceClassifier, build_layers
 from eleatt_bench.training.datamodule import SequenceDataModule
+from eleatt_bench.training.expected import network_of
 from eleatt_bench.training.fit import build
 
 Array = npt.NDArray[np.float32]
@@ -51,8 +52,8 @@ def responses(
     if layer not in gated:
         has = f"layers {', '.join(map(str, gated))} (from 0)" if gated else "no layer"
         raise UserError(f"Layer {layer} of {folder.run_id} has no gate; {has} of it has one")
-    state = load_checkpoint(folder.checkpoints / "best.ckpt")["model"]
-    classifier.load_state_dict(state)
+    state = load_checkpoint(folder.checkpoints / "best.ckpt", network_of(classifier))
+    classifier.load_state_dict(state["model"])
     classifier.eval()
     below = _below(config["model"], classifier, data, layer)
     data.split = data.split._replace(test=np.asarray(indices))

@@ -16,8 +16,8 @@ from torch import Tensor
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.files import replacing
 from eleatt_bench.training.classifier import SequenceClassifier, classifier_of
-
-CONTENT = frozenset({"epoch", "model", "optimizer", "scheduler", "precision", "best", "last"})
+from eleatt_bench.training.environment import backend_of
+from eleatt_bench.training.expected import Expectation, check, tensors, training_of
 
 
 class Checkpoints(Callback):
@@ -32,10 +32,13 @@ class Checkpoints(Callback):
         self.folder, self.early_stopping = folder, early_stopping
         self.best: dict[str, Any] = {}  # epoch and metrics of the best epoch
         self.last: dict[str, Any] = {}  # the same of the last one
+        self.backends: list[list[Any]] = []  # [name, epochs] in the order in which they computed
         self._resumed: dict[str, Any] | None = None
 
-    def resume(self, say: Callable[[str], None]) -> int:
+    def resume(self, say: Callable[[str], None], classifier: SequenceClassifier, steps: int) -> int:
         """Read the newest checkpoint that is whole; the number of epochs it has done, 0 for none.
+
+        It must be one of ``classifier``'s run, of which an epoch has ``steps``.
 
         Raises:
             UserError: there are checkpoints, but none that can be read.
@@ -45,7 +48,7 @@ class Checkpoints(Callback):
             if not path.exists():
                 continue
             try:
-                self._resumed = load_checkpoint(path)
+                self._resumed = load_checkpoint(path, training_of(classifier, steps))
             except UserError as error:
                 damaged = damaged or error
                 continue
@@ -63,11 +66,15 @@ class Checkpoints(Callback):
             return
         classifier = classifier_of(pl_module)
         classifier.load_state_dict(state["model"])
-        trainer.optimizers[0].load_state_dict(state["optimizer"])
-        if classifier.scheduler is not None:
-            classifier.scheduler.load_state_dict(state["scheduler"])
-        trainer.precision_plugin.load_state_dict(state["precision"])
+        try:
+            trainer.optimizers[0].load_state_dict(state["optimizer"])
+            if classifier.scheduler is not None:
+                classifier.scheduler.load_state_dict(state["scheduler"])
+            trainer.precision_plugin.load_state_dict(state["precision"])
+        except Exception as error:  # of whatever kind the optimizer's class takes
+            raise _unreadable(self.folder / "last.ckpt", error) from error
         done = state["epoch"] + 1
+        self.backends = [list(run) for run in state.get("backends") or [["unknown", done]]]
         counts = {"ready": done, "started": done, "processed": done, "completed": done}
         trainer.fit_loop.epoch_progress.current.load_state_dict(counts)
         trainer.should_stop = self._exhausted()
@@ -75,12 +82,19 @@ class Checkpoints(Callback):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         metrics = classifier_of(pl_module).epoch_metrics
         self.last = {"epoch": trainer.current_epoch, "metrics": dict(metrics)}
+        self._count(backend_of(trainer, classifier_of(pl_module).config))
         improved = self.improved(metrics)
         if improved:
             self.best = self.last
         if trainer.is_global_zero:
             self._save(trainer, pl_module, improved)
         trainer.should_stop = self._exhausted()
+
+    def _count(self, backend: str) -> None:
+        """One more epoch was computed by ``backend``."""
+        if not self.backends or self.backends[-1][0] != backend:
+            self.backends.append([backend, 0])
+        self.backends[-1][1] += 1
 
     def improved(self, metrics: Mapping[str, float]) -> bool:
         """Whether the epoch with ``metrics`` is the best so far."""
@@ -101,6 +115,7 @@ class Checkpoints(Callback):
             "precision": trainer.precision_plugin.state_dict(),
             "best": self.best,
             "last": self.last,
+            "backends": self.backends,
         }
         last, best, previous = (self.folder / f"{n}.ckpt" for n in ("last", "best", "previous"))
         with replacing(last) as new_last:
@@ -128,33 +143,46 @@ def _link(path: Path, name: Path) -> None:
         os.link(path, temporary)
 
 
-def load_checkpoint(path: Path) -> dict[str, Any]:
+def load_checkpoint(path: Path, expected: Expectation | None = None) -> dict[str, Any]:
     """The checkpoint at ``path``, on the CPU.
 
     Raises:
-        UserError: no such file, or one that is cut short, changed, of something else, or holds
-            anything but tensors and plain values.
+        UserError: no such file, or one that is cut short, changed, of something else than is
+            ``expected``, or holds anything but tensors and plain values.
     """
     if not path.exists():
         raise UserError(f"There is no checkpoint {path}")
     try:
-        _check_sums(path)
+        size = _check_archive(path)
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        if not isinstance(state, dict) or state.keys() != CONTENT:
-            raise ValueError("it holds something else")
+        check(state, expected or Expectation())
+        stored = {t.untyped_storage().data_ptr(): t.untyped_storage() for t in tensors(state)}
+        if sum(storage.nbytes() for storage in stored.values()) > size:
+            raise ValueError("its tensors are larger than the file")
     except Exception as error:  # torch raises many kinds for a damaged or foreign file
-        raise UserError(
-            f"Checkpoint {path} cannot be read ({error}). Train again with force=true"
-        ) from error
+        raise _unreadable(path, error) from error
     return state
 
 
-def _check_sums(path: Path) -> None:
-    """ValueError where a part of the archive is not what was written: torch does not look."""
+def _unreadable(path: Path, error: Exception) -> UserError:
+    return UserError(f"Checkpoint {path} cannot be read ({error}). Train again with force=true")
+
+
+def _check_archive(path: Path) -> int:
+    """The size of the file, whose parts are what was written, as they are: torch does not look.
+
+    Raises:
+        ValueError: they are not, or would unpack to more.
+    """
+    size = path.stat().st_size
     with zipfile.ZipFile(path) as archive:
+        parts = archive.infolist()
+        if sum(part.file_size for part in parts) > size:  # torch packs nothing
+            raise ValueError("it would unpack to more than its size")
         wrong = archive.testzip()
     if wrong is not None:
         raise ValueError(f"{wrong} does not match its checksum")
+    return size
 
 
 _PREFIX = "recurrent."

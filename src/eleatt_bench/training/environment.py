@@ -7,14 +7,16 @@ import platform
 import resource
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from eleatt_bench.common.locations import PACKAGE
 
 if TYPE_CHECKING:
     import torch
+    from pytorch_lightning import Trainer
 
 _CONTEXT = 1 << 29  # bytes, about what CUDA itself takes of a device for each process
 
@@ -52,6 +54,14 @@ def git_commit() -> str | None:
     return commit + ("+changes" if changed else "")
 
 
+def backend_of(trainer: Trainer, config: Mapping[str, Any]) -> str:
+    """The backend that ``config`` asks for; of ``auto``, where ``trainer`` computes."""
+    from eleatt_bench.nn.backends import resolve_backend
+
+    with trainer.precision_plugin.forward_context():  # the precision may decide
+        return resolve_backend(config["model"]["backend"], trainer.strategy.root_device)
+
+
 def cpu_name() -> str:
     """The processor's name as the operating system gives it."""
     try:
@@ -86,11 +96,6 @@ def leased_threads() -> int | None:
 def is_in_sweep() -> bool:
     """Whether a sweep's launcher started this process."""
     return os.environ.get("ELEATT_IN_SWEEP") == "1"
-
-
-def is_rank_zero() -> bool:
-    """Whether this is the process that writes: the only one, or the first of a distributed run."""
-    return all(os.environ.get(name, "0") == "0" for name in ("RANK", "LOCAL_RANK", "SLURM_PROCID"))
 
 
 def _git(top: Path, *arguments: str) -> str:

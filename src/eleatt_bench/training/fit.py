@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 import warnings
@@ -14,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from lightning_fabric.utilities.warnings import PossibleUserWarning
 from pytorch_lightning import Callback, Trainer
@@ -21,7 +23,7 @@ from torch.distributed import DistError
 
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.data.store import SequenceStore
-from eleatt_bench.nn.backends import resolve_backend
+from eleatt_bench.launch.ranks import mark_ranks
 from eleatt_bench.nn.contract import BackendError
 from eleatt_bench.runs.predictions import write_predictions
 from eleatt_bench.runs.record import RunFolder
@@ -30,9 +32,10 @@ from eleatt_bench.training.callbacks import EpochReport, Schedule
 from eleatt_bench.training.checkpoints import Checkpoints, begin_with, load_checkpoint
 from eleatt_bench.training.classifier import SequenceClassifier
 from eleatt_bench.training.datamodule import SequenceDataModule
-from eleatt_bench.training.environment import cpu_name, leased_threads, peak_memory
+from eleatt_bench.training.environment import backend_of, cpu_name, leased_threads, peak_memory
 from eleatt_bench.training.epochs import EpochLines
 from eleatt_bench.training.evaluate import measure, predict, predictions
+from eleatt_bench.training.expected import network_of
 from eleatt_bench.training.progress import Display
 
 Config = Mapping[str, Any]
@@ -89,15 +92,17 @@ def fit(
     started, clock = datetime.now().astimezone(), time.perf_counter()
     data, classifier = build(config, store)
     checkpoints = Checkpoints(folder.checkpoints, config["trainer"]["early_stopping"])
-    epochs_before = _begin(checkpoints, classifier, weights, show)
+    epochs_before = _begin(checkpoints, data, classifier, weights, show)
     report = EpochReport(show.epoch, show.advance)
     board = TensorBoard(folder.tensorboard, config, data, checkpoints, epochs_before, show.say)
     lines = EpochLines(folder, report, checkpoints, epochs_before, show.say)
-    trainer = make_trainer(config["trainer"], [Schedule(), report, lines, board, checkpoints])
+    callbacks = [Schedule(), report, lines, board, checkpoints]
+    trainer = make_trainer(config["trainer"], folder, callbacks)
     trainer.fit(classifier, datamodule=data)
     selection = config["trainer"]["selection"]
     chosen = checkpoints.best if selection == "best" else checkpoints.last
-    logits = load_and_predict(folder, selection, trainer, classifier, data)
+    path = folder.checkpoints / f"{selection}.ckpt"
+    logits = load_and_predict(path, chosen["epoch"], trainer, classifier, data)
     metrics = {
         "train": _stage("train", chosen["metrics"]),
         "val": _stage("val", chosen["metrics"]),
@@ -114,6 +119,7 @@ def fit(
         "parameters": sum(p.numel() for p in classifier.parameters()),
         "samples": {s: len(getattr(data.split, s)) for s in ("train", "val", "test")},
         **where(trainer, config),
+        "backends": checkpoints.backends,
         "timing": _timing(
             started, clock, report.seconds, epochs_before, trainer.strategy.root_device
         ),
@@ -121,10 +127,15 @@ def fit(
 
 
 def _begin(
-    checkpoints: Checkpoints, classifier: SequenceClassifier, weights: Path | None, show: Display
+    checkpoints: Checkpoints,
+    data: SequenceDataModule,
+    classifier: SequenceClassifier,
+    weights: Path | None,
+    show: Display,
 ) -> int:
     """Prepare for the first epoch of this process; the number of epochs done before it."""
-    epochs_before = checkpoints.resume(show.say)
+    steps = math.ceil(len(data.split.train) / data.config["batch_size"])
+    epochs_before = checkpoints.resume(show.say, classifier, steps)
     if epochs_before:
         show.say(f"continuing after epoch {epochs_before}")
     elif weights is not None:
@@ -158,8 +169,10 @@ def test(
     """Test the ``best`` or ``last`` checkpoint of a run, where its trainer section says."""
     clock = time.perf_counter()
     data, classifier = build(config, store)
-    trainer = make_trainer(config["trainer"], [])
-    logits = load_and_predict(folder, checkpoint, trainer, classifier, data)
+    trainer = make_trainer(config["trainer"], folder, [])
+    epoch = (folder.read() or {}).get("best_epoch" if checkpoint == "best" else "epochs")
+    path = folder.checkpoints / f"{checkpoint}.ckpt"
+    logits = load_and_predict(path, None if epoch is None else epoch - 1, trainer, classifier, data)
     return {
         "metrics": {"test": measure(logits, data)},
         "samples": {"test": len(data.split.test)},
@@ -179,14 +192,19 @@ def build(config: Config, store: SequenceStore) -> tuple[SequenceDataModule, Seq
     return data, classifier
 
 
-def make_trainer(section: Config, callbacks: list[Callback]) -> Trainer:
+def make_trainer(section: Config, folder: RunFolder, callbacks: list[Callback]) -> Trainer:
     """A Lightning trainer that leaves checkpoints, logs and sharding to this package."""
+    if section["devices"] > 1:
+        mark_ranks()
     trainer = Trainer(
         accelerator=section["accelerator"],
         devices=section["devices"],
         strategy=section["strategy"],
         precision=section["precision"],
         max_epochs=section["max_epochs"],
+        # Lightning looks there for checkpoints of SLURM jobs: nobody makes that folder.
+        default_root_dir=folder.path / "lightning",
+        plugins=[LightningEnvironment()],  # no other launcher's, SLURM's for one
         deterministic=True,
         logger=False,
         callbacks=callbacks,
@@ -208,20 +226,16 @@ def make_trainer(section: Config, callbacks: list[Callback]) -> Trainer:
 
 
 def load_and_predict(
-    folder: RunFolder,
-    checkpoint: str,
+    checkpoint: Path,
+    epoch: int | None,
     trainer: Trainer,
     classifier: SequenceClassifier,
     data: SequenceDataModule,
 ) -> np.ndarray:
-    """Logits of the test set by the weights in ``best.ckpt`` or ``last.ckpt``."""
+    """Logits of the test set by the weights in ``checkpoint``, those after ``epoch`` if given."""
     trainer.strategy.barrier()
-    path = folder.checkpoints / f"{checkpoint}.ckpt"
-    state = load_checkpoint(path)["model"]
-    try:
-        classifier.load_state_dict(state)
-    except RuntimeError as error:
-        raise UserError(f"Checkpoint {path} is of another network: {error}") from error
+    state = load_checkpoint(checkpoint, network_of(classifier, epoch))
+    classifier.load_state_dict(state["model"])
     return predict(trainer, classifier, data)
 
 
@@ -229,15 +243,13 @@ def where(trainer: Trainer, config: Config) -> dict[str, Any]:
     """The device, threads and backend that computed."""
     device = trainer.strategy.root_device
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name()
-    with trainer.precision_plugin.forward_context():  # the precision may decide
-        backend = resolve_backend(config["model"]["backend"], device)
     return {
         "device": f"{trainer.world_size} x {name}" if trainer.world_size > 1 else name,
         "accelerator": device.type,
         "world_size": trainer.world_size,
         "num_threads": torch.get_num_threads(),
         "precision": config["trainer"]["precision"],
-        "backend": backend,
+        "backend": backend_of(trainer, config),
     }
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from eleatt_bench.common.errors import UserError
+from eleatt_bench.common.locations import folder_at
 from eleatt_bench.config.composer import Composer
 from eleatt_bench.config.pretraining import Pretraining, source_of
 from eleatt_bench.data import catalog
@@ -36,11 +37,11 @@ def wanted_run(
         before = wanted(source.overrides, source.config, _digest(source.config))
         _check_frames(config, source)
     this = wanted(overrides, config, _digest(config), before)
-    return this.folder(Path(config["runs_dir"])), this
+    return this.folder(folder_at(config["runs_dir"])), this
 
 
 def _digest(config: Config) -> str:
-    data_dir, name = Path(config["data_dir"]), config["data"]["name"]
+    data_dir, name = folder_at(config["data_dir"]), config["data"]["name"]
     digest = catalog.data_digest(data_dir, name)
     if digest is None:
         digest = catalog.open_store(data_dir, name).content_digest  # says what to do
@@ -60,7 +61,7 @@ def _check_frames(config: Config, source: Pretraining) -> None:
 def _frame_size(config: Config) -> int:
     if config["data"]["sequence"] != "frames":
         return 1
-    return _width(Path(config["data_dir"]), config["data"]["name"])
+    return _width(folder_at(config["data_dir"]), config["data"]["name"])
 
 
 @cache

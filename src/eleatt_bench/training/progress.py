@@ -12,7 +12,7 @@ from typing import TextIO
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from eleatt_bench.training.environment import is_rank_zero
+from eleatt_bench.launch.ranks import is_first
 
 
 class Display:
@@ -52,7 +52,7 @@ class Display:
 @contextmanager
 def display(log: Path) -> Iterator[Display]:
     """A `Display` that appends to ``log``; on all but the first process of a run, a silent one."""
-    if not is_rank_zero():
+    if not is_first():
         with open(os.devnull, "w", encoding="utf-8") as nowhere:  # noqa: PTH123
             yield Display(nowhere, echo=False)
         return

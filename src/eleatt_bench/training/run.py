@@ -5,24 +5,24 @@ from __future__ import annotations
 import json
 import os
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from errno import EACCES, EDQUOT, ENOSPC, EPERM, EROFS
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
 
 from eleatt_bench.common.errors import UserError
-from eleatt_bench.common.files import write_text
+from eleatt_bench.common.files import naming, write_text
+from eleatt_bench.common.locations import folder_at
 from eleatt_bench.config.composer import Composer
 from eleatt_bench.data import catalog
 from eleatt_bench.data.protocols import labelled
 from eleatt_bench.launch.process import PLANNED
+from eleatt_bench.launch.ranks import is_first
 from eleatt_bench.runs.identity import is_place
 from eleatt_bench.runs.record import Record, RunFolder
 from eleatt_bench.runs.wanted import WantedRun
-from eleatt_bench.training.environment import git_commit, is_in_sweep, is_rank_zero, versions
+from eleatt_bench.training.environment import git_commit, is_in_sweep, versions
 from eleatt_bench.training.folder import reopen, wanted_run
 from eleatt_bench.training.progress import Display, display
 
@@ -57,16 +57,19 @@ def _check_planned(folder: RunFolder) -> None:
 def _train(
     config: dict[str, Any], folder: RunFolder, this: WantedRun, composer: Composer
 ) -> tuple[RunFolder, Record]:
+    record = _finished(config, folder)
+    if record is not None:  # no lock is needed to read: the folder may be somebody else's
+        return folder, record
     weights = None
-    if this.before is not None and _finished(config, folder) is None:
+    if this.before is not None:
         source = composer.config(this.before.overrides)
-        before = this.before.folder(Path(source["runs_dir"]))
+        before = this.before.folder(folder.path.parent)
         _train(source, before, this.before, composer)
         weights = before.checkpoints / f"{source['trainer']['selection']}.ckpt"
-    if not is_rank_zero():  # the first process holds the lock and writes
-        return folder, _finished(config, folder) or _work(config, folder, {}, weights)
+    if not is_first():  # the first process holds the lock and writes
+        return folder, _work(config, folder, {}, weights)
     waiting = f"{folder.run_id} is being trained by another process; waiting"
-    with _writing(folder), folder.held(on_wait=waiting, wait=not is_in_sweep()):
+    with naming(folder.path), folder.held(on_wait=waiting, wait=not is_in_sweep()):
         record = _finished(config, folder)
         if record is not None:
             return folder, record
@@ -76,20 +79,6 @@ def _train(
         write_text(folder.config, OmegaConf.to_yaml(OmegaConf.create(config)))
         folder.write({**head, "status": "running"})
         return folder, _work(config, folder, head, weights)
-
-
-@contextmanager
-def _writing(folder: RunFolder) -> Iterator[None]:
-    """Say of a full disk, or of one that may not be written to, where it is and what helps."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in (ENOSPC, EDQUOT, EROFS, EACCES, EPERM):
-            raise
-        raise UserError(
-            f"Cannot write to {error.filename or folder.path}: {error.strerror}. Mend that, or "
-            "choose another folder with runs_dir=FOLDER; the same command continues the run"
-        ) from error
 
 
 def _finished(config: Mapping[str, Any], folder: RunFolder) -> Record | None:
@@ -127,7 +116,7 @@ def _fit(
 ) -> dict[str, Any]:
     from eleatt_bench.training.fit import fit
 
-    store = catalog.open_store(Path(config["data_dir"]), config["data"]["name"])
+    store = catalog.open_store(folder_at(config["data_dir"]), config["data"]["name"])
     return fit(config, labelled(store, config["data"]["protocol"]), folder, show, weights)
 
 
@@ -149,11 +138,10 @@ def _head(folder: RunFolder, this: WantedRun) -> Record:
 
 
 def evaluate(asked: Mapping[str, Any]) -> tuple[RunFolder, Record]:
-    """Test the run ``asked["run"]`` again as it was trained, on the device that ``asked`` says.
-
-    The result is also written to ``eval-<checkpoint>.json`` in the run's folder.
-    """
-    folder, config, store = reopen(Path(asked["runs_dir"]), asked["run"], Path(asked["data_dir"]))
+    """Test the run ``asked["run"]`` again as it was trained, on the device that ``asked`` says."""
+    folder, config, store = reopen(
+        folder_at(asked["runs_dir"]), asked["run"], folder_at(asked["data_dir"])
+    )
     for key in asked["trainer"]:
         if is_place(f"trainer.{key}"):
             config["trainer"][key] = asked["trainer"][key]
@@ -167,7 +155,10 @@ def evaluate(asked: Mapping[str, Any]) -> tuple[RunFolder, Record]:
         "versions": versions(),
         "git_commit": git_commit(),
     }
-    if is_rank_zero():
-        path = folder.path / f"eval-{asked['checkpoint']}.json"
-        write_text(path, json.dumps(result, indent=2, ensure_ascii=False) + "\n")
     return folder, result
+
+
+def keep_evaluation(folder: RunFolder, result: Record) -> None:
+    """Write what `evaluate` found to ``eval-<checkpoint>.json`` in the run's folder."""
+    path = folder.path / f"eval-{result['checkpoint']}.json"
+    write_text(path, json.dumps(result, indent=2, ensure_ascii=False) + "\n")

@@ -190,7 +190,7 @@ def test_nothing_of_it_changes_the_training(
     data, classifier = begin(config)
     checkpoints = Checkpoints(tmp_path / "without", None)
     report = EpochReport(lambda line: None, lambda *progress: None)
-    trainer = make_trainer(config["trainer"], [Schedule(), report, checkpoints])
+    trainer = make_trainer(config["trainer"], folder, [Schedule(), report, checkpoints])
     trainer.fit(classifier, datamodule=data)
     ours, theirs = (
         torch.load(path / "last.ckpt", weights_only=True)
@@ -247,3 +247,17 @@ def test_the_hparams_page_gets_a_handful_of_settings_and_the_results(short_confi
         "result/test_accuracy_clean"
     }
     assert hparams(folder, "session_end_info").session_end_info.status == 1  # STATUS_SUCCESS
+
+
+def test_every_epoch_is_shown_where_the_clock_went_back(short_config) -> None:
+    """A run goes on where the clock is a day behind: its event files are named after tomorrow."""
+    folder, _ = train(short_config(), [])
+    folder.record.unlink()
+    folder.checkpoints.joinpath("previous.ckpt").replace(folder.checkpoints / "last.ckpt")
+    for path in folder.tensorboard.glob("events.*"):
+        *first, second, rest = path.name.split(".", 4)
+        path.rename(path.with_name(".".join([*first, str(int(second) + 86_400), rest])))
+    train(short_config(), [])
+    shown = EventAccumulator(str(folder.tensorboard)).Reload()
+    assert [event.step for event in shown.Scalars("val/accuracy")] == [1, 2, 3]
+    assert len(shown.Scalars("result/test_accuracy")) == 1

@@ -6,7 +6,9 @@ has a page. Pages are templates, charts are drawn by Plotly in the browser from 
 
 from __future__ import annotations
 
+import glob
 import os
+import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -15,9 +17,11 @@ from pathlib import Path
 from eleatt_bench import __version__
 from eleatt_bench.common import parallel
 from eleatt_bench.common.errors import UserError
+from eleatt_bench.common.files import naming
 from eleatt_bench.report.site.pages import MARK, check_installed, write_assets, write_page
 from eleatt_bench.report.site.run import Line, Made, RunPage, write_run
 from eleatt_bench.report.site.table import page_of, write_table
+from eleatt_bench.runs.cleaning import lives
 from eleatt_bench.runs.curves import Curve
 from eleatt_bench.runs.record import RunFolder, all_runs
 from eleatt_bench.tables.plan import Plan
@@ -45,14 +49,16 @@ def write_site(plans: Sequence[Plan], out: Path, step: Step = lambda done, total
     folders = all_runs(plans[0].runs_dir)
     out.parent.mkdir(parents=True, exist_ok=True)
     new = out.with_name(f".{out.name}.{os.getpid()}.tmp")
-    try:
-        for folder in (new, new / "runs", new / "tables"):
-            folder.mkdir()
-        write_assets(new)
-        _write(plans, folders, new, step)
-        _replace(out, new)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
+    with naming(out, new):
+        try:
+            for folder in (new, new / "runs", new / "tables"):
+                folder.mkdir()
+            write_assets(new)
+            _write(plans, folders, new, step)
+            _replace(out, new)
+        finally:
+            shutil.rmtree(new, ignore_errors=True)
+    _clean_up_after_killed(out)
     return len(folders)
 
 
@@ -118,3 +124,11 @@ def _replace(out: Path, new: Path) -> None:
             old.rename(out)
         raise
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _clean_up_after_killed(out: Path) -> None:
+    """Remove what processes that are no more left of their reports in ``out``."""
+    for path in out.parent.glob(f".{glob.escape(out.name)}*.tmp"):
+        left = re.fullmatch(r"(-old)?\.(\d+)\.tmp", path.name.removeprefix(f".{out.name}"))
+        if left is not None and not lives(int(left[2])):
+            shutil.rmtree(path, ignore_errors=True)

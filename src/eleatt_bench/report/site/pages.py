@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -46,7 +45,7 @@ def write_assets(out: Path) -> None:
     assets.mkdir()
     for source in resources.files(_PACKAGE).joinpath("assets").iterdir():
         (assets / source.name).write_bytes(source.read_bytes())
-    shutil.copyfile(_plotly(), assets / "plotly.min.js")
+    (assets / "plotly.min.js").write_bytes(_plotly().read_bytes())
 
 
 @cache

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import math
+import re
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy.typing as npt
 from omegaconf import OmegaConf
 from pytorch_lightning import Callback, LightningModule, Trainer
 from tensorboard.compat.proto.summary_pb2 import DATA_CLASS_SCALAR, Summary, SummaryMetadata
+from tensorboard.summary.writer import event_file_writer
 from torch.utils.tensorboard import SummaryWriter
 
 from eleatt_bench.training.board.gates import Gates
@@ -63,12 +65,12 @@ class TensorBoard(Callback):
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not trainer.is_global_zero:
             return
-        _let_a_second_pass(self._folder)
         done = self._epochs_before
-        # An interrupt within its queue may leave the writer's thread asleep until it flushes.
-        self._writer = SummaryWriter(
-            str(self._folder), purge_step=done + 1 if done else 0, flush_secs=1
-        )
+        with _named_last(self._folder):
+            # An interrupt within its queue may leave the writer's thread asleep until it flushes.
+            self._writer = SummaryWriter(
+                str(self._folder), purge_step=done + 1 if done else 0, flush_secs=1
+            )
         if not done:
             self._writer.add_text("config", _as_code(self._config, self._folder.parent.name), 0)
         self._gates = Gates(classifier_of(pl_module), self._data, trainer)
@@ -134,7 +136,9 @@ class TensorBoard(Callback):
         """
         for old in self._folder.glob("events.*.final"):
             old.unlink()
-        with SummaryWriter(str(self._folder), filename_suffix=".final") as writer:
+        with _named_last(self._folder):
+            last = SummaryWriter(str(self._folder), filename_suffix=".final")
+        with last as writer:
             for summary in session(self._config):
                 _add(writer, summary, epoch)
             _add(writer, _scalars(finals(metrics), with_legend=True), epoch)
@@ -192,10 +196,17 @@ def _as_code(config: Mapping[str, Any], run_id: str) -> str:
     return "\n".join([f"`eleatt-bench runs show {run_id}`", "", *lines])
 
 
-def _let_a_second_pass(events: Path) -> None:
-    """Wait until the next event file is newer than those in ``events`` by its name.
+@contextmanager
+def _named_last(events: Path) -> Iterator[None]:
+    """Let the name of an event file that is made meanwhile be later than those in ``events``.
 
-    TensorBoard reads them in the order of their names, which begin with the second.
+    TensorBoard reads them in the order of their names, which begin with the second, and a clock may
+    have gone back since: of one that comes too early it would take the epochs for undone.
     """
-    newest = max((path.stat().st_mtime for path in events.glob("events.*")), default=0.0)
-    time.sleep(min(1.0, max(0.0, math.floor(newest) + 1 - time.time())))
+    named = (re.match(r"events\.out\.tfevents\.(\d{10})\.", path.name) for path in events.glob("*"))
+    second = max([int(time.time()), *(int(match[1]) + 1 for match in named if match)])
+    event_file_writer.time = SimpleNamespace(time=lambda: float(second))
+    try:
+        yield
+    finally:
+        event_file_writer.time = time
