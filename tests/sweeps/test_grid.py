@@ -71,7 +71,7 @@ def test_without_a_table_there_is_nothing_to_sweep() -> None:
         sweep_tables(["model=gru"], Recorder())  # type: ignore[arg-type]
 
 
-def test_pretrainings_come_first_each_once_and_finished_ones_not_at_all() -> None:
+def test_pretrainings_come_first_each_once_and_finished_ones_not_at_all(record_of) -> None:
     composer = Composer()
     asked = [
         ["experiment=digits", "model=gru", "pretraining=digits", "optimizer.lr=0.001"],
@@ -90,6 +90,6 @@ def test_pretrainings_come_first_each_once_and_finished_ones_not_at_all() -> Non
     before, this, _ = run_folder(jobs[3][1], composer)
     with before.held():
         assert [entry.busy() for entry in entries if entry.busy] == [True, False, False, False]
-    before.write({"status": "finished", "epochs": 1, "timing": {}, "identity": this})
+    before.write(record_of(before.run_id, identity=this))
     entries = trainings(jobs[:2], composer)
     assert [(entry.overrides, entry.needs) for entry in entries] == [(o, None) for o in asked[:2]]

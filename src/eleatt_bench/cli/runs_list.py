@@ -71,7 +71,10 @@ def _print(runs: Sequence[Run], key: str | None) -> None:
 def _texts(run: Run, shown: Mapping[str, tuple[str, Callable[[Any], str]]]) -> Iterator[str]:
     for key, (_, text) in shown.items():
         value = run.get(key)
-        yield "–" if value is None else text(value)
+        try:
+            yield "–" if value is None else text(value)
+        except (TypeError, ValueError):  # of a run that somebody gave such a key
+            yield json.dumps(value)
 
 
 def _write_csv(runs: Sequence[Run]) -> None:

@@ -6,7 +6,6 @@ A grid comes from ``-m``; the jobs that tables still lack from the sweeper
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -124,8 +123,7 @@ def print_results(verb: str, jobs: Jobs, folders: Sequence[RunFolder]) -> None:
             rows.append([folder.run_id, accuracy_text(folder.read()), folder.status()])
             continue
         checkpoint = plain(compose_config(overrides, verb))["checkpoint"]
-        path = folder.path / f"eval-{checkpoint}.json"
-        result = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+        result = folder.read_evaluation(checkpoint)
         rows.append([folder.run_id, accuracy_text(result), f"{checkpoint} checkpoint"])
     for line in columns(["run", "test accuracy", "status"], rows, terminal_width()):
         print(line)
@@ -163,7 +161,7 @@ def trainings(
     runs_dir = Path(jobs[0][1]["runs_dir"]) if jobs else Path()
     memory = expected_memory([one.identity for one in ordered.values()], runs_dir)
     return [
-        Entry(one.overrides, place.get(needs.get(name, "")), one.folder.is_locked, expected)
+        Entry(one.overrides, place.get(needs.get(name, "")), one.busy, expected)
         for (name, one), expected in zip(ordered.items(), memory, strict=True)
     ]
 
@@ -172,6 +170,9 @@ class _Training(NamedTuple):
     overrides: Sequence[str]
     folder: RunFolder
     identity: dict[str, Any]
+
+    def busy(self) -> bool:
+        return self.folder.is_locked() is True
 
 
 def _folder(verb: str, config: dict[str, Any], composer: Composer) -> RunFolder:

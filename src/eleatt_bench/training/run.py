@@ -36,6 +36,7 @@ def train(cfg: DictConfig, overrides: Sequence[str]) -> tuple[RunFolder, Record]
     """
     config = schema.plain(cfg)
     folder, this, source = run_folder(config, Composer())
+    _check_record(config, folder)
     weights = None
     if source is not None and _finished(config, folder) is None:
         before, _ = train(OmegaConf.create(source.config), source.overrides)
@@ -44,11 +45,13 @@ def train(cfg: DictConfig, overrides: Sequence[str]) -> tuple[RunFolder, Record]
         return folder, _finished(config, folder) or _work(config, folder, {}, weights)
     waiting = f"{folder.run_id} is being trained by another process; waiting"
     with _writing(folder), folder.held(on_wait=waiting, wait=not is_in_sweep()):
+        _check_record(config, folder)
         record = _finished(config, folder)
         if record is not None:
             return folder, record
         if config["force"]:
-            folder.clear()
+            for sentence in folder.clear():
+                print(sentence)
         head = _head(folder, this, overrides)
         write_text(folder.config, OmegaConf.to_yaml(OmegaConf.create(config)))
         folder.write({**head, "status": "running"})
@@ -67,6 +70,13 @@ def _writing(folder: RunFolder) -> Iterator[None]:
             f"Cannot write to {error.filename or folder.path}: {error.strerror}. Mend that, or "
             "choose another folder with runs_dir=FOLDER; the same command continues the run"
         ) from error
+
+
+def _check_record(config: Mapping[str, Any], folder: RunFolder) -> None:
+    """Whatever a damaged record is of, it is lost only to those who say so."""
+    damage = folder.damage()
+    if damage and not config["force"]:
+        raise UserError(damage)
 
 
 def _finished(config: Mapping[str, Any], folder: RunFolder) -> Record | None:
@@ -149,6 +159,6 @@ def evaluate(cfg: DictConfig) -> tuple[RunFolder, Record]:
         "git_commit": git_commit(),
     }
     if is_rank_zero():
-        path = folder.path / f"eval-{asked['checkpoint']}.json"
-        write_text(path, json.dumps(result, indent=2, ensure_ascii=False) + "\n")
+        text = json.dumps(result, indent=2, ensure_ascii=False) + "\n"
+        write_text(folder.evaluation(asked["checkpoint"]), text)
     return folder, result
