@@ -372,7 +372,7 @@ def test_who_hangs_or_dies_is_replaced(
     (tmp_path / "odd.py").write_text(ODD)
     monkeypatch.setattr(apart, "SECONDS", 0.2)
     monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}")
-    for name, says in (("hang", "nobody is done with it after"), ("end", "ends a process")):
+    for name, says in (("hang", "reading it does not end"), ("end", "ends a process")):
         reader = Apart(SimpleNamespace(__module__="odd", __name__=name))
         for _ in range(2):
             with pytest.raises(ValueError, match=says):

@@ -58,7 +58,7 @@ def show(arguments: Sequence[str]) -> None:
     keys = [key for key in record if key not in {"run_id", "status", *_LAST}]
     for line in _lines({key: record[key] for key in (*keys, *_LAST) if key in record}):
         print(line)
-    if folder.predictions.exists() and "predictions_digest" not in record:
+    if record and folder.predictions.exists() and "predictions_digest" not in record:
         print("  predictions: unverified, the record has no digest of them")
     print(f"  files: {folder.path}")
     print(f"  test again: eleatt-bench eval run={folder.run_id}")

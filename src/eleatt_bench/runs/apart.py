@@ -17,7 +17,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
-SECONDS = 10.0  # of computing, so that a busy machine has its time; no file takes one
+SECONDS = 3.0  # of computing, so that a busy machine has its time; no file takes one
 
 _MEMORY = 4 << 30  # bytes of address space
 _LENGTH = struct.Struct("<Q")
@@ -69,7 +69,7 @@ class Apart:
             return answer.decode().strip()
         self.end()
         if process.returncode == -signal.SIGPROF:
-            return f"nobody is done with it after {SECONDS:.0f} s"
+            return f"reading it does not end, in {SECONDS:g} s of computing"
         return f"reading it ends a process with status {process.returncode}"
 
     def end(self) -> None:
