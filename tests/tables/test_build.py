@@ -139,10 +139,11 @@ def test_a_table_says_of_which_commits_its_runs_are(digits_plan: Plan, finish) -
     one, two = "1" * 40, "2" * 40
     assert notes(one, one) == []
     assert notes(one, one, two) == ["The runs are of 2 commits: 1111111 (2), 2222222 (1)"]
-    assert notes(one, one, one + "+changes") == [
+    (changed,) = notes(one, one, one + "+changes")
+    assert changed == (
         "The runs are of 2 commits: 1111111 (2), 1111111+changes (1); 1 run of a checkout with "
         "changes"
-    ]
+    )
     (many,) = notes(one, two, "3" * 40, "4" * 40, None)
     assert many.startswith("The runs are of 5 commits: ")
     assert many.endswith(" and 2 more")

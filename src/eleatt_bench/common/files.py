@@ -48,8 +48,10 @@ def read_bounded(path: Path, most: int) -> bytes:
             raise ValueError("it is no file")
         if state.st_size > most:
             raise ValueError(f"it has {state.st_size:,} bytes, more than the {most:,} it may have")
-        with os.fdopen(descriptor, "rb", buffering=0, closefd=False) as file:
-            return file.read()
+        content = os.read(descriptor, state.st_size)
+        while more := os.read(descriptor, state.st_size):
+            content += more
+        return content
     finally:
         os.close(descriptor)
 
