@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,6 +22,29 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(folder))
         yield
+
+
+MakeRecord = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(scope="session")
+def record_of() -> MakeRecord:
+    """The whole record of a run with this name; ``more`` are further keys, or other values."""
+
+    def make(run_id: str, accuracy: float = 0.5, **more: Any) -> dict[str, Any]:
+        record = {
+            "run_id": run_id, "status": "finished", "overrides": [], "command": "eleatt-bench",
+            "identity": {
+                "data": {"name": "digits", "sequence": "frames", "digest": None},
+                "model": {"cell": "gru", "gated_layers": []}, "seed": 0, "recipe_version": 2,
+            },
+            "data_digest": "d" * 64, "epochs": 3, "parameters": 321, "device": "a CPU",
+            "metrics": {stage: {"accuracy": accuracy} for stage in ("val", "test")},
+            "accelerator": "cpu", "num_threads": 1, "backend": "scan", "timing": {},
+        }  # fmt: skip
+        return record | more
+
+    return make
 
 
 CommandLine = Callable[..., subprocess.CompletedProcess[str]]

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import termios
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -24,25 +25,25 @@ from eleatt_bench.tables.statistics import mcnemar
 NAMES = ("digits-gru-seed0-aaaa11112222", "digits-eleatt_gru-seed0-bbbb33334444")
 
 
-def leave(
-    folder: Path, name: str, accuracy: float, seed: int = 0, gate: str | None = None
-) -> RunFolder:
+@pytest.fixture
+def leave(record_of) -> Callable[..., RunFolder]:
     """What a finished run leaves, made without one."""
-    run = RunFolder(folder, name)
-    model = {"cell": "gru", "gate": gate, "gated_layers": [0] if gate else []}
-    run.write(
-        {
-            "run_id": name, "status": "finished", "seed": seed, "epochs": 3, "parameters": 12345,
-            "identity": {"data": {"name": "digits", "fold": 0}, "model": model, "seed": seed},
-            "metrics": {"test": {"loss": 0.5, "accuracy": accuracy}},
-            "timing": {"seconds": 7.2},
-        }
-    )  # fmt: skip
-    return run
+
+    def make(
+        folder: Path, name: str, accuracy: float, seed: int = 0, gate: str | None = None
+    ) -> RunFolder:
+        run = RunFolder(folder, name)
+        record = record_of(name, accuracy, seed=seed, parameters=12345, timing={"seconds": 7.2})
+        identity = {**record["identity"], "seed": seed}
+        model = {"cell": "gru", "gate": gate, "gated_layers": [0] if gate else []}
+        run.write({**record, "identity": {**identity, "model": model}})
+        return run
+
+    return make
 
 
 @pytest.fixture
-def runs(tmp_path: Path) -> list[RunFolder]:
+def runs(tmp_path: Path, leave) -> list[RunFolder]:
     return [
         leave(tmp_path / "runs", NAMES[0], 0.5, seed=1),
         leave(tmp_path / "runs", NAMES[1], 0.75, gate="sigmoid"),
@@ -86,7 +87,7 @@ def test_a_narrow_terminal_shows_the_most_important(tmp_path, user_environment, 
     assert lines[1].split() == [NAMES[1], "75.00%"]
 
 
-def test_a_thousand_runs_are_listed_without_heavy_imports(tmp_path: Path) -> None:
+def test_a_thousand_runs_are_listed_without_heavy_imports(tmp_path: Path, leave) -> None:
     for index in range(1000):
         run = leave(tmp_path, f"digits-gru-seed{index}-{index:012x}", index / 1000, seed=index)
         (run.path / ".lock").touch()

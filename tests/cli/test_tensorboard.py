@@ -11,33 +11,38 @@ import sys
 import tempfile
 import urllib.parse
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from torch.utils.tensorboard import SummaryWriter
 
 from eleatt_bench.cli.tensorboard import link
 from eleatt_bench.runs.record import RunFolder
 
 
-def leave_run(runs: Path, seed: int, processes: tuple[range, ...]) -> RunFolder:
+@pytest.fixture
+def leave_run(record_of) -> Callable[..., RunFolder]:
     """A run whose curve several processes wrote, each from where its checkpoint was."""
-    folder = RunFolder(runs, f"digits-gru-seed{seed}-{seed:012x}")
-    model = {"cell": "gru", "gated_layers": []}
-    identity = {"model": model, "seed": seed, "data": {"name": "digits"}}
-    folder.write({"run_id": folder.run_id, "status": "running", "identity": identity,
-                  "overrides": ["experiment=digits", f"seed={seed}"]})  # fmt: skip
-    for number, steps in enumerate(processes):
-        writer = SummaryWriter(
-            str(folder.tensorboard), purge_step=steps[0], filename_suffix=f".{number}"
-        )
-        for step in steps:
-            writer.add_scalar("train/loss", number, step)
-        writer.close()
-    return folder
+
+    def make(runs: Path, seed: int, processes: tuple[range, ...]) -> RunFolder:
+        folder = RunFolder(runs, f"digits-gru-seed{seed}-{seed:012x}")
+        record = record_of(folder.run_id, overrides=["experiment=digits", f"seed={seed}"])
+        folder.write({**record, "identity": {**record["identity"], "seed": seed}})
+        for number, steps in enumerate(processes):
+            writer = SummaryWriter(
+                str(folder.tensorboard), purge_step=steps[0], filename_suffix=f".{number}"
+            )
+            for step in steps:
+                writer.add_scalar("train/loss", number, step)
+            writer.close()
+        return folder
+
+    return make
 
 
-def test_links_follow_the_runs(tmp_path: Path) -> None:
+def test_links_follow_the_runs(tmp_path: Path, leave_run) -> None:
     runs, links = tmp_path / "runs", tmp_path / "links"
     links.mkdir()
     first = leave_run(runs, 0, (range(1, 3),))
@@ -65,7 +70,7 @@ def ask(address: str, path: str, **query: str) -> Any:
 
 
 def test_the_server_shows_runs_by_their_titles_and_resumed_curves_without_a_zigzag(
-    tmp_path: Path, user_environment: dict[str, str]
+    tmp_path: Path, user_environment: dict[str, str], leave_run
 ) -> None:
     leave_run(tmp_path / "runs", 0, (range(1, 6), range(4, 8)))
     leave_run(tmp_path / "runs", 1, (range(1, 3),))

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from eleatt_bench.common.errors import UserError
+from eleatt_bench.runs.record import RunFolder
 from eleatt_bench.training.checkpoints import load_checkpoint
 
 
@@ -53,6 +54,13 @@ def replaced(path: Path, damage: Callable[[Path], None]) -> None:
     damage(path)
 
 
+def unfinished(run: RunFolder) -> None:
+    """Let it be a run that was killed after its last epoch."""
+    record = run.read()
+    assert record is not None
+    run.write({**record, "status": "running"})
+
+
 @pytest.mark.parametrize(
     "damage",
     [flip, *(pytest.param(damage, marks=pytest.mark.slow) for damage in (cut, foreign))],
@@ -62,7 +70,7 @@ def test_from_a_damaged_checkpoint_it_goes_back_to_the_one_before(
     work, undisturbed, assert_same, damage
 ) -> None:
     assert work.do() == 0, work.output
-    work.run.record.write_text("{")
+    unfinished(work.run)
     replaced(work.run.checkpoints / "last.ckpt", damage)
     assert work.do() == 0, work.output
     assert "last.ckpt is damaged: continuing from the checkpoint before it" in work.output
@@ -72,7 +80,7 @@ def test_from_a_damaged_checkpoint_it_goes_back_to_the_one_before(
 
 def test_where_both_are_damaged_it_says_what_to_type(work, undisturbed, assert_same) -> None:
     assert work.do() == 0, work.output
-    work.run.record.write_text("")
+    unfinished(work.run)
     for name in ("last", "previous"):
         flip(work.run.checkpoints / f"{name}.ckpt")
     assert work.do() == 1
@@ -80,17 +88,28 @@ def test_where_both_are_damaged_it_says_what_to_type(work, undisturbed, assert_s
     assert "Traceback" not in work.output
 
 
-def test_a_cut_record_counts_as_unfinished(work, undisturbed, assert_same) -> None:
+def test_a_damaged_record_is_said_and_never_overwritten_unasked(
+    work, undisturbed, assert_same
+) -> None:
     """And listing and tables live with it."""
     shutil.copytree(undisturbed.folder / "runs", work.folder / "runs")
     whole = work.run.record.read_bytes()
     for content in (b"", b"{", b"[]", b'{"status"', b"\0" * 100, b"\xff", whole[:-3]):
         work.run.record.write_bytes(content)
-        assert work.run.status() == "interrupted"
+        assert work.run.status() == "damaged"
     assert work.do(["runs", "list"]) == 0, work.output
-    assert "interrupted" in work.output
+    assert "damaged" in work.output
     assert work.do(["table", "digits"]) == 0, work.output
-    assert work.do() == 0, work.output
+    name = work.run.run_id
+    for verb in ((), (["eval", f"run={name}"],)):
+        assert work.do(*verb) == 1
+        assert "record.json is damaged (it is not JSON: " in work.output
+        assert work.output.count("force=true, or remove it: eleatt-bench runs rm") == 1
+    assert work.run.record.read_bytes() == whole[:-3]
+    typed = undisturbed.run.read()
+    typed = {key: typed[key] for key in ("overrides", "command")}
+    assert work.do(["train", *typed["overrides"], "force=true"]) == 0, work.output
+    work.run.write(work.run.read() | typed)
     assert_same(work, undisturbed)
 
 

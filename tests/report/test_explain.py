@@ -21,17 +21,14 @@ def planned(tmp_path_factory) -> dict[str, Plan]:
     return {name: plan(name, [data], composer) for name in ("digits", "table4")}
 
 
-def test_every_run_with_its_seed_state_name_and_command(planned, tmp_path: Path) -> None:
+def test_every_run_with_its_seed_state_name_and_command(planned, tmp_path: Path, record_of) -> None:
     made = replace(planned["digits"], runs_dir=tmp_path)
     done, failed, *_ = made.by_cell["", "EleAtt-GRU", "accuracy"]
-    record = {
-        "run_id": done.run_id, "status": "finished", "identity": done.identity,
-        "command": "eleatt-bench train as=it_was", "metrics": {"test": {"accuracy": 0.9512}},
-        "parameters": 1, "device": "d", "accelerator": "cpu", "num_threads": 1, "backend": "scan",
-        "timing": {"seconds_per_epoch": 1.0},
-    }  # fmt: skip
-    RunFolder(tmp_path, str(done.run_id)).write(record)
-    RunFolder(tmp_path, str(failed.run_id)).write({**record, "status": "failed"})
+    command = "eleatt-bench train as=it_was"
+    for run, status in ((done, "finished"), (failed, "failed")):
+        RunFolder(tmp_path, run.run_id).write(
+            record_of(run.run_id, 0.9512, identity=run.identity, status=status, command=command)
+        )
     text = explain(made, "EleAtt-GRU", "accuracy")
     assert text.startswith("digits, EleAtt-GRU, accuracy: 95.1 ± – (1/3 seeds)\n")
     lines = [line.split() for line in text.splitlines() if line.strip()[:1].isdigit()]

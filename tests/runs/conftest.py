@@ -19,7 +19,7 @@ CONFIG: dict[str, Any] = compose_config(["experiment=digits", "model=eleatt_gru"
 
 
 @pytest.fixture
-def make_run(tmp_path: Path) -> Callable[..., RunFolder]:
+def make_run(tmp_path: Path, record_of) -> Callable[..., RunFolder]:
     """A run with these settings (``model__gate=None``), that accuracy, and checkpoints."""
 
     def make(accuracy: float | None = 0.5, status: str = "finished", **settings: Any) -> RunFolder:
@@ -32,11 +32,13 @@ def make_run(tmp_path: Path) -> Callable[..., RunFolder]:
             node[name] = value
         this = identity(config, "d" * 64)
         folder = RunFolder(tmp_path, run_id(this))
-        metrics = {} if accuracy is None else {"metrics": {"test": {"accuracy": accuracy}}}
-        selection = {"selection": config["trainer"]["selection"]}
-        folder.write(
-            {"run_id": folder.run_id, "status": status, "identity": this, **metrics, **selection}
-        )
+        record = record_of(
+            folder.run_id, accuracy, status=status, identity=this,
+            selection=config["trainer"]["selection"],
+        )  # fmt: skip
+        if accuracy is None:
+            del record["metrics"]
+        folder.write(record)
         folder.config.write_text(OmegaConf.to_yaml(OmegaConf.create(config)), encoding="utf-8")
         folder.predictions.write_bytes(b"predictions" * 1000)
         folder.checkpoints.mkdir()

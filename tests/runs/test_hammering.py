@@ -17,14 +17,15 @@ from pathlib import Path
 from eleatt_bench.common.errors import HeldElsewhereError, UserError
 from eleatt_bench.runs.record import RunFolder, all_runs, find_run
 
-runs_dir, me, rounds, runs = Path(sys.argv[1]), *map(int, sys.argv[2:])
+runs_dir, me, rounds, runs = Path(sys.argv[1]), *map(int, sys.argv[2:5])
+begun = {"count": 0, "padding": "x" * 20_000, **json.loads(sys.argv[5])}
 counted, refused = [0] * runs, 0
 for _ in range(rounds):
     number = random.randrange(runs)
     run = RunFolder(runs_dir, f"run{number}")
     try:
         with run.held(wait=random.random() < 0.8):
-            record = run.read() or {"status": "running", "count": 0, "padding": "x" * 20_000}
+            record = run.read() or {**begun, "run_id": run.run_id}
             run.write({**record, "count": record["count"] + 1, "last": me})
         counted[number] += 1
     except HeldElsewhereError:
@@ -37,8 +38,8 @@ for _ in range(rounds):
     doomed = RunFolder(runs_dir, "doomed")
     if random.random() < 0.5:
         with doomed.held():
-            doomed.write({"status": "finished"})
-            assert doomed.read() == {"status": "finished"}
+            doomed.write({**begun, "run_id": "doomed", "status": "finished"})
+            assert doomed.read()["status"] == "finished"
     else:
         try:
             doomed.remove()
@@ -48,11 +49,12 @@ print(json.dumps([counted, refused]))
 """
 
 
-def test_sixteen_processes_count_every_training_once(tmp_path: Path) -> None:
+def test_sixteen_processes_count_every_training_once(tmp_path: Path, record_of) -> None:
+    begun = json.dumps(record_of("", status="running"))
     command = [sys.executable, "-c", HAMMER, str(tmp_path)]
     processes = [
         subprocess.Popen(
-            [*command, str(me), str(ROUNDS), str(RUNS)],
+            [*command, str(me), str(ROUNDS), str(RUNS), begun],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )
         for me in range(PROCESSES)

@@ -13,7 +13,7 @@ from eleatt_bench.runs.record import RunFolder
 
 
 def test_right_and_clean(tmp_path: Path) -> None:
-    path = tmp_path / "predictions.h5"
+    folder = RunFolder(tmp_path, "run")
     written = Predictions(
         names=np.array([b"s0", b"s1", b"s2", b"s3"]),
         labels=np.array([1, 1, 0, 0]),
@@ -21,13 +21,13 @@ def test_right_and_clean(tmp_path: Path) -> None:
         class_names=("no", "yes"),
         clean=np.array([True, True, False, True]),
     )
-    write_predictions(path, written, "digits")
-    whole = read_predictions(path)
+    write_predictions(folder.predictions, written, "digits")
+    whole = read_predictions(folder)
     assert whole is not None
     assert whole.names.tolist() == [b"s0", b"s1", b"s2", b"s3"]
     assert whole.class_names == ("no", "yes")
     assert whole.right.tolist() == [True, False, True, True]
-    clean = read_predictions(path, "accuracy_clean")
+    clean = read_predictions(folder, "accuracy_clean")
     assert clean is not None
     assert clean.names.tolist() == [b"s0", b"s1", b"s3"]
     assert clean.right.tolist() == [True, False, True]
@@ -40,15 +40,15 @@ def test_they_are_those_that_the_record_counts(tmp_path: Path) -> None:
     short = ["trainer.max_epochs=1", "model.hidden_size=4", "trainer.num_threads=1"]
     folders = [f"data_dir={tmp_path}", f"runs_dir={tmp_path}"]
     folder, record = train(compose_config([*short, *folders]), [])
-    found = read_predictions(folder.predictions)
+    found = read_predictions(folder)
     assert found is not None
     assert np.mean(found.right) == record["metrics"]["test"]["accuracy"]
 
 
 def test_none_and_damaged(tmp_path: Path) -> None:
-    path = RunFolder(tmp_path, "run").predictions
-    assert read_predictions(path) is None
-    path.parent.mkdir()
-    path.write_bytes(b"not HDF5")
+    folder = RunFolder(tmp_path, "run")
+    assert read_predictions(folder) is None
+    folder.path.mkdir()
+    folder.predictions.write_bytes(b"not HDF5")
     with pytest.raises(UserError, match=r"h5 is damaged .* runs show run .*force=true"):
-        read_predictions(path)
+        read_predictions(folder)

@@ -37,41 +37,30 @@ def holder(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     process.communicate()
 
 
-def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
+def test_a_record_is_read_as_it_was_written(tmp_path: Path, record_of) -> None:
     run = RunFolder(tmp_path, "run")
     assert run.read() is None
     assert run.status() == "not started"
-    run.write({"status": "finished", "metrics": {"test": {"accuracy": 0.25}}, "name": "é"})
-    assert run.read() == {
-        "status": "finished",
-        "metrics": {"test": {"accuracy": 0.25}},
-        "name": "é",
-    }
+    record = record_of("run", 0.25, name="é")
+    run.write(record)
+    assert run.read() == record
     assert run.status() == "finished"
 
 
-@pytest.mark.parametrize("content", ["", "{", '{"status": "fini', "[]", "{}", "\xff"])
-def test_half_a_record_is_none(tmp_path: Path, content: str) -> None:
+def test_numbers_that_are_none_are_never_written(tmp_path: Path, record_of) -> None:
     run = RunFolder(tmp_path, "run")
-    run.path.mkdir()
-    run.record.write_bytes(content.encode("latin-1"))
-    assert run.read() is None
-    assert run.status() == "interrupted"
-
-
-def test_numbers_that_are_none_are_never_written(tmp_path: Path) -> None:
-    run = RunFolder(tmp_path, "run")
-    run.write({"status": "running"})
+    record = record_of("run", status="running")
+    run.write(record)
     with pytest.raises(ValueError, match="not JSON compliant"):
-        run.write({"status": "finished", "accuracy": float("nan")})
-    assert run.read() == {"status": "running"}
+        run.write({**record, "accuracy": float("nan")})
+    assert run.read() == record
 
 
 def test_running_means_that_a_living_process_holds_the_lock(
-    tmp_path: Path, holder: subprocess.Popen[str]
+    tmp_path: Path, holder: subprocess.Popen[str], record_of
 ) -> None:
     run = RunFolder(tmp_path, "run")
-    run.write({"status": "running"})
+    run.write(record_of("run", status="running"))
     assert run.status() == "running"
     holder.send_signal(signal.SIGKILL)
     holder.wait()
@@ -79,10 +68,10 @@ def test_running_means_that_a_living_process_holds_the_lock(
 
 
 def test_a_finished_run_that_is_trained_anew_is_running(
-    tmp_path: Path, holder: subprocess.Popen[str]
+    tmp_path: Path, holder: subprocess.Popen[str], record_of
 ) -> None:
     run = RunFolder(tmp_path, "run")
-    run.write({"status": "finished"})
+    run.write(record_of("run", status="finished"))
     assert run.status() == "running"
     holder.kill()
     holder.wait()
@@ -99,16 +88,16 @@ def test_what_a_killed_process_held_is_free_at_once(
     assert capsys.readouterr().out == ""
 
 
-def test_a_run_goes_from_state_to_state(tmp_path: Path) -> None:
+def test_a_run_goes_from_state_to_state(tmp_path: Path, record_of) -> None:
     run = RunFolder(tmp_path, "run")
     states = [run.status()]
     with run.held():
         states.append(run.status())
-        run.write({"status": "running"})
+        run.write(record_of("run", status="running"))
         states.append(run.status())
     states.append(run.status())
     for status in ("failed", "finished"):
-        run.write({"status": status})
+        run.write(record_of("run", status=status))
         states.append(run.status())
     run.clear()
     states.append(run.status())
@@ -150,10 +139,10 @@ def test_the_lock_is_waited_for(tmp_path: Path, holder: subprocess.Popen[str]) -
     waiting.communicate()
 
 
-def test_clear_leaves_the_lock_alone(tmp_path: Path) -> None:
+def test_clear_leaves_the_lock_alone(tmp_path: Path, record_of) -> None:
     run = RunFolder(tmp_path, "run")
     with run.held():
-        run.write({"status": "finished"})
+        run.write(record_of("run", status="finished"))
         for path in (run.predictions, run.log, run.config, run.path / "eval-best.json"):
             path.write_text("x", encoding="utf-8")
         run.checkpoints.mkdir()
@@ -163,12 +152,12 @@ def test_clear_leaves_the_lock_alone(tmp_path: Path) -> None:
         assert run.status() == "running"
 
 
-def test_a_run_is_found_by_its_name_or_a_beginning_of_it(tmp_path: Path) -> None:
+def test_a_run_is_found_by_its_name_or_a_beginning_of_it(tmp_path: Path, record_of) -> None:
     for name in ("digits-gru-seed0-abc123", "digits-gru-seed1-abd456", "sweeps-not-a-run"):
         (tmp_path / name).mkdir()
     names = ["digits-gru-seed0-abc123", "digits-gru-seed1-abd456"]
     for name in names:
-        RunFolder(tmp_path, name).write({"status": "finished"})
+        RunFolder(tmp_path, name).write(record_of(name))
     assert [run.run_id for run in all_runs(tmp_path)] == names
     for name in (names[0], "digits-gru-seed0", "abc123", "abc"):
         assert find_run(tmp_path, name).run_id == names[0]
@@ -183,18 +172,18 @@ def test_a_run_is_found_by_its_name_or_a_beginning_of_it(tmp_path: Path) -> None
         find_run(tmp_path / "none", "x")
 
 
-def test_no_name_is_no_name_even_of_the_only_run(tmp_path: Path) -> None:
-    RunFolder(tmp_path, "digits-gru-seed0-abc123").write({"status": "finished"})
+def test_no_name_is_no_name_even_of_the_only_run(tmp_path: Path, record_of) -> None:
+    RunFolder(tmp_path, "digits-gru-seed0-abc123").write(record_of("digits-gru-seed0-abc123"))
     with pytest.raises(UserError, match="Unknown run ''"):
         find_run(tmp_path, "")
 
 
 def test_looking_writes_nothing_and_needs_no_permission(
-    tmp_path: Path, holder: subprocess.Popen[str]
+    tmp_path: Path, holder: subprocess.Popen[str], record_of
 ) -> None:
     free = RunFolder(tmp_path, "free")
     with free.held():
-        free.write({"status": "finished"})
+        free.write(record_of("free", status="finished"))
     folders = [free.path, tmp_path / "run"]
     for path in folders:
         (path / ".lock").chmod(0o444)
@@ -228,20 +217,20 @@ if os.geteuid() == 0 and sys.platform == "linux":
 """
 
 
-def test_those_who_look_do_not_see_each_other(tmp_path: Path) -> None:
+def test_those_who_look_do_not_see_each_other(tmp_path: Path, record_of) -> None:
     run = RunFolder(tmp_path, "run")
     with run.held():
-        run.write({"status": "finished"})
+        run.write(record_of("run", status="finished"))
     with (run.path / ".lock").open("rb") as looking:
         fcntl.flock(looking, fcntl.LOCK_SH)
         assert run.status() == "finished"
 
 
 def test_a_removed_run_is_gone_and_may_begin_anew(
-    tmp_path: Path, holder: subprocess.Popen[str]
+    tmp_path: Path, holder: subprocess.Popen[str], record_of
 ) -> None:
     run = RunFolder(tmp_path, "run")
-    run.write({"status": "running"})
+    run.write(record_of("run", status="running"))
     with pytest.raises(UserError, match="run is running: stop it first"):
         run.remove()
     assert run.record.exists()
@@ -260,6 +249,6 @@ def test_a_removed_run_is_gone_and_may_begin_anew(
         assert run.status() == "running"
 
 
-def test_a_half_removed_run_is_no_run(tmp_path: Path) -> None:
-    RunFolder(tmp_path, ".digits.1.tmp").write({"status": "finished"})
+def test_a_half_removed_run_is_no_run(tmp_path: Path, record_of) -> None:
+    RunFolder(tmp_path, ".digits.1.tmp").write(record_of(".digits.1.tmp"))
     assert all_runs(tmp_path) == []

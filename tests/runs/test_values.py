@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eleatt_bench.common.errors import UserError
+from eleatt_bench.runs.form import leaves
 from eleatt_bench.runs.record import RunFolder
-from eleatt_bench.runs.values import Run, leaves, ordered, read_runs, select
+from eleatt_bench.runs.values import Run, ordered, read_runs, select
 
 
 @pytest.fixture
@@ -71,7 +72,7 @@ def test_an_unknown_key_is_a_mistake_even_where_nothing_is_left(runs) -> None:
 
 
 @pytest.mark.parametrize("content", ["{", '{"status": "finished"}'])
-def test_a_record_that_lacks_things_is_listed(tmp_path: Path, content: str) -> None:
+def test_a_damaged_run_is_listed(tmp_path: Path, content: str, capsys) -> None:
     folder = RunFolder(tmp_path, "run")
     folder.path.mkdir()
     folder.record.write_text(content, encoding="utf-8")
@@ -79,7 +80,9 @@ def test_a_record_that_lacks_things_is_listed(tmp_path: Path, content: str) -> N
     (run,) = read_runs(tmp_path)
     assert select([run], ["run=run"]) == [run]
     assert run.config == {}
-    assert run.values["status"] in {"finished", "interrupted"}
+    assert "config.yaml is damaged (it is not YAML" in capsys.readouterr().err
+    assert select([run], ["status=damaged"]) == [run]
+    assert "record.json is damaged" in run.get("error")
 
 
 def test_the_run_that_another_began_with_is_not_the_setting(make_run, tmp_path: Path) -> None:

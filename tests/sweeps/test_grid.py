@@ -79,7 +79,9 @@ def test_without_a_table_there_is_nothing_to_sweep() -> None:
         sweep_tables(["model=gru"], Recorder())  # type: ignore[arg-type]
 
 
-def test_pretrainings_come_first_each_once_and_finished_ones_not_at_all(tmp_path: Path) -> None:
+def test_pretrainings_come_first_each_once_and_finished_ones_not_at_all(
+    tmp_path: Path, record_of
+) -> None:
     asked = [
         ["experiment=digits", "model=gru", "pretraining=digits", "optimizer.lr=0.001"],
         ["experiment=digits", "model=gru", "pretraining=digits", "optimizer.lr=0.002"],
@@ -97,7 +99,7 @@ def test_pretrainings_come_first_each_once_and_finished_ones_not_at_all(tmp_path
     before = runs[3].folder(runs_dir)
     with before.held():
         assert [job.busy() for job in jobs if job.busy] == [True, False, False, False]
-    before.write({"status": "finished", "epochs": 1, "timing": {}, "identity": runs[3].identity})
+    before.write(record_of(before.run_id, identity=runs[3].identity))
     jobs = training_jobs(runs[:2], runs_dir, logs, 0, warm_ok=True)
     assert [(job.run_id, job.needs) for job in jobs] == [(run.run_id, None) for run in runs[:2]]
 

@@ -126,7 +126,10 @@ def test_a_key_is_said_once(again: str) -> None:
     [
         ("optimizer.lr=interval(1,2)", Interval("optimizer.lr", 1.0, 2.0, log=False)),
         ("optimizer.lr=float(interval(1,2))", Interval("optimizer.lr", 1.0, 2.0, log=False)),
-        ("model.hidden_size=int(interval(4.2,9.9))", Interval("model.hidden_size", 4, 9, log=False)),
+        (
+            "model.hidden_size=int(interval(4.2,9.9))",
+            Interval("model.hidden_size", 4, 9, log=False),
+        ),
         ("optimizer.lr=int(tag(log,interval(1,64)))", Interval("optimizer.lr", 1, 64, log=True)),
         ("optimizer.lr=tag(log,int(interval(1,64)))", Interval("optimizer.lr", 1, 64, log=True)),
         ("model.hidden_size=range(2)", Steps("model.hidden_size", (0, 1))),

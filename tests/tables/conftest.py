@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from eleatt_bench.config.composer import Composer
+from eleatt_bench.runs.identity import is_named, run_id
 from eleatt_bench.runs.record import RunFolder
 from eleatt_bench.tables.plan import Plan, PlannedRun, plan
 
@@ -59,7 +60,7 @@ def table4_plan(planned, tmp_path: Path) -> Plan:
 
 
 @pytest.fixture
-def finish() -> Finish:
+def finish(record_of) -> Finish:
     """Leave the record, and where ``right`` is given the predictions, that a run would leave."""
 
     def leave(
@@ -71,27 +72,25 @@ def finish() -> Finish:
         clean: Sequence[int] | None = None,
         seconds: float | None = 2.0,
         device: str = "a CPU",
+        more: dict[str, Any] | None = None,
         **metrics: float,
     ) -> RunFolder:
-        text = json.dumps(run.identity, sort_keys=True)
-        folder = RunFolder(made.runs_dir, run.run_id or f"elsewhere-{abs(hash(text))}")
+        name = run.run_id
+        if name is None:
+            named = is_named(run.identity)
+            text = json.dumps(run.identity, sort_keys=True)
+            name = run_id(run.identity) if named else f"elsewhere-{abs(hash(text))}"
+        folder = RunFolder(made.runs_dir, name)
         if right is not None:
             metrics.setdefault("accuracy", sum(right) / len(right))
             predict(folder, right, clean)
-        record: dict[str, Any] = {
-            "run_id": folder.run_id,
-            "status": status,
-            "identity": run.identity,
-            "command": run.command,
-            "metrics": {"test": metrics},
-            "parameters": 321,
-            "device": device,
-            "accelerator": "cpu",
-            "num_threads": 1,
-            "backend": "scan",
-            "timing": {"seconds_per_epoch": seconds},
-        }
-        folder.write(record)
+        folder.write(
+            record_of(
+                folder.run_id, status=status, identity=run.identity, command=run.command,
+                metrics={"val": {"accuracy": 0.5}, "test": metrics}, device=device,
+                timing={"seconds_per_epoch": seconds}, **more or {},
+            )
+        )  # fmt: skip
         return folder
 
     return leave

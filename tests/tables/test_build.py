@@ -127,3 +127,43 @@ def test_features_of_a_network_that_was_never_trained_are_shouted_about(
     )
     notes = table(plan("table1", [f"data_dir={tmp_path}", "table.seeds=[0]"], composer)).notes
     assert any(note.startswith("RANDOM WEIGHTS: ") and "jhmdb" in note for note in notes) == warned
+
+
+def test_a_table_says_of_which_commits_its_runs_are(digits_plan: Plan, finish) -> None:
+    def notes(*commits: str | None) -> list[str]:
+        for run, commit in zip(digits_plan.runs, commits, strict=False):
+            more = {"git_commit": commit, "predictions_digest": "d"}
+            finish(digits_plan, run, accuracy=0.5, more=more)
+        return [note for note in table(digits_plan).notes if "commit" in note]
+
+    one, two = "1" * 40, "2" * 40
+    assert notes(one, one) == []
+    assert notes(one, one, two) == ["The runs are of 2 commits: 1111111 (2), 2222222 (1)"]
+    (changed,) = notes(one, one, one + "+changes")
+    assert changed == (
+        "The runs are of 2 commits: 1111111 (2), 1111111+changes (1); 1 run of a checkout with "
+        "changes"
+    )
+    (many,) = notes(one, two, "3" * 40, "4" * 40, None)
+    assert many.startswith("The runs are of 5 commits: ")
+    assert many.endswith(" and 2 more")
+    assert len(many) < 100
+
+
+def test_a_table_goes_on_without_what_is_damaged_and_says_so(digits_plan: Plan, finish) -> None:
+    for row in ("EleAtt-GRU", "GRU"):
+        for run in runs_of(digits_plan, row):
+            folder = finish(digits_plan, run, right=[1, 0, 1])
+    folder.predictions.write_bytes(b"half of")
+    broken = finish(digits_plan, runs_of(digits_plan, "LSTM")[0], accuracy=0.5)
+    broken.record.write_text("{}")
+    made = table(digits_plan)
+    assert [test.seed for test in made.claims[0].tests] == [0, 1]
+    notes = [note for note in made.notes if "is damaged" in note]
+    assert [note.split(" is damaged")[0] for note in notes] == [
+        str(broken.record), str(folder.predictions),
+    ]  # fmt: skip
+    assert made.finished == 6
+    assert any("The predictions of 6 runs are unverified" in note for note in made.notes)
+    again = table(digits_plan)
+    assert (again.claims, again.notes) == (made.claims, made.notes), "also from what is kept"

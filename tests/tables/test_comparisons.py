@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from eleatt_bench.runs.record import RunFolder
 from eleatt_bench.tables import claims as comparisons
 from eleatt_bench.tables.build import table
 from eleatt_bench.tables.plan import Plan, plan
@@ -24,9 +25,9 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     found: list[Path] = []
     read = comparisons.read_predictions
 
-    def counted(path: Path, metric: str) -> object:
-        found.append(path)
-        return read(path, metric)
+    def counted(folder: RunFolder, metric: str) -> object:
+        found.append(folder.predictions)
+        return read(folder, metric)
 
     monkeypatch.setattr(comparisons, "read_predictions", counted)
     return found

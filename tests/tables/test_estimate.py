@@ -7,6 +7,8 @@ import json
 import pytest
 
 from eleatt_bench.launch.devices import UNKNOWN, Memory
+from eleatt_bench.runs.identity import run_id
+from eleatt_bench.runs.record import RunFolder
 from eleatt_bench.tables.estimate import expected, expected_memory
 
 
@@ -42,8 +44,9 @@ def test_another_configuration_of_the_same_cell_counts_by_epochs(digits_plan, fi
     record["timing"], record["epochs"] = {"seconds_per_epoch": 2.0}, 7
     record["identity"] = json.loads(json.dumps(record["identity"]))
     record["identity"]["optimizer"]["lr"] = 0.5
-    folder.path = folder.path.rename(folder.path.with_name("digits-gru-another"))
-    (folder.path / "record.json").write_text(json.dumps(record), encoding="utf-8")
+    other = RunFolder(digits_plan.runs_dir, run_id(record["identity"]))
+    folder.remove()
+    other.write({**record, "run_id": other.run_id})
     found = {one.run.run_id: one for one in expected([digits_plan])}
     epochs = run.identity["trainer"]["max_epochs"]
     assert found[run.run_id].seconds == pytest.approx(2 * epochs)

@@ -7,7 +7,7 @@ import io
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from eleatt_bench.common.locations import data_dir, runs_dir
 
 if TYPE_CHECKING:
     from eleatt_bench.data.store import SequenceStore
+    from eleatt_bench.runs.record import RunFolder
     from eleatt_bench.training.attention import Array, Response
 
 _SHOWN = 4  # samples, of as many classes, unless they are named
@@ -50,7 +51,7 @@ def attention(arguments: list[str]) -> int:
             f"{folder.run_id} does not see frames as they are stored (data.sequence, "
             "data.transforms.streams): its responses cannot be drawn on them"
         )
-    test = _test_set(folder)
+    test = _test_set(folder, store)
     shown = _named(store, given.samples.split(","), test) if given.samples else _first(store, test)
     out = given.out or folder.path / "attention" / f"layer{given.layer}"
     check_writable(out)  # before the work
@@ -62,14 +63,17 @@ def attention(arguments: list[str]) -> int:
     return 0
 
 
-def _test_set(folder: Any) -> tuple[str, ...]:
+def _test_set(folder: RunFolder, store: SequenceStore) -> tuple[str, ...]:
     """The names of the samples that the run was tested on."""
-    import h5py
+    from eleatt_bench.runs.predictions import read_predictions
 
-    if not folder.predictions.exists():
+    found = read_predictions(folder)
+    if found is None:
         raise UserError(f"{folder.run_id} is not finished: it has no {folder.predictions}")
-    with h5py.File(folder.predictions) as file:
-        return tuple(name.decode() for name in file["name"][()])
+    test = tuple(name.decode() for name in found.names)
+    if not set(test) <= set(store.names):
+        raise UserError(f"{folder.predictions} names samples that {store.path} does not have")
+    return test
 
 
 def _named(store: SequenceStore, names: Sequence[str], test: Sequence[str]) -> list[int]:

@@ -51,11 +51,15 @@ def show(arguments: Sequence[str]) -> None:
     parser = Parser("eleatt-bench runs show", description="Show all that is known of a run.")
     parser.add_argument("run", metavar="ID", help="an id, or a beginning of it or of its hash")
     folder = find_run(runs_dir(), parser.parse(arguments).run)
-    record = folder.read() or {}
+    record, damage = folder.read() or {}, folder.damage()
     print(f"{folder.run_id}  {folder.status()}")
+    if damage:
+        print(f"  {damage}")
     keys = [key for key in record if key not in {"run_id", "status", *_LAST}]
     for line in _lines({key: record[key] for key in (*keys, *_LAST) if key in record}):
         print(line)
+    if record and folder.predictions.exists() and "predictions_digest" not in record:
+        print("  predictions: unverified, the record has no digest of them")
     print(f"  files: {folder.path}")
     print(f"  test again: eleatt-bench eval run={folder.run_id}")
 
@@ -102,8 +106,8 @@ def rm(arguments: Sequence[str]) -> None:
         print("Nothing was removed.")
         return
     for folder in folders:
-        folder.remove()
-        print(f"Removed {folder.run_id}")
+        said = folder.remove()
+        print("\n".join([f"Removed {folder.run_id}", *said]))
 
 
 def _doomed(folders: Sequence[RunFolder]) -> list[str]:

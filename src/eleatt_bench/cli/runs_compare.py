@@ -7,10 +7,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from eleatt_bench.cli.arguments import Parser
+from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.locations import runs_dir
 from eleatt_bench.common.text import columns, terminal_width
+from eleatt_bench.runs.form import leaves
 from eleatt_bench.runs.record import find_run
-from eleatt_bench.runs.values import Run, leaves
+from eleatt_bench.runs.values import Run
 
 _OF_A_RUN = ("epochs", "best_epoch", "parameters", "timing.seconds_per_epoch", "device")
 _UNSAID = ("data_dir", "runs_dir", "force", "table")
@@ -30,6 +32,8 @@ def compare(arguments: Sequence[str]) -> None:
     a, b = (Run(find_run(runs_dir(), name)) for name in (given.a, given.b))
     for letter, run in (("A", a), ("B", b)):
         print(f"{letter}  {run.folder.run_id}  {run.values['status']}")
+        if run.values["status"] == "damaged":
+            print(f"   {run.values['error']}")
     width = terminal_width()
     settings = [[key, _text(x), _text(y)] for key, x, y in differences(a, b)]
     print("\nThey differ in:" if settings else "\nNo setting differs.")
@@ -57,8 +61,8 @@ def _metrics(a: Run, b: Run) -> Iterator[list[str]]:
         difference = ""
         if isinstance(x, int | float) and isinstance(y, int | float):
             difference = f"{100 * (x - y):+.2f} points" if share else f"{x - y:+,.5g}"
-        yield [key, *(f"{v:.2%}" if share and v is not None else _text(v) for v in (x, y)),
-               difference]  # fmt: skip
+        texts = (f"{v:.2%}" if share and isinstance(v, int | float) else _text(v) for v in (x, y))
+        yield [key, *texts, difference]
 
 
 def _text(value: Any) -> str:
@@ -78,7 +82,10 @@ def _on_the_same_samples(a: Run, b: Run) -> str:
 
     if a.get("data.name") != b.get("data.name"):
         return "They were tested on different data sets."
-    ours, theirs = (read_predictions(run.folder.predictions) for run in (a, b))
+    try:
+        ours, theirs = (read_predictions(run.folder) for run in (a, b))
+    except UserError as error:
+        return f"There is no paired difference: {error}"
     if ours is None or theirs is None:
         lack = " and ".join(n for n, one in (("A", ours), ("B", theirs)) if one is None)
         return f"{lack} left no predictions, so there is no paired difference."

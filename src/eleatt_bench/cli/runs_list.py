@@ -40,11 +40,12 @@ def list(arguments: Sequence[str]) -> None:  # noqa: A001  (the action's name)
     parser.add_argument("--format", default="term", help=", ".join(FORMATS))
     given = parser.parse(arguments)
     form = choose("format", given.format, FORMATS)
-    found = select(all_of_them := read_runs(runs_dir()), given.filters)
+    all_of_them = read_runs(runs_dir())
     if given.sort is not None:
-        found = ordered(found, given.sort, reverse=given.reverse)
+        all_of_them = ordered(all_of_them, given.sort, reverse=given.reverse)
     elif given.reverse:
-        found.reverse()
+        all_of_them.reverse()
+    found = select(all_of_them, given.filters)
     if form == "json":
         print(json.dumps([run.values for run in found], indent=2, ensure_ascii=False))
     elif form == "csv":
@@ -71,7 +72,10 @@ def _print(runs: Sequence[Run], key: str | None) -> None:
 def _texts(run: Run, shown: Mapping[str, tuple[str, Callable[[Any], str]]]) -> Iterator[str]:
     for key, (_, text) in shown.items():
         value = run.get(key)
-        yield "–" if value is None else text(value)
+        try:
+            yield "–" if value is None else text(value)
+        except (TypeError, ValueError):  # of a run that somebody gave such a key
+            yield json.dumps(value)
 
 
 def _write_csv(runs: Sequence[Run]) -> None:

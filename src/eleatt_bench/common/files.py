@@ -1,4 +1,4 @@
-"""Writing files so that a reader sees the old content or the new, never half of either."""
+"""Files that a reader sees whole, and reading such that may have been changed by others."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from stat import S_ISREG
 
 
 @contextmanager
@@ -71,6 +72,30 @@ def append(path: Path, text: str) -> None:
     with path.open("a", encoding="utf-8") as file:
         file.write(text)
     _sync(path)
+
+
+def read_bounded(path: Path, most: int) -> bytes:
+    """The content of ``path``, if that is a file of at most so many bytes.
+
+    A pipe or a device in its place is not waited for.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no file, or a larger one.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    try:
+        state = os.fstat(descriptor)
+        if not S_ISREG(state.st_mode):
+            raise ValueError("it is no file")
+        if state.st_size > most:
+            raise ValueError(f"it has {state.st_size:,} bytes, more than the {most:,} it may have")
+        content = os.read(descriptor, state.st_size)
+        while more := os.read(descriptor, state.st_size):
+            content += more
+        return content
+    finally:
+        os.close(descriptor)
 
 
 def _sync(path: Path) -> None:

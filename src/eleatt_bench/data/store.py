@@ -207,7 +207,7 @@ def open_file(path: Path, name: str | None) -> h5py.File:
             raise UserError(
                 f"{path} is not an HDF5 file. Make it anew with: {prepare_command(wanted)}"
             )
-        file = h5py.File(path, "r")
+        file = h5py.File(path, "r", locking=False)  # a store is replaced whole, never changed
     except PermissionError as error:
         raise UserError(f"{path} may not be read by this user: change its permissions") from error
     except (OSError, RuntimeError) as error:

@@ -64,7 +64,8 @@ def _grid(plan: Plan, runs: Sequence[PlannedRun], metric: str) -> Grid:
         record = records.get(key(run))
         name = record["run_id"] if record is not None else run.run_id
         status = "not prepared" if name is None else RunFolder(plan.runs_dir, name).status()
-        found = NOTHING if record is None else f"{accuracy(record, metric):.2f}"
+        value = None if record is None else accuracy(record, metric)
+        found = NOTHING if value is None else f"{value:.2f}"
         command = run.command if record is None else record["command"]
         texts = [str(run.seed), str(run.fold), found, status, name or NOTHING, command]
         if run.before is not None:

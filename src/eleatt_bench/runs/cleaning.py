@@ -13,6 +13,7 @@ from pathlib import Path
 from eleatt_bench.runs.record import RunFolder, all_runs
 
 _TEMPORARY = re.compile(r"\..+\.(?P<pid>\d+)\.tmp")  # see `eleatt_bench.common.files`
+_NEEDLESS = ("last.ckpt", "previous.ckpt")  # after the end
 _ABANDONED = 24 * 3600.0  # seconds; no writer is silent for so long
 
 
@@ -25,7 +26,7 @@ class Waste:
     reason: str
 
     def remove(self) -> None:
-        if self.path.is_dir():
+        if self.path.is_dir() and not self.path.is_symlink():
             shutil.rmtree(self.path)
         else:
             self.path.unlink(missing_ok=True)
@@ -34,7 +35,8 @@ class Waste:
 def waste(runs_dir: Path) -> list[Waste]:
     """The checkpoints that finished runs need no more, and what killed writers left.
 
-    A finished run keeps best.ckpt, and last.ckpt where that is what it was tested with.
+    A finished run keeps best.ckpt, and last.ckpt where that is what it was tested with. No link is
+    followed: what lies behind one is someone's who put it there.
     """
     doomed = [*_checkpoints(runs_dir), *_leftovers(Path(runs_dir))]
     freed = _freed(path for path, _ in doomed)
@@ -43,11 +45,14 @@ def waste(runs_dir: Path) -> list[Waste]:
 
 def _checkpoints(runs_dir: Path) -> Iterator[tuple[Path, str]]:
     for folder in all_runs(runs_dir):
-        if folder.status() != "finished":
+        if folder.path.is_symlink() or folder.checkpoints.is_symlink():
             continue
-        selection = (folder.read() or {}).get("selection", "best")
-        for path in sorted(folder.checkpoints.glob("*.ckpt")):
-            if path.stem not in ("best", selection):
+        record = folder.read()
+        if record is None or folder.status() != "finished":
+            continue
+        for name in _NEEDLESS:
+            path = folder.checkpoints / name
+            if path.stem != record.get("selection") and path.is_file() and not path.is_symlink():
                 yield path, "checkpoint of a finished run"
 
 
@@ -55,24 +60,28 @@ def _leftovers(runs_dir: Path) -> Iterator[tuple[Path, str]]:
     for path in sorted(runs_dir.rglob(".*.tmp")):
         match = _TEMPORARY.fullmatch(path.name)
         inside = any(map(_TEMPORARY.fullmatch, path.relative_to(runs_dir).parts[:-1]))
-        if match is None or inside or _is_being_written(path, int(match["pid"]), runs_dir):
+        if match is None or inside or path.is_symlink():
             continue
-        yield path, f"left by process {match['pid']}, which ended"
+        if not _is_being_written(path, int(match["pid"]), runs_dir):
+            yield path, f"left by process {match['pid']}, which ended"
 
 
 def _is_being_written(path: Path, pid: int, runs_dir: Path) -> bool:
     """Whether the writer may be alive: on this machine, or on another that works on the run."""
     folder = path.relative_to(runs_dir).parts[0]
-    if not folder.startswith(".") and RunFolder(runs_dir, folder).status() == "running":
+    if not folder.startswith(".") and RunFolder(runs_dir, folder).is_locked() is not False:
         return True
-    return lives(pid) and time.time() - path.stat().st_mtime < _ABANDONED
+    try:
+        return lives(pid) and time.time() - path.lstat().st_mtime < _ABANDONED
+    except FileNotFoundError:
+        return True
 
 
 def lives(pid: int) -> bool:
     """Whether there is a process ``pid`` on this machine."""
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:  # another user's
         return True
@@ -90,7 +99,7 @@ def _freed(paths: Iterable[Path]) -> dict[Path, int]:
     freed: dict[Path, int] = {}
     for path in paths:
         freed[path] = 0
-        files = [path, *path.rglob("*")] if path.is_dir() else [path]
+        files = [path, *path.rglob("*")] if path.is_dir() and not path.is_symlink() else [path]
         for file in files:
             if file.is_dir() and not file.is_symlink():
                 continue

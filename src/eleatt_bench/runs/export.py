@@ -24,18 +24,25 @@ def export(folder: RunFolder, path: Path) -> int:
     that run again.
 
     Raises:
-        UserError: the run is not finished, lacks one of these, or changed meanwhile.
+        UserError: the run is not finished, lacks one of these, or changed meanwhile; or a link is
+            among them, which is not followed.
     """
     status = folder.status()
     if status != "finished":
         raise UserError(f"{folder.run_id} is {status}: only a finished run is exported")
-    selection = (folder.read() or {}).get("selection", "best")
+    record = folder.read() or {}
     files = [
         folder.config,
         folder.record,
-        folder.checkpoints / f"{selection}.ckpt",
+        folder.checkpoints / f"{record.get('selection', 'best')}.ckpt",
         folder.predictions,
     ]
+    for file in (folder.path, folder.checkpoints, *files):
+        if file.is_symlink():
+            raise UserError(
+                f"{file} is a link to {file.readlink()}: only what lies in the run's own folder is "
+                "exported. Put what it leads to in its place"
+            )
     for file in files:
         if not file.is_file():
             raise UserError(f"{folder.run_id} lacks {file}: train it again with force=true")

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import time
 from contextlib import suppress
+from errno import EINVAL, ENOLCK, ENOSYS, ENOTSUP, EOPNOTSUPP
 from pathlib import Path
 from stat import S_ISDIR
 
+from eleatt_bench.common.errors import UserError
+
 _POLL = 0.02  # seconds between tries
+_NO_LOCKS = (ENOLCK, ENOSYS, ENOTSUP, EOPNOTSUPP, EINVAL)
+"""What file systems without locks answer."""
 
 
 def try_lock(path: Path, seconds: float) -> int | None:
@@ -18,6 +24,9 @@ def try_lock(path: Path, seconds: float) -> int | None:
     None if another process has it for so many ``seconds``. The folder may be removed at any time by
     whoever holds the file. Then whoever waits gets hold of a file that is no more, or makes a new
     one in a folder that has just got another name; file locks of libraries take that for success.
+
+    Raises:
+        UserError: the file system has no locks.
     """
     deadline = time.monotonic() + seconds
     while True:
@@ -48,6 +57,18 @@ def _is_held_at(path: Path, descriptor: int) -> bool:
         held = os.path.samestat(os.fstat(descriptor), path.stat())
     except BlockingIOError:
         pass
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+        with suppress(OSError):  # what was made to be locked
+            path.unlink()
+            path.parent.rmdir()
+        raise UserError(
+            f"{path.parent} is on a file system without locks ({_file_system(path.parent)}: "
+            f"{error.strerror}), where two processes could train the same run at once. Choose a "
+            "folder on another one with runs_dir=FOLDER or ELEATT_RUNS, or have it mounted with "
+            "locks (NFS: without nolock, Lustre: with flock)"
+        ) from error
     finally:
         if not held:
             os.close(descriptor)
@@ -60,16 +81,45 @@ def unlock(descriptor: int) -> None:
     os.close(descriptor)
 
 
-def is_locked(path: Path) -> bool:
-    """Whether a living process holds ``path``; nothing is written to find out."""
+def is_locked(path: Path) -> bool | None:
+    """Whether a living process holds ``path``; nothing is written to find out.
+
+    None where that cannot be asked: the file system has no locks, or the file may not be read.
+    """
     try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except (FileNotFoundError, NotADirectoryError):
         return False
+    except OSError:
+        return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: lookers do not collide
     except BlockingIOError:
         return True
+    except OSError:
+        return None
     finally:
         os.close(descriptor)
     return False
+
+
+def _file_system(folder: Path) -> str:
+    """Type and place of the file system that ``folder`` is on, as far as this machine tells."""
+    folder = folder.resolve()
+    try:
+        lines = Path("/proc/mounts").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return str(folder)
+    mounted = [line.split(" ")[1:3] for line in lines]
+    found = [
+        (place, kind)
+        for place, kind in ((_unescaped(place), kind) for place, kind in mounted)
+        if folder.is_relative_to(place)
+    ]
+    place, kind = max(reversed(found), key=lambda one: len(one[0]), default=(str(folder), "?"))
+    return f"{kind} at {place}"
+
+
+def _unescaped(place: str) -> str:
+    """The kernel writes blanks and the like as octal numbers."""
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), place)

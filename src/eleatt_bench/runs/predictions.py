@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 import numpy.typing as npt
 
 from eleatt_bench.common.errors import UserError
-from eleatt_bench.common.files import replacing
+from eleatt_bench.common.files import read_bounded, replacing
+from eleatt_bench.runs.apart import Apart
+from eleatt_bench.runs.record import RunFolder
+
+_MOST = 1 << 28  # bytes; the largest test set here takes a tenth of it
 
 CLEAN = "accuracy_clean"
 """The metric that leaves out test samples that repeat a training sample."""
@@ -41,36 +47,110 @@ class Predictions:
         return found
 
 
-def read_predictions(path: Path, metric: str = "accuracy") -> Predictions | None:
-    """The ``predictions.h5`` of a run, of the samples that ``metric`` is about.
+def read_predictions(folder: RunFolder, metric: str = "accuracy") -> Predictions | None:
+    """What a run took its test samples for; of the samples that ``metric`` is about.
 
-    None where there is no such file.
+    None where there is no such file. The record vouches for the file by its digest; a record of an
+    earlier version does not, so that another process tries first whether it can be read at all.
 
     Raises:
-        UserError: a file that is damaged.
+        UserError: the file is damaged.
     """
-    if not path.is_file():
-        return None
+    path = folder.predictions
+    digest = (folder.read() or {}).get("predictions_digest")
     try:
-        with h5py.File(path, "r") as file:
-            names = file["name"][...].astype(bytes)
-            labels = file["label"][...].astype(np.int64)
-            logits = file["logits"][...].astype(np.float32)
-            class_names = tuple(str(name) for name in file.attrs["class_names"])
-            chosen = file["clean"][...] if metric == CLEAN else slice(None)
-            if logits.shape != (len(labels), len(class_names)) or len(names) != len(labels):
-                raise ValueError("its parts are of different sizes")
-    except (OSError, KeyError, ValueError, RuntimeError) as error:
-        run = path.parent.name
+        content = read_bounded(path, _MOST)
+        if digest is None:
+            _APART.check(content)
+        elif _digest(content) != digest:
+            raise ValueError("it is not what the record says was written")
+        return _of(parse(content), metric)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise UserError(
-            f"{path} is damaged ({error}). Make it anew: eleatt-bench runs show {run} says the "
-            "run's command; add force=true"
+            f"{path} is damaged ({reason}). Make it anew: eleatt-bench runs show {folder.run_id} "
+            "says the run's command; add force=true"
         ) from error
-    return Predictions(names[chosen], labels[chosen], logits[chosen], class_names)
 
 
-def write_predictions(path: Path, predictions: Predictions, dataset: str) -> None:
-    """Write ``predictions`` of ``dataset``'s test samples to an HDF5 file, atomically."""
+def _of(found: Predictions, metric: str) -> Predictions:
+    if metric != CLEAN:
+        return found
+    if found.clean is None:
+        raise ValueError("it does not say which samples repeat none of the training")
+    chosen = found.clean
+    return replace(
+        found, names=found.names[chosen], labels=found.labels[chosen], logits=found.logits[chosen],
+        clean=None,
+    )  # fmt: skip
+
+
+def parse(content: bytes) -> Predictions:
+    """The predictions in an HDF5 file of this content; what it says of sizes is not believed.
+
+    Raises:
+        ValueError: it holds no predictions; the reason.
+    """
+    try:
+        with h5py.File(h5py.h5f.open_file_image(content)) as file:
+            names = _array(file, "name", len(content))
+            labels = _array(file, "label", len(content))
+            logits = _array(file, "logits", len(content))
+            clean = _array(file, "clean", len(content)) if "clean" in file else None
+            class_names = tuple(map(str, file.attrs["class_names"]))
+            "".join(class_names).encode()
+        found = Predictions(
+            names.astype(bytes), labels.astype(np.int64), logits.astype(np.float32), class_names,
+            None if clean is None else clean.astype(bool),
+        )  # fmt: skip
+    except Exception as error:  # HDF5 has many ways to fail
+        raise ValueError(" ".join(str(error).split()) or type(error).__name__) from None
+    count, classes = len(found.labels), len(class_names)
+    if logits.shape != (count, classes) or names.shape != (count,) or labels.shape != (count,):
+        raise ValueError("its parts are of different sizes")
+    if clean is not None and clean.shape != (count,):
+        raise ValueError("its parts are of different sizes")
+    b"".join(found.names.tolist()).decode()
+    if count == 0 or classes == 0:
+        raise ValueError("it holds no samples")
+    if not np.isfinite(found.logits).all():
+        raise ValueError("it has logits that are no numbers")
+    if found.labels.min() < 0 or found.labels.max() >= classes:
+        raise ValueError("it has labels of no class")
+    return found
+
+
+_APART = Apart(parse)
+
+
+def _array(file: h5py.File, name: str, most: int) -> npt.NDArray[Any]:
+    """A data set of ``file``, which lies in it: what is written there takes at most ``most``."""
+    if name not in file:
+        raise ValueError(f"it lacks {name}")
+    found = file[name] if isinstance(file.get(name, getlink=True), h5py.HardLink) else None
+    if not isinstance(found, h5py.Dataset) or found.external or found.is_virtual:
+        raise ValueError(f"its {name} lies elsewhere")
+    if found.dtype.kind not in "OSbiuf":
+        raise ValueError(f"its {name} is of type {found.dtype}")
+    if found.chunks is not None or found.size * max(1, found.dtype.itemsize) > most:
+        raise ValueError(f"its {name} is larger than the file")
+    array: npt.NDArray[Any] = found[...]
+    if array.dtype == object and array.size * max(map(len, array.flat), default=0) > 16 * most:
+        raise ValueError(f"its {name} is larger than the file")  # once all are equally long
+    return array
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def write_predictions(path: Path, predictions: Predictions, dataset: str) -> str:
+    """Write ``predictions`` of ``dataset``'s test samples to an HDF5 file, atomically.
+
+    Returns its digest, for the record.
+    """
     content = io.BytesIO()  # a file that h5py cannot finish, on a full disk, it cannot close either
     with h5py.File(content, "w") as file:
         file.attrs["dataset"] = dataset
@@ -81,4 +161,5 @@ def write_predictions(path: Path, predictions: Predictions, dataset: str) -> Non
         if predictions.clean is not None:
             file["clean"] = predictions.clean
     with replacing(path) as temporary:
-        temporary.write_bytes(content.getbuffer())
+        temporary.write_bytes(content.getvalue())
+    return _digest(content.getvalue())

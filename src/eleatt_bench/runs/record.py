@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from errno import ENOTEMPTY
 from math import inf
@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from eleatt_bench.common.errors import HeldElsewhereError, UserError, unknown
-from eleatt_bench.common.files import write_text
+from eleatt_bench.common.files import read_bounded, write_text
+from eleatt_bench.runs import belongings
+from eleatt_bench.runs.form import MOST, parse_config, parse_evaluation, parse_record
 from eleatt_bench.runs.lock import is_locked, try_lock, unlock
 
 Record = dict[str, Any]
@@ -66,12 +68,41 @@ class RunFolder:
         return self.path / ".lock"
 
     def read(self) -> Record | None:
-        """The record, or None where there is none or it is not whole (the run is unfinished)."""
+        """The record, on which a reader may rely; None where there is none or it is damaged."""
+        return self._read()[0]
+
+    def damage(self) -> str | None:
+        """What is wrong with the record and what helps, in a sentence; None if it is whole."""
+        return self._read()[1]
+
+    def _read(self) -> tuple[Record | None, str | None]:
+        return self._parsed(self.record, lambda content: parse_record(content, self.run_id))
+
+    def read_config(self) -> tuple[dict[str, Any] | None, str | None]:
+        """The configuration, or None and, where the file is damaged, what is wrong with it."""
+        return self._parsed(self.config, parse_config)
+
+    def evaluation(self, checkpoint: str) -> Path:
+        """What ``eleatt-bench eval`` writes of a checkpoint."""
+        return self.path / f"eval-{checkpoint}.json"
+
+    def read_evaluation(self, checkpoint: str) -> dict[str, Any] | None:
+        """What ``eleatt-bench eval`` found, None where it did not, or the file is damaged."""
+        return self._parsed(self.evaluation(checkpoint), parse_evaluation)[0]
+
+    def _parsed(
+        self, path: Path, parse: Callable[[bytes], dict[str, Any]]
+    ) -> tuple[dict[str, Any] | None, str | None]:
         try:
-            record = json.loads(self.record.read_bytes())
-        except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError, UnicodeDecodeError):
-            return None
-        return record if isinstance(record, dict) and "status" in record else None
+            return parse(read_bounded(path, MOST)), None
+        except (FileNotFoundError, NotADirectoryError):
+            return None, None
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            return None, (
+                f"{path} is damaged ({reason}). Train the run anew with force=true, or remove it: "
+                f"eleatt-bench runs rm {self.run_id}"
+            )
 
     def write(self, record: Mapping[str, Any]) -> None:
         """Replace the record, atomically."""
@@ -79,17 +110,28 @@ class RunFolder:
         write_text(self.record, text + "\n")
 
     def status(self) -> str:
-        """``finished``, ``failed``, ``running``, ``interrupted``, or ``not started``."""
+        """``finished``, ``failed``, ``running``, ``interrupted``, ``damaged`` or ``not started``.
+
+        ``unknown`` where the file system cannot tell whether an unfinished run is running.
+        """
         if not self.path.is_dir():
             return "not started"
-        if self.is_locked():
+        locked = self.is_locked()
+        if locked:
             return "running"
-        record = self.read()
-        status = str(record["status"]) if record else "interrupted"
-        return "interrupted" if status == "running" else status
+        record, damage = self._read()
+        if damage:
+            return "damaged"
+        status = "interrupted" if record is None else str(record["status"])
+        if status in ("interrupted", "running"):
+            return "unknown" if locked is None else "interrupted"
+        return status
 
-    def is_locked(self) -> bool:
-        """Whether a living process works on this run; nothing is written to find out."""
+    def is_locked(self) -> bool | None:
+        """Whether a living process works on this run; nothing is written to find out.
+
+        None where the file system has no locks, or this one may not be looked at.
+        """
         return is_locked(self._lock)
 
     @contextmanager
@@ -112,31 +154,44 @@ class RunFolder:
         finally:
             unlock(lock)
 
-    def remove(self) -> None:
-        """Remove the folder with all that is in it.
+    def remove(self) -> list[str]:
+        """Remove the run, and its folder if nothing else is in it; sentences about what stays.
+
+        Of a run that is a link, that alone goes.
 
         Raises:
             UserError: a living process works on the run.
         """
+        if self.path.is_symlink() and not self.is_locked():
+            sentence = belongings.left_behind(self.path)
+            self.path.unlink()
+            return [sentence]
         lock = try_lock(self._lock, _LOOK)
         if lock is None:
             raise UserError(f"{self.run_id} is running: stop it first")
         try:
+            own, others = belongings.contents(self.path, belongings.EVERY)
+            if others or any(path.is_symlink() for path in own):
+                # The record first: without it nothing here counts as finished.
+                own.sort(key=lambda path: path != self.record)
+                said = belongings.remove(own, self.path)
+                if others:
+                    left = ", ".join(str(path.relative_to(self.path)) for path in others)
+                    said.append(f"{self.path} stays, for no run wrote what is left in it: {left}")
+                return said
             # Gone at once or not at all; what a killed process leaves of it, `runs gc` removes.
             doomed = self.path.with_name(f".{self.run_id}.{os.getpid()}.tmp")
             self.path.rename(doomed)
             _remove(doomed)
+            return []
         finally:
             unlock(lock)
 
-    def clear(self) -> None:
-        """Remove what an earlier training left; the lock stays."""
+    def clear(self) -> list[str]:
+        """Remove what an earlier training left; the lock stays. Sentences about what else does."""
         self.record.unlink(missing_ok=True)  # first: without it nothing here counts as finished
-        files = (self.predictions, self.epochs, self.log, self.config)
-        for path in (*files, *self.path.glob("eval-*.json")):
-            path.unlink(missing_ok=True)
-        for folder in (self.checkpoints, self.tensorboard):
-            shutil.rmtree(folder, ignore_errors=True)
+        own, _ = belongings.contents(self.path, belongings.TRAINING)
+        return belongings.remove(own, self.path)
 
 
 def _remove(folder: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from eleatt_bench.runs.identity import is_place, model_name
 
-_LONGEST = 120  # characters; it has to do as a file's name
+_LONGEST = 120  # bytes; it has to do as a file's name
 _FIRST = ("experiment", "model", "seed")  # said in another form
 _UNSAID = ("trainer", "hydra")  # a group option says where a run is computed
 
@@ -24,14 +24,15 @@ def title(record: Mapping[str, Any]) -> str:
         if key not in (*_FIRST, *_UNSAID) and not is_place(key):
             parts.append(f"{key.partition('.')[2] or key}={value}")
     parts.append(said.get("experiment", identity["data"]["name"]))
-    text = " ".join(parts).replace("/", "_")[:_LONGEST]
-    return f"{text} {record['run_id'].rpartition('-')[2][:6]}"
+    text = "".join(c if c.isprintable() else "_" for c in " ".join(parts)).replace("/", "_")
+    short = text.encode()[:_LONGEST].decode(errors="ignore")
+    return f"{short} {record['run_id'].rpartition('-')[2][:6]}"
 
 
 def accuracy_text(record: Mapping[str, Any] | None) -> str:
     """The test accuracy in a record or evaluation, or a dash."""
-    test = (record or {}).get("metrics", {}).get("test")
-    if not test:
+    test = (record or {}).get("metrics", {}).get("test", {})
+    if "accuracy" not in test:
         return "–"
     clean = f"  clean {test['accuracy_clean']:.2%}" if "accuracy_clean" in test else ""
     return f"{test['accuracy']:.2%}{clean}"

@@ -7,18 +7,17 @@ A key is that of the configuration (``model.gate``), a metric (``test/accuracy``
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import sys
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from eleatt_bench.common.errors import UserError, unknown
+from eleatt_bench.runs.form import leaves
 from eleatt_bench.runs.identity import OMITTED
 from eleatt_bench.runs.record import Record, RunFolder, all_runs
 
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # eight times as fast, where it was built
 _RENAMED = {"run_id": "run", "pretraining": "pretraining.run"}
 _TWICE = ("status", "identity", "metrics", "overrides", "data_digest")
 """What of a record is not taken as it stands: most of it is there under another key."""
@@ -33,23 +32,28 @@ class Run:
 
     @cached_property
     def values(self) -> dict[str, Any]:
-        """All values of the record; results first."""
+        """All values of the record; results first. Of a damaged one, what is wrong with it."""
         found = {"run": self.folder.run_id, "status": self.folder.status()}
+        if found["status"] == "damaged":
+            found["error"] = self.folder.damage() or ""
         for stage, metrics in self.record.get("metrics", {}).items():
             found |= {f"{stage}/{name}": value for name, value in metrics.items()}
         own = {
             _RENAMED.get(key, key): value for key, value in self.record.items() if key not in _TWICE
         }
-        return found | dict(leaves(self.record.get("identity", {}))) | dict(leaves(own))
+        known = dict(leaves(self.record.get("identity", {}))) | dict(leaves(own))
+        return found | known | found
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """All values of the configuration, those too that are no part of the run's name."""
-        try:
-            text = self.folder.config.read_text(encoding="utf-8")
-            return dict(leaves(yaml.load(text, Loader=_Loader) or {}))
-        except (FileNotFoundError, UnicodeDecodeError, yaml.YAMLError):
-            return {}
+        """All values of the configuration, those too that are no part of the run's name.
+
+        None of them where it is damaged, which is said on standard error.
+        """
+        config, damage = self.folder.read_config()
+        if damage:
+            print(damage, file=sys.stderr)
+        return dict(leaves(config or {}))
 
     def has(self, key: str) -> bool:
         """Whether the run has a value for ``key``, which may be None."""
@@ -64,15 +68,6 @@ class Run:
 
 
 _DEFAULTS = {f"{section}.{key}".lstrip("."): value for section, key, value in OMITTED}
-
-
-def leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """What is in nested mappings, by dotted keys; an empty mapping is a value."""
-    for key, value in values.items():
-        if isinstance(value, Mapping) and value:
-            yield from leaves(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def read_runs(runs_dir: Path) -> list[Run]:

@@ -6,9 +6,9 @@ A grid comes from ``-m``; the jobs that tables still lack from the sweeper
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -177,11 +177,15 @@ def training_jobs(
             log_path=logs / f"{number}.log",
             warm_ok=warm_ok,
             needs=None if run.before is None else jobs.get(run.before.run_id),
-            busy=run.folder(runs_dir).is_locked,
+            busy=partial(_is_held, run.folder(runs_dir)),
             memory=expected,
             run_id=run.run_id,
         )
     return list(jobs.values())
+
+
+def _is_held(folder: RunFolder) -> bool:
+    return folder.is_locked() is True
 
 
 def _check_finished(planned: Sequence[Planned]) -> None:
@@ -209,8 +213,7 @@ def print_results(planned: Sequence[Planned]) -> None:
             texts = [accuracy_text(one.folder.read()), one.folder.status()]
         else:
             checkpoint = one.config["checkpoint"]
-            path = one.folder.path / f"eval-{checkpoint}.json"
-            result = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+            result = one.folder.read_evaluation(checkpoint)
             texts = [accuracy_text(result), f"{checkpoint} checkpoint"]
         rows.append([one.folder.run_id, *texts])
     for line in columns(["run", "test accuracy", "status"], rows, terminal_width()):

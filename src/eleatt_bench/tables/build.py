@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
 from eleatt_bench.data.store import prepare_command
-from eleatt_bench.runs.record import Record
-from eleatt_bench.tables.claims import claims
+from eleatt_bench.runs.record import Record, RunFolder
+from eleatt_bench.tables.claims import Comparisons, claims
 from eleatt_bench.tables.parameters import parameters
 from eleatt_bench.tables.plan import Place, Plan, PlannedRun
 from eleatt_bench.tables.records import find_records, key, trainings
@@ -26,15 +26,18 @@ def table(plan: Plan) -> Table:
     }
     folds = {column: len({run.fold for run in own}) for (_, _, column), own in plan.by_cell.items()}
     needed = {key(training) for training in trainings(plan)}
+    comparisons = Comparisons(plan, records)
+    claimed = tuple(claims(plan, records, cells, comparisons))
+    comparisons.keep()
     return Table(
         name=spec["name"],
         title=spec["title"],
         columns=tuple(Column(name, folds[name]) for name in folds),
         sections=tuple(_section(spec, section, cells) for section in sections_of(spec)),
         cited=tuple(_cited(spec, row) for row in spec["cited"]),
-        claims=tuple(claims(plan, records, cells)),
+        claims=claimed,
         paper_note=spec["paper_note"],
-        notes=(*spec["notes"], *_remarks(plan)),
+        notes=(*spec["notes"], *_remarks(plan, records), *_some([*comparisons.problems])),
         runs=len(needed),
         finished=len(needed & records.keys()),
         command=plan.command,
@@ -42,9 +45,10 @@ def table(plan: Plan) -> Table:
     )
 
 
-def accuracy(record: Record, metric: str) -> float:
-    """What a finished run came to, in %."""
-    return 100 * float(record["metrics"]["test"][metric])
+def accuracy(record: Record, metric: str) -> float | None:
+    """What a finished run came to, in %; None where it was not measured."""
+    found = record["metrics"]["test"].get(metric)
+    return None if found is None else 100 * float(found)
 
 
 def _cell(
@@ -69,7 +73,7 @@ def _seconds(records: Sequence[Record]) -> dict[str, float]:
     """The mean seconds of an epoch on each device."""
     found: dict[str, list[float]] = defaultdict(list)
     for record in records:
-        seconds = record["timing"]["seconds_per_epoch"]
+        seconds = record["timing"].get("seconds_per_epoch")
         if seconds is not None:  # resumed after its last epoch, a run has trained none
             found[device(record)].append(float(seconds))
     return {name: value for name in sorted(found) if (value := mean(found[name])) is not None}
@@ -101,7 +105,7 @@ def _cited(spec: Spec, row: Spec) -> Row:
     return Row(row["name"], tuple(TableCell((), paper) for paper in papers))
 
 
-def _remarks(plan: Plan) -> list[str]:
+def _remarks(plan: Plan, records: Mapping[str, Record]) -> list[str]:
     remarks = []
     if plan.variation:
         remarks.append(f"A variation of the table: {' '.join(plan.variation)}")
@@ -115,4 +119,48 @@ def _remarks(plan: Plan) -> list[str]:
             f"Data set {name} is not prepared here, so runs were matched by everything but the "
             f"data's digest. Prepare it: {prepare_command(name)}"
         )
-    return remarks
+    remarks += _of_commits(Counter(record.get("git_commit") for record in records.values()))
+    unverified = sum("predictions_digest" not in record for record in records.values())
+    if unverified and plan.spec["claims"]:
+        remarks.append(
+            f"The predictions of {_several(unverified, 'run')} are unverified: records of earlier "
+            "versions have no digest of them"
+        )
+    damages = (
+        RunFolder(plan.runs_dir, run.run_id).damage()
+        for run in trainings(plan)
+        if run.run_id is not None and key(run) not in records
+    )
+    return remarks + _some([damage for damage in damages if damage is not None])
+
+
+def _of_commits(commits: Counter[str | None]) -> list[str]:
+    """That the runs are not all of one commit, or not of what is committed."""
+    changed = sum(count for name, count in commits.items() if (name or "").endswith(_CHANGES))
+    if len(commits) < 2 and not changed:
+        return []
+    named = ", ".join(f"{_short(name)} ({n:,})" for name, n in commits.most_common(_NAMED))
+    more = f" and {len(commits) - _NAMED:,} more" if len(commits) > _NAMED else ""
+    also = f"; {_several(changed, 'run')} of a checkout with changes" if changed else ""
+    return [f"The runs are of {_several(len(commits), 'commit')}: {named}{more}{also}"]
+
+
+def _some(sentences: Sequence[str]) -> list[str]:
+    """The first of ``sentences``, and how many more there are."""
+    more = len(sentences) - _NAMED
+    return [*sentences[:_NAMED], *([f"So it is with {more:,} more"] if more > 0 else [])]
+
+
+def _short(commit: str | None) -> str:
+    if commit is None:
+        return "unknown"
+    return commit.removesuffix(_CHANGES)[:_HASH] + (_CHANGES if commit.endswith(_CHANGES) else "")
+
+
+def _several(count: int, word: str) -> str:
+    return f"{count:,} {word}{'s' * (count != 1)}"
+
+
+_CHANGES = "+changes"  # as `eleatt_bench.training.environment` marks them
+_NAMED = 3  # of what there may be many
+_HASH = 7  # characters of a commit

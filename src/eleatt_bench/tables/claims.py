@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 import h5py
@@ -13,8 +12,9 @@ import numpy as np
 import scipy
 
 from eleatt_bench.common.cache import Cache, fingerprint
+from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.locations import package_code
-from eleatt_bench.runs.predictions import read_predictions
+from eleatt_bench.runs.predictions import Predictions, read_predictions
 from eleatt_bench.runs.record import Record, RunFolder
 from eleatt_bench.tables.plan import Place, Plan, PlannedRun
 from eleatt_bench.tables.records import key
@@ -30,16 +30,17 @@ from eleatt_bench.tables.table import Claim, SampleTest, TableCell
 
 
 def claims(
-    plan: Plan, records: Mapping[str, Record], cells: Mapping[Place, TableCell]
+    plan: Plan,
+    records: Mapping[str, Record],
+    cells: Mapping[Place, TableCell],
+    comparisons: Comparisons,
 ) -> Iterator[Claim]:
     """Every claim of the table, in each section and column that it is made of."""
-    comparisons = Comparisons(plan, records)
     for section in sections_of(plan.spec):
         for claim in plan.spec["claims"]:
             for column in plan.spec["columns"]:
                 if not claim["columns"] or column["name"] in claim["columns"]:
                     yield _claim(plan, section["name"], claim, column, cells, comparisons)
-    comparisons.keep()
 
 
 def _claim(
@@ -75,13 +76,21 @@ class Comparisons:
     """Comparisons of the finished runs of ``plan``.
 
     Reading the predictions of two thousand runs takes seconds, so what came of them is kept, and
-    found again as long as their files are the same, by inode, size and time.
+    found again as long as their files are the same, by inode, size and time, and so are the digests
+    that the records have of them.
+
+    ``problems`` are sentences about predictions that are damaged; these are left out.
     """
 
     def __init__(self, plan: Plan, records: Mapping[str, Record]) -> None:
         self._plan, self._records = plan, records
         code = package_code("common", "runs", "tables")
         self._cache = Cache("comparisons", fingerprint(code, *_VERSIONS), _MOST)
+        self.problems: dict[str, None] = {}  # in order, each once
+        self._damaged: dict[str, str] = {}  # by run
+        self._digests = {
+            record["run_id"]: record.get("predictions_digest") for record in records.values()
+        }
 
     def tests(self, pairs: Sequence[Pair], metric: str) -> Iterator[SampleTest]:
         """A test for each seed all of whose folds are finished in both rows of ``pairs``.
@@ -107,35 +116,55 @@ class Comparisons:
         self._cache.write()
 
     def _test(self, folds: Sequence[Pair], metric: str) -> dict[str, Any] | None:
-        files = [(self._predictions(better), self._predictions(than)) for better, than in folds]
+        runs = [(self._folder(better), self._folder(than)) for better, than in folds]
         try:
-            states = [_state(path) for pair in files for path in pair]
+            states = [self._state(folder) for pair in runs for folder in pair]
         except FileNotFoundError:
             return None
         numbers = [better.fold for better, _ in folds]
         question = ["test", metric, numbers, states]
-        answer = self._cache.find(question, lambda: _test(files, numbers, metric))
+        answer = self._cache.find(question, lambda: self._find(runs, numbers, metric))
+        if answer is not None and "damaged" in answer:
+            self.problems[answer["damaged"]] = None
+            return None
         if answer is not None and "interval" in answer:
             return {**answer, "interval": Bounds(*answer["interval"])}
         return answer
 
-    def _predictions(self, run: PlannedRun) -> Path:
-        return RunFolder(self._plan.runs_dir, self._records[key(run)]["run_id"]).predictions
+    def _find(
+        self, runs: Sequence[tuple[RunFolder, RunFolder]], folds: Sequence[int], metric: str
+    ) -> dict[str, Any] | None:
+        try:
+            read = [[self._read(folder, metric) for folder in pair] for pair in runs]
+        except UserError as error:
+            return {"damaged": str(error)}
+        return _test(read, folds)
 
+    def _read(self, folder: RunFolder, metric: str) -> Predictions | None:
+        """As `read_predictions`; to find out that they are damaged may take long, so only once."""
+        if folder.run_id not in self._damaged:
+            try:
+                return read_predictions(folder, metric)
+            except UserError as error:
+                self._damaged[folder.run_id] = str(error)
+        raise UserError(self._damaged[folder.run_id])
 
-def _state(path: Path) -> list[int]:
-    """What is another whenever the file is."""
-    found = path.stat()
-    return [found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns]
+    def _folder(self, run: PlannedRun) -> RunFolder:
+        return RunFolder(self._plan.runs_dir, self._records[key(run)]["run_id"])
+
+    def _state(self, folder: RunFolder) -> list[Any]:
+        """What is another whenever the predictions, or what vouches for them, are."""
+        found = folder.predictions.stat()
+        digest = self._digests.get(folder.run_id)
+        return [found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, digest]
 
 
 def _test(
-    files: Sequence[tuple[Path, Path]], folds: Sequence[int], metric: str
+    read: Sequence[Sequence[Predictions | None]], folds: Sequence[int]
 ) -> dict[str, Any] | None:
     """The fields of a `SampleTest`; None where two files are of different samples."""
     gains, names, fold_of = [], [], []
-    for fold, pair in zip(folds, files, strict=True):
-        ours, theirs = (read_predictions(path, metric) for path in pair)
+    for fold, (ours, theirs) in zip(folds, read, strict=True):
         if ours is None or theirs is None or not np.array_equal(ours.names, theirs.names):
             return None
         gains.append(ours.right.astype(np.int64) - theirs.right)

@@ -108,8 +108,10 @@ def fit(
         "val": _stage("val", chosen["metrics"]),
         "test": measure(logits, data),
     }
+    digest = ""  # of what the first process writes, which writes the record as well
     if trainer.is_global_zero:
-        write_predictions(folder.predictions, predictions(logits, data), data.store.name)
+        found = predictions(logits, data)
+        digest = write_predictions(folder.predictions, found, data.store.name)
         board.finish(metrics, chosen["epoch"] + 1)
     return {
         "metrics": metrics,
@@ -118,6 +120,7 @@ def fit(
         "selection": selection,
         "parameters": sum(p.numel() for p in classifier.parameters()),
         "samples": {s: len(getattr(data.split, s)) for s in ("train", "val", "test")},
+        "predictions_digest": digest,
         **where(trainer, config),
         "backends": checkpoints.backends,
         "timing": _timing(

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.locations import folder_at
+from eleatt_bench.config import schema
+from eleatt_bench.config.compose import checked
 from eleatt_bench.config.composer import Composer
 from eleatt_bench.config.pretraining import Pretraining, source_of
 from eleatt_bench.data import catalog
 from eleatt_bench.data.protocols import labelled
 from eleatt_bench.data.store import SequenceStore
-from eleatt_bench.runs.identity import RECIPE_VERSION, is_place
-from eleatt_bench.runs.record import RunFolder, find_run
+from eleatt_bench.runs.form import leaves
+from eleatt_bench.runs.identity import RECIPE_VERSION, identity, is_place
+from eleatt_bench.runs.record import Record, RunFolder, find_run
 from eleatt_bench.runs.wanted import WantedRun, wanted
 
 Config = Mapping[str, Any]
@@ -80,18 +85,20 @@ def reopen(
     """
     folder = find_run(runs_dir, name)
     record = folder.read()
-    if record is None or not folder.config.exists():
-        raise UserError(f"Run {folder.run_id} has no record. Train it again: it will continue")
+    if record is None:
+        raise UserError(
+            folder.damage()
+            or f"Run {folder.run_id} has no record. Train it again: it will continue"
+        )
     recipe = record["identity"]["recipe_version"]
     if recipe != RECIPE_VERSION:
         raise UserError(
             f"{folder.run_id} was trained by recipe {recipe}, this program has recipe "
             f"{RECIPE_VERSION}, whose numbers differ: use the commit that trained it "
-            f"({record['git_commit'] or 'not recorded'}), or train it again: {record['command']}"
+            f"({record.get('git_commit') or 'not recorded'}), or train it again: "
+            f"{record['command']}"
         )
-    config: dict[str, Any] = OmegaConf.to_container(  # type: ignore[assignment]
-        OmegaConf.load(folder.config), resolve=True
-    )
+    config = _config(folder, record)
     store = catalog.open_store(data_dir, config["data"]["name"])
     if store.content_digest != record["data_digest"]:
         raise UserError(
@@ -99,3 +106,44 @@ def reopen(
             f"(digest {store.content_digest[:12]}, not {record['data_digest'][:12]})"
         )
     return folder, config, labelled(store, config["data"]["protocol"])
+
+
+def _config(folder: RunFolder, record: Record) -> dict[str, Any]:
+    """The configuration of a run, once it is known to be the one that its record is about.
+
+    Settings that came after the run have their defaults.
+
+    Raises:
+        UserError: there is none, it is damaged, or somebody changed it.
+    """
+    again = f"Train the run anew: {record['command']} force=true"
+    read, damage = folder.read_config()
+    if read is None:
+        raise UserError(damage or f"{folder.config} is gone. {again}")
+    try:
+        merged = OmegaConf.merge(OmegaConf.structured(schema.TrainConfig), read)
+        assert isinstance(merged, DictConfig)
+        config = checked(merged)
+    except (OmegaConfBaseException, UserError) as error:
+        raise UserError(
+            f"{folder.config} is not what this run was trained with: "
+            f"{str(error).splitlines()[0]}. {again}"
+        ) from error
+    recorded = record["identity"]
+    said = identity(config, recorded["data"]["digest"], recorded.get("pretraining"))
+    now, then = (dict(leaves(one)) for one in (said, recorded))
+    changes = [
+        f"{key} is {_text(now, key)}, and was {_text(then, key)}"
+        for key in sorted(now.keys() | then.keys())
+        if _text(now, key) != _text(then, key)
+    ]
+    if changes:
+        raise UserError(
+            f"{folder.config} was changed after {folder.run_id} was trained: "
+            f"{'; '.join(changes)}. Change it back; a network with other settings is another run"
+        )
+    return config
+
+
+def _text(values: Mapping[str, Any], key: str) -> str:
+    return json.dumps(values[key], sort_keys=True) if key in values else "not set"

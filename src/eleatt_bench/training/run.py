@@ -57,6 +57,7 @@ def _check_planned(folder: RunFolder) -> None:
 def _train(
     config: dict[str, Any], folder: RunFolder, this: WantedRun, composer: Composer
 ) -> tuple[RunFolder, Record]:
+    _check_record(config, folder)
     record = _finished(config, folder)
     if record is not None:  # no lock is needed to read: the folder may be somebody else's
         return folder, record
@@ -70,15 +71,24 @@ def _train(
         return folder, _work(config, folder, {}, weights)
     waiting = f"{folder.run_id} is being trained by another process; waiting"
     with naming(folder.path), folder.held(on_wait=waiting, wait=not is_in_sweep()):
+        _check_record(config, folder)
         record = _finished(config, folder)
         if record is not None:
             return folder, record
         if config["force"]:
-            folder.clear()
+            for sentence in folder.clear():
+                print(sentence)
         head = _head(folder, this)
         write_text(folder.config, OmegaConf.to_yaml(OmegaConf.create(config)))
         folder.write({**head, "status": "running"})
         return folder, _work(config, folder, head, weights)
+
+
+def _check_record(config: Mapping[str, Any], folder: RunFolder) -> None:
+    """Whatever a damaged record is of, it is lost only to those who say so."""
+    damage = folder.damage()
+    if damage and not config["force"]:
+        raise UserError(damage)
 
 
 def _finished(config: Mapping[str, Any], folder: RunFolder) -> Record | None:

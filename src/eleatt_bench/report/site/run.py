@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from eleatt_bench.common.errors import UserError
+from eleatt_bench.common.files import read_bounded
 from eleatt_bench.data import catalog
 from eleatt_bench.data.store import SequenceStore
 from eleatt_bench.report.losses import LOSSES
@@ -22,6 +23,7 @@ from eleatt_bench.report.site.mistakes import (
 from eleatt_bench.report.site.pages import write_page
 from eleatt_bench.report.site.samples import picture
 from eleatt_bench.runs.curves import Curve, CurveReader, logged
+from eleatt_bench.runs.form import MOST
 from eleatt_bench.runs.identity import model_name
 from eleatt_bench.runs.predictions import Predictions, read_predictions
 from eleatt_bench.runs.record import Record, RunFolder
@@ -69,14 +71,14 @@ class Made(NamedTuple):
 def write_run(job: RunPage) -> Made:
     """Write the page of a run; whatever is missing or damaged is said there."""
     folder = job.folder
-    record = folder.read() or {}
+    record, damage = folder.read() or {}, folder.damage()
     line = _line(folder, record)
     reader = CurveReader(folder)
     curves = logged(folder.tensorboard) | reader.read()
-    problems = [damage] if (damage := reader.damage()) else []
+    problems = [one for one in (damage, reader.damage()) if one]
     found = None
     try:
-        found = read_predictions(folder.predictions)
+        found = read_predictions(folder)
     except UserError as error:
         problems.append(str(error))
     if "error" in record:
@@ -100,18 +102,17 @@ def write_run(job: RunPage) -> Made:
 
 
 def _line(folder: RunFolder, record: Record) -> Line:
-    """What of a run is in its record; one that is damaged has not even a name for people."""
-    identity = record.get("identity")
+    """What of a run is in its record; one without has not even a name for people."""
     timing, test = record.get("timing", {}), record.get("metrics", {}).get("test", {})
-    data = identity["data"] if identity else {}
+    data = record["identity"]["data"] if record else {}
     return Line(
         run_id=folder.run_id,
-        title=title(record) if identity else folder.run_id,
+        title=title(record) if record else folder.run_id,
         status=folder.status(),
         data=data.get("name"),
         protocol=data.get("protocol"),
         fold=data.get("fold"),
-        model=model_name(identity) if identity else None,
+        model=model_name(record["identity"]) if record else None,
         seed=record.get("seed"),
         accuracy=100 * test["accuracy"] if "accuracy" in test else None,
         seconds=timing.get("seconds"),
@@ -158,7 +159,7 @@ def _pictures(
 ) -> tuple[list[charts.Chart | None], str]:
     """One for each, as far as they can be drawn, and why not."""
     none: list[charts.Chart | None] = [None] * len(worst)
-    if "identity" not in record:
+    if not record:
         return none, "No pictures: what the run was tested on is not known."
     try:
         store, positions = _store(data_dir, record["identity"]["data"]["name"])
@@ -166,6 +167,8 @@ def _pictures(
         return none, f"No pictures: {error}"
     if store.content_digest != record["identity"]["data"]["digest"]:
         return none, f"No pictures: {store.path} holds other data than this run was tested on."
+    if not all(one.name in positions for one in worst):
+        return none, f"No pictures: {store.path} has no samples of these names."
     found = [picture(store.sequence(positions[one.name]), store.layout, one.name) for one in worst]
     features = worst and found[0] is None
     return found, "No pictures: the samples are features of a network." if features else ""
@@ -182,13 +185,15 @@ def _store(data_dir: Path, name: str) -> tuple[SequenceStore, Mapping[str, int]]
 
 def _settings(folder: RunFolder) -> str | None:
     try:
-        return folder.config.read_text(encoding="utf-8")
-    except (FileNotFoundError, UnicodeDecodeError):
+        return read_bounded(folder.config, MOST).decode()
+    except (OSError, ValueError):
         return None
 
 
 def _environment(record: Record) -> list[tuple[str, str]]:
     found = [(key, str(record[key])) for key in _ENVIRONMENT if record.get(key) is not None]
+    if record and "predictions_digest" not in record:
+        found.append(("predictions", "unverified: the record has no digest of them"))
     found += [
         (key, f"{value:,.6g}" if isinstance(value, int | float) else str(value))
         for key, value in record.get("timing", {}).items()

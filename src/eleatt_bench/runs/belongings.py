@@ -1,0 +1,58 @@
+"""What a run writes into its folder: removed by name, and never through a link."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+_TEMPORARY = r"(.+/)?\.[^/]+\.\d+\.tmp(/.+)?"  # see `eleatt_bench.common.files`
+_TRAINING = (
+    r"record\.json|config\.yaml|log\.txt|predictions\.h5|epochs\.csv|eval-(best|last)\.json|"
+    r"checkpoints(/(best|last|previous)\.ckpt)?|tensorboard(/events\.out\.tfevents\.[^/]+)?"
+)
+_ATTENTION = r"attention(/layer\d+(/[^/]+\.(png|pdf|gif|mp4|csv|h5))?)?"
+
+TRAINING = re.compile(f"{_TRAINING}|{_TEMPORARY}")
+"""Paths in the folder that a training makes."""
+
+EVERY = re.compile(rf"{_TRAINING}|{_TEMPORARY}|{_ATTENTION}|\.lock")
+"""Those that any command makes."""
+
+
+def contents(folder: Path, names: re.Pattern[str]) -> tuple[list[Path], list[Path]]:
+    """Whatever is below ``folder`` and no folder itself: what has one of ``names``, and the rest.
+
+    A link is not followed, wherever it leads.
+    """
+    named: list[Path] = []
+    others: list[Path] = []
+    for here, folders, files in os.walk(folder):
+        links = [name for name in folders if Path(here, name).is_symlink()]
+        for path in (Path(here, name) for name in (*links, *files)):
+            fits = names.fullmatch(path.relative_to(folder).as_posix())
+            (named if fits else others).append(path)
+    return named, others
+
+
+def remove(paths: Iterable[Path], folder: Path) -> list[str]:
+    """Remove ``paths``, files and links below ``folder``, and then folders that are empty.
+
+    Returns what has to be said: where links led, for that stays.
+    """
+    said = []
+    for path in paths:
+        if path.is_symlink():
+            said.append(left_behind(path))
+        path.unlink(missing_ok=True)
+    for here, _, _ in os.walk(folder, topdown=False):
+        with suppress(OSError):  # something is in there
+            Path(here).rmdir()
+    return said
+
+
+def left_behind(link: Path) -> str:
+    """What has to be said of a link that goes."""
+    return f"{link} was a link; what it leads to, {link.readlink()}, stays as it is"

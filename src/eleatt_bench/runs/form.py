@@ -1,0 +1,272 @@
+"""What a record and a configuration must be like, so that whoever reads them may rely on it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import yaml
+
+from eleatt_bench.common.errors import UserError
+from eleatt_bench.runs.identity import RECIPE_VERSION, is_named, run_id
+
+MOST = 1 << 20
+"""Bytes that a record or a configuration may have; a run writes a few thousand."""
+
+_DEEPEST = 32  # levels of what is nested
+_LARGEST = 1 << 64  # no count, seed or number of bytes is as large
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # eight times as fast, where it was built
+
+
+class DamagedError(UserError):
+    """A file of a run that is not what a run writes."""
+
+
+def parse_record(content: bytes, name: str) -> dict[str, Any]:
+    """The record of the run called ``name``, whose file has this content.
+
+    What every record has is there, and in a finished run's what all of these have; whatever else
+    is there is of its kind. All of it is plain: finite numbers, text, lists and mappings.
+
+    Raises:
+        ValueError: it is not the record of that run; the reason.
+    """
+    record = _parsed_json(content)
+    _check_kinds(record)
+    if record["run_id"] != name:
+        raise ValueError(f"it is the record of {_short(record['run_id'])}")
+    this = record["identity"]
+    # The names of other recipes are other programs' to give.
+    if this["recipe_version"] == RECIPE_VERSION and is_named(this) and run_id(this) != name:
+        raise ValueError(f"its identity is that of another run, {_short(run_id(this))}")
+    return dict(record)
+
+
+def parse_evaluation(content: bytes) -> dict[str, Any]:
+    """What ``eleatt-bench eval`` found, in a file of this content.
+
+    Raises:
+        ValueError: it is nothing of the kind; the reason.
+    """
+    found = _parsed_json(content)
+    if type(found) is not dict or not _mapping_to(_are_metrics)(found.get("metrics")):
+        raise ValueError("it has no metrics")
+    return found
+
+
+def _parsed_json(content: bytes) -> Any:
+    try:
+        found = json.loads(content)
+    except UnicodeDecodeError:
+        raise ValueError("it is not UTF-8") from None
+    except json.JSONDecodeError as error:
+        raise ValueError(f"it is not JSON: {error}") from None
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
+    except ValueError:  # of an integer, from 4,300 digits on
+        raise ValueError(_TOO_LARGE) from None
+    _check_plain(found)
+    return found
+
+
+def parse_config(content: bytes) -> dict[str, Any]:
+    """The configuration in a ``config.yaml`` of this content: plain values, as they stand there.
+
+    Raises:
+        ValueError: it is not what a run writes; the reason.
+    """
+    try:
+        text = content.decode()
+        if "${" in text:
+            raise ValueError("it has interpolations")
+        depth = 0
+        for event in yaml.parse(text, Loader=_Loader):  # what is built of it may be much larger
+            if getattr(event, "anchor", None) is not None:
+                raise ValueError("it has anchors or aliases")
+            depth += isinstance(event, yaml.CollectionStartEvent)
+            depth -= isinstance(event, yaml.CollectionEndEvent)
+            if depth > _DEEPEST:
+                raise ValueError(_TOO_DEEP)
+        config = yaml.load(text, Loader=_Loader)
+    except UnicodeDecodeError:
+        raise ValueError("it is not UTF-8") from None
+    except yaml.YAMLError as error:
+        raise ValueError(f"it is not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(config, dict):
+        raise ValueError("it is no configuration")
+    _check_plain(config)
+    return config
+
+
+def leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """What is in nested mappings, by dotted keys; an empty mapping is a value."""
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            yield from leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+_TOO_DEEP = f"it is nested deeper than {_DEEPEST} levels"
+_TOO_LARGE = "it has an integer beyond 64 bits"
+
+
+def _check_plain(value: Any) -> None:
+    level = [value]
+    for _ in range(_DEEPEST):
+        below: list[Any] = []
+        for one in level:
+            kind = type(one)
+            if kind is str:
+                if not one.isascii():
+                    one.encode()  # half a pair of surrogates cannot be written anywhere
+            elif kind is dict:
+                below += one
+                below += one.values()
+            elif kind is list:
+                below += one
+            elif kind is int:
+                if not -_LARGEST < one < _LARGEST:
+                    raise ValueError(_TOO_LARGE)
+            elif kind is float:
+                if not math.isfinite(one):
+                    raise ValueError(f"it has the number {one}")
+            elif kind is not bool and one is not None:
+                raise ValueError(f"it has a {kind.__name__}, which no run writes")
+        if not below:
+            return
+        level = below
+    raise ValueError(_TOO_DEEP)
+
+
+def _check_kinds(record: Any) -> None:
+    if type(record) is not dict:
+        raise ValueError("it is no record")
+    finished = record.get("status") == "finished"
+    for keys, needed in ((_HEAD, True), (_RESULT, finished), (_REST, False)):
+        for key, (fits, words) in keys.items():
+            if key not in record:
+                if needed:
+                    raise ValueError(f"it lacks {key}")
+            elif not fits(record[key]):
+                given = _short(json.dumps(record[key], ensure_ascii=False))
+                raise ValueError(f"{key} must be {words}, not {given}")
+    if finished and not all("accuracy" in record["metrics"].get(s, {}) for s in ("val", "test")):
+        raise ValueError("its metrics lack an accuracy")
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+_SHOWN = 60  # characters of what is wrong
+
+Fits = Callable[[Any], bool]
+
+
+def _is_text(value: Any) -> bool:
+    return type(value) is str
+
+
+def _is_text_or_null(value: Any) -> bool:
+    return value is None or type(value) is str
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and value >= 0
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) is float or type(value) is int
+
+
+def _list_of(fits: Fits) -> Fits:
+    return lambda values: type(values) is list and all(map(fits, values))
+
+
+def _mapping_to(fits: Fits) -> Fits:
+    return lambda values: type(values) is dict and all(map(fits, values.values()))
+
+
+def _are_metrics(values: Any) -> bool:
+    return type(values) is dict and all(
+        _is_number(value) and (0 <= value <= 1 or "accuracy" not in name)
+        for name, value in values.items()
+    )
+
+
+def _is_timing(values: Any) -> bool:
+    """Moments are texts; what was not measured is null."""
+    return type(values) is dict and all(
+        _is_text(value)
+        if name in ("started", "finished")
+        else value is None or (_is_number(value) and value >= 0)
+        for name, value in values.items()
+    )
+
+
+def _is_identity(value: Any) -> bool:
+    """Whether it has what is asked of every identity; so must that of a pre-training."""
+    return (
+        type(value) is dict
+        and _has(value, {"data": _has_data, "model": _has_model})
+        and _has(value, {"seed": _is_count, "recipe_version": _is_count})
+        and ("pretraining" not in value or _is_identity(value["pretraining"]))
+    )
+
+
+def _has_data(value: Any) -> bool:
+    keys = {"name": _is_text, "sequence": _is_text, "digest": _is_text_or_null}
+    return type(value) is dict and _has(value, keys)
+
+
+def _has_model(value: Any) -> bool:
+    keys = {"cell": _is_text, "gated_layers": _list_of(_is_count)}
+    return type(value) is dict and _has(value, keys)
+
+
+def _has(values: Mapping[str, Any], keys: Mapping[str, Fits]) -> bool:
+    return all(key in values and fits(values[key]) for key, fits in keys.items())
+
+
+_TEXT = (_is_text, "a text")
+_COUNT = (_is_count, "a count")
+_STATES = ("running", "finished", "failed")
+_SELECTIONS = ("best", "last")
+
+_HEAD: dict[str, tuple[Fits, str]] = {
+    "run_id": _TEXT,
+    "status": (_STATES.__contains__, f"one of {', '.join(_STATES)}"),
+    "identity": (_is_identity, "an identity"),
+    "overrides": (_list_of(_is_text), "a list of texts"),
+    "command": _TEXT,
+    "data_digest": _TEXT,
+}
+"""What every record has."""
+
+_RESULT: dict[str, tuple[Fits, str]] = {
+    "metrics": (_mapping_to(_are_metrics), "numbers, accuracies from 0 to 1, by stage and name"),
+    "epochs": (lambda value: _is_count(value) and value > 0, "a count above 0"),
+    "parameters": _COUNT,
+    "device": _TEXT,
+    "accelerator": _TEXT,
+    "num_threads": _COUNT,
+    "backend": _TEXT,
+    "timing": (_is_timing, "moments and numbers"),
+}
+"""What every finished run's has."""
+
+_REST: dict[str, tuple[Fits, str]] = {
+    "seed": _COUNT,
+    "pretraining": _TEXT,
+    "versions": (_mapping_to(_is_text), "texts by name"),
+    "git_commit": (_is_text_or_null, "a text or null"),
+    "error": _TEXT,
+    "best_epoch": _COUNT,
+    "selection": (_SELECTIONS.__contains__, "best or last"),
+    "samples": (_mapping_to(_is_count), "counts by stage"),
+    "predictions_digest": _TEXT,
+}
+"""What some have."""
