@@ -18,7 +18,7 @@ import numpy as np
 
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.files import replacing
-from eleatt_bench.data.digests import ContentHash, sequence_digest
+from eleatt_bench.data.digests import ContentHash, attributes_digest, sequence_digest
 from eleatt_bench.data.release import BadSample, SourceError, required
 from eleatt_bench.data.store import FORMAT_VERSION, Integers, Omission, Sample, SequenceStore
 
@@ -82,6 +82,9 @@ def write_store(
                 file.attrs["layout"] = json.dumps(layout, sort_keys=True)
                 file.attrs["source"] = source
                 file.attrs["origin_applied"] = origin_applied
+                file.attrs["attributes_digest"] = attributes_digest(
+                    name, class_names, json.loads(file.attrs["layout"]), origin_applied
+                )
                 spool.write(file)
             SequenceStore.open(temporary, name=name).verify()
     return SequenceStore.open(path, name=name)

@@ -20,7 +20,7 @@ from eleatt_bench.common.text import closing, columns, terminal_width
 from eleatt_bench.config.compose import compose_config
 from eleatt_bench.config.composer import Composer
 from eleatt_bench.config.schema import plain
-from eleatt_bench.data.store import prepare_command
+from eleatt_bench.data.datasets import prepare_command
 from eleatt_bench.launch.jobs import Entry, launch
 from eleatt_bench.runs.record import RunFolder, find_run
 from eleatt_bench.runs.title import accuracy_text

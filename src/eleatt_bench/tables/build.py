@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
-from eleatt_bench.data.store import prepare_command
+from eleatt_bench.data.datasets import prepare_command
 from eleatt_bench.runs.record import Record
 from eleatt_bench.tables.claims import claims
 from eleatt_bench.tables.parameters import parameters

@@ -93,6 +93,7 @@ def extract(
             },
             count=len(clips.clips),
             samples=_samples(clips.clips, cache, done),
+            left_out=clips.left_out,
         )
         return catalog.write(data_dir, name, release, skip_bad=skip_bad), done
 
