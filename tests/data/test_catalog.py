@@ -12,7 +12,6 @@ import pytest
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.data import catalog, verification
 from eleatt_bench.data.protocols import PROTOCOLS
-from eleatt_bench.data.store import EMBEDDED
 
 DIGITS = "efc830bd2e93daca8109a12daa5b1d2fc7a9d22e3b31e99706563675979f295a"
 """The content of the digits' store on every machine: run names depend on it."""
@@ -120,8 +119,10 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
 
 def test_entries_agree_with_the_other_lists() -> None:
     assert set(catalog.names()) == set(PROTOCOLS)
-    embedded = {name for name in catalog.names() if catalog.entry(name).embedded}
-    assert embedded == EMBEDDED
     for name in catalog.names():
-        assert catalog.entry(name).protocols == tuple(PROTOCOLS[name])
+        data_set = catalog.entry(name)
+        assert data_set.protocols == tuple(data_set.sizes) == tuple(PROTOCOLS[name])
+        for protocol, sizes in data_set.sizes.items():
+            assert {learn + test for learn, test in sizes} == {data_set.published}
+            assert len(sizes) in (1, PROTOCOLS[name][protocol].folds)
         assert catalog.entry(name).homepage.startswith(("https://", "http://"))

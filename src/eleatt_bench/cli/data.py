@@ -17,7 +17,8 @@ from eleatt_bench.data import catalog, completeness
 
 ACTIONS = ("list", "download", "prepare", "features", "verify", "show")
 _BELONGS = {
-    "source": "prepare", "splits": "prepare", "skip_bad": "prepare", "all": "verify", "sample": "show", "out": "show",
+    "source": "prepare", "splits": "prepare", "skip_bad": "prepare", "all": "verify",
+    "sample": "show", "out": "show",
 }  # fmt: skip
 """The action that each flag is for."""
 

@@ -130,7 +130,7 @@ def download(data_dir: Path, name: str) -> Path:
     Raises:
         UserError: it cannot be fetched by a program, or not now.
     """
-    data_set = entry(name)
+    data_set = datasets.whole_entry(name)
     if data_set.embedded:
         raise UserError(f"{name} needs no download ({data_set.where}): {data_set.command}")
     if data_set.download is None:
@@ -189,8 +189,13 @@ def _check(store: SequenceStore, *, sound: bool = False) -> None:
     file = store.path.stat()
     times = [file.st_mtime_ns, file.st_ctime_ns]
     this = [str(store.path.resolve()), file.st_size, times, file.st_ino, store.content_digest]
-    kept.find(this, lambda: sound or store.verify() is None)
+    kept.find(this, lambda: sound or _verified(store))
     kept.write()
+
+
+def _verified(store: SequenceStore) -> bool:
+    store.verify()
+    return True
 
 
 def _existing(data_dir: Path, name: str) -> Path | None:

@@ -10,7 +10,7 @@ NOT_COMPARABLE = "incomplete, not comparable"
 
 
 def remark(name: str, count: int) -> str | None:
-    """``120 of 1,484: incomplete, not comparable``; None if ``count`` sequences are all there are."""
+    """``120 of 1,484: incomplete, not comparable``; None if ``count`` sequences are all."""
     published = entry(name).published
     if count == published:
         return None
@@ -19,7 +19,7 @@ def remark(name: str, count: int) -> str | None:
 
 
 def published_sizes(name: str, protocol: str, found: Collection[Sizes]) -> str | None:
-    """``1,020 and 464`` if a fold was ``found`` to have other sizes than were published, else None."""
+    """``1,020 and 464`` if a fold was ``found`` to have other sizes than these, the published."""
     published = entry(name).sizes.get(protocol, ())
     if not published or set(found) <= set(published):
         return None

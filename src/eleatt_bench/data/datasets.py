@@ -221,6 +221,21 @@ def entry(name: str) -> DataSet:
     return _BY_NAME[name]
 
 
+def whole_entry(name: str) -> DataSet:
+    """The data set called ``name``, which must be no part of another one.
+
+    Raises:
+        UserError: there is none, or it is.
+    """
+    data_set = entry(name)
+    if data_set.part:
+        raise UserError(
+            f"{name} is a part of {data_set.part.whole} and has no store of its own: "
+            f"{data_set.command}"
+        )
+    return data_set
+
+
 def prepare_command(name: str) -> str:
     """The command line that makes the store of data set ``name``."""
     return entry(name).command
@@ -232,12 +247,7 @@ def reader(name: str, source: Path | None, splits: Path | None) -> Callable[[], 
     Raises:
         UserError: it is no data set of its own, made of videos, or takes other arguments.
     """
-    data_set = entry(name)
-    if data_set.part:
-        raise UserError(
-            f"{name} is a part of {data_set.part.whole} and has no store of its own: "
-            f"{data_set.command}"
-        )
+    data_set = whole_entry(name)
     if data_set.read is None:
         raise UserError(f"{name} is made of videos, with a backbone: {data_set.command}")
     if data_set.embedded and source is not None:
@@ -255,7 +265,7 @@ def reader(name: str, source: Path | None, splits: Path | None) -> Callable[[], 
 
 
 def part(whole: SequenceStore, name: str) -> SequenceStore:
-    """The data set ``name`` in the store ``whole``, of which it may be a part: nothing is copied."""
+    """The data set ``name`` in the store ``whole``, which it may be a part of; without copying."""
     chosen, frame = entry(name).part, entry(name).frame
     if chosen is None:
         return whole

@@ -72,5 +72,3 @@ def _random(fold: int) -> np.random.RandomState:
             f"{RANDOM_FOLDS - 1}"
         )
     return np.random.RandomState([_SEED, fold])
-
-

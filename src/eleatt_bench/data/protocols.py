@@ -29,7 +29,6 @@ class Protocol(NamedTuple):
 
 
 _official = Protocol(lambda data, fold: folds.official(data["split"]))
-_28 = {"labels": "label_28", "classes": 28}
 _gestures = Protocol(
     lambda data, fold: folds.leave_one_subject_out(data["subject"], fold),
     20,
@@ -41,7 +40,6 @@ def _sysu_cross_subject(data: Mapping[str, Integers], fold: int) -> Mask:
     """The splits that the store was prepared with, if it was (--splits); else this project's."""
     given = data.get(sysu.column(fold))
     return folds.cross_subject(data["subject"], fold) if given is None else folds.official(given)
-
 
 
 PROTOCOLS = {
@@ -71,11 +69,11 @@ PROTOCOLS = {
     },
     "shrec17": {
         "gestures_14": _official,
-        "gestures_28": _official._replace(**_28),
+        "gestures_28": _official._replace(labels="label_28", classes=28),
     },
     "dhg": {
         "gestures_14": _gestures,
-        "gestures_28": _gestures._replace(**_28),
+        "gestures_28": _gestures._replace(labels="label_28", classes=28),
     },
     "jhmdb": {
         "split": Protocol(

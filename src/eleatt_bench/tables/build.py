@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
+from eleatt_bench.data import catalog
 from eleatt_bench.data.datasets import prepare_command
 from eleatt_bench.runs.record import Record
 from eleatt_bench.tables.claims import claims
@@ -115,4 +116,7 @@ def _remarks(plan: Plan) -> list[str]:
             f"Data set {name} is not prepared here, so runs were matched by everything but the "
             f"data's digest. Prepare it: {prepare_command(name)}"
         )
+    for name in sorted({run.identity["data"]["name"] for run in plan.runs}):
+        if incomplete := catalog.incomplete(plan.data_dir, name):
+            remarks.append(f"DATA SET {name}: {incomplete} with published results")
     return remarks

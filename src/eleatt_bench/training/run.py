@@ -17,7 +17,7 @@ from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.files import write_text
 from eleatt_bench.config import schema
 from eleatt_bench.config.composer import Composer
-from eleatt_bench.data import catalog
+from eleatt_bench.data import catalog, completeness
 from eleatt_bench.data.protocols import labelled
 from eleatt_bench.runs.identity import run_id
 from eleatt_bench.runs.record import Record, RunFolder
@@ -105,6 +105,8 @@ def _fit(
     from eleatt_bench.training.fit import fit
 
     store = catalog.open_store(Path(config["data_dir"]), config["data"]["name"])
+    if remark := completeness.remark(store.name, len(store.labels)):
+        show.say(f"Data set {store.name}: {remark} with published results")
     return fit(config, labelled(store, config["data"]["protocol"]), folder, show, weights)
 
 

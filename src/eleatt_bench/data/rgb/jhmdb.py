@@ -8,9 +8,7 @@ from pathlib import Path
 from eleatt_bench.data.rgb.clips import LARGEST, Clip, ClipSet, videos
 from eleatt_bench.data.sources.archive import Member, Source
 
-COMMAND = (
-    "eleatt-bench data features jhmdb --source VIDEOS --splits PATH --backbone resnet50"
-)
+COMMAND = "eleatt-bench data features jhmdb --source VIDEOS --splits PATH --backbone resnet50"
 CLASSES = (
     "brush_hair", "catch", "clap", "climb_stairs", "golf", "jump", "kick_ball", "pick", "pour",
     "pullup", "push", "run", "shoot_ball", "shoot_bow", "shoot_gun", "sit", "stand",

@@ -146,13 +146,13 @@ class Source:
         return SourceError(f"{what} (it holds {'; '.join(held) or 'nothing'})", advice)
 
     def _text_link(self) -> str | None:
-        """Says so if a file here is the path of a folder: what a link becomes where there are none."""
+        """Says so if a file here is the path of a folder, as a link is where there are none."""
         for name in self.left_out.others.first if self.path.is_dir() else ():
             path = self.path / name
             try:
                 if path.is_file() and path.stat().st_size < _LINK:
-                    folder = os.path.join(path.parent, os.fsdecode(path.read_bytes().strip()))
-                    if os.path.isdir(folder):
+                    folder = path.parent / os.fsdecode(path.read_bytes().strip())
+                    if folder.is_dir():
                         return f"{name} is a link that became a text: {shown(folder)}"
             except (OSError, ValueError):  # not there, or no path at all
                 continue
@@ -210,9 +210,7 @@ class Source:
             where = shown(self.path / below)
             yield Member(below, where, partial(self._read_member, archive, info, where))
 
-    def _infos(
-        self, pattern: re.Pattern[str]
-    ) -> Iterator[tuple[zipfile.ZipInfo, zipfile.ZipFile]]:
+    def _infos(self, pattern: re.Pattern[str]) -> Iterator[tuple[zipfile.ZipInfo, zipfile.ZipFile]]:
         try:
             with self.path.open("rb") as file:
                 head = file.read(kinds.HEAD)
@@ -228,9 +226,7 @@ class Source:
             raise self._no_archive(head, pattern, error) from error
         return ((info, archive) for info in archive.infolist())
 
-    def _no_archive(
-        self, head: bytes, pattern: re.Pattern[str], error: Exception
-    ) -> UserError:
+    def _no_archive(self, head: bytes, pattern: re.Pattern[str], error: Exception) -> UserError:
         """What a file is that cannot be opened as a zip archive."""
         kind = kinds.foreign(head)
         if kind is not None and not head.startswith(b"PK\x03\x04"):

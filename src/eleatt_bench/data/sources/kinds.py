@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import codecs
 import re
+import zlib
 from typing import NamedTuple
 
-HEAD = 512  # bytes that are enough to tell
+HEAD = 1 << 10  # bytes that are enough to tell
 
 _WEB_PAGE = re.compile(
     rb"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype|html|head|body|title|script|meta)\b",
@@ -17,7 +18,7 @@ _PACKED = (
     (b"PK\x03\x04", "is a zip archive"),
     (b"PK\x05\x06", "is an empty zip archive"),
     (b"PK\x07\x08", "is the first part of a zip archive in several parts"),
-    (b"\x1f\x8b", "is compressed by gzip (as .tar.gz is)"),
+    (b"\x1f\x8b", "is compressed by gzip"),
     (b"BZh", "is compressed by bzip2 (as .tar.bz2 is)"),
     (b"\xfd7zXZ\x00", "is compressed by xz (as .tar.xz is)"),
     (b"\x28\xb5\x2f\xfd", "is compressed by zstd (as .tar.zst is)"),
@@ -56,12 +57,20 @@ def foreign(head: bytes) -> Kind | None:
         )
     if head.startswith(b"version https://git-lfs"):
         return Kind("is a pointer of Git LFS, not the file itself", "git lfs pull")
+    if head[257:262] == b"ustar" or _of_gzip(head)[257:262] == b"ustar":
+        return Kind("is a tar archive", _UNPACK)
     for magic, what in _PACKED:
         if head.startswith(magic):
             return Kind(what, _UNPACK)
-    if head[257:262] == b"ustar":
-        return Kind("is a tar archive", _UNPACK)
     return None
+
+
+def _of_gzip(head: bytes) -> bytes:
+    """The first bytes of what gzip compressed, nothing if that is not what is here."""
+    try:
+        return zlib.decompressobj(31).decompress(head, HEAD)
+    except zlib.error:
+        return b""
 
 
 def wide(content: bytes) -> str | None:
@@ -70,8 +79,5 @@ def wide(content: bytes) -> str | None:
         if content.startswith(mark):
             return name
     head = content[:HEAD]
-    odd, even = head[1::2], head[0::2]
-    if len(head) > 3 and min(odd.count(0) / len(odd), even.count(0) / len(even)) < 0.1:
-        if max(odd.count(0) / len(odd), even.count(0) / len(even)) > 0.9:
-            return "UTF-16"
-    return None
+    zeros = sorted(half.count(0) / max(1, len(half)) for half in (head[0::2], head[1::2]))
+    return "UTF-16" if zeros[0] < 0.1 and zeros[1] > 0.9 else None

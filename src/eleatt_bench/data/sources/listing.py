@@ -52,7 +52,7 @@ class LeftOut:
     systems: _Tally = field(default_factory=_Tally)
     archives: _Tally = field(default_factory=_Tally)
     others: _Tally = field(default_factory=_Tally)
-    links: _Tally = field(default_factory=_Tally)  # to folders that are read anyway, or lead nowhere
+    links: _Tally = field(default_factory=_Tally)  # to nowhere, or to what is read anyway
 
     def add(self, below: PurePosixPath) -> None:
         """A file that is not of the release, by its path."""
@@ -100,7 +100,7 @@ def walk(top: Path, left: LeftOut) -> Iterator[tuple[PurePosixPath, Path]]:
                 if _identity(top / below) not in seen:
                     seen.add(_identity(top / below))
                     folders.append(below)
-            elif entry.is_symlink() and os.path.isdir(entry):
+            elif entry.is_symlink() and Path(entry).is_dir():
                 links.append(below)
             else:
                 yield below, top / below

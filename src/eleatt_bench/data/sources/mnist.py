@@ -55,7 +55,14 @@ def read(path: Path) -> Release:
     """
     source = Source(path, "MNIST", f"{_PREPARE} PATH", _LARGEST)
     members = source.find(_FILES, "train-images-idx3-ubyte")
-    arrays = {name: _published(source, members, name) for name in MD5}
+    copies = {name: [m for m in members if _spelt(m.path.name) == name] for name in MD5}
+    arrays = {name: _published(found, name) for name, found in copies.items() if found}
+    for name in MD5.keys() - arrays.keys():
+        raise SourceError(
+            f"{path} has no {name} (nor {name}.gz)",
+            f"MNIST needs {', '.join(MD5)}, which eleatt-bench data download mnist fetches, then "
+            f"{source.command}",
+        )
     images = [arrays[f"{part}-images-idx3-ubyte"] for part in _PARTS]
     labels = [arrays[f"{part}-labels-idx1-ubyte"] for part in _PARTS]
     return Release(
@@ -95,15 +102,8 @@ def _samples(
             yield Sample(f"{part}_{index:05d}", pixels[index], label, {"split": split})
 
 
-def _published(source: Source, members: list[Member], name: str) -> npt.NDArray[np.uint8]:
-    """The array of the file called ``name`` in one of its spellings."""
-    copies = [member for member in members if _spelt(member.path.name) == name]
-    if not copies:
-        raise SourceError(
-            f"{source.path} has no {name} (nor {name}.gz)",
-            f"MNIST needs {', '.join(MD5)}, which eleatt-bench data download mnist fetches, then "
-            f"{source.command}",
-        )
+def _published(copies: list[Member], name: str) -> npt.NDArray[np.uint8]:
+    """The array of the first of ``copies`` of the file ``name`` that is the published one."""
     errors = []
     for member in copies[:_MOST_COPIES]:
         try:

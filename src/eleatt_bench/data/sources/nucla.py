@@ -135,10 +135,11 @@ def _parse(source: Source, member: Member) -> dict[str, Any]:
 def _frames(source: Source, where: str, skeletons: Any) -> Frames:
     if skeletons == []:
         raise source.wrong(where, "has no frames")
-    numbers = _numbers(skeletons)
-    if numbers is None:
-        raise source.wrong(where, "holds skeletons that are not frames × 20 × 3 numbers")
-    values = np.array(numbers).reshape(len(skeletons), -1)
+    try:
+        values = np.array(_numbers(skeletons)).reshape(len(skeletons), -1)
+    except (ValueError, OverflowError) as error:  # a whole number may be beyond all floats
+        what = str(error) if isinstance(error, ValueError) else _NO_NUMBERS
+        raise source.wrong(where, f"holds skeletons {what}") from error
     bad = ~(np.abs(values) <= _FAR).all(axis=1)  # NaN is not ≤ either
     if bad.any():
         raise source.wrong(
@@ -148,21 +149,27 @@ def _frames(source: Source, where: str, skeletons: Any) -> Frames:
     return values.astype(np.float32)
 
 
-def _numbers(skeletons: Any) -> list[float] | None:
+_NO_NUMBERS = f"that are not frames × {len(JOINTS)} × 3 numbers"
+
+
+def _numbers(skeletons: Any) -> list[float]:
     """All coordinates in order, if these are lists of 20 lists of 3 numbers.
 
     Looked at before NumPy sees them, which would make gigabytes of a few long words.
+
+    Raises:
+        ValueError: they are something else, which its text says.
     """
-    if not isinstance(skeletons, list):
-        return None
     values: list[Any] = [skeletons]
-    for size in (len(skeletons), len(JOINTS), 3):
-        if any(type(value) is not list or len(value) != size for value in values):
-            return None
+    for size in (None, len(JOINTS), 3):
+        if set(map(type, values)) != {list}:
+            raise ValueError(_NO_NUMBERS)
+        sizes = set(map(len, values))
+        if size is not None and sizes != {size}:
+            raise ValueError(
+                f"with {min(sizes - {size}):,} in place of {size} joints or coordinates"
+            )
         values = list(chain.from_iterable(values))
     if not set(map(type, values)) <= {int, float}:
-        return None
-    try:
-        return list(map(float, values))
-    except OverflowError:  # a whole number beyond all floats
-        return None
+        raise ValueError(_NO_NUMBERS)
+    return list(map(float, values))
