@@ -139,7 +139,7 @@ def _open_disk(path: Path) -> Iterator[_Disk]:
 def _interrupted_afterwards() -> Iterator[list[int]]:
     """Let signals wait: of what a handler raises in `_Disk` HDF5 makes errors of its own.
 
-    Yields the numbers of those that wait; the body ends early, with `_StoppedError`, if it sees one.
+    Yields the numbers of those that wait; a body that sees one may end with `_StoppedError`.
     """
     came: list[int] = []
     if threading.current_thread() is not threading.main_thread():  # handlers run in that one

@@ -134,7 +134,8 @@ class Source:
         if instead:
             return SourceError(f"{self.path} {instead[0]}", advice)
         what = f"{self.path} has no file called like {like}"
-        if left.archives.count == 1 and left.archives.first[0].casefold().endswith(".zip"):
+        is_one = left.archives.count == 1 and self.path.is_dir()
+        if is_one and left.archives.first[0].casefold().endswith(".zip"):
             advice = f"give that to {self.command}"
         elif left.archives.count:
             advice = f"unpack what belongs to {self.package} and give the folder to {self.command}"
@@ -150,7 +151,7 @@ class Source:
         for name in self.left_out.others.first if self.path.is_dir() else ():
             path = self.path / name
             try:
-                if path.is_file() and path.stat().st_size < _LINK:
+                if path.is_file() and 0 < path.stat().st_size < _LINK:
                     folder = path.parent / os.fsdecode(path.read_bytes().strip())
                     if folder.is_dir():
                         return f"{name} is a link that became a text: {shown(folder)}"
@@ -202,7 +203,7 @@ class Source:
                     f"has a member {info.filename!r} that would leave its folder and is not to "
                     "be trusted",
                 )
-            if info.is_dir():
+            if info.filename[-1:] in ("/", "\\"):  # a folder
                 continue
             if any(map(is_systems, below.parts)):
                 self.left_out.systems.add(str(below))

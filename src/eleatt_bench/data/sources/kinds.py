@@ -10,7 +10,7 @@ from typing import NamedTuple
 HEAD = 1 << 10  # bytes that are enough to tell
 
 _WEB_PAGE = re.compile(
-    rb"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype|html|head|body|title|script|meta)\b",
+    rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype|html|head|body|title|script|meta)\b",
     re.IGNORECASE | re.DOTALL,
 )
 _UNPACK = "unpack it and give its folder"

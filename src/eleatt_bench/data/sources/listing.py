@@ -62,7 +62,10 @@ class LeftOut:
     def lines(self) -> tuple[str, ...]:
         """What was left out and why, a line for each reason."""
         reasons = (
-            (self.systems, "of the operating system (hidden, __MACOSX and the like)"),
+            (
+                self.systems,
+                "files or folders of the operating system (hidden, __MACOSX and the like)",
+            ),
             (self.archives, "archives inside it, which are not opened"),
             (self.links, "links that lead nowhere, or to a folder that is read anyway"),
             (self.others, "other files, which no sample is called like"),
