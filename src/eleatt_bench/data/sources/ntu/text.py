@@ -18,7 +18,7 @@ _BODY_FIELDS, _JOINT_FIELDS = 10, 12
 _BODY_LINES = 2 + JOINTS  # its own, the number of joints, the joints
 _FAR = 100  # metres; a Kinect sees a few
 LARGEST = 1 << 24  # bytes; of the published files none comes near, nor to the next two
-_MOST_LINES, _MOST_FIELDS = 1 << 18, 1 << 21
+_MOST_LINES, _MOST_FIELDS = 1 << 18, 1 << 20
 _PLAIN = bytes(range(ord("0"), ord("9") + 1)) + b"+-.eE \t\r\n"
 # Pixels and orientations that the camera could not tell stand in the published files as words.
 _UNKNOWN = re.compile(rb"[+-]?(?:nan|inf|infinity|1\.#[a-z]+[0-9]*)", re.IGNORECASE)
@@ -111,11 +111,14 @@ class _Lines:
         if between.any():
             line = int(np.searchsorted(self.newlines, strange[between.argmax()]))
             raise self.wrong(line, "holds a control character")
-        for index in np.unique(begun) - 1:
-            field = self.content[self.starts[index] : self.ends[index]]
-            if not _UNKNOWN.fullmatch(field):
-                line = int(np.searchsorted(self.newlines, self.starts[index]))
-                raise self.wrong(line, f"holds {_shown(field)}, which is not a number")
+        indices = np.unique(begun) - 1
+        spans = zip(self.starts[indices].tolist(), self.ends[indices].tolist(), strict=True)
+        words = [self.content[start:end] for start, end in spans]
+        wrong = {word for word in set(words) if not _UNKNOWN.fullmatch(word)}
+        if wrong:
+            first = next(number for number, word in enumerate(words) if word in wrong)
+            line = int(np.searchsorted(self.newlines, self.starts[indices[first]]))
+            raise self.wrong(line, f"holds {_shown(words[first])}, which is not a number")
 
     def whole_number(self, line: int, what: str) -> int:
         """The whole number that stands alone on ``line``; ``what`` is what it counts."""
