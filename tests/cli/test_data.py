@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 from pathlib import Path
@@ -54,6 +55,18 @@ def test_show_counts_and_draws(command_line, tmp_path: Path) -> None:
     assert "Did you mean 'digit_" in done.stderr
     assert "digit_0001" in done.stderr
     assert "and 1,757 more" in done.stderr
+
+
+def test_a_picture_that_cannot_be_written(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("ELEATT_DATA", str(tmp_path / "data"))
+    monkeypatch.chdir(tmp_path)
+
+    def full(*arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("eleatt_bench.report.canvas.save", full)
+    with pytest.raises(UserError, match=r"Cannot write digits-digit_0000\.png \(No space left on"):
+        data(["show", "digits"])
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections.abc import Iterator
@@ -44,6 +45,7 @@ def features(arguments: list[str]) -> int:
     )
     console = Console()
     with (
+        _left_at_once(),
         Progress(console=console, transient=True, disable=not console.is_terminal) as bar,
         ExitStack() as stack,
     ):
@@ -77,6 +79,16 @@ def features(arguments: list[str]) -> int:
         print(f"{remark} with published results")
     print(f"The features of single clips stay in {done.folder}; nothing else needs that folder.")
     return 0
+
+
+@contextmanager
+def _left_at_once() -> Iterator[None]:
+    """After a signal, do not look for two seconds whether any of torch's objects can go."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        gc.freeze()
+        raise
 
 
 class _Told:

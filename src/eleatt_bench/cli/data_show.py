@@ -32,7 +32,7 @@ def show(name: str, sample: str | None, out: Path | None) -> None:
     try:
         _draw(store, sample or store.names[0], out)
     except UserError as error:
-        if sample or out:
+        if sample or out or isinstance(error.__cause__, OSError):
             raise
         print(f"\n{error}")
 
@@ -89,5 +89,11 @@ def _draw(store: SequenceStore, sample: str, out: Path | None) -> None:
     if store.layout["kind"] != "image":
         title += f", {store.lengths[index]} frames"
     path = out or Path(f"{store.name}-{Path(sample).name}.png")
-    save(draw_sequence(store.sequence(index), store.layout, title), path)
+    try:
+        save(draw_sequence(store.sequence(index), store.layout, title), path)
+    except OSError as error:
+        raise UserError(
+            f"Cannot write {path} ({error.strerror}): mend that, or choose another file with "
+            "--out FILE"
+        ) from error
     print(f"\n{sample} ({label}) is drawn in {path}")
