@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import h5py
+import numpy as np
+import numpy.typing as npt
 
 _FILTERS = frozenset({h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32})
+_LARGEST = 1 << 28  # bytes of a column; NTU RGB+D 120's names take 3 million
 LARGEST_CHUNK = 1 << 26  # bytes; it is unpacked as a whole, whatever of it is wanted
 
 
@@ -46,3 +51,26 @@ def local(group: h5py.Group, name: str) -> h5py.Dataset:
     if found.chunks and size > LARGEST_CHUNK:
         raise ValueError(f"is stored in chunks of {size:,} bytes")
     return found
+
+
+def values(group: h5py.Group, name: str, kinds: str) -> npt.NDArray[Any]:
+    """All of a column whose type is one of these ``kinds``, as NumPy's letters.
+
+    Raises:
+        KeyError, ValueError: as of `local`, or it is of another type or too large for a column.
+    """
+    column = local(group, name)
+    if column.dtype.kind not in kinds or column.nbytes > _LARGEST:
+        raise ValueError(f"its {name} is no column of a store")
+    found: npt.NDArray[Any] = column[...]
+    return found
+
+
+def integers(group: h5py.Group, name: str) -> npt.NDArray[np.int64]:
+    """A column of whole numbers; raises as `values`."""
+    return values(group, name, "iu").astype(np.int64)
+
+
+def texts(group: h5py.Group, name: str) -> tuple[str, ...]:
+    """A column of texts in UTF-8, all of the same width in bytes; raises as `values`."""
+    return tuple(text.decode() for text in values(group, name, "S").tolist())

@@ -27,8 +27,6 @@ FORMAT_VERSION = 1
 RANDOM_WEIGHTS = "random"
 """The ``weights`` in the layout of features whose network was never trained."""
 
-_MOST = 1 << 28  # bytes of a column; NTU RGB+D 120's names take 3 million
-
 Integers = npt.NDArray[np.int64]
 Frames = npt.NDArray[np.float32]
 
@@ -278,11 +276,11 @@ def _read(cls: type[SequenceStore], path: Path, file: h5py.File) -> SequenceStor
         source=str(attributes["source"]),
         origin_applied=bool(attributes["origin_applied"]),
         frames=_map(path, file),
-        offsets=_column(file, "offsets"),
-        labels=_column(file, "label"),
-        names=_texts(file, "name"),
-        metadata={key: _column(metadata, key) for key in sorted(metadata)},
-        sequence_digests=_values(file, "sequence_digest", "u"),
+        offsets=hdf5.integers(file, "offsets"),
+        labels=hdf5.integers(file, "label"),
+        names=hdf5.texts(file, "name"),
+        metadata={key: hdf5.integers(metadata, key) for key in sorted(metadata)},
+        sequence_digests=hdf5.values(file, "sequence_digest", "u"),
         sealed=False,
         omitted=_omitted(file),
     )
@@ -302,25 +300,8 @@ def _map(path: Path, file: h5py.File) -> Frames:
 def _omitted(file: h5py.File) -> tuple[Omission, ...]:
     if "omitted" not in file:
         return ()
-    names, reasons = (_texts(hdf5.group(file, "omitted"), key) for key in Omission._fields)
+    names, reasons = (hdf5.texts(hdf5.group(file, "omitted"), key) for key in Omission._fields)
     return tuple(Omission(*pair) for pair in zip(names, reasons, strict=True))
-
-
-def _texts(group: h5py.Group, name: str) -> tuple[str, ...]:
-    return tuple(text.decode() for text in _values(group, name, "S").tolist())
-
-
-def _column(group: h5py.Group, name: str) -> Integers:
-    return _values(group, name, "iu").astype(np.int64)
-
-
-def _values(group: h5py.Group, name: str, kinds: str) -> npt.NDArray[Any]:
-    """All of a column, whose type is of these ``kinds`` (as NumPy's) and no more than one has."""
-    column = hdf5.local(group, name)
-    if column.dtype.kind not in kinds or column.nbytes > _MOST:
-        raise ValueError(f"its {name} is no column of a store")
-    values: npt.NDArray[Any] = column[...]
-    return values
 
 
 def _damaged(path: Path, what: str) -> StoreError:

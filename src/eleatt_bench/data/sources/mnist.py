@@ -57,7 +57,7 @@ def read(path: Path) -> Release:
     members = source.find(_FILES, "train-images-idx3-ubyte")
     copies = {name: [m for m in members if _spelt(m.path.name) == name] for name in MD5}
     arrays = {name: _published(found, name) for name, found in copies.items() if found}
-    for name in MD5.keys() - arrays.keys():
+    for name in (name for name in MD5 if name not in arrays):
         raise SourceError(
             f"{path} has no {name} (nor {name}.gz)",
             f"MNIST needs {', '.join(MD5)}, which eleatt-bench data download mnist fetches, then "
