@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 from pathlib import Path
@@ -56,6 +57,18 @@ def test_show_counts_and_draws(command_line, tmp_path: Path) -> None:
     assert "and 1,757 more" in done.stderr
 
 
+def test_a_picture_that_cannot_be_written(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("ELEATT_DATA", str(tmp_path / "data"))
+    monkeypatch.chdir(tmp_path)
+
+    def full(*arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("eleatt_bench.report.canvas.save", full)
+    with pytest.raises(UserError, match=r"Cannot write digits-digit_0000\.png \(No space left on"):
+        data(["show", "digits"])
+
+
 @pytest.fixture
 def nucla(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Fourteen sequences: one of camera 3 repeats one of camera 2; and twelve files are bad."""
@@ -83,11 +96,14 @@ def test_bad_samples_end_it_or_are_left_out_and_told(
 
     assert data([*prepare, "--skip-bad"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].endswith("nucla.h5: 14 sequences")
+    made = f"nucla.h5: 14 sequences of Northwestern-UCLA, JSON release, {26} files"
+    assert lines[0].endswith(made)
     assert lines[1] == "12 bad samples of the source are left out:"
     assert lines[2].startswith(f"  a01_s14_e00_v03: {nucla}/a01_s14_e00_v03.json is not JSON")
-    assert len(lines) == 13
-    assert lines[12] == "  and 2 more: eleatt-bench data verify nucla --all"
+    assert lines[12:] == [
+        "  and 2 more: eleatt-bench data verify nucla --all",
+        "14 of 1,484: incomplete, not comparable with published results",
+    ]
 
     assert data(["show", "nucla", "--out", str(tmp_path / "first.png")]) == 0
     assert "12 bad samples of the source are left out:" in capsys.readouterr().out
@@ -100,7 +116,9 @@ def test_verify_names_what_it_counts(nucla: Path, capsys) -> None:
     lines = capsys.readouterr().out.splitlines()
     assert lines[:2] == ["nucla is sound: 14 sequences of 10 classes", "14 frames of 60 values"]
     assert sum(line.startswith("  a01_s") and "is not JSON" in line for line in lines) == 12
-    said, named = lines[-2:]
+    assert lines[3] == "14 of 1,484: incomplete, not comparable with published results"
+    said, published, named = lines[-3:]
+    assert published == "  published: 1,020 and 464"
     assert said.startswith("cross_view: 10 to train and validate, 4 to test; 1 test sequences are ")
     assert named == "  a01_s02_e00_v03 is identical to a01_s01_e00_v02"
 
@@ -113,13 +131,46 @@ def test_verify_of_a_part_of_a_data_set(nucla: Path, capsys, kept: str) -> None:
     assert data(["prepare", "nucla", "--source", str(nucla)]) == 0
     capsys.readouterr()
     assert data(["verify", "nucla"]) == 0
-    (*_, said) = capsys.readouterr().out.splitlines()
+    (*_, said, published) = capsys.readouterr().out.splitlines()
+    assert published == "  published: 1,020 and 464"
     assert (
         said
         == {
             "v01": "cross_view: 5 to train and validate, 0 to test: there is nothing to test on",
             "v03": "cross_view: 0 to train and validate, 4 to test: there is nothing to train on",
         }[kept]
+    )
+
+
+def test_a_part_of_a_data_set_never_passes_as_the_whole(
+    command_line, nucla: Path, tmp_path: Path
+) -> None:
+    """From prepare to a table: whoever looks is told, and a protocol without tests is no run."""
+    remark = "14 of 1,484: incomplete, not comparable"
+    (nucla / "notes.txt").write_text("mine")
+    (nucla / ".AppleDouble").mkdir()
+    (nucla / ".AppleDouble" / "a01_s00_e00_v01.json").write_text("")
+    prepared = command_line("data", "prepare", "nucla", "--source", str(nucla), "--skip-bad")
+    assert remark in prepared.stdout
+    assert "Left out: 1 other files, which no sample is called like: notes.txt" in prepared.stdout
+    assert "Left out: 1 files or folders of the operating system" in prepared.stdout
+    assert f"nucla    ready ({remark})" in command_line("data", "list").stdout
+    shown = command_line("data", "show", "nucla", "--out", str(tmp_path / "x.png")).stdout
+    assert remark in shown
+    assert f"{remark} with published results" in command_line("table", "table4").stdout
+    quick = ["model.hidden_size=4", "model.num_layers=1", "trainer.max_epochs=1"]
+    trained = command_line("train", "experiment=nucla", *quick)
+    assert trained.returncode == 0, trained.stderr
+    assert f"Data set nucla: {remark}" in trained.stdout
+
+    for path in nucla.glob("*v03.json"):
+        path.unlink()
+    prepared = command_line("data", "prepare", "nucla", "--source", str(nucla), "--skip-bad")
+    assert prepared.returncode == 0, prepared.stderr
+    refused = command_line("train", "experiment=nucla", *quick)
+    assert refused.returncode == 1
+    assert "nucla.h5 has nothing to test on in cross_view, fold 0: prepare the whole" in (
+        refused.stderr
     )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import signal
 import subprocess
 import sys
@@ -93,6 +95,45 @@ def test_videos_are_extracted_killed_resumed_and_trained_on(
     assert record["metrics"]["test"]["accuracy"] * 12 == pytest.approx(
         round(record["metrics"]["test"]["accuracy"] * 12)
     )
+
+
+TELLING = """
+import sys
+from eleatt_bench.cli import data_features, main
+data_features._SECONDS = 0.05
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
+def test_a_log_file_says_how_far_it_is_and_a_signal_ends_it(
+    release, exported, user_environment, tmp_path: Path, number: int
+) -> None:
+    videos, splits = (str(path) for path in release)
+    command = [sys.executable, "-u", "-c", TELLING, "data", "features", "jhmdb"]
+    command += ["--source", videos, "--splits", splits, "--device", "cpu"]
+    process = subprocess.Popen(
+        [*command, "--backbone", str(exported(Slow().eval()))], cwd=tmp_path, text=True,
+        env=user_environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout is not None
+    said: list[str] = []
+    for line in process.stdout:
+        said.append(line)
+        if " left" in line:
+            break
+    assert said[0] == "features of jhmdb: 24 clips\n"
+    assert re.fullmatch(r"features of jhmdb: \d+ of 24 clips, about \d+ s left\n", said[-1])
+    asked = time.monotonic()
+    process.send_signal(number)
+    _, errors = process.communicate()
+    busy = max(1, os.getloadavg()[0] / (os.cpu_count() or 1))
+    assert time.monotonic() - asked < 2 * busy
+    assert process.returncode == 128 + number
+    assert "Interrupted. The same command continues where this one stopped." in errors
+    assert "Traceback" not in errors
 
 
 def test_broken_clips_and_what_to_type(

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
+import os
+import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import h5py
 import pytest
 
 from eleatt_bench.common.errors import UserError
-from eleatt_bench.data import catalog, verification
+from eleatt_bench.data import catalog, completeness, verification
 from eleatt_bench.data.protocols import PROTOCOLS
-from eleatt_bench.data.store import EMBEDDED
+from eleatt_bench.data.store import SequenceStore
 
 DIGITS = "efc830bd2e93daca8109a12daa5b1d2fc7a9d22e3b31e99706563675979f295a"
 """The content of the digits' store on every machine: run names depend on it."""
@@ -120,8 +125,107 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
 
 def test_entries_agree_with_the_other_lists() -> None:
     assert set(catalog.names()) == set(PROTOCOLS)
-    embedded = {name for name in catalog.names() if catalog.entry(name).embedded}
-    assert embedded == EMBEDDED
     for name in catalog.names():
-        assert catalog.entry(name).protocols == tuple(PROTOCOLS[name])
+        data_set = catalog.entry(name)
+        assert data_set.protocols == tuple(data_set.sizes) == tuple(PROTOCOLS[name])
+        for protocol, sizes in data_set.sizes.items():
+            assert {learn + test for learn, test in sizes} == {data_set.published}
+            assert len(sizes) in (1, PROTOCOLS[name][protocol].folds)
         assert catalog.entry(name).homepage.startswith(("https://", "http://"))
+
+
+def flip(path: Path, at: int) -> None:
+    with path.open("r+b") as file:
+        file.seek(at)
+        (old,) = file.read(1)
+        file.seek(at)
+        file.write(bytes([old ^ 1]))
+
+
+def test_a_flipped_bit_is_found_before_anything_is_made_of_it(tmp_path: Path) -> None:
+    store = catalog.open_store(tmp_path, "digits")
+    before = store.path.stat()
+    flip(store.path, store.frames.offset + 4 * 900)  # type: ignore[attr-defined]
+    os.utime(store.path, ns=(before.st_atime_ns, before.st_mtime_ns))  # as if nothing had been
+    assert catalog.data_digest(tmp_path, "digits") == DIGITS
+    for _ in range(2):  # what is damaged is not remembered as sound
+        with pytest.raises(UserError, match=r"sequence digit_\d+ does not match its digest\. Make"):
+            catalog.open_store(tmp_path, "digits")
+
+
+def test_a_store_is_read_whole_but_once(tmp_path: Path, monkeypatch) -> None:
+    seen = []
+    real = SequenceStore.verify
+    monkeypatch.setattr(SequenceStore, "verify", lambda s: (seen.append(s.path), real(s)))
+    path = catalog.open_store(tmp_path, "digits").path
+    assert len(seen) == 1  # before it took its place
+    catalog.open_store(tmp_path, "digits")
+    assert len(seen) == 1
+    moved = catalog.store_path(tmp_path / "elsewhere", "digits")
+    moved.parent.mkdir(parents=True)
+    shutil.copy2(path, moved)
+    for _ in range(3):
+        catalog.open_store(tmp_path / "elsewhere", "digits")
+    assert seen[1:] == [moved]
+
+
+def test_attributes_of_a_store_that_has_no_digest_of_them(tmp_path: Path) -> None:
+    """As all were that were made before: what they were at first use is remembered."""
+    path = catalog.prepare(tmp_path, "digits", None).path
+    with h5py.File(path, "a") as file:
+        del file.attrs["attributes_digest"]
+    assert catalog.open_store(tmp_path, "digits").content_digest == DIGITS
+    with h5py.File(path, "a") as file:
+        file.attrs["origin_applied"] = True
+    with pytest.raises(
+        UserError, match=r"its class names, layout or origin changed\. Make it anew"
+    ):
+        catalog.open_store(tmp_path, "digits")
+    catalog.prepare(tmp_path, "digits", None)
+    assert not catalog.open_store(tmp_path, "digits").origin_applied
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP])
+def test_a_file_system_without_locks(tmp_path: Path, monkeypatch, number: int) -> None:
+    def fails(descriptor: int, how: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", fails)
+    with pytest.raises(
+        UserError, match=r"\.digits\.lock cannot be locked .*the file system \w+ at /"
+    ):
+        catalog.open_store(tmp_path, "digits")
+
+
+def test_what_is_incomplete_is_called_so(tmp_path: Path, publish) -> None:
+    assert catalog.incomplete(tmp_path, "nucla") is None  # not there at all
+    left_out: list[str] = []
+    release = publish("nucla", tmp_path)
+    (release.source / "readme.md").touch()
+    catalog.prepare(tmp_path, "nucla", release.source, left_out=left_out.append)
+    assert left_out == ["1 other files, which no sample is called like: readme.md"]
+    said = "6 of 1,484: incomplete, not comparable"
+    assert catalog.incomplete(tmp_path, "nucla") == said
+    assert catalog.status(tmp_path, "nucla") == f"ready ({said})"
+    catalog.open_store(tmp_path, "digits")
+    assert catalog.incomplete(tmp_path, "digits") is None
+    assert completeness.remark("sysu", 481) == (
+        "481 of 480: more than were published, not comparable"
+    )
+    assert completeness.published_sizes("jhmdb", "split", [(658, 270)]) is None
+    assert completeness.published_sizes("dhg", "gestures_14", [(2660, 140), (1, 2)]) == (
+        "2,660 and 140"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("nucla", "nucla has one way to be split, and takes no --splits"),
+        ("sysu", "does not exist: give the folder with cross_subject_train_splits.npy and"),
+    ],
+)
+def test_splits_of_whom_they_are_for(tmp_path: Path, publish, name: str, says: str) -> None:
+    source = publish(name, tmp_path).source
+    with pytest.raises(UserError, match=says):
+        catalog.prepare(tmp_path, name, source, splits=tmp_path / "none")

@@ -91,7 +91,8 @@ def test_it_is_the_same_file(data_dir: Path, whole: SequenceStore, part: Sequenc
     assert isinstance(part.frames, np.memmap)
     assert part.content_digest == whole.content_digest == catalog.data_digest(data_dir, "ntu_v1")
     assert [path.name for path in part.path.parent.glob("*.h5")] == ["ntu.h5"]
-    assert catalog.status(data_dir, "ntu_v1") == "ready (8 sequences)"
+    said = "ready (8 of 56,578: incomplete, not comparable)"
+    assert catalog.status(data_dir, "ntu_v1") == catalog.status(data_dir, "ntu") == said
     assert catalog.read_layout(data_dir, "ntu_v1") == part.layout
     assert catalog.read_layout(data_dir, "ntu") == whole.layout
 

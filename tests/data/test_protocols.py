@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eleatt_bench.common.errors import UserError
+from eleatt_bench.data.datasets import entry
 from eleatt_bench.data.protocols import PROTOCOLS, labelled, repeats, split
-from eleatt_bench.data.store import PART_OF, Sample, SequenceStore
+from eleatt_bench.data.store import Sample, SequenceStore
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +111,7 @@ def test_gestures_of_14_and_28_classes_are_the_same_sequences(make_store) -> Non
     )
 
 
-WITH_STORES = [(n, p) for n in PROTOCOLS if n not in PART_OF for p in PROTOCOLS[n]]
+WITH_STORES = [(n, p) for n in PROTOCOLS if not entry(n).part for p in PROTOCOLS[n]]
 
 
 @pytest.mark.parametrize(("name", "protocol"), WITH_STORES)

@@ -9,6 +9,7 @@ import pytest
 
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.data import catalog
+from eleatt_bench.data.protocols import split
 from eleatt_bench.data.release import BadSample, Release
 from eleatt_bench.data.store import Sample
 from eleatt_bench.data.verification import Fold, ProtocolReport, Report, verify
@@ -66,6 +67,23 @@ def test_repeats_are_those_of_any_fold(tmp_path: Path) -> None:
     assert found.published == 20
     assert found.folds == (Fold(5, 2), Fold(5, 2), Fold(5, 2), Fold(6, 1))
     assert found.repeats == {"s1_1": "s2_1", "s2_1": "s1_1"}
+
+
+def test_a_missing_subject_does_not_shift_the_folds(tmp_path: Path) -> None:
+    """data.fold=k tests subject k + 1 or is refused by name, also where subjects are missing."""
+    samples: list[Sample | BadSample] = [
+        Sample(f"s{subject}", frames(subject), 0, {"subject": subject}) for subject in (1, 3, 20)
+    ]
+    report = verified(tmp_path, "dhg", samples)
+    assert report.protocols["gestures_14"].folds == (Fold(2, 1),) * 3
+    tested = {fold: split(report.store, "gestures_14", fold=fold).test for fold in (0, 2, 19)}
+    assert {k: report.store.names[t[0]] for k, t in tested.items()} == {0: "s1", 2: "s3", 19: "s20"}
+    with pytest.raises(
+        UserError, match=r"data\.fold=1 tests on subject 2, of whom nothing is here"
+    ):
+        split(report.store, "gestures_14", fold=1)
+    with pytest.raises(UserError, match=r"folds 0 to 19 \(data\.fold=k tests on subject k \+ 1\)"):
+        split(report.store, "gestures_14", fold=20)
 
 
 @pytest.mark.parametrize(

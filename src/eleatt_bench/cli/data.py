@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from argparse import Namespace
 from pathlib import Path
 
 from rich.progress import Progress
@@ -12,11 +13,12 @@ from eleatt_bench.cli.data_verify import omitted
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.locations import data_dir
 from eleatt_bench.common.text import plain_console
-from eleatt_bench.data import catalog
+from eleatt_bench.data import catalog, completeness
 
 ACTIONS = ("list", "download", "prepare", "features", "verify", "show")
 _BELONGS = {
-    "source": "prepare", "skip_bad": "prepare", "all": "verify", "sample": "show", "out": "show",
+    "source": "prepare", "splits": "prepare", "skip_bad": "prepare", "all": "verify",
+    "sample": "show", "out": "show",
 }  # fmt: skip
 """The action that each flag is for."""
 
@@ -45,7 +47,7 @@ def data(arguments: list[str]) -> int:
         path = catalog.download(data_dir(), name)
         print(f"Downloaded to {path}\nNext: eleatt-bench data prepare {name} --source {path}")
     elif action == "prepare":
-        return _prepare(name, given.source, given.skip_bad)
+        return _prepare(name, given)
     else:
         from eleatt_bench.cli.data_verify import verify
 
@@ -65,6 +67,9 @@ def _parser() -> Parser:
     parser.add_argument("name", nargs="?", help="one of: " + ", ".join(catalog.names()))
     parser.add_argument("--source", type=Path, metavar="PATH", help="for prepare: the raw files")
     parser.add_argument(
+        "--splits", type=Path, metavar="PATH", help="for prepare sysu: lists of its folds, if any"
+    )
+    parser.add_argument(
         "--skip-bad",
         action="store_true",
         help="for prepare: leave bad samples out; the store will say which, and why",
@@ -82,8 +87,9 @@ def _list() -> int:
     return 0
 
 
-def _prepare(name: str, source: Path | None, skip_bad: bool) -> int:
+def _prepare(name: str, given: Namespace) -> int:
     console = plain_console()
+    left_out: list[str] = []
     try:
         with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
             task = bar.add_task(f"preparing {name}", total=None)
@@ -92,11 +98,21 @@ def _prepare(name: str, source: Path | None, skip_bad: bool) -> int:
                 last = f"writing and verifying {name}" if done == total else None
                 bar.update(task, completed=done, total=total, description=last)
 
-            store = catalog.prepare(data_dir(), name, source, progress, skip_bad=skip_bad)
+            store = catalog.prepare(
+                data_dir(),
+                name,
+                given.source,
+                progress,
+                splits=given.splits,
+                skip_bad=given.skip_bad,
+                left_out=left_out.append,
+            )
     except (KeyboardInterrupt, SystemExit) as stop:
         print("\nInterrupted: nothing has changed, the same command begins anew.", file=sys.stderr)
         return 130 if isinstance(stop, KeyboardInterrupt) else int(stop.code or 1)
-    print(f"{store.path}: {len(store.lengths):,} sequences")
-    for line in omitted(store):
+    print(f"{store.path}: {len(store.lengths):,} sequences of {store.source}")
+    for line in [*omitted(store), *(f"Left out: {line}" for line in left_out)]:
         print(line)
+    if remark := completeness.remark(name, len(store.lengths)):
+        print(f"{remark} with published results")
     return 0

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,12 +15,14 @@ from rich.progress import Progress
 from eleatt_bench.cli.arguments import Parser, choose
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.locations import data_dir
-from eleatt_bench.common.text import plain_console, printable
+from eleatt_bench.common.text import duration, plain_console, printable
+from eleatt_bench.data import completeness
 
 if TYPE_CHECKING:
     from eleatt_bench.data.rgb.clips import ClipSet
 
 NAMES = ("jhmdb", "ntu_rgb")
+_SECONDS = 20  # between two lines in a log file
 
 
 def features(arguments: list[str]) -> int:
@@ -36,8 +43,20 @@ def features(arguments: list[str]) -> int:
         device=given.device,
     )
     console = plain_console()
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+    with (
+        _left_at_once(),
+        Progress(console=console, transient=True, disable=not console.is_terminal) as bar,
+        ExitStack() as stack,
+    ):
         task = bar.add_task(f"features of {name}", total=len(clips.clips))
+        told = _Told(f"features of {name}", len(clips.clips))
+
+        def progress(count: int, total: int | None) -> None:
+            told.count = count
+            bar.update(task, completed=count, total=total)
+
+        if not console.is_terminal:
+            stack.enter_context(told.every(_SECONDS))
         store, done = extract(
             data_dir(),
             name,
@@ -46,15 +65,60 @@ def features(arguments: list[str]) -> int:
             batch_size=given.batch_size,
             skip_bad=given.skip_bad,
             report=lambda what: bar.console.print(printable(what), style="red", soft_wrap=True),
-            progress=lambda count, total: bar.update(task, completed=count, total=total),
+            progress=progress,
         )
     print(f"{store.path}: {len(store.lengths):,} sequences, {store.input_size:,} features a frame")
     print(
         f"{backbone.name} on {backbone.device}, weights: {backbone.weights}; {done.done_before:,} "
         f"clips were done before, {len(done.broken):,} broken ones are left out"
     )
+    for line in clips.left_out:
+        print(f"Left out: {line}")
+    if remark := completeness.remark(name, len(store.lengths)):
+        print(f"{remark} with published results")
     print(f"The features of single clips stay in {done.folder}; nothing else needs that folder.")
     return 0
+
+
+@contextmanager
+def _left_at_once() -> Iterator[None]:
+    """After a signal, do not look for two seconds whether any of torch's objects can go."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        gc.freeze()
+        raise
+
+
+class _Told:
+    """Says from time to time, in a log file, how far the clips are, however long one takes."""
+
+    def __init__(self, what: str, total: int) -> None:
+        self._what, self._total = what, total
+        self.count = 0
+
+    @contextmanager
+    def every(self, seconds: float) -> Iterator[None]:
+        done = threading.Event()
+        thread = threading.Thread(target=self._tell, args=(done, seconds), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+
+    def _tell(self, done: threading.Event, seconds: float) -> None:
+        started, first = time.monotonic(), self.count
+        print(f"{self._what}: {self._total:,} clips", flush=True)
+        while not done.wait(seconds):
+            made, passed = self.count - first, time.monotonic() - started
+            left = (
+                f", about {duration(passed * (self._total - self.count) / made)} left"
+                if made
+                else ""
+            )
+            print(f"{self._what}: {self.count:,} of {self._total:,} clips{left}", flush=True)
 
 
 def _parser() -> Parser:

@@ -11,7 +11,8 @@ from eleatt_bench.cli.data_verify import omitted
 from eleatt_bench.common.errors import UserError, unknown
 from eleatt_bench.common.locations import data_dir
 from eleatt_bench.common.text import plain_console, printable
-from eleatt_bench.data import catalog
+from eleatt_bench.data import catalog, completeness
+from eleatt_bench.data.protocols import PROTOCOLS
 from eleatt_bench.data.store import SequenceStore
 from eleatt_bench.data.summary import Summary, summary
 
@@ -31,7 +32,7 @@ def show(name: str, sample: str | None, out: Path | None) -> None:
     try:
         _draw(store, sample or store.names[0], out)
     except UserError as error:
-        if sample or out:
+        if sample or out or isinstance(error.__cause__, OSError):
             raise
         print(f"\n{error}")
 
@@ -44,7 +45,12 @@ def _print(store: SequenceStore, found: Summary) -> None:
     )
     out(f"{len(store.frames):,} frames of {store.input_size:,} values ({store.layout['kind']})")
     size = store.path.stat().st_size / 1e6
-    out(f"{store.path}, {size:,.1f} MB, made of {store.source}", soft_wrap=True)
+    out(f"{store.path}, {size:,.1f} MB, made of {store.source}", markup=False, soft_wrap=True)
+    if remark := completeness.remark(store.name, len(store.labels)):
+        out(f"{remark} with published results")
+    for protocol, rule in PROTOCOLS[store.name].items():
+        if rule.fold_is:
+            out(f"{protocol}: {rule.fold_is}", soft_wrap=True)
     for line in omitted(store):
         out(printable(line), soft_wrap=True)
     out()

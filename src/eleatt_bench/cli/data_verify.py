@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from eleatt_bench.common.locations import data_dir
-from eleatt_bench.data import verification
+from eleatt_bench.data import completeness, verification
+from eleatt_bench.data.protocols import PROTOCOLS
 from eleatt_bench.data.store import SequenceStore
 from eleatt_bench.data.verification import ProtocolReport
 
@@ -21,10 +22,17 @@ def verify(name: str, everything: bool) -> None:
     print(f"{name} is sound: {len(store.labels):,} sequences of {store.num_classes} classes")
     print(f"{len(store.frames):,} frames of {store.input_size:,} values")
     print(f"content digest {store.content_digest}")
+    if remark := completeness.remark(name, len(store.labels)):
+        print(f"{remark} with published results")
     for line in omitted(store, most):
         print(line)
     for protocol, found in report.protocols.items():
         print(f"{protocol}: {_sizes(found)}")
+        sizes = [(fold.learn, fold.test) for fold in found.folds]
+        if published := completeness.published_sizes(name, protocol, sizes):
+            print(f"  published: {published}")
+        if meaning := PROTOCOLS[name][protocol].fold_is:
+            print(f"  {meaning}")
         pairs = [f"{a} is identical to {b}" for a, b in sorted(found.repeats.items())]
         for line in first(pairs, most, name):
             print(line)

@@ -10,7 +10,7 @@ from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.files import write_text
 from eleatt_bench.common.text import closing, duration
 from eleatt_bench.config.composer import Composer
-from eleatt_bench.data.store import prepare_command
+from eleatt_bench.data.datasets import prepare_command
 from eleatt_bench.report.explain import explain
 from eleatt_bench.report.render import FORMATS, render
 from eleatt_bench.tables.build import table as make_table

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from errno import ENOLCK, ENOSYS, ENOTSUP, EOPNOTSUPP
 from pathlib import Path
 from stat import S_ISREG
+
+from eleatt_bench.common.errors import UserError
+
+NO_LOCKS = frozenset({ENOLCK, ENOSYS, ENOTSUP, EOPNOTSUPP})
+"""What a file system answers that knows no locks, or whose lock server does not run."""
 
 
 @contextmanager
@@ -96,6 +104,53 @@ def read_bounded(path: Path, most: int) -> bytes:
         return content
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def alone(path: Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold the lock file ``path``, which stays where it is; the kernel frees it if this one dies.
+
+    Raises:
+        BlockingIOError: another process has it, and this one is not to ``wait`` for that.
+        UserError: its file system has no locks.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except OSError as error:
+            if error.errno not in NO_LOCKS:
+                raise
+            raise UserError(
+                f"{path} cannot be locked ({error.strerror}): {file_system(path)} has no locks, "
+                "so two processes could write the same file at once. Choose a folder on another "
+                "disk (ELEATT_DATA=FOLDER), or mount this one with locks (NFS: without nolock; "
+                "Lustre: with -o flock)"
+            ) from error
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def file_system(path: Path) -> str:
+    """What ``path`` lies on, in words: ``the file system nfs4 at /home``, as far as it is known."""
+    try:
+        mounts = Path("/proc/self/mounts").read_text(encoding="utf-8", errors="replace")
+    except OSError:  # not Linux
+        return "its file system"
+    real = path.resolve()
+    named = (line.split(" ")[1:3] for line in mounts.splitlines())
+    around = [(_unescaped(folder), kind) for folder, kind in named]
+    around = [(folder, kind) for folder, kind in around if real.is_relative_to(folder)]
+    if not around:
+        return "its file system"
+    folder, kind = max(reversed(around), key=lambda mount: len(mount[0]))
+    return f"the file system {kind} at {folder}"
+
+
+def _unescaped(folder: str) -> str:
+    """The kernel writes blanks and the like as octal numbers."""
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), folder)
 
 
 def _sync(path: Path) -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from eleatt_bench.common.cache import Cache
 from eleatt_bench.common.errors import UserError
-from eleatt_bench.data.datasets import PARTS, part
+from eleatt_bench.common.files import alone
+from eleatt_bench.data import completeness, datasets
 from eleatt_bench.data.datasets import entry as entry
 from eleatt_bench.data.datasets import names as names
+from eleatt_bench.data.datasets import part, prepare_command
 from eleatt_bench.data.release import Release
-from eleatt_bench.data.store import PART_OF, SequenceStore, prepare_command, read_digest
+from eleatt_bench.data.store import SequenceStore, StoreError, read_count, read_digest
 from eleatt_bench.data.store import read_layout as store_layout
 from eleatt_bench.data.writing import Progress, write_store
 
@@ -25,13 +28,27 @@ def store_path(data_dir: Path, name: str) -> Path:
 def open_store(data_dir: Path, name: str) -> SequenceStore:
     """The store of data set ``name``, or its part of one; an embedded one is prepared if need be.
 
+    What is in the file is compared with its digests, once: a file of the same place, size and
+    times that was found sound is believed from then on.
+
     Raises:
         UserError: it is not prepared, or damaged.
     """
     path = _existing(data_dir, name)
     if path is None:
         raise _not_prepared(data_dir, name)
-    return _open(path, name)
+    with _mended(name):
+        store = SequenceStore.open(path, name=_whole(name))
+        _check(store)
+    return part(store, name)
+
+
+def verify(data_dir: Path, name: str) -> SequenceStore:
+    """The store of data set ``name``, as `open_store`, but read and compared in any case."""
+    store = open_store(data_dir, name)
+    with _mended(name):
+        store.verify()
+    return store
 
 
 def read_layout(data_dir: Path, name: str) -> dict[str, Any]:
@@ -40,9 +57,11 @@ def read_layout(data_dir: Path, name: str) -> dict[str, Any]:
     Raises:
         UserError: its store is not prepared, or damaged.
     """
-    if name in PARTS:
-        return PARTS[name].layout
-    return store_layout(store_path(data_dir, name), name)
+    data_set = entry(name)
+    if data_set.part and not isinstance(data_set.frame, int):
+        return dict(data_set.frame)
+    with _mended(name):
+        return store_layout(store_path(data_dir, name), name)
 
 
 def data_digest(data_dir: Path, name: str) -> str | None:
@@ -52,7 +71,23 @@ def data_digest(data_dir: Path, name: str) -> str | None:
         UserError: the store is damaged.
     """
     path = _existing(data_dir, name)
-    return None if path is None else read_digest(path, name=_whole(name))
+    if path is None:
+        return None
+    with _mended(name):
+        return read_digest(path, name=_whole(name))
+
+
+def incomplete(data_dir: Path, name: str) -> str | None:
+    """``120 of 1,484: incomplete, not comparable`` if that is what is prepared, else None.
+
+    Raises:
+        UserError: the store is damaged.
+    """
+    path = store_path(data_dir, name)
+    if not path.exists():
+        return None
+    with _mended(name):
+        return completeness.remark(name, read_count(path, _whole(name)))
 
 
 def prepare(
@@ -61,28 +96,26 @@ def prepare(
     source: Path | None,
     progress: Progress | None = None,
     *,
+    splits: Path | None = None,
     skip_bad: bool = False,
+    left_out: Callable[[str], None] = lambda line: None,
 ) -> SequenceStore:
     """Make the store of data set ``name`` from the published files at ``source``, anew.
 
-    The old store, if any, stays until the new one is complete and verified. With ``skip_bad`` bad
-    samples are left out, and the store tells which.
+    The old store, if any, stays until the new one is complete and verified. ``splits`` are lists
+    of folds that some data sets take. With ``skip_bad`` bad samples are left out, and the store
+    tells which. ``left_out`` is told, when all is done, what else the source holds.
 
     Raises:
         UserError: no source, a source that is missing, damaged or of something else, a bad sample,
             or a folder that cannot be written.
     """
-    data_set = entry(name)
-    _check_whole(name)
-    if data_set.embedded and source is not None:
-        raise UserError(f"{name} takes no --source ({data_set.where}): {prepare_command(name)}")
-    if not data_set.embedded and source is None:
-        raise UserError(
-            f"data prepare {name} needs its source, {data_set.where}: {prepare_command(name)}"
-        )
-    release = data_set.read(source)
+    release = datasets.reader(name, source, splits)()
     with _alone(data_dir, name) as path:
-        return _write(path, name, release, progress, skip_bad)
+        store = _write(path, name, release, progress, skip_bad)
+    for line in release.left_out:
+        left_out(line)
+    return store
 
 
 def write(data_dir: Path, name: str, release: Release, *, skip_bad: bool = False) -> SequenceStore:
@@ -97,18 +130,17 @@ def download(data_dir: Path, name: str) -> Path:
     Raises:
         UserError: it cannot be fetched by a program, or not now.
     """
-    data_set = entry(name)
-    _check_whole(name)
+    data_set = datasets.whole_entry(name)
     if data_set.embedded:
-        raise UserError(f"{name} needs no download ({data_set.where}): {prepare_command(name)}")
+        raise UserError(f"{name} needs no download ({data_set.where}): {data_set.command}")
     if data_set.download is None:
         raise UserError(
-            f"{name} must be fetched by hand: get {data_set.where}, then {prepare_command(name)}"
+            f"{name} must be fetched by hand: get {data_set.where}, then {data_set.command}"
         )
     folder = data_dir / "raw" / name
     with _writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    data_set.download(folder)
+        data_set.download(folder)
     return folder
 
 
@@ -120,28 +152,50 @@ def status(data_dir: Path, name: str) -> str:
             return "not prepared: will be at its first use"
         return f"not prepared: {prepare_command(name)} ({entry(name).where})"
     try:
-        store = _open(path, name)
+        with _mended(name):
+            count = len(SequenceStore.open(path, name=_whole(name)).labels)
     except UserError as error:
         return f"damaged: {error}"
-    return f"ready ({len(store.labels):,} sequences)"
+    remark = completeness.remark(name, count)
+    return f"ready ({f'{count:,} sequences' if remark is None else remark})"
 
 
 def _whole(name: str) -> str:
     """The data set in whose store ``name`` is."""
-    return PART_OF.get(name, entry(name).name)
+    chosen = entry(name).part
+    return chosen.whole if chosen else name
 
 
-def _check_whole(name: str) -> None:
-    if name in PART_OF:
-        raise UserError(
-            f"{name} is a part of {PART_OF[name]} and has no store of its own: "
-            f"{prepare_command(name)}"
-        )
+@contextmanager
+def _mended(name: str) -> Iterator[None]:
+    """Say of a damaged store of data set ``name`` how it is made anew."""
+    try:
+        yield
+    except StoreError as error:
+        raise UserError(f"{error}. Make it anew with: {prepare_command(name)}") from error
 
 
-def _open(path: Path, name: str) -> SequenceStore:
-    store = SequenceStore.open(path, name=_whole(name))
-    return part(store, name) if name in PART_OF else store
+def _check(store: SequenceStore, *, sound: bool = False) -> None:
+    """Read all of ``store``, unless this very file is known, or said now, to be ``sound``.
+
+    Raises:
+        StoreError: something in it was changed since it was written.
+    """
+    kept = Cache("stores", "1", most=1000)
+    if not store.sealed:  # written before stores had this digest: the first one counts
+        first = kept.find(["attributes", store.content_digest], lambda: store.attributes_digest)
+        if first != store.attributes_digest:
+            raise StoreError(f"{store.path} is damaged: its class names, layout or origin changed")
+    file = store.path.stat()
+    times = [file.st_mtime_ns, file.st_ctime_ns]
+    this = [str(store.path.resolve()), file.st_size, times, file.st_ino, store.content_digest]
+    kept.find(this, lambda: sound or _verified(store))
+    kept.write()
+
+
+def _verified(store: SequenceStore) -> bool:
+    store.verify()
+    return True
 
 
 def _existing(data_dir: Path, name: str) -> Path | None:
@@ -151,9 +205,10 @@ def _existing(data_dir: Path, name: str) -> Path | None:
         return path
     if not entry(name).embedded:
         return None
+    release = datasets.reader(name, None, None)()
     with _alone(data_dir, name):
         if not path.exists():  # another process may have made it while this one waited
-            _write(path, name, entry(name).read(None))
+            _write(path, name, release)
     return path
 
 
@@ -164,7 +219,7 @@ def _write(
     progress: Progress | None = None,
     skip_bad: bool = False,
 ) -> SequenceStore:
-    return write_store(
+    store = write_store(
         path,
         name=name,
         samples=release.samples,
@@ -176,17 +231,17 @@ def _write(
         skip_bad=skip_bad,
         progress=progress,
     )
+    _check(store, sound=True)  # it was verified before it took its place
+    return store
 
 
 @contextmanager
 def _alone(data_dir: Path, name: str) -> Iterator[Path]:
     """The store's path, with the right to write it; waits while another process has it."""
-    from filelock import FileLock
-
     path = store_path(data_dir, name)
     with _writing(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.with_name(f".{name}.lock")):
+        with alone(path.with_name(f".{name}.lock")):
             for leftover in path.parent.glob(f".{path.name}.*.tmp"):  # of a killed process
                 leftover.unlink()
             yield path

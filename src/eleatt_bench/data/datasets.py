@@ -1,9 +1,9 @@
-"""The data sets that this program knows: where they come from, and which reader reads them."""
+"""The data sets that this program knows: one entry says all that is known of each."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,47 +12,67 @@ import numpy as np
 from eleatt_bench.common.errors import UserError, unknown
 from eleatt_bench.data.protocols import PROTOCOLS
 from eleatt_bench.data.release import Release
-from eleatt_bench.data.sources import dhg, digits, mnist, ntu, nucla, shrec17, sysu
-from eleatt_bench.data.store import EMBEDDED, PART_OF, Integers, SequenceStore, prepare_command
+from eleatt_bench.data.rgb import jhmdb, ntu_rgb
+from eleatt_bench.data.sources import dhg, digits, hand, mnist, ntu, nucla, shrec17, sysu
+from eleatt_bench.data.store import Integers, SequenceStore
+
+Sizes = tuple[int, int]
+"""How many sequences are learnt from (validation included), and how many are tested."""
+
+
+class Part(NamedTuple):
+    """What remains of each frame of the data set ``whole``, in whose store this one is."""
+
+    whole: str
+    columns: Integers
 
 
 @dataclass(frozen=True)
 class DataSet:
-    """``read`` takes the source's path (None for an embedded set) and gives the samples."""
+    """A data set; ``read`` takes the path of its source (of an embedded one None).
+
+    ``frame`` is the layout of a skeleton, or else the number of values of a frame. ``published``
+    is the number of sequences of the release that everybody uses, less those that its publishers
+    say to leave out; ``sizes`` those of each protocol, for every fold or for each in turn.
+    """
 
     name: str
     title: str
     homepage: str
     where: str  # how one gets the source, as the end of a sentence
-    read: Callable[[Path | None], Release]
+    published: int
+    sizes: Mapping[str, tuple[Sizes, ...]]
+    frame: Mapping[str, Any] | int
+    classes: int
+    read: Callable[[Any], Release] | None = None
+    embedded: bool = False  # it ships inside an installed package and needs no source
     download: Callable[[Path], None] | None = None
-
-    @property
-    def embedded(self) -> bool:
-        """Whether it ships inside an installed package, so that it needs no source."""
-        return self.name in EMBEDDED
+    with_splits: Callable[[Path, Path], Release] | None = None  # the same with --splits
+    part: Part | None = None
+    made_by: str = field(default="")  # the command, if `data prepare` is not it
 
     @property
     def protocols(self) -> tuple[str, ...]:
         return tuple(PROTOCOLS[self.name])
 
-
-def _otherwise(name: str, how: str) -> Callable[[Path | None], Release]:
-    """For a data set that no reader makes from a source alone."""
-
-    def refuse(source: Path | None) -> Release:
-        raise UserError(f"{name} is {how}: {prepare_command(name)}")
-
-    return refuse
+    @property
+    def command(self) -> str:
+        """The command line that makes its store, or the one that it is a part of."""
+        name = self.part.whole if self.part else self.name
+        source = "" if self.embedded else " --source PATH"
+        return self.made_by or f"eleatt-bench data prepare {name}{source}"
 
 
-def _with_path(read: Callable[[Path], Release]) -> Callable[[Path | None], Release]:
-    def reader(source: Path | None) -> Release:
-        assert source is not None  # `prepare` sees to it
-        return read(source)
+def columns(joints: Sequence[str], whole: Mapping[str, Any]) -> Integers:
+    """Where x, y, z of each of ``joints`` stand in a frame; of two bodies, of the first."""
+    first = [3 * whole["joints"].index(joint) for joint in joints]
+    return (np.array(first)[:, None] + np.arange(3)).ravel()
 
-    return reader
 
+_RESNET_50 = 2048  # values of a frame's feature; another backbone's store has others
+_NTU = "https://rose1.ntu.edu.sg/dataset/actionRecognition/"
+_NTU_SIZES = {"cross_subject": ((40_091, 16_487),), "cross_view": ((37_646, 18_932),)}
+_HALVES = {"cross_subject": ((240, 240),), "same_subject": ((240, 240),)}
 
 _DATA_SETS = (
     DataSet(
@@ -60,80 +80,126 @@ _DATA_SETS = (
         title="Handwritten digits, 8 × 8 pixels",
         homepage="https://scikit-learn.org/stable/modules/generated/sklearn.datasets.load_digits",
         where="it ships inside scikit-learn",
+        published=1797,
+        sizes={"fixed": ((1438, 359),)},
+        frame=8,
+        classes=10,
         read=lambda source: digits.read(),
+        embedded=True,
     ),
     DataSet(
         name="mnist",
         title="MNIST handwritten digits, 28 × 28 pixels",
         homepage="https://yann.lecun.com/exdb/mnist/",
-        where="the folder with the four IDX files, which eleatt-bench data download mnist fetches",
-        read=_with_path(mnist.read),
+        where="the four IDX files, in a folder or a zip archive; eleatt-bench data download mnist "
+        "fetches them",
+        published=70_000,
+        sizes={"official": ((60_000, 10_000),)},
+        frame=28,
+        classes=10,
+        read=mnist.read,
         download=mnist.download,
     ),
     DataSet(
         name="nucla",
         title="Northwestern-UCLA multiview skeletons, 20 joints",
         homepage="https://wangjiangb.github.io/my_data.html",
-        where="all_sqe.zip from https://www.dropbox.com/s/10pcm4pksjy6mkq/all_sqe.zip?dl=1 "
-        "or its unpacked folder",
-        read=_with_path(nucla.read),
+        where=f"all_sqe.zip from {nucla.ARCHIVE} or its unpacked folder",
+        published=1484,
+        sizes={"cross_view": ((1020, 464),)},
+        frame=nucla.LAYOUT,
+        classes=len(nucla.CLASSES),
+        read=nucla.read,
     ),
     DataSet(
         name="ntu",
         title="NTU RGB+D skeletons, 60 classes, two bodies of 25 joints",
-        homepage="https://rose1.ntu.edu.sg/dataset/actionRecognition/",
+        homepage=_NTU,
         where="nturgbd_skeletons_s001_to_s017.zip, handed out on request, or its unpacked folder",
-        read=_with_path(ntu.read),
+        published=56_578,
+        sizes=_NTU_SIZES,
+        frame=ntu.LAYOUT,
+        classes=ntu.NTU.actions,
+        read=ntu.read,
     ),
     DataSet(
         name="ntu_v1",
         title="NTU RGB+D skeletons as of a Kinect v1, one body of 20 joints",
-        homepage="https://rose1.ntu.edu.sg/dataset/actionRecognition/",
+        homepage=_NTU,
         where="it is a part of ntu",
-        read=_otherwise("ntu_v1", "a part of ntu and has no store of its own"),
+        published=56_578,
+        sizes=_NTU_SIZES,
+        frame=nucla.LAYOUT,
+        classes=ntu.NTU.actions,
+        part=Part("ntu", columns(nucla.JOINTS, ntu.LAYOUT)),
     ),
     DataSet(
         name="ntu120",
         title="NTU RGB+D 120 skeletons, 120 classes, two bodies of 25 joints",
-        homepage="https://rose1.ntu.edu.sg/dataset/actionRecognition/",
+        homepage=_NTU,
         where="one folder with nturgbd_skeletons_s001_to_s017 and _s018_to_s032, unpacked; both "
         "are handed out on request",
-        read=_with_path(ntu.read_120),
+        published=113_945,
+        sizes={"cross_subject": ((63_026, 50_919),), "cross_setup": ((54_468, 59_477),)},
+        frame=ntu.LAYOUT,
+        classes=ntu.NTU_120.actions,
+        read=ntu.read_120,
     ),
     DataSet(
         name="sysu",
         title="SYSU 3D HOI skeletons, 20 joints",
         homepage="https://www.isee-ai.cn/~hujianfang/ProjectJOULE.html",
         where="the folder 3DvideoNorm of the release, or a zip archive of it",
-        read=_with_path(sysu.read),
+        published=480,
+        sizes=_HALVES,
+        frame=sysu.LAYOUT,
+        classes=len(sysu.CLASSES),
+        read=sysu.read,
+        with_splits=sysu.read,
     ),
     DataSet(
         name="shrec17",
         title="SHREC'17 Track hand gestures, 22 joints",
         homepage="http://www-rech.telecom-lille.fr/shrec2017-hand/",
         where="HandGestureDataset_SHREC2017, as a folder or a zip archive",
-        read=_with_path(shrec17.read),
+        published=2800,
+        sizes={"gestures_14": ((1960, 840),), "gestures_28": ((1960, 840),)},
+        frame=hand.LAYOUT,
+        classes=len(hand.GESTURES),
+        read=shrec17.read,
     ),
     DataSet(
         name="dhg",
         title="DHG-14/28 hand gestures, 22 joints",
         homepage="http://www-rech.telecom-lille.fr/DHGdataset/",
         where="DHG2016, as a folder or a zip archive",
-        read=_with_path(dhg.read),
+        published=2800,
+        sizes={"gestures_14": ((2660, 140),), "gestures_28": ((2660, 140),)},
+        frame=hand.LAYOUT,
+        classes=len(hand.GESTURES),
+        read=dhg.read,
     ),
     DataSet(
         name="jhmdb",
         title="JHMDB videos, 21 actions, as features of a backbone",
         homepage="http://jhmdb.is.tue.mpg.de/",
         where="JHMDB_video.zip and, for --splits, splits.zip, or their unpacked folders",
-        read=_otherwise("jhmdb", "made of videos, with a backbone"),
+        published=928,
+        sizes={"split": ((660, 268), (658, 270), (663, 265))},
+        frame=_RESNET_50,
+        classes=len(jhmdb.CLASSES),
+        made_by=jhmdb.COMMAND,
     ),
     DataSet(
         name="ntu_rgb",
         title="NTU RGB+D videos, 60 classes, as features of a backbone",
-        homepage="https://rose1.ntu.edu.sg/dataset/actionRecognition/",
+        homepage=_NTU,
         where="the RGB videos, handed out on request, unpacked into one folder",
-        read=_otherwise("ntu_rgb", "made of videos, with a backbone"),
+        published=56_578,
+        sizes=_NTU_SIZES,
+        frame=_RESNET_50,
+        classes=ntu.NTU.actions,
+        made_by=ntu_rgb.COMMAND,
     ),
 )
 _BY_NAME = {entry.name: entry for entry in _DATA_SETS}
@@ -155,24 +221,54 @@ def entry(name: str) -> DataSet:
     return _BY_NAME[name]
 
 
-class Part(NamedTuple):
-    """What remains of each frame."""
+def whole_entry(name: str) -> DataSet:
+    """The data set called ``name``, which must be no part of another one.
 
-    layout: dict[str, Any]
-    columns: Integers
+    Raises:
+        UserError: there is none, or it is.
+    """
+    data_set = entry(name)
+    if data_set.part:
+        raise UserError(
+            f"{name} is a part of {data_set.part.whole} and has no store of its own: "
+            f"{data_set.command}"
+        )
+    return data_set
 
 
-def columns(joints: Sequence[str], whole: Mapping[str, Any]) -> Integers:
-    """Where x, y, z of each of ``joints`` stand in a frame; of two bodies, of the first."""
-    first = [3 * whole["joints"].index(joint) for joint in joints]
-    return (np.array(first)[:, None] + np.arange(3)).ravel()
+def prepare_command(name: str) -> str:
+    """The command line that makes the store of data set ``name``."""
+    return entry(name).command
 
 
-PARTS = {"ntu_v1": Part(nucla.LAYOUT, columns(nucla.JOINTS, ntu.LAYOUT))}
+def reader(name: str, source: Path | None, splits: Path | None) -> Callable[[], Release]:
+    """What reads ``source`` (and ``splits``) of data set ``name``, if that can be made of these.
+
+    Raises:
+        UserError: it is no data set of its own, made of videos, or takes other arguments.
+    """
+    data_set = whole_entry(name)
+    if data_set.read is None:
+        raise UserError(f"{name} is made of videos, with a backbone: {data_set.command}")
+    if data_set.embedded and source is not None:
+        raise UserError(f"{name} takes no --source ({data_set.where}): {data_set.command}")
+    if not data_set.embedded and source is None:
+        raise UserError(
+            f"data prepare {name} needs its source, {data_set.where}: {data_set.command}"
+        )
+    read, with_splits = data_set.read, data_set.with_splits
+    if splits is None:
+        return lambda: read(source)
+    if with_splits is None or source is None:
+        raise UserError(f"{name} has one way to be split, and takes no --splits: drop it")
+    return lambda: with_splits(source, splits)
 
 
 def part(whole: SequenceStore, name: str) -> SequenceStore:
-    """The part ``name`` of the store ``whole``: the same file, nothing is copied."""
-    assert whole.name == PART_OF[name]
-    chosen = PARTS[name]
-    return replace(whole, name=name, layout=chosen.layout, columns=chosen.columns)
+    """The data set ``name`` in the store ``whole``, which it may be a part of; without copying."""
+    chosen, frame = entry(name).part, entry(name).frame
+    if chosen is None:
+        return whole
+    assert whole.name == chosen.whole
+    assert not isinstance(frame, int)
+    return replace(whole, name=name, layout=dict(frame), columns=chosen.columns)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +43,14 @@ class ContentHash:
             encoded = name.encode()
             self._hash.update(f"name:{len(encoded)}".encode() + encoded)
         return self._hash.hexdigest()
+
+
+def attributes_digest(
+    dataset: str, class_names: Sequence[str], layout: Mapping[str, Any], origin_applied: bool
+) -> str:
+    """SHA-256 of what decides numbers and is no array: a digest that names no run."""
+    attributes = [dataset, list(class_names), dict(layout), origin_applied]
+    return hashlib.sha256(json.dumps(attributes, sort_keys=True).encode()).hexdigest()
 
 
 def sequence_digest(frames: npt.NDArray[np.float32]) -> bytes:

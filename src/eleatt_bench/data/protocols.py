@@ -12,7 +12,7 @@ import numpy.typing as npt
 from eleatt_bench.common.errors import UserError, unknown
 from eleatt_bench.data import folds
 from eleatt_bench.data.folds import Mask
-from eleatt_bench.data.sources import hand
+from eleatt_bench.data.sources import hand, sysu
 from eleatt_bench.data.sources.ntu import protocols as ntu_protocols
 from eleatt_bench.data.store import Integers, SequenceStore
 
@@ -23,11 +23,24 @@ class Protocol(NamedTuple):
     test: Callable[[Mapping[str, Integers], int], Mask]
     folds: int = 1
     labels: str | None = None  # the metadata column that takes the place of the store's labels
+    classes: int | None = None  # of those labels
+    fold_is: str = ""  # what data.fold=k means, where it may be taken for something else
     cleaned: bool = False  # its published test set repeats training sequences: see `Split.clean`
 
 
 _official = Protocol(lambda data, fold: folds.official(data["split"]))
-_gestures = Protocol(lambda data, fold: folds.leave_one_subject_out(data["subject"], fold), 20)
+_gestures = Protocol(
+    lambda data, fold: folds.leave_one_subject_out(data["subject"], fold),
+    20,
+    fold_is="data.fold=k tests on subject k + 1",
+)
+
+
+def _sysu_cross_subject(data: Mapping[str, Integers], fold: int) -> Mask:
+    """The splits that the store was prepared with, if it was (--splits); else this project's."""
+    given = data.get(sysu.column(fold))
+    return folds.cross_subject(data["subject"], fold) if given is None else folds.official(given)
+
 
 PROTOCOLS = {
     "digits": {"fixed": _official},
@@ -45,7 +58,9 @@ PROTOCOLS = {
     },
     "sysu": {
         "cross_subject": Protocol(
-            lambda data, fold: folds.cross_subject(data["subject"], fold), folds.RANDOM_FOLDS
+            _sysu_cross_subject,
+            folds.RANDOM_FOLDS,
+            fold_is="data.fold=k is split k + 1 of those given with --splits, or of this project's",
         ),
         "same_subject": Protocol(
             lambda data, fold: folds.same_subject(data["subject"], data["action"], fold),
@@ -54,14 +69,18 @@ PROTOCOLS = {
     },
     "shrec17": {
         "gestures_14": _official,
-        "gestures_28": _official._replace(labels="label_28"),
+        "gestures_28": _official._replace(labels="label_28", classes=28),
     },
     "dhg": {
         "gestures_14": _gestures,
-        "gestures_28": _gestures._replace(labels="label_28"),
+        "gestures_28": _gestures._replace(labels="label_28", classes=28),
     },
     "jhmdb": {
-        "split": Protocol(lambda data, fold: folds.official(data[f"split_{fold + 1}"]), 3),
+        "split": Protocol(
+            lambda data, fold: folds.official(data[f"split_{fold + 1}"]),
+            3,
+            fold_is="data.fold=k is the official split k + 1",
+        ),
     },
     "ntu_rgb": {
         "cross_subject": Protocol(lambda data, fold: ntu_protocols.cross_subject(data)),
@@ -106,6 +125,12 @@ def split(
         UserError: the data set has no such protocol or fold, or too few sequences to train on.
     """
     learn, test = sides(store, protocol, fold)
+    if not len(learn) or not len(test):
+        lacking = "to test on" if len(learn) else "to train on"
+        raise UserError(
+            f"{store.path} has nothing {lacking} in {protocol}, fold {fold}: prepare the whole "
+            f"data set; eleatt-bench data verify {store.name} says what is there"
+        )
     held_out = max(1, round(val_fraction * len(learn)))
     if held_out >= len(learn):
         raise UserError(
@@ -170,7 +195,8 @@ def sides(store: SequenceStore, protocol: str, fold: int = 0) -> Sides:
     found = find(store, protocol)
     if not 0 <= fold < found.folds:
         count = "one fold: 0" if found.folds == 1 else f"folds 0 to {found.folds - 1}"
-        raise UserError(f"data.fold is {fold}, but {protocol} of {store.name} has {count}")
+        means = f" ({found.fold_is})" if found.fold_is else ""
+        raise UserError(f"data.fold is {fold}, but {protocol} of {store.name} has {count}{means}")
     test = found.test(store.metadata, fold)
     return Sides(np.flatnonzero(~test), np.flatnonzero(test))
 

@@ -40,7 +40,8 @@ class Release:
     """``count`` samples, good and bad, in an order that depends on the source alone.
 
     ``layout`` is as `eleatt_bench.data.store.SequenceStore` describes it; ``description`` says
-    in words where the samples come from; ``origin_applied`` that their origin is a joint already.
+    in words where the samples come from; ``origin_applied`` that their origin is a joint already;
+    ``left_out`` what else the source holds, a line for each reason.
     Reading ``samples`` may raise a `UserError`, which is then not one sample's fault.
     """
 
@@ -50,6 +51,7 @@ class Release:
     count: int
     samples: Iterable[Sample | BadSample]
     origin_applied: bool = False
+    left_out: tuple[str, ...] = ()
 
 
 def required(found: Sample | BadSample) -> Sample:

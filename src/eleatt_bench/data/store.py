@@ -7,8 +7,9 @@ process of a host reads them through the same page cache. `writing` makes such a
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,19 +19,20 @@ import numpy as np
 import numpy.typing as npt
 
 from eleatt_bench.common.errors import UserError
-from eleatt_bench.data.digests import ContentHash, sequence_digest
+from eleatt_bench.common.files import NO_LOCKS, file_system
+from eleatt_bench.data import hdf5
+from eleatt_bench.data.digests import ContentHash, attributes_digest, sequence_digest
 
 FORMAT_VERSION = 1
-EMBEDDED = frozenset({"digits"})
-"""Data sets that ship inside an installed package: prepared without a source."""
 RANDOM_WEIGHTS = "random"
 """The ``weights`` in the layout of features whose network was never trained."""
-PART_OF = {"ntu_v1": "ntu"}
-"""Data sets that are a part of another one's store: see `eleatt_bench.data.datasets`."""
-_FROM_VIDEOS = {"jhmdb": "--source VIDEOS --splits PATH", "ntu_rgb": "--source VIDEOS"}
 
 Integers = npt.NDArray[np.int64]
 Frames = npt.NDArray[np.float32]
+
+
+class StoreError(UserError):
+    """A store that is not there or damaged: what is wrong, without the command that mends it."""
 
 
 class Sample(NamedTuple):
@@ -76,6 +78,7 @@ class SequenceStore:
     names: tuple[str, ...]  # N
     metadata: dict[str, Integers]  # columns of (N,)
     sequence_digests: npt.NDArray[np.uint8]  # (N, 16), equal for byte-identical sequences
+    sealed: bool  # its attributes were found to match a digest in the file
     omitted: tuple[Omission, ...] = ()
     columns: Integers | None = None
 
@@ -86,16 +89,20 @@ class SequenceStore:
         Cheap: shapes and sizes are checked, the frames are not read (`verify` does).
 
         Raises:
-            UserError: no such file, not a store, cut short, of another format version or of
+            StoreError: no such file, not a store, cut short, of another format version or of
                 another data set.
+            UserError: the file cannot be read.
         """
         with open_file(path, name) as file:
             try:
                 store = _read(cls, path, file)
-            except (KeyError, ValueError, OSError, RuntimeError) as error:
-                raise _damaged(path, str(file.attrs["dataset"]), str(error).strip("'\"")) from error
-        store._check_shapes()
-        return store
+                store._check_shapes()
+                sealed = file.attrs.get("attributes_digest")
+            except (KeyError, ValueError, TypeError, OSError, RuntimeError) as error:
+                raise _damaged(path, str(error).strip("'\"")) from error
+        if sealed not in (None, store.attributes_digest):
+            raise store._damaged("its class names, layout or origin do not match their digest")
+        return replace(store, sealed=sealed is not None)
 
     @property
     def num_classes(self) -> int:
@@ -110,6 +117,11 @@ class SequenceStore:
     def random_weights(self) -> bool:
         """Whether the frames are features of a network that was never trained."""
         return self.layout.get("weights") == RANDOM_WEIGHTS
+
+    @property
+    def attributes_digest(self) -> str:
+        """The digest of what decides numbers and is no array; of the store, not of a part of it."""
+        return attributes_digest(self.name, self.class_names, self.layout, self.origin_applied)
 
     @cached_property
     def lengths(self) -> Integers:
@@ -129,7 +141,7 @@ class SequenceStore:
         """Read everything, all columns, and compare it with the digests.
 
         Raises:
-            UserError: the file holds something else than was written.
+            StoreError: the file holds something else than was written.
         """
         content = ContentHash()
         for index, (name, sequence) in enumerate(zip(self.names, self._read_all(), strict=True)):
@@ -162,8 +174,8 @@ class SequenceStore:
         if self.labels.min() < 0 or self.labels.max() >= self.num_classes:
             raise self._damaged("it has a label without a class")
 
-    def _damaged(self, what: str) -> UserError:
-        return _damaged(self.path, self.name, what)
+    def _damaged(self, what: str) -> StoreError:
+        return _damaged(self.path, what)
 
 
 def read_digest(path: Path, *, name: str | None = None) -> str:
@@ -174,6 +186,19 @@ def read_digest(path: Path, *, name: str | None = None) -> str:
     """
     with open_file(path, name) as file:
         return str(file.attrs["content_digest"])
+
+
+def read_count(path: Path, name: str) -> int:
+    """The number of sequences of the store at ``path``; nothing else is read.
+
+    Raises:
+        UserError: as for `SequenceStore.open`.
+    """
+    with open_file(path, name) as file:
+        try:
+            return len(hdf5.local(file, "label"))
+        except (KeyError, ValueError, TypeError) as error:
+            raise _damaged(path, str(error).strip("'\"")) from error
 
 
 def read_layout(path: Path, name: str) -> dict[str, Any]:
@@ -187,61 +212,61 @@ def read_layout(path: Path, name: str) -> dict[str, Any]:
     return layout
 
 
-def prepare_command(name: str) -> str:
-    """The command line that makes the store of data set ``name``."""
-    name = PART_OF.get(name, name)
-    if name in _FROM_VIDEOS:
-        return f"eleatt-bench data features {name} {_FROM_VIDEOS[name]} --backbone resnet50"
-    return f"eleatt-bench data prepare {name}" + ("" if name in EMBEDDED else " --source PATH")
-
-
 def open_file(path: Path, name: str | None) -> h5py.File:
-    """The HDF5 file at ``path``, once it is known to be a store of this version and data set."""
-    wanted = name or path.stem
-    if not path.is_file():
-        raise UserError(f"There is no store {path}. Make it with: {prepare_command(wanted)}")
+    """The HDF5 file at ``path``, once it is known to be a store of this version and data set.
+
+    HDF5's own locks are left out: stores are replaced, never changed, and some file systems have
+    none.
+    """
     try:
+        if not path.is_file():
+            raise StoreError(f"There is no store {path}")
         with path.open("rb") as head:
             signature = head.read(8)
         if signature != b"\x89HDF\r\n\x1a\n":
-            raise UserError(
-                f"{path} is not an HDF5 file. Make it anew with: {prepare_command(wanted)}"
-            )
-        file = h5py.File(path, "r", locking=False)  # a store is replaced whole, never changed
-    except PermissionError as error:
-        raise UserError(f"{path} may not be read by this user: change its permissions") from error
+            raise StoreError(f"{path} is not an HDF5 file")
+        file = h5py.File(path, "r", locking=False)
     except (OSError, RuntimeError) as error:
+        if isinstance(error, OSError) and error.errno:  # the operating system's word
+            raise _unreadable(path, error) from error
         what = "is cut short" if "truncated" in str(error) else "is damaged"
-        raise UserError(f"{path} {what}. Make it anew with: {prepare_command(wanted)}") from error
+        raise StoreError(f"{path} {what}") from error
     try:
-        _check_attributes(file, path, wanted if name else None)
+        _check_attributes(file, path, name)
     except BaseException:
         file.close()
         raise
     return file
 
 
-def _check_attributes(file: h5py.File, path: Path, name: str | None) -> None:
-    wanted = name or path.stem
-    version, dataset = file.attrs.get("format_version"), file.attrs.get("dataset")
-    if version is None or dataset is None or "content_digest" not in file.attrs:
-        raise UserError(
-            f"{path} is an HDF5 file, but not a store. Make it anew with: {prepare_command(wanted)}"
+def _unreadable(path: Path, error: OSError) -> UserError:
+    said = os.strerror(error.errno or 0)
+    if error.errno in NO_LOCKS:
+        return UserError(
+            f"{path} cannot be opened here ({said}), whole as it may be: copy it from "
+            f"{file_system(path)} to another disk, and name its folder with ELEATT_DATA=FOLDER"
         )
+    return UserError(f"{path} cannot be read ({said}): mend its permissions or its disk")
+
+
+def _check_attributes(file: h5py.File, path: Path, name: str | None) -> None:
+    try:
+        version, dataset = file.attrs.get("format_version"), file.attrs.get("dataset")
+        whole = "content_digest" in file.attrs
+    except Exception as error:  # damage makes h5py raise almost anything
+        raise StoreError(f"{path} is damaged") from error
+    if version is None or dataset is None or not whole:
+        raise StoreError(f"{path} is an HDF5 file, but not a store")
     if version != FORMAT_VERSION:
-        raise UserError(
-            f"{path} has format version {version}, this program reads {FORMAT_VERSION}. "
-            f"Make it anew with: {prepare_command(wanted)}"
+        raise StoreError(
+            f"{path} has format version {version}, this program reads {FORMAT_VERSION}"
         )
     if name is not None and dataset != name:
-        raise UserError(
-            f"{path} holds the data set {dataset!r}, not {name!r}. "
-            f"Make it anew with: {prepare_command(name)}"
-        )
+        raise StoreError(f"{path} holds the data set {dataset!r}, not {name!r}")
 
 
 def _read(cls: type[SequenceStore], path: Path, file: h5py.File) -> SequenceStore:
-    attributes = file.attrs
+    attributes, metadata = file.attrs, hdf5.group(file, "metadata")
     return cls(
         name=str(attributes["dataset"]),
         path=path,
@@ -250,18 +275,20 @@ def _read(cls: type[SequenceStore], path: Path, file: h5py.File) -> SequenceStor
         layout=json.loads(attributes["layout"]),
         source=str(attributes["source"]),
         origin_applied=bool(attributes["origin_applied"]),
-        frames=_map(path, file["frames"]),
-        offsets=_column(file["offsets"]),
-        labels=_column(file["label"]),
-        names=_texts(file["name"]),
-        metadata={key: _column(file["metadata"][key]) for key in sorted(file["metadata"])},
-        sequence_digests=file["sequence_digest"][...],
+        frames=_map(path, file),
+        offsets=hdf5.integers(file, "offsets"),
+        labels=hdf5.integers(file, "label"),
+        names=hdf5.texts(file, "name"),
+        metadata={key: hdf5.integers(metadata, key) for key in sorted(metadata)},
+        sequence_digests=hdf5.values(file, "sequence_digest", "u"),
+        sealed=False,
         omitted=_omitted(file),
     )
 
 
-def _map(path: Path, frames: h5py.Dataset) -> Frames:
-    """``frames`` as a memory map of the file, not a copy."""
+def _map(path: Path, file: h5py.File) -> Frames:
+    """The frames as a memory map of the file, not a copy."""
+    frames = hdf5.local(file, "frames")
     start = frames.id.get_offset()
     if start is None or frames.ndim != 2 or frames.dtype != np.dtype("<f4"):
         raise ValueError("its frames are not one contiguous float32 array")
@@ -273,18 +300,9 @@ def _map(path: Path, frames: h5py.Dataset) -> Frames:
 def _omitted(file: h5py.File) -> tuple[Omission, ...]:
     if "omitted" not in file:
         return ()
-    names, reasons = (_texts(file["omitted"][key]) for key in Omission._fields)
+    names, reasons = (hdf5.texts(hdf5.group(file, "omitted"), key) for key in Omission._fields)
     return tuple(Omission(*pair) for pair in zip(names, reasons, strict=True))
 
 
-def _texts(column: h5py.Dataset) -> tuple[str, ...]:
-    return tuple(text.decode() for text in column[...].tolist())
-
-
-def _column(column: h5py.Dataset) -> Integers:
-    values: Integers = column.astype(np.int64)[...]
-    return values
-
-
-def _damaged(path: Path, name: str, what: str) -> UserError:
-    return UserError(f"{path} is damaged: {what}. Make it anew with: {prepare_command(name)}")
+def _damaged(path: Path, what: str) -> StoreError:
+    return StoreError(f"{path} is damaged: {what}")

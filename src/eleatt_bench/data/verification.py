@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eleatt_bench.common.errors import UserError
-from eleatt_bench.data.catalog import open_store
+from eleatt_bench.data import catalog
 from eleatt_bench.data.protocols import PROTOCOLS, repeats, sides
 from eleatt_bench.data.store import SequenceStore
 
@@ -42,8 +42,7 @@ def verify(data_dir: Path, name: str) -> Report:
     Raises:
         UserError: it is not prepared, or damaged.
     """
-    store = open_store(data_dir, name)
-    store.verify()
+    store = catalog.verify(data_dir, name)
     return Report(store, {protocol: _tried(store, protocol) for protocol in PROTOCOLS[store.name]})
 
 
@@ -54,8 +53,8 @@ def _tried(store: SequenceStore, protocol: str) -> ProtocolReport:
     for fold in range(published):
         try:
             learn, test = sides(store, protocol, fold)
-        except UserError:  # there are not so many subjects here
-            break
+        except UserError:  # a subject is not here
+            continue
         folds.append(Fold(len(learn), len(test)))
         found = repeats(store, protocol, fold=fold)
         same.update({store.names[a]: store.names[b] for a, b in found.items()})

@@ -18,7 +18,7 @@ import numpy as np
 
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.files import replacing
-from eleatt_bench.data.digests import ContentHash, sequence_digest
+from eleatt_bench.data.digests import ContentHash, attributes_digest, sequence_digest
 from eleatt_bench.data.release import BadSample, SourceError, required
 from eleatt_bench.data.store import FORMAT_VERSION, Integers, Omission, Sample, SequenceStore
 
@@ -72,7 +72,7 @@ def write_store(
         spooled.flush()
         with replacing(path) as temporary:
             with (
-                _interrupted_afterwards(),
+                _interrupted_afterwards() as came,
                 _open_disk(temporary) as disk,
                 h5py.File(disk, "w", alignment_threshold=1, alignment_interval=64) as file,
             ):
@@ -82,9 +82,16 @@ def write_store(
                 file.attrs["layout"] = json.dumps(layout, sort_keys=True)
                 file.attrs["source"] = source
                 file.attrs["origin_applied"] = origin_applied
-                spool.write(file)
+                file.attrs["attributes_digest"] = attributes_digest(
+                    name, class_names, json.loads(file.attrs["layout"]), origin_applied
+                )
+                spool.write(file, came)
             SequenceStore.open(temporary, name=name).verify()
     return SequenceStore.open(path, name=name)
+
+
+class _StoppedError(Exception):
+    """A signal came; its own handler says what follows."""
 
 
 class _Disk:
@@ -129,18 +136,22 @@ def _open_disk(path: Path) -> Iterator[_Disk]:
 
 
 @contextmanager
-def _interrupted_afterwards() -> Iterator[None]:
-    """Let signals wait: of what a handler raises in `_Disk` HDF5 makes errors of its own."""
-    if threading.current_thread() is not threading.main_thread():  # handlers run in that one
-        yield
-        return
+def _interrupted_afterwards() -> Iterator[list[int]]:
+    """Let signals wait: of what a handler raises in `_Disk` HDF5 makes errors of its own.
+
+    Yields the numbers of those that wait; a body that sees one may end with `_StoppedError`.
+    """
     came: list[int] = []
+    if threading.current_thread() is not threading.main_thread():  # handlers run in that one
+        yield came
+        return
     handlers = {
         number: signal.signal(number, lambda number, frame: came.append(number))
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) is not signal.SIG_IGN
     }
     try:
-        yield
+        yield came
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
@@ -209,8 +220,8 @@ class _Spool:
             f"mend or replace the source, then run eleatt-bench data prepare {self.dataset} again",
         )
 
-    def write(self, file: h5py.File) -> None:
-        """Everything gathered, and its digests, to ``file``."""
+    def write(self, file: h5py.File, came: Sequence[int]) -> None:
+        """Everything gathered, and its digests, to ``file``, unless signals ``came``."""
         if not self.names:
             count = len(self.omitted)
             what = "no samples"
@@ -221,7 +232,7 @@ class _Spool:
                 f"eleatt-bench data prepare {self.dataset} --source PATH"
             )
         content = ContentHash()
-        self._write_frames(file, content)
+        self._write_frames(file, content, came)
         offsets, labels = _integers(self.offsets), _integers(self.labels)
         metadata = {key: _integers(column) for key, column in self.metadata.items()}
         file["offsets"], file["label"] = offsets, labels
@@ -238,11 +249,13 @@ class _Spool:
             self.width, offsets, labels, tuple(self.names), metadata
         )
 
-    def _write_frames(self, file: h5py.File, content: ContentHash) -> None:
+    def _write_frames(self, file: h5py.File, content: ContentHash, came: Sequence[int]) -> None:
         frames = file.create_dataset("frames", (self.offsets[-1], self.width), dtype="<f4")
         rows = max(1, _COPIED // (4 * self.width))
         self.file.seek(0)
         for start in range(0, len(frames), rows):
+            if came:
+                raise _StoppedError
             count = min(rows, len(frames) - start) * self.width
             piece = np.fromfile(self.file, dtype="<f4", count=count).reshape(-1, self.width)
             frames[start : start + len(piece)] = piece

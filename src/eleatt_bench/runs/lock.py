@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import fcntl
 import os
-import re
 import time
 from contextlib import suppress
-from errno import EINVAL, ENOLCK, ENOSYS, ENOTSUP, EOPNOTSUPP
+from errno import EINVAL
 from pathlib import Path
 from stat import S_ISDIR
 
 from eleatt_bench.common.errors import UserError
+from eleatt_bench.common.files import NO_LOCKS, file_system
 
 _POLL = 0.02  # seconds between tries
-_NO_LOCKS = (ENOLCK, ENOSYS, ENOTSUP, EOPNOTSUPP, EINVAL)
+_NO_LOCKS = (*NO_LOCKS, EINVAL)
 """What file systems without locks answer."""
 
 
@@ -64,7 +64,7 @@ def _is_held_at(path: Path, descriptor: int) -> bool:
             path.unlink()
             path.parent.rmdir()
         raise UserError(
-            f"{path.parent} is on a file system without locks ({_file_system(path.parent)}: "
+            f"{path.parent} is on a file system without locks ({file_system(path.parent)}: "
             f"{error.strerror}), where two processes could train the same run at once. Choose a "
             "folder on another one with runs_dir=FOLDER or ELEATT_RUNS, or have it mounted with "
             "locks (NFS: without nolock, Lustre: with flock)"
@@ -101,25 +101,3 @@ def is_locked(path: Path) -> bool | None:
     finally:
         os.close(descriptor)
     return False
-
-
-def _file_system(folder: Path) -> str:
-    """Type and place of the file system that ``folder`` is on, as far as this machine tells."""
-    folder = folder.resolve()
-    try:
-        lines = Path("/proc/mounts").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return str(folder)
-    mounted = [line.split(" ")[1:3] for line in lines]
-    found = [
-        (place, kind)
-        for place, kind in ((_unescaped(place), kind) for place, kind in mounted)
-        if folder.is_relative_to(place)
-    ]
-    place, kind = max(reversed(found), key=lambda one: len(one[0]), default=(str(folder), "?"))
-    return f"{kind} at {place}"
-
-
-def _unescaped(place: str) -> str:
-    """The kernel writes blanks and the like as octal numbers."""
-    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), place)

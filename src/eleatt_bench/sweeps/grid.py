@@ -20,7 +20,7 @@ from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.locations import config_flags, folder_at
 from eleatt_bench.common.text import closing, columns, terminal_width
 from eleatt_bench.config.composer import Composer
-from eleatt_bench.data.store import prepare_command
+from eleatt_bench.data.datasets import prepare_command
 from eleatt_bench.launch.journal import Journal
 from eleatt_bench.launch.overview import failures_message
 from eleatt_bench.launch.pool import run_jobs

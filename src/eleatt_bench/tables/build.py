@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
-from eleatt_bench.data.store import prepare_command
+from eleatt_bench.data import catalog
+from eleatt_bench.data.datasets import prepare_command
 from eleatt_bench.runs.record import Record, RunFolder
 from eleatt_bench.tables.claims import Comparisons, claims
 from eleatt_bench.tables.parameters import parameters
@@ -119,6 +120,9 @@ def _remarks(plan: Plan, records: Mapping[str, Record]) -> list[str]:
             f"Data set {name} is not prepared here, so runs were matched by everything but the "
             f"data's digest. Prepare it: {prepare_command(name)}"
         )
+    for name in sorted({run.identity["data"]["name"] for run in plan.runs}):
+        if incomplete := catalog.incomplete(plan.data_dir, name):
+            remarks.append(f"DATA SET {name}: {incomplete} with published results")
     remarks += _of_commits(Counter(record.get("git_commit") for record in records.values()))
     unverified = sum("predictions_digest" not in record for record in records.values())
     if unverified and plan.spec["claims"]:

@@ -5,28 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from eleatt_bench.data import datasets
 from eleatt_bench.data.layout import step_size
-from eleatt_bench.data.sources import hand, ntu, nucla, sysu
+from eleatt_bench.data.protocols import PROTOCOLS
 from eleatt_bench.runs.identity import gated_layers
 
 _BLOCKS = {"rnn": 1, "lstm": 4, "gru": 3}  # gates and candidates, each with matrices and a bias
-
-_RESNET_50 = 2048  # values of a frame's feature; another backbone's store has others
-
-_SHAPES: dict[str, tuple[int | dict[str, Any], int]] = {
-    "digits": (8, 10),
-    "mnist": (28, 10),
-    "nucla": (nucla.LAYOUT, len(nucla.CLASSES)),
-    "ntu": (ntu.LAYOUT, ntu.NTU.actions),
-    "ntu120": (ntu.LAYOUT, ntu.NTU_120.actions),
-    "ntu_v1": (nucla.LAYOUT, ntu.NTU.actions),
-    "ntu_rgb": (_RESNET_50, ntu.NTU.actions),
-    "jhmdb": (_RESNET_50, 21),
-    "sysu": (sysu.LAYOUT, len(sysu.CLASSES)),
-    "shrec17": (hand.LAYOUT, len(hand.GESTURES)),
-    "dhg": (hand.LAYOUT, len(hand.GESTURES)),
-}
-"""Of each data set: the layout of its skeletons, or else the values of a frame; its classes."""
 
 
 def parameters(config: Mapping[str, Any]) -> int | None:
@@ -35,15 +19,14 @@ def parameters(config: Mapping[str, Any]) -> int | None:
     ``config`` is a run's configuration or identity, as plain values.
     """
     data = config["data"]
-    if data["name"] not in _SHAPES:
+    if data["name"] not in datasets.names():
         return None
-    frame, classes = _SHAPES[data["name"]]
+    data_set = datasets.entry(data["name"])
+    frame, classes = data_set.frame, PROTOCOLS[data_set.name][data["protocol"]].classes
     size = frame if isinstance(frame, int) else step_size(frame, data["transforms"]["streams"])
     if data["sequence"] != "frames":
         size = 1
-    if data["protocol"] == "gestures_28":
-        classes = len(hand.classes_28(hand.GESTURES))
-    return count(config["model"], size, classes)
+    return count(config["model"], size, classes or data_set.classes)
 
 
 def count(model: Mapping[str, Any], input_size: int, classes: int) -> int:

@@ -15,7 +15,7 @@ from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.files import naming, write_text
 from eleatt_bench.common.locations import folder_at
 from eleatt_bench.config.composer import Composer
-from eleatt_bench.data import catalog
+from eleatt_bench.data import catalog, completeness
 from eleatt_bench.data.protocols import labelled
 from eleatt_bench.launch.process import PLANNED
 from eleatt_bench.launch.ranks import is_first
@@ -127,6 +127,8 @@ def _fit(
     from eleatt_bench.training.fit import fit
 
     store = catalog.open_store(folder_at(config["data_dir"]), config["data"]["name"])
+    if remark := completeness.remark(store.name, len(store.labels)):
+        show.say(f"Data set {store.name}: {remark} with published results")
     return fit(config, labelled(store, config["data"]["protocol"]), folder, show, weights)
 
 

@@ -99,7 +99,9 @@ def test_a_clip_in_the_folder_of_another_action(release) -> None:
 
 def test_no_videos(release, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    refused((tmp_path / "empty", release[1]), r"empty has no \.avi files: fetch JHMDB_video\.zip")
+    refused(
+        (tmp_path / "empty", release[1]), r"empty has no file called like brush_hair/NAME\.avi \(it"
+    )
     refused((tmp_path / "nowhere", release[1]), "nowhere does not exist: give JHMDB_video.zip")
     refused((release[0], tmp_path / "nowhere"), "nowhere does not exist: give splits.zip of JHMDB")
 

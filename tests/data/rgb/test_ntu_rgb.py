@@ -73,7 +73,9 @@ def test_a_name_that_no_clip_has(release: Path, name: str) -> None:
 def test_nothing_of_this_data_set(release: Path, tmp_path: Path) -> None:
     for path in release.iterdir():
         path.unlink()
-    refused(release, r"has no \.avi files")
+    refused(
+        release, r"has no file called like S001C001P001R001A001_rgb\.avi \(it holds nothing\): give"
+    )
     (release / "S018C001P008R001A061_rgb.avi").touch()
     refused(release, "has 1 videos, but none that NTU RGB.D has and keeps")
     refused(tmp_path / "nowhere", "nowhere does not exist")

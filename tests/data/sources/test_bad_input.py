@@ -83,7 +83,7 @@ DAMAGES: dict[str, dict[str, tuple[Damage, str]]] = {
         "empty": (lambda c: b"", "is not JSON"),
         "cut": (lambda c: c[:-9], "is not JSON"),
         "frames": (skeletons(lambda s: []), "has no frames"),
-        "joints": (skeletons(lambda s: [f[:19] for f in s]), r"of shape \(2, 19, 3\), not"),
+        "joints": (skeletons(lambda s: [f[:19] for f in s]), "with 19 in place of 20 joints"),
     },
     "sysu": {
         "a word": (matlab(lambda a: "joints"), "has a variable SW of shape|SW that is not"),
@@ -271,7 +271,7 @@ def test_archives_that_are_not_to_be_trusted(
             catalog.prepare(tmp_path, name, path, skip_bad=skip_bad)
         path.write_bytes(whole)
     path.write_bytes(whole[:-30])
-    with pytest.raises(UserError, match=r"release\.zip is cut short or not a zip archive"):
+    with pytest.raises(UserError, match=r"release\.zip is cut short .*: fetch"):
         catalog.prepare(tmp_path, name, path, skip_bad=skip_bad)
     check()
 

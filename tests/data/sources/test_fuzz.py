@@ -16,7 +16,7 @@ from scipy.io import savemat
 
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.data.release import BadSample, Release
-from eleatt_bench.data.sources import dhg, mnist, ntu, nucla, shrec17, sysu
+from eleatt_bench.data.sources import dhg, mnist, ntu, nucla, shrec17, sysu, sysu_splits
 from eleatt_bench.data.sources.archive import Source
 from eleatt_bench.data.store import Sample
 
@@ -132,21 +132,70 @@ IDX = struct.pack(">2x2B3I", 8, 3, 2, 28, 28) + bytes(range(256)) * 6 + bytes(32
 @pytest.mark.parametrize("compressed", [False, True])
 @FEW
 @given(data=st.data())
-def test_damage_to_an_idx_file(tmp_path: Path, damaged, compressed: bool, data) -> None:
+def test_damage_to_an_idx_file(
+    tmp_path: Path, damaged, one_sentence, compressed: bool, data
+) -> None:
     """Even what still has the right form is refused: it is not the published file."""
     path = tmp_path / ("train-images-idx3-ubyte" + (".gz" if compressed else ""))
     path.write_bytes(data.draw(damaged(gzip.compress(IDX, mtime=0) if compressed else IDX)))
     with pytest.raises(UserError) as caught:
-        mnist._read_idx(path, "0" * 32)
-    text = str(caught.value)
-    assert text.startswith(f"{path} ")
-    assert text.isprintable()
-    assert ". " not in text
-    assert text.endswith("eleatt-bench data prepare mnist --source FOLDER")
+        mnist.read(tmp_path)
+    assert str(caught.value).startswith(f"{path} ")
+    one_sentence(caught.value, "eleatt-bench data prepare mnist")
 
 
 def test_an_idx_file_that_unpacks_to_far_too_much(tmp_path: Path) -> None:
     path = tmp_path / "train-images-idx3-ubyte.gz"
     path.write_bytes(gzip.compress(IDX[:16] + bytes(1 << 26), 1))
     with pytest.raises(UserError, match=r"\.gz is larger than any of MNIST's files: remove it"):
-        mnist._read_idx(path, "0" * 32)
+        mnist.read(tmp_path)
+
+
+SPLITS = np.array([np.random.default_rng(n).permutation(40) + 1 for n in range(30)])
+
+
+@pytest.mark.parametrize("kind", ["numbers", "objects"])
+@FEW
+@given(data=st.data())
+def test_damage_to_a_list_of_splits(tmp_path: Path, damaged, kind: str, data) -> None:
+    """Whatever the list is damaged to, it is refused or still 30 splits of the 40 subjects."""
+    for name, half in (("train", SPLITS[:, :20]), ("test", SPLITS[:, 20:])):
+        array = half
+        if kind == "objects":
+            array = np.empty(30, object)
+            array[:] = [list(row) for row in half]
+        np.save(tmp_path / f"cross_subject_{name}_splits.npy", array)
+    path = tmp_path / "cross_subject_train_splits.npy"
+    path.write_bytes(data.draw(damaged(path.read_bytes())))
+    try:
+        tested = sysu_splits.read(tmp_path, 40, 12)
+    except UserError as error:
+        text = str(error)
+        assert text.startswith(str(tmp_path))
+        assert text.endswith("data prepare sysu --source PATH --splits PATH")
+        assert text.isprintable()
+    else:
+        assert [len(subjects) for subjects in tested] == [20] * 30
+
+
+KINDS = [
+    b"<!DOCTYPE html><html>", b"PK\x03\x04", b"PK\x05\x06", b"\x1f\x8b\x08", b"7z\xbc\xaf\x27\x1c",
+    b"Rar!\x1a\x07", b"BZh9", b"\xfd7zXZ\x00", b"version https://git-lfs", b"\xff\xfe", b"\xfe\xff",
+    b"\xef\xbb\xbf", b"\xff\xfe\x00\x00", b"\x89HDF\r\n\x1a\n", b"%PDF-1.7",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", READERS)
+@settings(FEW, max_examples=60)
+@given(data=st.data())
+def test_the_beginnings_of_other_kinds_of_files(releases, one_sentence, name: str, data) -> None:
+    files = sorted(path for path in releases[name].rglob("*") if path.is_file())
+    path = data.draw(st.sampled_from(files))
+    whole = path.read_bytes()
+    path.write_bytes(data.draw(st.sampled_from(KINDS)) + data.draw(st.binary() | st.just(whole)))
+    try:
+        for found in outcomes(name, releases[name]):
+            if isinstance(found, UserError):
+                one_sentence(found, f"eleatt-bench data prepare {name}")
+    finally:
+        path.write_bytes(whole)

@@ -113,7 +113,8 @@ def test_rows() -> None:
         (b"1 2 -3", "line 1 holds '-3', which is not a whole number"),
         (b"1 2 1_0", "line 1 holds '1_0', which is not a whole number"),
         (b"1 2 9999999999", "line 1 holds '9999999999', which is not a whole number"),
-        (b"\xef\xbb\xbf1 2 3", "line 1 holds '\ufffd\ufffd\ufffd1', which is not a whole number"),
+        (b"1 2 3\n" * (1 << 18), r"l.txt is too large for a list \(1,572,864 bytes\)"),
+        ("1 2 3".encode("utf-16"), "l.txt is a text in UTF-16, not in UTF-8: save it as"),
     ],
 )
 def test_a_broken_list(one_sentence, text: bytes, says: str) -> None:

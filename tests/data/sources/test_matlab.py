@@ -162,10 +162,38 @@ def test_an_hdf5_count_that_lies() -> None:
 
 
 def test_compressed_data_without_end() -> None:
-    bomb = zlib.compress(bytes(1 << 27))
-    content = v5(SW=VALUES)[:128] + struct.pack("<2I", 15, len(bomb)) + bomb
+    packed = zlib.compress(bytes(99))[:-6]
+    content = v5(SW=VALUES)[:128] + struct.pack("<2I", 15, len(packed)) + packed
     with pytest.raises(ValueError, match="compressed data do not end"):
         read(content)
+
+
+def test_what_unpacks_to_gigabytes() -> None:
+    """Many variables of which each is small enough: it is the sum that counts."""
+    for count, size in ((1, 1 << 27), (100, 1 << 21)):
+        bomb = zlib.compress(bytes(size))
+        content = v5(SW=VALUES)[:128] + count * (struct.pack("<2I", 15, len(bomb)) + bomb)
+        with pytest.raises(ValueError, match="unpacks to more than 67,108,864 bytes"):
+            read(content)
+
+
+def test_a_chunk_that_unpacks_to_gigabytes() -> None:
+    file = io.BytesIO()
+    with h5py.File(file, "w", userblock_size=512) as hdf5:
+        hdf5.create_dataset(
+            "SW", (2, 3, 20), "f8", chunks=(1 << 21, 3, 20), maxshape=(None, 3, 20),
+            compression="gzip",
+        )  # fmt: skip
+    with pytest.raises(ValueError, match=r"SW that is stored in chunks of 1,006,632,960 bytes"):
+        read(file.getvalue())
+
+
+def test_a_filter_that_is_a_program_of_its_own() -> None:
+    file = io.BytesIO()
+    with h5py.File(file, "w", userblock_size=512) as hdf5:
+        hdf5.create_dataset("SW", data=VALUES.T, compression="lzf")
+    with pytest.raises(ValueError, match="SW that is packed in a way that is not read here"):
+        read(file.getvalue())
 
 
 @pytest.mark.parametrize("link", [h5py.ExternalLink("/etc/x.h5", "/SW"), h5py.SoftLink("/other")])

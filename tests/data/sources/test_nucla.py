@@ -83,11 +83,11 @@ def test_folder_and_archive_make_the_same_store(tmp_path: Path) -> None:
         ("[1, 2]", "has no key 'skeletons'"),
         ("{}", "has no key 'skeletons'"),
         (content(skeletons=[]), "has no frames"),
-        (content(skeletons=[FRAMES[0][:19]]), r"shape \(1, 19, 3\), not \(frames, 20, 3\)"),
-        (content(skeletons=[FRAMES[0], FRAMES[0][:19]]), "not frames × 20 × 3 numbers"),
+        (content(skeletons=[FRAMES[0][:19]]), "with 19 in place of 20 joints"),
+        (content(skeletons=[FRAMES[0], FRAMES[0][:19]]), "with 19 in place of 20 joints"),
         (content(skeletons=[[["a", 0, 0]] * 20]), "not frames × 20 × 3 numbers"),
         (content(skeletons="x"), "not frames × 20 × 3 numbers"),
-        (content(skeletons=3), r"shape \(\)"),
+        (content(skeletons=3), "not frames × 20 × 3 numbers"),
         (content(skeletons=[[["0.1", 0, 0]] * 20]), "not frames × 20 × 3 numbers"),
         (content(skeletons=[[[10**400, 0, 0]] * 20]), "not frames × 20 × 3 numbers"),
         (content(skeletons=[[[True, False, True]] * 20]), "not frames × 20 × 3 numbers"),
@@ -133,7 +133,7 @@ def test_an_archive_cut_short(tmp_path: Path, kept: float) -> None:
     path = in_archive(tmp_path, content())
     whole = path.read_bytes()
     path.write_bytes(whole[: int(kept if kept >= 1 else kept * len(whole))])
-    with pytest.raises(UserError, match=r"all_sqe\.zip is cut short or not a zip archive"):
+    with pytest.raises(UserError, match=r"all_sqe\.zip is (?:cut short|empty).*: fetch all_sqe"):
         nucla.read(path)
 
 

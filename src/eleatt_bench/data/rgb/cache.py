@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from eleatt_bench.common.errors import UserError
-from eleatt_bench.common.files import replacing
+from eleatt_bench.common.files import alone, replacing
 from eleatt_bench.data.store import Frames
 
 
@@ -51,24 +51,19 @@ class FeatureCache:
         Raises:
             UserError: one is writing here, or nobody can.
         """
-        from filelock import FileLock, Timeout
-
-        lock = FileLock(self.folder / ".lock")
-        with self._writing():
-            self.folder.mkdir(parents=True, exist_ok=True)
-            try:
-                lock.acquire(timeout=0)
-            except Timeout as error:
-                raise UserError(
-                    f"Another process is writing features to {self.folder}: wait until it is done, "
-                    "then run the same command again"
-                ) from error
-        try:
-            for leftover in self.folder.glob(".*.tmp"):  # of a killed process
-                leftover.unlink()
+        with ExitStack() as held:
+            with self._writing():
+                self.folder.mkdir(parents=True, exist_ok=True)
+                try:
+                    held.enter_context(alone(self.folder / ".lock", wait=False))
+                except BlockingIOError as error:
+                    raise UserError(
+                        f"Another process is writing features to {self.folder}: wait until it is "
+                        "done, then run the same command again"
+                    ) from error
+                for leftover in self.folder.glob(".*.tmp"):  # of a killed process
+                    leftover.unlink()
             yield
-        finally:
-            lock.release()
 
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}.npz"

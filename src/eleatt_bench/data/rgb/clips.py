@@ -11,7 +11,7 @@ from eleatt_bench.data.sources.archive import Member, Source
 
 LARGEST = 1 << 28  # bytes; no published video comes near
 
-_FILES = re.compile(r"(?:.*/)?[^./][^/]*\.avi")  # names with a dot first are the system's
+_FILES = re.compile(r"(?:.*/)?[^/]+\.avi")
 
 
 class Clip(NamedTuple):
@@ -31,20 +31,19 @@ class ClipSet:
     description: str
     class_names: tuple[str, ...]
     clips: tuple[Clip, ...]
+    left_out: tuple[str, ...] = ()  # as of a `Release`
 
 
-def videos(source: Source) -> dict[str, Member]:
-    """The ``.avi`` files of ``source`` by their names without the ending.
+def videos(source: Source, like: str) -> dict[str, Member]:
+    """The ``.avi`` files of ``source`` by their names without the ending; one is called ``like``.
 
     Raises:
         UserError: no such path, a damaged archive, no such file, or a name that is there twice.
     """
     found: dict[str, Member] = {}
-    for member in source.find(_FILES):
+    for member in source.find(_FILES, like):
         name = member.path.stem
         if name in found:
             raise source.wrong(member.where, f"is called like {found[name].where}")
         found[name] = member
-    if not found:
-        raise source.wrong(source.path, "has no .avi files")
     return found

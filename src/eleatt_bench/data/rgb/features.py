@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -72,11 +74,12 @@ def extract(
     folder = data_dir / "features" / f"{name}-{backbone.digest[:12]}"
     cache, done = FeatureCache(folder, backbone.size), Extracted(folder)
     with cache.held():
-        for count, loading in enumerate(_loaded(clips.clips, cache, backbone), start=1):
-            _finish(loading, cache, backbone, batch_size, done)
-            if loading[0].name in done.broken:
-                report(done.broken[loading[0].name])
-            progress(count, len(clips.clips))
+        with closing(_loaded(clips.clips, cache, backbone)) as loaded:
+            for count, loading in enumerate(loaded, start=1):
+                _finish(loading, cache, backbone, batch_size, done)
+                if loading[0].name in done.broken:
+                    report(done.broken[loading[0].name])
+                progress(count, len(clips.clips))
         if done.broken and not (skip_bad and done.digests):
             raise _broken(done, len(clips.clips))
         release = Release(
@@ -93,6 +96,7 @@ def extract(
             },
             count=len(clips.clips),
             samples=_samples(clips.clips, cache, done),
+            left_out=clips.left_out,
         )
         return catalog.write(data_dir, name, release, skip_bad=skip_bad), done
 
@@ -108,16 +112,19 @@ _Loading = tuple[Clip, "Future[_Loaded | str]"]
 """A clip, and its content or what is wrong with it."""
 
 
-def _load(clip: Clip, cache: FeatureCache, backbone: Backbone) -> _Loaded | str:
+def _load(clip: Clip, cache: FeatureCache, backbone: Backbone, stopped: Event) -> _Loaded | str:
     import torch
 
+    frames: list[Tensor] = []
     try:
         content = clip.load()
         digest = hashlib.sha256(content).hexdigest()
         if cache.read(clip.name, digest) is not None:
             return _Loaded(digest, None)
-        pictures = (torch.from_numpy(picture) for picture in video.decode(content))
-        frames = [backbone.prepare(picture.permute(2, 0, 1)) for picture in pictures]
+        for picture in video.decode(content):
+            if stopped.is_set():  # nobody waits for it
+                return f"{clip.where} was not decoded to its end"
+            frames.append(backbone.prepare(torch.from_numpy(picture).permute(2, 0, 1)))
     except UserError as error:  # it cannot be read
         return str(error)
     except video.BrokenVideoError as error:
@@ -125,19 +132,23 @@ def _load(clip: Clip, cache: FeatureCache, backbone: Backbone) -> _Loaded | str:
     return _Loaded(digest, torch.stack(frames))
 
 
-def _loaded(clips: Iterable[Clip], cache: FeatureCache, backbone: Backbone) -> Iterator[_Loading]:
+def _loaded(
+    clips: Iterable[Clip], cache: FeatureCache, backbone: Backbone
+) -> Generator[_Loading, None, None]:
     """Every clip, in order; the next ones are decoded while the network is at this one."""
     threads, initializer = _decoders(backbone.device)
     pool = ThreadPoolExecutor(threads, initializer=initializer)
     pending: deque[_Loading] = deque()
+    stopped = Event()
     try:
         for clip in clips:
-            pending.append((clip, pool.submit(_load, clip, cache, backbone)))
+            pending.append((clip, pool.submit(_load, clip, cache, backbone, stopped)))
             if len(pending) > threads:
                 yield pending.popleft()
         while pending:
             yield pending.popleft()
     finally:
+        stopped.set()
         pool.shutdown(wait=True, cancel_futures=True)
 
 

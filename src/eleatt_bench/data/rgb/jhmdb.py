@@ -7,8 +7,8 @@ from pathlib import Path
 
 from eleatt_bench.data.rgb.clips import LARGEST, Clip, ClipSet, videos
 from eleatt_bench.data.sources.archive import Member, Source
-from eleatt_bench.data.store import prepare_command
 
+COMMAND = "eleatt-bench data features jhmdb --source VIDEOS --splits PATH --backbone resnet50"
 CLASSES = (
     "brush_hair", "catch", "clap", "climb_stairs", "golf", "jump", "kick_ball", "pick", "pour",
     "pullup", "push", "run", "shoot_ball", "shoot_bow", "shoot_gun", "sit", "stand",
@@ -16,8 +16,9 @@ CLASSES = (
 )  # fmt: skip
 SPLITS = (1, 2, 3)
 
-_LISTS = re.compile(r"(?:.*/)?[^./][^/]*_test_split[^/]*\.txt")
+_LISTS = re.compile(r"(?:.*/)?[^/]+_test_split[^/]*\.txt")
 _LIST = re.compile(r"(.+)_test_split([0-9]+)\.txt")
+_LARGEST_LIST = 1 << 20  # bytes; the published lists have a thousandth of it
 _PARTS = {"1": 0, "2": 1}  # train, test
 
 _Listed = dict[str, dict[int, int]]  # clip: split: part
@@ -35,15 +36,15 @@ def clips(path: Path, splits: Path) -> ClipSet:
         UserError: no such path, a damaged archive, a list that is missing or damaged, a clip that
             is missing, there twice, in no list, or in the folder of another action.
     """
-    source = Source(path, "JHMDB_video.zip", prepare_command("jhmdb"), LARGEST)
-    lists = Source(splits, "splits.zip of JHMDB", prepare_command("jhmdb"))
+    source = Source(path, "JHMDB_video.zip", COMMAND, LARGEST)
+    lists = Source(splits, "splits.zip of JHMDB", COMMAND, _LARGEST_LIST)
     listed = _all_listed(lists)
-    found = videos(source)
+    found = videos(source, "brush_hair/NAME.avi")
     by_name = {name: action for action, names in listed.items() for name in names}
     for name, member in found.items():
         if name not in by_name:
             raise source.wrong(member.where, f"is in none of the lists of {splits}")
-        if member.path.parent.name in set(CLASSES) - {by_name[name]}:
+        if member.path.parent.name.lower() in set(CLASSES) - {by_name[name]}:
             raise source.wrong(member.where, f"is listed as an action {by_name[name]!r}")
     chosen = []
     for name in sorted(by_name):
@@ -53,14 +54,15 @@ def clips(path: Path, splits: Path) -> ClipSet:
         parts = {f"split_{split}": part for split, part in sorted(listed[action][name].items())}
         member = found[name]
         chosen.append(Clip(name, member.where, member.load, CLASSES.index(action), parts))
-    return ClipSet(f"JHMDB, {len(chosen)} clips", CLASSES, tuple(chosen))
+    description = f"JHMDB, {len(chosen)} clips"
+    return ClipSet(description, CLASSES, tuple(chosen), source.left_out.lines())
 
 
 def _all_listed(source: Source) -> dict[str, _Listed]:
     """What the lists of each action say of each clip."""
     found: dict[tuple[str, int], Member] = {}
-    for member in source.find(_LISTS):
-        match = _LIST.fullmatch(member.path.name)
+    for member in source.find(_LISTS, "brush_hair_test_split1.txt"):
+        match = _LIST.fullmatch(member.path.name.lower())
         key = (match[1], int(match[2])) if match else ("", 0)
         if key[0] not in CLASSES or key[1] not in SPLITS:
             raise source.wrong(member.where, "is not one of JHMDB's 21 actions and 3 splits")
@@ -101,7 +103,7 @@ def _of_action(source: Source, action: str, found: dict[tuple[str, int], Member]
 def _lines(source: Source, member: Member) -> dict[str, int]:
     listed: dict[str, int] = {}
     try:
-        lines = member.load().decode("ascii").splitlines()
+        lines = source.text(member).decode("ascii").splitlines()
     except UnicodeDecodeError as error:
         raise source.wrong(member.where, f"is no text at byte {error.start}") from error
     for number, line in enumerate(lines, start=1):

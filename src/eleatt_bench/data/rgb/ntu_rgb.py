@@ -8,9 +8,9 @@ from eleatt_bench.data.rgb.clips import LARGEST, Clip, ClipSet, videos
 from eleatt_bench.data.sources import ntu
 from eleatt_bench.data.sources.archive import Source
 from eleatt_bench.data.sources.ntu.names import CLASSES
-from eleatt_bench.data.store import prepare_command
 
-_ENDING = "_rgb"
+COMMAND = "eleatt-bench data features ntu_rgb --source VIDEOS --backbone resnet50"
+_ENDING = "_RGB"
 
 
 def clips(path: Path) -> ClipSet:
@@ -25,11 +25,11 @@ def clips(path: Path) -> ClipSet:
         UserError: no such path, a damaged archive, a name that no sample can have, the same name
             twice, or no clip of this data set.
     """
-    source = Source(path, "the RGB videos of NTU RGB+D", prepare_command("ntu_rgb"), LARGEST)
+    source = Source(path, "the RGB videos of NTU RGB+D", COMMAND, LARGEST)
     chosen, missing, others = [], 0, 0
-    for stem, member in videos(source).items():
-        name = stem.removesuffix(_ENDING)
-        code = ntu.code(name) if stem.endswith(_ENDING) else None
+    for stem, member in videos(source, "S001C001P001R001A001_rgb.avi").items():
+        name = stem.upper().removesuffix(_ENDING)
+        code = ntu.code(name) if stem.upper().endswith(_ENDING) else None
         if code is None:
             raise source.wrong(member.where, "is not called like S001C001P001R001A001_rgb.avi")
         if not ntu.NTU.has(code):
@@ -54,4 +54,4 @@ def clips(path: Path) -> ClipSet:
     if others:
         description += f"; {others:,} of other setups or actions left out"
     clips = sorted(chosen, key=lambda clip: clip.name)
-    return ClipSet(description, CLASSES[: ntu.NTU.actions], tuple(clips))
+    return ClipSet(description, CLASSES[: ntu.NTU.actions], tuple(clips), source.left_out.lines())

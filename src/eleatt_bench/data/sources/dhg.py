@@ -48,10 +48,11 @@ def read(path: Path) -> Release:
             is there twice. A sample is bad if its file is missing, is not in the list, lies in a
             folder of another name, or holds something else.
     """
-    source = Source(path, "DHG2016", "eleatt-bench data prepare dhg --source PATH")
-    members = source.find(_FILES)
+    command = "eleatt-bench data prepare dhg --source PATH"
+    source = Source(path, "DHG2016", command, hand.LARGEST)
+    members = source.find(_FILES, "gesture_1/finger_1/subject_1/essai_1/skeleton_world.txt")
     listed = _listed(source, hand.only(source, members, LIST))
-    skeletons = [member for member in members if member.path.name != LIST]
+    skeletons = [member for member in members if member.path.name.lower() != LIST]
     found, misplaced = hand.files(source, skeletons, _SUBJECTS)
     bad = misplaced + hand.unmatched(source, {key: cut.where for key, cut in listed.items()}, found)
     both = ((key.name, (key, found[key])) for key in sorted(found.keys() & listed.keys()))
@@ -61,6 +62,7 @@ def read(path: Path) -> Release:
         layout=hand.LAYOUT,
         count=len(bad) + len(found.keys() & listed.keys()),
         samples=chain(bad, read_each(partial(_sample, source, listed), both)),
+        left_out=source.left_out.lines(),
     )
 
 
@@ -81,7 +83,7 @@ def _listed(source: Source, member: Member) -> dict[Trial, _Cut]:
 
 def _sample(source: Source, listed: dict[Trial, _Cut], item: tuple[Trial, Member]) -> Sample:
     trial, member = item
-    frames = hand.parse(source, member.where, member.load())
+    frames = hand.parse(source, member.where, source.text(member))
     cut = listed[trial]
     if cut.last >= len(frames):
         raise source.wrong(

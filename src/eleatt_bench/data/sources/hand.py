@@ -48,11 +48,15 @@ GESTURES = (
 """In the order of SHREC'17's numbers, 1 to 14."""
 FINGERS = ("one finger", "whole hand")
 
+LARGEST = 1 << 24  # bytes of a file
 _FAR = 100  # metres; the camera sees less than two
 _FOLDER = re.compile(
-    r"(?:.*/)?gesture_([0-9]{1,4})/finger_([0-9]{1,4})/subject_([0-9]{1,4})/essai_([0-9]{1,4})/[^/]+"
+    r"(?:.*/)?gesture_([0-9]{1,4})/finger_([0-9]{1,4})/subject_([0-9]{1,4})/essai_([0-9]{1,4})/[^/]+",
+    re.IGNORECASE,
 )
 _NATURAL = re.compile(rb"[0-9]{1,9}")
+_LARGEST_LIST = 1 << 20  # bytes; the published lists have a tenth of it
+_MOST_FRAMES = 10_000  # of a trial; the longest published one has not a thousand
 
 
 class Trial(NamedTuple):
@@ -138,7 +142,7 @@ def _trial_of(source: Source, member: Member, subjects: int) -> Trial:
 
 def only(source: Source, members: Iterable[Member], name: str) -> Member:
     """The one member called ``name``."""
-    found = [member for member in members if member.path.name == name]
+    found = [member for member in members if member.path.name.lower() == name]
     if not found:
         raise source.wrong(source.path, f"has no {name}")
     if len(found) > 1:
@@ -151,7 +155,10 @@ def only(source: Source, members: Iterable[Member], name: str) -> Member:
 
 def rows(source: Source, member: Member, columns: tuple[str, ...]) -> list[tuple[str, list[int]]]:
     """The lines of a list, each a whole number per column; with what to call it in a message."""
-    lines = member.load().rstrip().split(b"\n")
+    content = source.text(member)
+    if len(content) > _LARGEST_LIST:
+        raise source.wrong(member.where, f"is too large for a list ({len(content):,} bytes)")
+    lines = content.rstrip().split(b"\n")
     if lines == [b""]:
         raise source.wrong(member.where, "is empty")
     read = []
@@ -203,6 +210,9 @@ def parse(source: Source, where: str, content: bytes) -> Frames:
         UserError: nothing in it, a line with more or fewer numbers, something that is not a
             number, or one that is not within ±100 metres.
     """
+    count = content.count(b"\n")
+    if count > _MOST_FRAMES:
+        raise source.wrong(where, f"has {count:,} lines, more than frames of a gesture")
     lines = [line.split() for line in content.rstrip().split(b"\n")]
     if lines == [[]]:
         raise source.wrong(where, "is empty")

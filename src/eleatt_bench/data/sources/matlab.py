@@ -19,6 +19,8 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from eleatt_bench.data import hdf5
+
 Array = npt.NDArray[np.floating[Any]]
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
@@ -66,10 +68,12 @@ class _UnfitError(ValueError):
 
 
 def _of_version_5(content: bytes, name: str, axes: tuple[int, ...]) -> Array:
-    order = _BYTE_ORDER[content[124:128]]
+    order, room = _BYTE_ORDER[content[124:128]], _LARGEST
     for kind, data in _elements(content[128:], order):
         if kind == _COMPRESSED:
-            kind, data = next(_elements(_unpacked(data), order), (0, b""))
+            unpacked = _unpacked(data, room)
+            room -= len(unpacked)
+            kind, data = next(_elements(unpacked, order), (0, b""))
         if kind == _MATRIX:
             found = _variable(data, order, name, axes)
             if found is not None:
@@ -96,12 +100,14 @@ def _elements(content: bytes, order: str) -> Iterator[tuple[int, bytes]]:
         yield kind, content[begin : begin + size]
 
 
-def _unpacked(data: bytes) -> bytes:
+def _unpacked(data: bytes, room: int) -> bytes:
     stream = zlib.decompressobj()
     try:
-        unpacked = stream.decompress(data, _LARGEST)
+        unpacked = stream.decompress(data, room + 1)
     except zlib.error as error:
         raise ValueError(f"is damaged ({error})") from error
+    if len(unpacked) > room:
+        raise _UnfitError(f"unpacks to more than {_LARGEST:,} bytes")
     if not stream.eof:
         raise ValueError("is damaged (its compressed data do not end)")
     return unpacked
@@ -133,15 +139,16 @@ def _of_version_73(content: bytes, name: str, axes: tuple[int, ...]) -> Array:
     """An HDF5 file, whose axes are in the opposite order."""
     with h5py.File.in_memory(content) as file:
         # A link may lead to any file of this machine, and so may a data set's storage.
-        if not isinstance(file.get(name, getlink=True), h5py.HardLink):
-            raise _UnfitError(f"has no variable {name}")
-        stored = file[name]
-        if not isinstance(stored, h5py.Dataset) or stored.external or stored.is_virtual:
-            raise _UnfitError(f"has a variable {name} that is not an array")
+        try:
+            stored = hdf5.local(file, name)
+        except KeyError:
+            raise _UnfitError(f"has no variable {name}") from None
+        except ValueError as error:
+            raise _UnfitError(f"has a variable {name} that {error}") from error
         if stored.attrs.get("MATLAB_empty", 0):  # then its values are its own shape
             raise _UnfitError(f"has a variable {name} that is empty")
         shape = (stored.shape or ())[::-1]
-        _check(name, shape, axes, floating=stored.dtype.kind == "f")
+        _check(name, shape, axes, floating=stored.dtype in ("f4", "f8"))
         values: Array = stored[()]
     return values.transpose().reshape((*axes, -1))
 

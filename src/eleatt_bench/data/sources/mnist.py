@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import logging
+import math
+import re
 import struct
 import zlib
 from collections.abc import Iterator
@@ -14,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from eleatt_bench.common.errors import UserError
-from eleatt_bench.data.release import Release
+from eleatt_bench.data.release import Release, SourceError
+from eleatt_bench.data.sources.archive import Member, Source
 from eleatt_bench.data.store import Sample
 
 MD5 = {
@@ -31,32 +35,43 @@ MIRRORS = (
 )
 _PREPARE = "eleatt-bench data prepare mnist --source"
 _PARTS = ("train", "t10k")
-_SIDE = 28
+LAYOUT = {"kind": "image", "height": 28, "width": 28}
+_FILES = re.compile(
+    r"(?:.*/)?(?:train|t10k)-(?:images[-.]idx3|labels[-.]idx1)-ubyte(?:\.gz)?", re.IGNORECASE
+)
+_MOST_COPIES = 8  # of one file
 _LARGEST = 1 << 26  # bytes; the images to train on are 47 million
 
 
-def read(source: Path) -> Release:
-    """The images in folder ``source``: 28 frames (rows, top first) of 28 pixels in [0, 1].
+def read(path: Path) -> Release:
+    """The images at ``path``: 28 frames (rows, top first) of 28 pixels in [0, 1].
 
-    The files may be compressed (``.gz``) or not, and be spelt ``…-idx3-ubyte`` or
-    ``….idx3-ubyte``. ``split`` is 0 for the 60,000 training images, 1 for the 10,000 others.
+    The files lie in any folder of ``path``, a folder or a zip archive. They may be compressed
+    (``.gz``) or not, and be spelt ``…-idx3-ubyte`` or ``….idx3-ubyte``; of several copies one must
+    be the published file. ``split`` is 0 for the 60,000 training images, 1 for the 10,000 others.
 
     Raises:
-        UserError: no such folder, or a file is missing, cut short, or not the published one.
+        UserError: no such path, or a file is missing, cut short, or not the published one.
     """
-    if not source.is_dir():
-        what = "is not a folder" if source.exists() else "does not exist"
-        raise UserError(f"{source} {what}: give the folder with MNIST's files, {_PREPARE} FOLDER")
-    files = {name: _find(source, name) for name in MD5}
-    arrays = {name: _read_idx(path, MD5[name]) for name, path in files.items()}
+    source = Source(path, "MNIST", f"{_PREPARE} PATH", _LARGEST)
+    members = source.find(_FILES, "train-images-idx3-ubyte")
+    copies = {name: [m for m in members if _spelt(m.path.name) == name] for name in MD5}
+    arrays = {name: _published(found, name) for name, found in copies.items() if found}
+    for name in (name for name in MD5 if name not in arrays):
+        raise SourceError(
+            f"{path} has no {name} (nor {name}.gz)",
+            f"MNIST needs {', '.join(MD5)}, which eleatt-bench data download mnist fetches, then "
+            f"{source.command}",
+        )
     images = [arrays[f"{part}-images-idx3-ubyte"] for part in _PARTS]
     labels = [arrays[f"{part}-labels-idx1-ubyte"] for part in _PARTS]
     return Release(
         description="MNIST, four IDX files of the published MD5",
         class_names=tuple("0123456789"),
-        layout={"kind": "image", "height": _SIDE, "width": _SIDE},
+        layout=LAYOUT,
         count=sum(len(part) for part in labels),
         samples=_samples(images, labels),
+        left_out=source.left_out.lines(),
     )
 
 
@@ -68,9 +83,9 @@ def download(folder: Path) -> None:
     Raises:
         UserError: no mirror answers, or what comes is something else.
     """
-    for name, md5 in MD5.items():
+    for name in MD5:
         problems: list[str] = []
-        if not any(_fetch(url, name, md5, folder, problems) for url in ("", *MIRRORS)):
+        if not any(_fetch(url, name, folder, problems) for url in ("", *MIRRORS)):
             raise UserError(
                 f"Cannot download MNIST ({problems[-1]}): fetch "
                 f"{', '.join(f'{n}.gz' for n in MD5)} by hand from {' or '.join(MIRRORS)} into "
@@ -87,64 +102,63 @@ def _samples(
             yield Sample(f"{part}_{index:05d}", pixels[index], label, {"split": split})
 
 
-def _find(folder: Path, name: str) -> Path:
-    """The file called ``name`` in one of its spellings."""
-    spellings = (name, name.replace("-idx", ".idx"))
-    for spelling in spellings:
-        for path in (folder / spelling, folder / f"{spelling}.gz"):
-            if path.is_file():
-                return path
-    raise UserError(
-        f"{folder} has no {name} (nor {name}.gz): MNIST needs {', '.join(MD5)}, "
-        "which eleatt-bench data download mnist fetches"
-    )
+def _published(copies: list[Member], name: str) -> npt.NDArray[np.uint8]:
+    """The array of the first of ``copies`` of the file ``name`` that is the published one."""
+    errors = []
+    for member in copies[:_MOST_COPIES]:
+        try:
+            return _array(member.where, member.load(), name)
+        except UserError as error:
+            errors.append(error)
+    raise errors[0]
 
 
-def _read_idx(path: Path, md5: str) -> npt.NDArray[np.uint8]:
-    """The array in an IDX file: (N, 28, 28) images or (N,) labels.
+def _spelt(name: str) -> str:
+    return name.lower().removesuffix(".gz").replace(".idx", "-idx")
+
+
+def _array(where: str, content: bytes, name: str) -> npt.NDArray[np.uint8]:
+    """The array in the IDX file ``content``: (N, 28, 28) images or (N,) labels.
 
     IDX: two zero bytes, the type (8: unsigned byte), the number of axes, the size of each axis as
     a big-endian 32-bit integer, the values.
     """
-    content = _content(path)
-    axes = 3 if "idx3" in path.name else 1
+    content = _unpacked(where, content)
+    axes = 3 if "idx3" in name else 1
     head = 4 + 4 * axes
     if len(content) < head or content[:4] != bytes((0, 0, 8, axes)):
-        raise _wrong(path, "is not an IDX file of unsigned bytes in the right number of axes")
+        raise _wrong(where, "is not an IDX file of unsigned bytes in the right number of axes")
     shape = struct.unpack(f">{axes}I", content[4:head])
     values = np.frombuffer(content, np.uint8, offset=head)
-    if len(values) != int(np.prod(shape, dtype=np.int64)):
-        raise _wrong(path, f"has {len(values):,} values where its head announces {shape}")
-    if hashlib.md5(content, usedforsecurity=False).hexdigest() != md5:
-        raise _wrong(path, f"is not the published file (its content's MD5 is not {md5})")
+    if len(values) != math.prod(shape):
+        raise _wrong(where, f"has {len(values):,} values where its head announces {shape}")
+    if hashlib.md5(content, usedforsecurity=False).hexdigest() != MD5[name]:
+        raise _wrong(where, f"is not the published file (its content's MD5 is not {MD5[name]})")
     return values.reshape(shape)
 
 
-def _content(path: Path) -> bytes:
+def _unpacked(where: str, content: bytes) -> bytes:
+    if not content.startswith(b"\x1f\x8b"):  # some browsers unpack, and leave the name as it was
+        return content
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+        with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
             content = file.read(_LARGEST + 1)
     except EOFError as error:
-        raise _wrong(path, "is cut short") from error
+        raise _wrong(where, "is cut short") from error
     except (gzip.BadGzipFile, zlib.error) as error:
-        raise _wrong(path, f"cannot be unpacked ({error})") from error
-    except OSError as error:
-        raise UserError(
-            f"{path} cannot be read ({error.strerror}): mend its permissions or its disk, then "
-            f"{_PREPARE} FOLDER"
-        ) from error
+        raise _wrong(where, f"cannot be unpacked ({error})") from error
     if len(content) > _LARGEST:
-        raise _wrong(path, "is larger than any of MNIST's files")
+        raise _wrong(where, "is larger than any of MNIST's files")
     return content
 
 
-def _wrong(path: Path, what: str) -> UserError:
-    return UserError(
-        f"{path} {what}: remove it, run eleatt-bench data download mnist, then {_PREPARE} FOLDER"
+def _wrong(where: str, what: str) -> SourceError:
+    return SourceError(
+        f"{where} {what}", f"remove it, run eleatt-bench data download mnist, then {_PREPARE} PATH"
     )
 
 
-def _fetch(url: str, name: str, md5: str, folder: Path, problems: list[str]) -> bool:
+def _fetch(url: str, name: str, folder: Path, problems: list[str]) -> bool:
     """Get ``name`` from ``url`` (nowhere: look whether it is there); on failure note why."""
     import pooch
 
@@ -166,7 +180,7 @@ def _fetch(url: str, name: str, md5: str, folder: Path, problems: list[str]) -> 
     elif not path.exists():
         return False
     try:
-        _read_idx(path, md5)
+        _array(str(path), path.read_bytes(), name)
     except UserError:
         path.unlink()
         problems.append(f"{url or folder}: {path.name} is not the published file")

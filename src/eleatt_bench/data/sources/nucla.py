@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +52,15 @@ LAYOUT = {
     "origin": JOINTS.index("spine"),
 }
 
-_FILES = re.compile(r"(?:.*/)?a\d{2}_s\d{2}_e\d{2}_v\d{2}\.json")
-_NAME = re.compile(r"a(\d{2})_s(\d{2})_e(\d{2})_v(\d{2})")
+ARCHIVE = "https://www.dropbox.com/s/10pcm4pksjy6mkq/all_sqe.zip?dl=1"
+
+_FILES = re.compile(r"(?:.*/)?a[0-9]{2}_s[0-9]{2}_e[0-9]{2}_v[0-9]{2}\.json")
+_NAME = re.compile(r"a([0-9]{2})_s([0-9]{2})_e([0-9]{2})_v([0-9]{2})")
+_OTHER_RELEASES = {
+    re.compile(r"(?:.*/)?(?:frame_.*|fileList)\.txt"): "is the publishers' raw release, a text for "
+    f"each frame; what is read here is the JSON release that everybody uses, {ARCHIVE}",
+}
+_LARGEST = 1 << 22  # bytes; the longest published sequence has a tenth of it
 _CAMERAS = (1, 2, 3)
 _FAR = 100  # metres; a Kinect sees a few
 
@@ -69,26 +77,22 @@ def read(path: Path) -> Release:
             name twice, or no file of such a name. A sample is bad if its file holds something
             else, or is called after an action or a camera that does not exist.
     """
-    source = Source(path, "all_sqe.zip", "eleatt-bench data prepare nucla --source PATH")
+    source = Source(path, "all_sqe.zip", "eleatt-bench data prepare nucla --source PATH", _LARGEST)
     members = _by_name(source)
-    if not members:
-        raise UserError(
-            f"{path} has no file called like a01_s01_e00_v01.json: give all_sqe.zip or its "
-            f"folder to {source.command}"
-        )
     return Release(
         description=f"Northwestern-UCLA, JSON release, {len(members)} files",
         class_names=tuple(CLASSES.values()),
         layout=LAYOUT,
         count=len(members),
         samples=read_each(partial(_sample, source), sorted(members.items())),
+        left_out=source.left_out.lines(),
     )
 
 
 def _by_name(source: Source) -> dict[str, Member]:
     found: dict[str, Member] = {}
-    for member in source.find(_FILES):
-        name = member.path.stem
+    for member in source.find(_FILES, "a01_s01_e00_v01.json", _OTHER_RELEASES):
+        name = member.path.stem.lower()
         if name in found:
             raise UserError(
                 f"{member.where} is the same sequence as {found[name].where}: keep one of them, "
@@ -99,7 +103,7 @@ def _by_name(source: Source) -> dict[str, Member]:
 
 
 def _sample(source: Source, member: Member) -> Sample:
-    name = member.path.stem
+    name = member.path.stem.lower()
     match = _NAME.fullmatch(name)
     assert match is not None  # only such files are found
     action, subject, episode, camera = (int(number) for number in match.groups())
@@ -132,17 +136,40 @@ def _frames(source: Source, where: str, skeletons: Any) -> Frames:
     if skeletons == []:
         raise source.wrong(where, "has no frames")
     try:
-        values = np.asarray(skeletons)
-    except ValueError:  # lists of several lengths
-        values = np.array(None)
-    if values.dtype.kind not in "if":
-        raise source.wrong(where, "holds skeletons that are not frames × 20 × 3 numbers")
-    if values.ndim != 3 or values.shape[1:] != (len(JOINTS), 3):
-        raise source.wrong(where, f"holds skeletons of shape {values.shape}, not (frames, 20, 3)")
-    bad = ~(np.abs(values) <= _FAR).all(axis=(1, 2))  # NaN is not ≤ either
+        values = np.array(_numbers(skeletons)).reshape(len(skeletons), -1)
+    except (ValueError, OverflowError) as error:  # a whole number may be beyond all floats
+        what = str(error) if isinstance(error, ValueError) else _NO_NUMBERS
+        raise source.wrong(where, f"holds skeletons {what}") from error
+    bad = ~(np.abs(values) <= _FAR).all(axis=1)  # NaN is not ≤ either
     if bad.any():
         raise source.wrong(
             f"{where} frame {int(bad.argmax()) + 1}",
             f"holds a coordinate that is not a number within ±{_FAR} metres",
         )
-    return values.reshape(len(values), -1).astype(np.float32)
+    return values.astype(np.float32)
+
+
+_NO_NUMBERS = f"that are not frames × {len(JOINTS)} × 3 numbers"
+
+
+def _numbers(skeletons: Any) -> list[float]:
+    """All coordinates in order, if these are lists of 20 lists of 3 numbers.
+
+    Looked at before NumPy sees them, which would make gigabytes of a few long words.
+
+    Raises:
+        ValueError: they are something else, which its text says.
+    """
+    values: list[Any] = [skeletons]
+    for size in (None, len(JOINTS), 3):
+        if set(map(type, values)) != {list}:
+            raise ValueError(_NO_NUMBERS)
+        sizes = set(map(len, values))
+        if size is not None and sizes != {size}:
+            raise ValueError(
+                f"with {min(sizes - {size}):,} in place of {size} joints or coordinates"
+            )
+        values = list(chain.from_iterable(values))
+    if not set(map(type, values)) <= {int, float}:
+        raise ValueError(_NO_NUMBERS)
+    return list(map(float, values))

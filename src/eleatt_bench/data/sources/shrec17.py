@@ -43,12 +43,11 @@ def read(path: Path) -> Release:
             that is there twice. A sample is bad if its file is missing, is in no list, lies in a
             folder of another name, or holds something else.
     """
-    source = Source(
-        path, "HandGestureDataset_SHREC2017", "eleatt-bench data prepare shrec17 --source PATH"
-    )
-    members = source.find(_FILES)
+    command = "eleatt-bench data prepare shrec17 --source PATH"
+    source = Source(path, "HandGestureDataset_SHREC2017", command, hand.LARGEST)
+    members = source.find(_FILES, "gesture_1/finger_1/subject_1/essai_1/skeletons_world.txt")
     listed = _listed(source, members)
-    skeletons = [member for member in members if member.path.name not in LISTS]
+    skeletons = [member for member in members if member.path.name.lower() not in LISTS]
     found, misplaced = hand.files(source, skeletons, _SUBJECTS)
     bad = misplaced + hand.unmatched(
         source, {key: line.where for key, line in listed.items()}, found
@@ -60,6 +59,7 @@ def read(path: Path) -> Release:
         layout=hand.LAYOUT,
         count=len(bad) + len(found.keys() & listed.keys()),
         samples=chain(bad, read_each(partial(_sample, source, listed), both)),
+        left_out=source.left_out.lines(),
     )
 
 
@@ -86,7 +86,7 @@ def _listed(source: Source, members: list[Member]) -> dict[Trial, _Line]:
 
 def _sample(source: Source, listed: dict[Trial, _Line], item: tuple[Trial, Member]) -> Sample:
     trial, member = item
-    frames = hand.parse(source, member.where, member.load())
+    frames = hand.parse(source, member.where, source.text(member))
     line = listed[trial]
     if len(frames) != line.length:
         raise source.wrong(

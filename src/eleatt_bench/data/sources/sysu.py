@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence, Set
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -12,7 +12,7 @@ import numpy as np
 
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.data.release import BadSample, Release, read_each
-from eleatt_bench.data.sources import matlab, nucla
+from eleatt_bench.data.sources import matlab, nucla, sysu_splits
 from eleatt_bench.data.sources.archive import Member, Source
 from eleatt_bench.data.store import Frames, Sample
 
@@ -27,25 +27,28 @@ SUBJECTS = 40
 
 _FOLDER = "3DvideoNorm"
 _FILES = re.compile(r"(?:.*/)?sklWorld\.mat")
-_PATH = re.compile(r"(?:.*/)?([^/]+)/video([0-9]{1,4})/sklWorld\.mat")
+_PATH = re.compile(r"(?:.*/)?([^/]+)/video([0-9]{1,4})/sklWorld\.mat", re.IGNORECASE)
 _FAR = 100  # metres; a Kinect sees a few
 
 
-def read(path: Path) -> Release:
+def read(path: Path, splits: Path | None = None) -> Release:
     """The sequences at ``path``: ``3DvideoNorm``, what contains it, or a zip archive of either.
 
     A sequence is ``<subject>/video<1..12>/sklWorld.mat``, saved by MATLAB 5 or 7.3; its variable
     ``SW`` is 20 joints × 3 × frames, in metres. Where a folder ``3DvideoNorm`` is found, files
     outside it are left alone. Frames are the 60 coordinates, x y z by joint; the label is the
     video's number less one. Metadata: ``action``, the video's number, and ``subject``, 1 to 40, the
-    rank of the subject's folder among the 40: by number if all are numbers, else by name.
+    rank of the subject's folder among the 40: by number if all are numbers, else by name. With
+    ``splits`` (`sysu_splits.read`) there are the columns of each fold of cross_subject, too.
 
     Raises:
-        UserError: no such path, a damaged archive, the same sequence twice, or not 40 subjects. A
+        UserError: no such path, a damaged archive, the same sequence twice, not 40 subjects, or
+            other ``splits`` than of these. A
             sample is bad if its file is missing, holds something else, or lies in a folder of
             another name.
     """
     source = Source(path, _FOLDER, "eleatt-bench data prepare sysu --source PATH")
+    folds = [] if splits is None else sysu_splits.read(splits, SUBJECTS, len(CLASSES))
     members, misplaced = _by_path(source)
     ranks = _ranks(source, members, misplaced)
     missing = [
@@ -59,7 +62,8 @@ def read(path: Path) -> Release:
     ]
     found = {(ranks[subject], action): file for (subject, action), file in members.items()}
     return Release(
-        description=f"SYSU 3D HOI, {len(members)} sequences of {_FOLDER}",
+        description=f"SYSU 3D HOI, {len(members)} sequences of {_FOLDER}"
+        + (f", with {len(folds)} splits of {splits}" if folds else ""),
         class_names=CLASSES,
         layout=LAYOUT,
         count=len(misplaced) + len(missing) + len(found),
@@ -67,10 +71,11 @@ def read(path: Path) -> Release:
             misplaced,
             missing,
             read_each(
-                partial(_sample, source),
+                partial(_sample, source, folds),
                 ((_name(*key), (key, file)) for key, file in sorted(found.items())),
             ),
         ),
+        left_out=source.left_out.lines(),
     )
 
 
@@ -80,8 +85,11 @@ def _name(subject: int, action: int) -> str:
 
 def _by_path(source: Source) -> tuple[dict[tuple[str, int], Member], list[BadSample]]:
     """The file of each subject's folder and action, and those in folders of other names."""
-    members = source.find(_FILES)
-    inside = [member for member in members if _FOLDER in member.path.parts[:-1]]
+    members = source.find(_FILES, "SUBJECT/video1/sklWorld.mat")
+    inside = [member for member in members if _is_inside(member)]
+    for member in members if inside else ():
+        if not _is_inside(member):
+            source.left_out.add(member.path)
     found: dict[tuple[str, int], Member] = {}
     misplaced: list[BadSample] = []
     for member in inside or members:
@@ -99,6 +107,10 @@ def _by_path(source: Source) -> tuple[dict[tuple[str, int], Member], list[BadSam
             )
         found[key] = member
     return found, misplaced
+
+
+def _is_inside(member: Member) -> bool:
+    return _FOLDER.lower() in (part.lower() for part in member.path.parts[:-1])
 
 
 def _ranks(
@@ -123,10 +135,18 @@ def _in_order(subjects: set[str]) -> list[str]:
     return sorted(subjects)
 
 
-def _sample(source: Source, item: tuple[tuple[int, int], Member]) -> Sample:
+def column(fold: int) -> str:
+    """The metadata column with the sides of cross_subject that came with ``--splits``."""
+    return f"cross_subject_{fold + 1}"
+
+
+def _sample(
+    source: Source, folds: Sequence[Set[int]], item: tuple[tuple[int, int], Member]
+) -> Sample:
     (subject, action), member = item
     frames = parse(source, member.where, member.load())
     metadata = {"subject": subject, "action": action}
+    metadata |= {column(fold): int(subject in tested) for fold, tested in enumerate(folds)}
     return Sample(_name(subject, action), frames, action - 1, metadata)
 
 

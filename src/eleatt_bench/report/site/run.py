@@ -81,6 +81,7 @@ def write_run(job: RunPage) -> Made:
         found = read_predictions(folder)
     except UserError as error:
         problems.append(str(error))
+    problems += _incomplete(record, job.data_dir)
     if "error" in record:
         problems.append(f"It failed: {record['error']}")
     write_page(
@@ -99,6 +100,18 @@ def write_run(job: RunPage) -> Made:
         environment=_environment(record),
     )
     return Made(line, {tag: curves[tag] for tag in LOSSES})
+
+
+def _incomplete(record: Record, data_dir: Path) -> list[str]:
+    """That the data here, if the run was trained on these, are not all that were published."""
+    data = record.get("identity", {}).get("data", {})
+    try:
+        if data and catalog.data_digest(data_dir, data["name"]) == data["digest"]:
+            remark = catalog.incomplete(data_dir, data["name"])
+            return [f"Data set {data['name']}: {remark} with published results"] if remark else []
+    except UserError:  # said where the pictures are missing
+        pass
+    return []
 
 
 def _line(folder: RunFolder, record: Record) -> Line:

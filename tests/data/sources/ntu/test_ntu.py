@@ -125,7 +125,7 @@ def test_nothing_for_this_edition(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["S001C001P001R001A001_", "s001C001P001R001A001", "S001C001P001R001", "S000C001P001R001A001",
+    ["S001C001P001R001A001_", "S001C001P001R001", "S000C001P001R001A001",
      "S033C001P001R001A001", "S001C004P001R001A001", "S001C001P107R001A001",
      "S001C001P001R003A001", "S001C001P001R001A121", "S001C001P001R001A000",
      "S001C001P001R001A001 (1)", "S٠٠1C001P001R001A001"],
@@ -246,8 +246,29 @@ def test_a_damaged_and_an_encrypted_member(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=rf"{NAME}\.skeleton is encrypted"):
         samples(path)
     path.write_bytes(whole[:-40])
-    with pytest.raises(UserError, match="is cut short or not a zip archive"):
+    with pytest.raises(UserError, match=r"is cut short \(.*: fetch"):
         samples(path)
+
+
+def test_capital_and_small_letters_are_the_same(tmp_path: Path) -> None:
+    """As systems leave names that do not tell them apart; the sample's own name stays."""
+    in_folder(tmp_path, content(joints()))
+    folder = tmp_path / "nturgb+d_skeletons"
+    (folder / f"{NAME}.skeleton").rename(folder / f"{NAME.lower()}.SKELETON")
+    assert [sample.name for sample in samples(tmp_path)] == [NAME]
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_number(tmp_path: Path) -> None:
+    in_folder(tmp_path, content(joints()))
+    (expected,) = samples(tmp_path)
+    path = tmp_path / "nturgb+d_skeletons" / f"{NAME}.skeleton"
+    plain = path.read_bytes()
+    path.write_bytes(b"\xef\xbb\xbf" + plain)
+    (found,) = samples(tmp_path)
+    assert (found.frames == expected.frames).all()
+    path.write_bytes(plain.decode().encode("utf-16"))
+    with pytest.raises(UserError, match=rf"{NAME}\.skeleton is a text in UTF-16, not in UTF-8"):
+        samples(tmp_path)
 
 
 def test_a_file_that_vanishes_while_others_are_read(tmp_path: Path) -> None:

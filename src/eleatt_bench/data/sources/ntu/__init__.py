@@ -27,7 +27,7 @@ LAYOUT = {
     "origin": JOINTS.index("spine"),
 }
 
-_FILES = re.compile(r"(?:.*/)?[^./][^/]*\.skeleton")  # names with a dot first are the system's
+_FILES = re.compile(r"(?:.*/)?[^/]+\.skeleton")
 _NAME = re.compile(r"S([0-9]{3})C([0-9]{3})P([0-9]{3})R([0-9]{3})A([0-9]{3})")
 _LIMITS = (32, 3, 106, 2, 120)  # setups, cameras, subjects, replications, actions; all from 1
 _BATCH = 32  # files; some megabytes of text
@@ -90,13 +90,8 @@ def read(path: Path, edition: Edition = NTU, *, processes: int | None = None) ->
             A sample is bad if its name is none that a sample can have, or if its file holds
             something else or has no body left.
     """
-    source = Source(path, edition.package, edition.command)
+    source = Source(path, edition.package, edition.command, ntu_text.LARGEST)
     members, misnamed = _by_code(source)
-    if not members and not misnamed:
-        raise UserError(
-            f"{path} has no file called like S001C001P001R001A001.skeleton: give the unpacked "
-            f"folder of {edition.package} to {edition.command}"
-        )
     ours = {name: found for name, found in members.items() if edition.has(found[0])}
     chosen = {name: found for name, found in sorted(ours.items()) if name not in missing()}
     if not chosen and not misnamed:
@@ -116,6 +111,7 @@ def read(path: Path, edition: Edition = NTU, *, processes: int | None = None) ->
         count=len(misnamed) + len(chosen),
         samples=_samples(source, misnamed, chosen, processes),
         origin_applied=True,
+        left_out=source.left_out.lines(),
     )
 
 
@@ -148,8 +144,8 @@ def _by_code(source: Source) -> tuple[dict[str, _Found], list[BadSample]]:
     """The files by the names of their samples, and those that no sample can be called like."""
     found: dict[str, _Found] = {}
     misnamed: list[BadSample] = []
-    for member in source.find(_FILES):
-        name = member.path.stem
+    for member in source.find(_FILES, "S001C001P001R001A001.skeleton"):
+        name = member.path.stem.upper()
         means = code(name)
         if means is None:
             error = SourceError(
@@ -197,7 +193,8 @@ def _batches(source: Source, found: dict[str, _Found]) -> Iterator[_Batch]:
     size = 0
     for name, (means, member) in found.items():
         # Another process can open a file, but an open archive cannot be handed to it.
-        content = member.load if in_folder else _loaded(member)
+        load = partial(source.text, member)
+        content = load if in_folder else _loaded(load)
         files.append(_File(name, means, member.where, content))
         size += len(content) if isinstance(content, bytes) else 0
         if len(files) == _BATCH or size > _BATCH_BYTES:
@@ -207,9 +204,9 @@ def _batches(source: Source, found: dict[str, _Found]) -> Iterator[_Batch]:
         yield _Batch(source, files)
 
 
-def _loaded(member: Member) -> bytes | UserError:
+def _loaded(load: Callable[[], bytes]) -> bytes | UserError:
     try:
-        return member.load()
+        return load()
     except UserError as error:  # raised when its turn comes
         return error
 

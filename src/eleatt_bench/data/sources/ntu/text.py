@@ -17,7 +17,8 @@ from eleatt_bench.data.store import Frames
 _BODY_FIELDS, _JOINT_FIELDS = 10, 12
 _BODY_LINES = 2 + JOINTS  # its own, the number of joints, the joints
 _FAR = 100  # metres; a Kinect sees a few
-_LARGEST = 1 << 25  # bytes; no published file comes near
+LARGEST = 1 << 24  # bytes; of the published files none comes near, nor to the next two
+_MOST_LINES, _MOST_FIELDS = 1 << 18, 1 << 20
 _PLAIN = bytes(range(ord("0"), ord("9") + 1)) + b"+-.eE \t\r\n"
 # Pixels and orientations that the camera could not tell stand in the published files as words.
 _UNKNOWN = re.compile(rb"[+-]?(?:nan|inf|infinity|1\.#[a-z]+[0-9]*)", re.IGNORECASE)
@@ -34,8 +35,10 @@ def parse(source: Source, where: str, content: bytes) -> Recording:
     Raises:
         UserError: anything else.
     """
-    if len(content) > _LARGEST:
+    if len(content) > LARGEST:
         raise source.wrong(where, f"is too large for a recording ({len(content):,} bytes)")
+    if content.count(b"\n") > _MOST_LINES:
+        raise source.wrong(where, f"has {content.count(bytes([10])):,} lines, too many to be one")
     if not content.strip():
         raise source.wrong(where, "is empty")
     lines = _Lines.of(source, where, content)
@@ -77,7 +80,10 @@ class _Lines:
     def of(cls, source: Source, where: str, content: bytes) -> _Lines:
         characters = np.frombuffer(content, np.uint8)
         between = characters <= ord(" ")
-        edges = np.flatnonzero(between[1:] != between[:-1]) + 1
+        changes = between[1:] != between[:-1]
+        if np.count_nonzero(changes) > 2 * _MOST_FIELDS:
+            raise source.wrong(where, f"has more than {_MOST_FIELDS:,} fields")
+        edges = np.flatnonzero(changes) + 1
         if not between[0]:
             edges = np.concatenate(([0], edges))
         if not between[-1]:
@@ -105,11 +111,14 @@ class _Lines:
         if between.any():
             line = int(np.searchsorted(self.newlines, strange[between.argmax()]))
             raise self.wrong(line, "holds a control character")
-        for index in np.unique(begun) - 1:
-            field = self.content[self.starts[index] : self.ends[index]]
-            if not _UNKNOWN.fullmatch(field):
-                line = int(np.searchsorted(self.newlines, self.starts[index]))
-                raise self.wrong(line, f"holds {_shown(field)}, which is not a number")
+        indices = np.unique(begun) - 1
+        spans = zip(self.starts[indices].tolist(), self.ends[indices].tolist(), strict=True)
+        words = [self.content[start:end] for start, end in spans]
+        wrong = {word for word in set(words) if not _UNKNOWN.fullmatch(word)}
+        if wrong:
+            first = next(number for number, word in enumerate(words) if word in wrong)
+            line = int(np.searchsorted(self.newlines, self.starts[indices[first]]))
+            raise self.wrong(line, f"holds {_shown(words[first])}, which is not a number")
 
     def whole_number(self, line: int, what: str) -> int:
         """The whole number that stands alone on ``line``; ``what`` is what it counts."""

@@ -1,0 +1,26 @@
+"""Whether a store holds all that was published: a part of a data set never passes as the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from eleatt_bench.data.datasets import Sizes, entry
+
+NOT_COMPARABLE = "incomplete, not comparable"
+
+
+def remark(name: str, count: int) -> str | None:
+    """``120 of 1,484: incomplete, not comparable``; None if ``count`` sequences are all."""
+    published = entry(name).published
+    if count == published:
+        return None
+    what = NOT_COMPARABLE if count < published else "more than were published, not comparable"
+    return f"{count:,} of {published:,}: {what}"
+
+
+def published_sizes(name: str, protocol: str, found: Collection[Sizes]) -> str | None:
+    """``1,020 and 464`` if a fold was ``found`` to have other sizes than these, the published."""
+    published = entry(name).sizes.get(protocol, ())
+    if not published or set(found) <= set(published):
+        return None
+    return " or ".join(f"{learn:,} and {test:,}" for learn, test in published)
