@@ -20,12 +20,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from eleatt_bench.nn.autograd import differentiable_once
+from eleatt_bench.nn.autograd import by_hand, differentiable_once
 from eleatt_bench.nn.contract import Cell, State, Weights
 from eleatt_bench.nn.scan_cells import CellScan, Step, cell_scan, outer
 
 
-@torch.compiler.disable  # type: ignore[untyped-decorator]
+@by_hand("scan")
 def run(
     cell: Cell,
     weights: Weights,
@@ -108,22 +108,23 @@ class _Scan(torch.autograd.Function):
             scan.forward(step)
         ctx.set_materialize_grads(False)
         if keep:
-            ctx.save_for_backward(x, gates, a, scan.hn, *states, *parameters)
+            ctx.save_for_backward(x, h_0, c_0, gates, a, scan.hn, *states, *parameters)
             scan.hn = None  # autograd's to keep, to move and to free
             ctx.scan, ctx.cell, ctx.active = scan, cell, active
         final = [_final(s, active) for s in states]
         return states[0][1:], a, final[0], final[1] if len(final) > 1 else None
 
     @staticmethod
-    @differentiable_once
+    @differentiable_once("scan")
     def backward(
         ctx: Any,
+        saved: tuple[Tensor, ...],
         d_outputs: Tensor | None,
         d_a: Tensor | None,
         d_h: Tensor | None,
         d_c: Tensor | None,
     ) -> tuple[Tensor | None, ...]:
-        scan, (x, gates, a, hn, *rest) = ctx.scan, ctx.saved_tensors
+        scan, (x, _, _, gates, a, hn, *rest) = ctx.scan, saved
         scan.hn = hn
         states, weights = rest[: scan.states], Weights(*rest[scan.states :])
         T, B, _ = x.shape

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from eleatt_bench.nn.autograd import differentiable_once
+from eleatt_bench.nn.autograd import by_hand, differentiable_once
 from eleatt_bench.nn.contract import BLOCKS, BackendError, Cell, Kind, State, Weights
 from eleatt_bench.nn.native.build import library
 
@@ -47,7 +47,7 @@ class Call(ctypes.Structure):
     ]
 
 
-@torch.compiler.disable  # type: ignore[untyped-decorator]
+@by_hand("native")
 def run(
     cell: Cell,
     weights: Weights,
@@ -91,10 +91,9 @@ class _Native(torch.autograd.Function):
         return_attention: bool,
         *tensors: Tensor | None,
     ) -> tuple[Tensor | None, ...]:
-        x, *others = tensors
-        assert x is not None
-        x = x if x.stride(2) == 1 else x.contiguous()
-        inputs = _named(x, others)
+        names = ("x", "h_0", "c_0", *Weights._fields)
+        inputs = {name: t for name, t in zip(names, tensors, strict=True) if t is not None}
+        x = inputs["x"]
         T, B, D = x.shape
         N = inputs["weight_hh"].shape[1]
         results = {"outputs": x.new_empty(T, B, N), "h_n": x.new_empty(B, N)}
@@ -118,15 +117,16 @@ class _Native(torch.autograd.Function):
         return results["outputs"], results["h_n"], results.get("c_n"), responses
 
     @staticmethod
-    @differentiable_once
+    @differentiable_once("native")
     def backward(
         ctx: Any,
+        saved: tuple[Tensor, ...],
         d_outputs: Tensor | None,
         d_h_n: Tensor | None,
         d_c_n: Tensor | None,
         d_responses: Tensor | None,
     ) -> tuple[Tensor | None, ...]:
-        given = dict(zip(ctx.names, ctx.saved_tensors, strict=True))
+        given = dict(zip(ctx.names, saved, strict=True))
         for name, d in (
             ("d_outputs", d_outputs),
             ("d_h_n", d_h_n),
@@ -134,7 +134,7 @@ class _Native(torch.autograd.Function):
             ("d_responses", d_responses),
         ):
             if d is not None:
-                given[name] = d.contiguous()
+                given[name] = d
         # The arguments of forward in their order: five that are no tensors, then these.
         names = ("x", "h_0", "c_0", *Weights._fields)
         needed = dict(zip(names, ctx.needs_input_grad[5:], strict=True))
@@ -153,22 +153,16 @@ class _Native(torch.autograd.Function):
         )
 
 
-def _named(x: Tensor, others: list[Tensor | None]) -> dict[str, Tensor]:
-    """The tensors that there are, by their names in `Call`."""
-    names = ("h_0", "c_0", *Weights._fields)
-    given = {name: t.contiguous() for name, t in zip(names, others, strict=True) if t is not None}
-    return {"x": x, **given}
-
-
 def _call(
     function: str, cell: Cell, lengths: Tensor | None, reverse: bool, arrays: dict[str, Tensor]
 ) -> None:
     """Call ``function`` of the library with ``arrays`` by their names in `Call`."""
-    x = arrays["x"]
-    (T, B, D), N = x.shape, arrays["weight_hh"].shape[1]
     if lengths is not None:
         order = torch.argsort(lengths, descending=True, stable=True)
-        arrays = {**arrays, "lengths": lengths.contiguous(), "order": order}
+        arrays = {**arrays, "lengths": lengths, "order": order}
+    arrays = {name: _plain(array, name) for name, array in arrays.items()}
+    x = arrays["x"]
+    (T, B, D), N = x.shape, arrays["weight_hh"].shape[1]
     work = T * B * (len(BLOCKS[cell.kind]) * N + (D if cell.gate else 0)) * (D + N)
     threads = min(torch.get_num_threads(), max(B, 1)) if work >= _THREADED else 1
     tiles = min(B, -(-B // (_TILE * threads)) * threads)
@@ -180,3 +174,9 @@ def _call(
     scratch = x.new_empty(compiled(ctypes.byref(call)))
     call.scratch = scratch.data_ptr()
     compiled(ctypes.byref(call))
+
+
+def _plain(array: Tensor, name: str) -> Tensor:
+    """``array`` as the library reads it: x in its own strides but the last, all others in none."""
+    array = array.resolve_neg()  # or its memory holds the opposite of its numbers
+    return array if name == "x" and array.stride(2) == 1 else array.contiguous()

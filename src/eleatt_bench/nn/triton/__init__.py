@@ -38,7 +38,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from eleatt_bench.nn import scan
-from eleatt_bench.nn.autograd import differentiable_once
+from eleatt_bench.nn.autograd import by_hand, differentiable_once
 from eleatt_bench.nn.contract import BackendError, Cell, RunLayer, State, Weights
 from eleatt_bench.nn.equations import attention_gate
 from eleatt_bench.nn.packing import valid_frames
@@ -51,7 +51,7 @@ def runs_in_triton(input: Tensor) -> bool:  # noqa: A002
     return input.dtype == torch.float32 and input.shape[1] > 0
 
 
-@torch.compiler.disable  # type: ignore[untyped-decorator]
+@by_hand("triton")
 def run(
     cell: Cell,
     weights: Weights,
@@ -121,13 +121,12 @@ class _Triton(torch.autograd.Function):
         c_0: Tensor | None,
         *parameters: Tensor | None,
     ) -> tuple[Tensor | None, ...]:
-        weights = Weights(*parameters)  # type: ignore[arg-type]
-        x = x if x.stride(2) == 1 else x.contiguous()
-        h_0, c_0 = h_0.contiguous(), None if c_0 is None else c_0.contiguous()
+        given = (x, h_0, c_0, *parameters)
+        x, h_0, c_0, weights = _plain(*given)
         outputs, cells = forward_pass(call, weights, x, h_0, c_0)
         ctx.set_materialize_grads(False)
         ctx.call = call
-        ctx.save_for_backward(x, h_0, c_0, outputs, cells, *parameters)
+        ctx.save_for_backward(*given, outputs, cells)
         h_n = _last(outputs, call)
         c_n = None if cells is None else _last(cells, call)
         responses = None
@@ -136,16 +135,17 @@ class _Triton(torch.autograd.Function):
         return outputs, h_n, c_n, responses
 
     @staticmethod
-    @differentiable_once
+    @differentiable_once("triton")
     def backward(
         ctx: Any,
+        saved: tuple[Tensor, ...],
         d_outputs: Tensor | None,
         d_h: Tensor | None,
         d_c: Tensor | None,
         d_responses: Tensor | None,
     ) -> tuple[Tensor | None, ...]:
-        x, h_0, c_0, outputs, cells, *parameters = ctx.saved_tensors
-        call, weights = ctx.call, Weights(*parameters)
+        *inputs, outputs, cells = saved
+        call, (x, h_0, c_0, weights) = ctx.call, _plain(*inputs)
         given = [None if d is None else d.contiguous() for d in (d_outputs, d_responses, d_h, d_c)]
         with torch.autocast(x.device.type, enabled=False), torch.cuda.device_of(x):  # type: ignore[no-untyped-call]
             before = [_before(h_0, outputs, call)]
@@ -165,6 +165,16 @@ class _Triton(torch.autograd.Function):
             elif needs_x:
                 d_x = d_gates @ weights.weight_ih
         return None, None, d_x, d_h_0, d_c_0, *gradients
+
+
+def _plain(
+    x: Tensor, h_0: Tensor, c_0: Tensor | None, *parameters: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor | None, Weights]:
+    """As the kernels read them: x in its own strides but the last, all others in none."""
+    x, *others = (None if t is None else t.resolve_neg() for t in (x, h_0, c_0, *parameters))
+    x = x if x.stride(2) == 1 else x.contiguous()
+    h_0, c_0, *parameters = (None if t is None else t.contiguous() for t in others)
+    return x, h_0, c_0, Weights(*parameters)
 
 
 def _again(

@@ -1,0 +1,58 @@
+"""Who looks at every operation of torch: those who transform, record or count them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+from torch.utils import _python_dispatch
+
+from eleatt_bench.nn.contract import BackendError
+
+
+def observer(tensors: Iterable[object] = ()) -> str | None:
+    """Who would miss what a backend does outside torch's operations, in words; None: nobody.
+
+    Export, tracing, the transforms of `torch.func`, forward-mode derivatives and dispatch modes
+    (`torch.utils.flop_counter`, ``make_fx``, ``FakeTensorMode`` …) stand around a call; others are
+    in ``tensors``, subclasses with a ``__torch_dispatch__`` of their own.
+    """
+    if torch.compiler.is_exporting():
+        return "torch.export"
+    if torch.jit.is_tracing():
+        return "torch.jit.trace"
+    if torch._C._are_functorch_transforms_active():
+        return "a transform of torch.func (or vmap)"
+    if forward_ad._current_level >= 0:
+        return "forward-mode differentiation"
+    mode = _dispatch_mode()
+    if mode is not None:
+        return f"the dispatch mode {mode}"
+    for tensor in tensors:
+        if isinstance(tensor, Tensor):
+            if type(tensor).__torch_dispatch__ is not Tensor.__torch_dispatch__:
+                return f"the tensor class {type(tensor).__name__}"
+            if torch._is_functional_tensor(tensor):
+                return "functionalization"
+    return None
+
+
+def refuse_observers(backend: str, tensors: Iterable[object]) -> None:
+    """BackendError where ``backend`` would run unseen by an `observer`."""
+    who = observer(tensors)
+    if who is not None:
+        raise BackendError(
+            f"{who} does not see what backend={backend!r} computes: make the layer with "
+            "backend='equations', whose operations are torch's own"
+        )
+
+
+def _dispatch_mode() -> str | None:
+    """The class of the innermost dispatch mode, those before dispatch (of export) included."""
+    if torch._C._len_torch_dispatch_stack():
+        return type(_python_dispatch._get_current_dispatch_mode()).__name__
+    if torch._ops._len_torch_dispatch_stack_pre_dispatch():
+        return type(torch._ops._get_current_dispatch_mode_pre_dispatch()).__name__
+    return None
