@@ -31,7 +31,8 @@ def by_hand(backend: str) -> Callable[[RunLayer], RunLayer]:
             refuse_observers(backend, (input, *weights, *state))
             return run(cell, weights, input, lengths, state, **options)
 
-        return torch.compiler.disable(eagerly)  # type: ignore[no-any-return]
+        why = f"backend={backend!r} runs eagerly, backend='equations' can be exported"
+        return torch.compiler.disable(eagerly, reason=why)  # type: ignore[no-any-return]
 
     return decorate
 

@@ -26,6 +26,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from eleatt_bench.nn.contract import Cell, Gate, State, Weights
+from eleatt_bench.nn.observers import recorded
 from eleatt_bench.nn.packing import valid_frames
 
 
@@ -119,7 +120,9 @@ def run(
     valid = None if lengths is None else valid_frames(lengths, steps, input.device)
     per_step = None if valid is None else valid.unbind(0)
     # Up to the end of the shortest sequence no state has to be held back.
-    shortest = steps if lengths is None else int(lengths.min())
+    shortest = steps
+    if lengths is not None:
+        shortest = 0 if recorded(lengths) else int(lengths.min())
 
     outputs: list[Tensor] = []
     responses: list[Tensor] = []

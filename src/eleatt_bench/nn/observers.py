@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
+from torch.fx.experimental.proxy_tensor import get_proxy_mode
 from torch.utils import _python_dispatch
 
 from eleatt_bench.nn.contract import BackendError
@@ -32,11 +33,21 @@ def observer(tensors: Iterable[object] = ()) -> str | None:
         return f"the dispatch mode {mode}"
     for tensor in tensors:
         if isinstance(tensor, Tensor):
-            if type(tensor).__torch_dispatch__ is not Tensor.__torch_dispatch__:
+            if _dispatches(tensor):
                 return f"the tensor class {type(tensor).__name__}"
             if torch._is_functional_tensor(tensor):
                 return "functionalization"
     return None
+
+
+def recorded(lengths: Tensor) -> bool:
+    """Whether a graph is recorded that has to hold for other ``lengths`` than these."""
+    return (
+        torch.compiler.is_exporting()
+        or torch.jit.is_tracing()
+        or get_proxy_mode() is not None
+        or _dispatches(lengths)
+    )
 
 
 def refuse_observers(backend: str, tensors: Iterable[object]) -> None:
@@ -47,6 +58,10 @@ def refuse_observers(backend: str, tensors: Iterable[object]) -> None:
             f"{who} does not see what backend={backend!r} computes: make the layer with "
             "backend='equations', whose operations are torch's own"
         )
+
+
+def _dispatches(tensor: Tensor) -> bool:
+    return type(tensor).__torch_dispatch__ is not Tensor.__torch_dispatch__
 
 
 def _dispatch_mode() -> str | None:
