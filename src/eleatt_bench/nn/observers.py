@@ -12,6 +12,13 @@ from torch.utils import _python_dispatch
 
 from eleatt_bench.nn.contract import BackendError
 
+_KEYS = {
+    torch._C._dispatch_key_parse("Python"): "the tensor class {}",
+    torch._C._dispatch_key_parse("Batched"): "vmap (is_grads_batched, vectorize)",
+    torch._C._dispatch_key_parse("Functionalize"): "functionalization",
+}
+"""How torch finds those who stand behind a tensor."""
+
 
 def observer(tensors: Iterable[object] = ()) -> str | None:
     """Who would miss what a backend does outside torch's operations, in words; None: nobody.
@@ -33,10 +40,10 @@ def observer(tensors: Iterable[object] = ()) -> str | None:
         return f"the dispatch mode {mode}"
     for tensor in tensors:
         if isinstance(tensor, Tensor):
-            if _dispatches(tensor):
-                return f"the tensor class {type(tensor).__name__}"
-            if torch._is_functional_tensor(tensor):
-                return "functionalization"
+            keys = torch._C._dispatch_keys(tensor)
+            for key, who in _KEYS.items():
+                if keys.has(key):
+                    return who.format(type(tensor).__name__)
     return None
 
 
@@ -46,7 +53,7 @@ def recorded(lengths: Tensor) -> bool:
         torch.compiler.is_exporting()
         or torch.jit.is_tracing()
         or get_proxy_mode() is not None
-        or _dispatches(lengths)
+        or torch._C._dispatch_keys(lengths).has(torch._C.DispatchKey.Python)
     )
 
 
@@ -58,10 +65,6 @@ def refuse_observers(backend: str, tensors: Iterable[object]) -> None:
             f"{who} does not see what backend={backend!r} computes: make the layer with "
             "backend='equations', whose operations are torch's own"
         )
-
-
-def _dispatches(tensor: Tensor) -> bool:
-    return type(tensor).__torch_dispatch__ is not Tensor.__torch_dispatch__
 
 
 def _dispatch_mode() -> str | None:
