@@ -10,7 +10,6 @@ import torch
 
 from eleatt_bench.nn import equations, native, scan, triton
 from eleatt_bench.nn.contract import RunLayer
-from eleatt_bench.nn.native.build import why_not
 from eleatt_bench.nn.observers import observer
 
 BACKENDS = ("auto", "equations", "scan", "native", "triton")
@@ -67,8 +66,8 @@ def backend_function(
 
 @functools.cache
 def _native_works() -> bool:
-    """Whether there is a library, which is built now if need be; says it once if there is not."""
-    reason = why_not()
+    """Whether there is a library that computes, built now if need be; says it once if not."""
+    reason = native.why_not()
     if reason is not None:
         logging.getLogger(__name__).warning("layers run on the slower backend 'scan': %s", reason)
     return reason is None

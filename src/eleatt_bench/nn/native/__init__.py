@@ -13,6 +13,7 @@ per thread the gradients of the weights and some 128 frames.
 from __future__ import annotations
 
 import ctypes
+import functools
 from typing import Any
 
 import torch
@@ -20,7 +21,8 @@ from torch import Tensor
 
 from eleatt_bench.nn.autograd import by_hand, differentiable_once
 from eleatt_bench.nn.contract import BLOCKS, BackendError, Cell, Kind, State, Weights
-from eleatt_bench.nn.native.build import library
+from eleatt_bench.nn.native import build
+from eleatt_bench.nn.native.comparison import difference
 
 KEPT: dict[Kind, int] = {"rnn": 0, "lstm": 4, "gru": 3}
 """How many times N numbers a frame keeps: i, f, g, o or r, z, n; one more with ``reset_after``."""
@@ -60,14 +62,48 @@ def run(
 ) -> tuple[Tensor, State, Tensor | None]:
     """Run one layer in one direction; see `eleatt_bench.nn.contract.RunLayer`.
 
-    Raises BackendError for a dtype that is not in `DTYPES`, a device that is not the CPU, and where
-    the library cannot be built.
+    Raises BackendError for a dtype that is not in `DTYPES`, a device that is not the CPU, and
+    where `why_not` says why.
     """
     if input.device.type != "cpu" or input.dtype not in DTYPES:
         raise BackendError(
             f"backend 'native' computes in float32 or float64 on the CPU, not in {input.dtype} on "
             f"{input.device}: use backend='auto'"
         )
+    why = why_not()
+    if why is not None:
+        raise BackendError(f"backend 'native' cannot be had: {why}, or use backend='auto'")
+    return _run(
+        cell, weights, input, lengths, state, reverse=reverse, return_attention=return_attention
+    )
+
+
+@functools.cache
+def why_not() -> str | None:
+    """Why this backend cannot be had in this process, as a sentence; None if it can.
+
+    There is no library, or it does not compute what `scan` does: found out once, in milliseconds
+    where it is built.
+    """
+    why = build.why_not()
+    if why is not None:
+        return why
+    where = difference(_run)
+    if where is None:
+        return None
+    return f"{build.library_path()} does not compute what 'scan' does, as in {where}: delete it"
+
+
+def _run(
+    cell: Cell,
+    weights: Weights,
+    input: Tensor,  # noqa: A002
+    lengths: Tensor | None,
+    state: State,
+    *,
+    reverse: bool,
+    return_attention: bool,
+) -> tuple[Tensor, State, Tensor | None]:
     h_0, c_0 = (*state, None)[:2]
     tensors = (input, h_0, c_0, *weights)
     keep = torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in tensors)
@@ -170,7 +206,7 @@ def _call(
     gate, (x_step, x_row, _) = _GATES.index(cell.gate), x.stride()
     sizes = (T, B, D, N, kind, gate, reverse, threads, tiles, x_step, x_row)
     call = Call(*sizes, **{name: array.data_ptr() for name, array in arrays.items()})
-    compiled = getattr(library(), f"eleatt_{function}_{DTYPES[x.dtype]}")
+    compiled = getattr(build.library(), f"eleatt_{function}_{DTYPES[x.dtype]}")
     scratch = x.new_empty(compiled(ctypes.byref(call)))
     call.scratch = scratch.data_ptr()
     compiled(ctypes.byref(call))
