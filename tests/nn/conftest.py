@@ -22,7 +22,6 @@ from eleatt_bench.nn.stack import Stack
 LAYERS = {"rnn": EleAttRNN, "lstm": EleAttLSTM, "gru": EleAttGRU, "gru after": EleAttGRU}
 
 
-
 @pytest.hookimpl(tryfirst=True)  # before the marks decide about what runs
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     products: dict[str, dict[pytest.Item, list[str]]] = {}

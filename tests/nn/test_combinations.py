@@ -1,7 +1,7 @@
 """Every combination of options: each backend against the equations, in float64 and float32.
 
 The list covers every three options in every three settings that exist; hypothesis draws from the
-whole product, with sizes. Everything is compared: outputs, states, responses, and the gradients of
+whole product, with sizes. Everything is compared: outputs, states, attention, and the gradients of
 all of them by input, states and parameters.
 """
 
@@ -130,7 +130,7 @@ Results = tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]
 
 
 def run(case: Case, sizes: Sizes, dtype: torch.dtype) -> Results:
-    """Outputs, states and responses, and the gradients of them all by every tensor, in float64."""
+    """Outputs, states and attention, and the gradients of them all by every tensor, in float64."""
     given, lengths = tensors(case, sizes)
     leaves = {name: value.to(dtype).requires_grad_() for name, value in given.items()}
     layer = make(case, sizes, dtype)

@@ -308,7 +308,8 @@ def test_any_of_any_by_any(make, backend, kind, gate, free, ends, by, again, mix
         end = number([g for g in slopes if g.requires_grad] + (of if mixed else []))
         return list(
             torch.autograd.grad(
-                end, [leaves[n] for n in sorted({n % len(leaves) for n in again})],
+                end,
+                [leaves[n] for n in sorted({n % len(leaves) for n in again})],
                 materialize_grads=True,
             )  # fmt: skip
         )

@@ -143,7 +143,7 @@ class Stack(nn.Module):
                 frames = F.dropout(frames, self.dropout, self.training)
             outputs = []
             for direction in range(self._directions):
-                output, state, response = run(
+                output, state, a = run(
                     self._cell(layer),
                     weights[layer][direction],
                     frames,
@@ -154,9 +154,7 @@ class Stack(nn.Module):
                 )
                 outputs.append(output)
                 finals.append(state)
-                attention.append(
-                    None if response is None else batch.as_given(response.to(like.dtype))
-                )
+                attention.append(None if a is None else batch.as_given(a.to(like.dtype)))
             frames = torch.cat(outputs, dim=2) if self.bidirectional else outputs[0]
         final = [batch.give_state(torch.stack(rows)) for rows in zip(*finals, strict=True)]
         hidden: Hidden = (final[0], final[1]) if self.kind == "lstm" else final[0]

@@ -5,7 +5,7 @@ layer's matrices packed for its cache; finished sequences cost nothing, and no o
 is called in between. The source is in ``csrc/``, `eleatt_bench.nn.native.build` compiles it.
 
 For backward it keeps, per layer and direction and besides input and outputs, what `KEPT` says of
-every frame, the cell states of an LSTM (N numbers) and the responses of an attention gate (D
+every frame, the cell states of an LSTM (N numbers) and the attention of a gate (D
 numbers). Without gradients it keeps nothing. Working memory is the matrices packed once more, and
 per thread the gradients of the weights and some 128 frames.
 """
@@ -31,12 +31,12 @@ DTYPES = {torch.float32: "float32", torch.float64: "float64"}
 
 _TILE = 64  # sequences: enough to be worth reading a packed matrix for
 _THREADED = 1 << 18  # multiplications in a pass from which on a second thread pays
-_KINDS = ("rnn", "lstm", "gru")
+_KINDS: tuple[Kind, ...] = ("rnn", "lstm", "gru")
 _GATES = (None, "sigmoid", "softmax")
 _NUMBERS = "T B D N kind gate reverse threads tiles x_step x_row"
 _ARRAYS = (
     "lengths order x h_0 c_0 weight_ih weight_hh bias bias_hh weight_ia weight_ha bias_a "
-    "outputs h_n c_n kept cells responses d_outputs d_responses d_h_n d_c_n d_x d_h_0 d_c_0 "
+    "outputs h_n c_n kept cells attention d_outputs d_attention d_h_n d_c_n d_x d_h_0 d_c_0 "
     "d_weight_ih d_weight_hh d_bias d_bias_hh d_weight_ia d_weight_ha d_bias_a scratch"
 )
 
@@ -88,7 +88,7 @@ def why_not() -> str | None:
     why = build.why_not()
     if why is not None:
         return why
-    where = difference(_run)
+    where = difference(_run, _KINDS)
     if where is None:
         return None
     return f"{build.library_path()} does not compute what 'scan' does, as in {where}: delete it"
@@ -107,15 +107,15 @@ def _run(
     h_0, c_0 = (*state, None)[:2]
     tensors = (input, h_0, c_0, *weights)
     keep = torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in tensors)
-    outputs, h_n, c_n, responses = _Native.apply(  # type: ignore[no-untyped-call]
+    outputs, h_n, c_n, attention = _Native.apply(  # type: ignore[no-untyped-call]
         cell, lengths, reverse, keep, return_attention, *tensors
     )
     final = (h_n,) if c_n is None else (h_n, c_n)
-    return outputs, final, responses
+    return outputs, final, attention
 
 
 class _Native(torch.autograd.Function):
-    """(input, states, weights) → outputs, final states, responses of the gate if asked for."""
+    """(input, states, weights) → outputs, final states, attention if asked for."""
 
     @staticmethod
     def forward(
@@ -141,16 +141,16 @@ class _Native(torch.autograd.Function):
         if keep and "c_0" in inputs:
             results["cells"] = x.new_empty(T, B, N)
         if cell.gate and (keep or return_attention):
-            results["responses"] = x.new_empty(T, B, D)
+            results["attention"] = x.new_empty(T, B, D)
         _call("forward", cell, lengths, reverse, {**inputs, **results})
         if keep:
-            saved = ("outputs", "kept", "cells", "responses")
+            saved = ("outputs", "kept", "cells", "attention")
             ctx.names = (*inputs, *(name for name in saved if name in results))
             ctx.save_for_backward(*inputs.values(), *(results[n] for n in saved if n in results))
             ctx.cell, ctx.lengths, ctx.reverse = cell, lengths, reverse
             ctx.set_materialize_grads(False)
-        responses = results.get("responses") if return_attention else None
-        return results["outputs"], results["h_n"], results.get("c_n"), responses
+        attention = results.get("attention") if return_attention else None
+        return results["outputs"], results["h_n"], results.get("c_n"), attention
 
     @staticmethod
     @differentiable_once("native")
@@ -160,14 +160,14 @@ class _Native(torch.autograd.Function):
         d_outputs: Tensor | None,
         d_h_n: Tensor | None,
         d_c_n: Tensor | None,
-        d_responses: Tensor | None,
+        d_attention: Tensor | None,
     ) -> tuple[Tensor | None, ...]:
         given = dict(zip(ctx.names, saved, strict=True))
         for name, d in (
             ("d_outputs", d_outputs),
             ("d_h_n", d_h_n),
             ("d_c_n", d_c_n),
-            ("d_responses", d_responses),
+            ("d_attention", d_attention),
         ):
             if d is not None:
                 given[name] = d

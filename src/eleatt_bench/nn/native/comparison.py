@@ -1,8 +1,9 @@
-"""The compiled library against the backend ``scan``: one that loads need not be one that computes."""
+"""The compiled library against the backend ``scan``: what loads need not compute."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import product
 from typing import get_args
@@ -11,25 +12,26 @@ import torch
 from torch import Tensor
 
 from eleatt_bench.nn import scan
-from eleatt_bench.nn.contract import BLOCKS, Cell, Gate, RunLayer, State, Weights
+from eleatt_bench.nn.contract import BLOCKS, Cell, Gate, Kind, RunLayer, State, Weights
 
 _T, _D, _N = 2, 5, 9
 _LENGTHS = (1, 2)
 _DTYPES = (torch.float32, torch.float64)
 
 
-def difference(run: RunLayer) -> str | None:
+def difference(run: RunLayer, kinds: Sequence[Kind]) -> str | None:
     """Where ``run`` computes something else than `scan`, in words; None where it does not.
 
-    Every cell, in one dtype and direction each (each with every cell and every gate), results and
-    gradients, of a tiny ragged batch without random numbers. In a thread of its own: no mode, hook or autocast of the caller reaches it.
+    Every cell of ``kinds``, in one dtype and direction each (each with every kind and every gate),
+    results and gradients, of a tiny ragged batch without random numbers. In a thread of its own: no
+    mode, hook or autocast of the caller reaches it.
     """
     with ThreadPoolExecutor(1) as thread:
-        return thread.submit(_first_difference, run).result()
+        return thread.submit(_first_difference, run, kinds).result()
 
 
-def _first_difference(run: RunLayer) -> str | None:
-    cells = [Cell(kind, gate) for kind, gate in product(BLOCKS, (None, *get_args(Gate)))]
+def _first_difference(run: RunLayer, kinds: Sequence[Kind]) -> str | None:
+    cells = [Cell(kind, gate) for kind, gate in product(kinds, (None, *get_args(Gate)))]
     cells += [cell._replace(reset_after=True) for cell in cells if cell.kind == "gru"]
     for n, cell in enumerate(cells):  # three gates of each kind, one after the other
         dtype, reverse = _DTYPES[n % 2], n % 4 > 1
