@@ -1,4 +1,4 @@
-"""Who looks at every operation of torch sees the equations, or is told that it would see nothing."""
+"""Who looks at every operation sees the equations, or is told that there is nothing to see."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ OBSERVERS = {
     "dispatch mode": seen,
     "fake tensors": faked,
     "make_fx": lambda layer, x: make_fx(lambda x: layer(x)[0])(x)(x),
-    "make_fx pre_dispatch": lambda layer, x: make_fx(lambda x: layer(x)[0], pre_dispatch=True)(x)(x),
+    "make_fx pre": lambda layer, x: make_fx(lambda x: layer(x)[0], pre_dispatch=True)(x)(x),
     "make_fx symbolic": functional,
     "functionalize": lambda layer, x: torch.func.functionalize(lambda x: layer(x)[0])(x),
     "jit.trace": lambda layer, x: torch.jit.trace(layer, (x,))(x)[0],
@@ -128,7 +128,7 @@ def test_auto_takes_the_equations_and_the_others_say_that_they_cannot(
         with pytest.raises(RuntimeError, match="backend='equations' can be exported"):
             look(layer, x)
     else:
-        with pytest.raises(BackendError, match="does not see what .* backend='equations'"):
+        with pytest.raises(BackendError, match=r"does not see what .* backend='equations'"):
             look(layer, x)
 
 

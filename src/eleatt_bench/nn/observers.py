@@ -29,7 +29,7 @@ def observer(tensors: Iterable[object] = ()) -> str | None:
     """
     if torch.compiler.is_exporting():
         return "torch.export"
-    if torch.jit.is_tracing():
+    if _traced():
         return "torch.jit.trace"
     if torch._C._are_functorch_transforms_active():
         return "a transform of torch.func (or vmap)"
@@ -51,7 +51,7 @@ def recorded(lengths: Tensor) -> bool:
     """Whether a graph is recorded that has to hold for other ``lengths`` than these."""
     return (
         torch.compiler.is_exporting()
-        or torch.jit.is_tracing()
+        or _traced()
         or get_proxy_mode() is not None
         or torch._C._dispatch_keys(lengths).has(torch._C.DispatchKey.Python)
     )
@@ -67,10 +67,15 @@ def refuse_observers(backend: str, tensors: Iterable[object]) -> None:
         )
 
 
+def _traced() -> bool:
+    return bool(torch.jit.is_tracing())  # type: ignore[attr-defined, no-untyped-call]
+
+
 def _dispatch_mode() -> str | None:
     """The class of the innermost dispatch mode, those before dispatch (of export) included."""
     if torch._C._len_torch_dispatch_stack():
         return type(_python_dispatch._get_current_dispatch_mode()).__name__
-    if torch._ops._len_torch_dispatch_stack_pre_dispatch():
-        return type(torch._ops._get_current_dispatch_mode_pre_dispatch()).__name__
+    if torch._ops._len_torch_dispatch_stack_pre_dispatch():  # type: ignore[no-untyped-call]
+        mode = torch._ops._get_current_dispatch_mode_pre_dispatch()  # type: ignore[no-untyped-call]
+        return type(mode).__name__
     return None

@@ -118,13 +118,13 @@ class _Scan(torch.autograd.Function):
     @differentiable_once("scan")
     def backward(
         ctx: Any,
-        saved: tuple[Tensor, ...],
+        saved: tuple[Any, ...],
         d_outputs: Tensor | None,
         d_a: Tensor | None,
         d_h: Tensor | None,
         d_c: Tensor | None,
     ) -> tuple[Tensor | None, ...]:
-        scan, (x, _, _, gates, a, hn, *rest) = ctx.scan, saved
+        scan, (x, gates, a, hn, *rest) = ctx.scan, (saved[0], *saved[3:])
         scan.hn = hn
         states, weights = rest[: scan.states], Weights(*rest[scan.states :])
         T, B, _ = x.shape

@@ -49,9 +49,9 @@ def _problem(cell: Cell, dtype: torch.dtype) -> tuple[Weights, Tensor, State]:
     shapes = [(_T, batch, _D), (batch, _N), (batch, _N), (rows, _D), (rows, _N), (rows,), (rows,)]
     shapes += [(_D, _D), (_D, _N), (_D,)]
     sizes = [math.prod(shape) for shape in shapes]
-    numbers = torch.arange(sum(sizes), dtype=dtype, device="cpu").mul_(1.7).sin_().split(sizes)
+    numbers = torch.arange(sum(sizes), dtype=dtype, device="cpu").mul_(1.7).sin_()
     x, h_0, c_0, weight_ih, weight_hh, bias, bias_hh, *gate = (
-        part.view(shape) for part, shape in zip(numbers, shapes, strict=True)
+        part.view(shape) for part, shape in zip(torch.split(numbers, sizes), shapes, strict=True)
     )
     for n, length in enumerate(_LENGTHS):
         x[length:, n] = 0

@@ -122,7 +122,7 @@ class _Triton(torch.autograd.Function):
         *parameters: Tensor | None,
     ) -> tuple[Tensor | None, ...]:
         given = (x, h_0, c_0, *parameters)
-        x, h_0, c_0, weights = _plain(*given)
+        x, h_0, c_0, weights = _plain(x, h_0, c_0, *parameters)
         outputs, cells = forward_pass(call, weights, x, h_0, c_0)
         ctx.set_materialize_grads(False)
         ctx.call = call
@@ -171,10 +171,14 @@ def _plain(
     x: Tensor, h_0: Tensor, c_0: Tensor | None, *parameters: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor | None, Weights]:
     """As the kernels read them: x in its own strides but the last, all others in none."""
-    x, *others = (None if t is None else t.resolve_neg() for t in (x, h_0, c_0, *parameters))
-    x = x if x.stride(2) == 1 else x.contiguous()
-    h_0, c_0, *parameters = (None if t is None else t.contiguous() for t in others)
-    return x, h_0, c_0, Weights(*parameters)
+    x = x.resolve_neg()
+    c, *rest = (None if t is None else t.resolve_neg().contiguous() for t in (c_0, *parameters))
+    return (
+        x if x.stride(2) == 1 else x.contiguous(),
+        h_0.resolve_neg().contiguous(),
+        c,
+        Weights(*rest),  # type: ignore[arg-type]
+    )
 
 
 def _again(
