@@ -71,7 +71,7 @@ def test_nothing_of_the_caller_reaches_it(afresh):
 
 
 def test_it_takes_no_time():
-    """Some 20 ms of the processor, the least of several; and room for one that does other things."""
+    """Some 20 ms of the processor, the least of several; room for one that is shared."""
     taken = []
     for _ in range(5):
         start = time.process_time()
