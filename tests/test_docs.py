@@ -26,7 +26,8 @@ def test_there_is_python_to_run() -> None:
 @pytest.mark.parametrize("name", WITH_PYTHON)
 # torch's own, of any graph that goes on after a break; hidden unless warnings are errors.
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
-def test_the_python_runs(name: str) -> None:
+def test_the_python_runs(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)  # where the page's files go
     text = PAGES[name]
     names: dict[str, object] = {"__name__": "__main__"}
     for block in re.finditer(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE):

@@ -1,8 +1,14 @@
-"""Layers are tested on every backend, with weights that are large enough to matter."""
+"""Layers are tested on every backend, with weights that are large enough to matter.
+
+Tests of a product of three or more parameters run by default in a covering array of strength two:
+any two values of any two parameters meet in a test. The rest of the product is marked slow.
+"""
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Iterator
+from itertools import combinations
 from typing import Any
 
 import pytest
@@ -14,6 +20,32 @@ from eleatt_bench.nn.layers import EleAttGRU, EleAttLSTM, EleAttRNN
 from eleatt_bench.nn.stack import Stack
 
 LAYERS = {"rnn": EleAttRNN, "lstm": EleAttLSTM, "gru": EleAttGRU, "gru after": EleAttGRU}
+
+
+@pytest.hookimpl(tryfirst=True)  # before the marks decide about what runs
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    products: dict[str, dict[pytest.Item, list[str]]] = {}
+    for item in items:
+        callspec = getattr(item, "callspec", None)
+        if callspec is not None and len(callspec.params) > 2 and "slow" not in item.keywords:
+            values = [f"{name}={value!r}" for name, value in callspec.params.items()]
+            products.setdefault(item.nodeid.partition("[")[0], {})[item] = values
+    for tests in products.values():
+        for item in tests.keys() - covering(tests):
+            item.add_marker(pytest.mark.slow)
+
+
+def covering(rows: dict[Any, list[str]]) -> set[Any]:
+    """Some of ``rows`` in which any two values meet that meet in any row."""
+    pairs = {row: set(combinations(values, 2)) for row, values in rows.items()}
+    left = set().union(*pairs.values())
+    shuffled = random.Random(0).sample(list(rows), len(rows))  # the same in all processes
+    chosen = set()
+    while left:
+        best = max(shuffled, key=lambda row: len(pairs[row] & left))
+        chosen.add(best)
+        left -= pairs[best]
+    return chosen
 
 
 HERE = [name for name in backends.BACKENDS if name not in ("auto", "triton")]  # without a GPU

@@ -88,7 +88,7 @@ def test_backward_is_forward_on_each_sequence_turned_round(run, cell):
             assert (own[length:, n] == 0).all()
 
 
-def test_responses_are_returned_only_when_asked_for(run):
+def test_attention_is_returned_only_when_asked_for(run):
     cell = Cell("gru", "sigmoid")
     weights, state = problem(cell)
     x = torch.randn(T, B, D, dtype=torch.float64)

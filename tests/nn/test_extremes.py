@@ -8,20 +8,16 @@ from torch.func import functional_call
 
 from eleatt_bench.nn.layers import EleAttGRU, EleAttLSTM, EleAttRNN
 
-pytestmark = pytest.mark.usefixtures("another_backend")
+pytestmark = [
+    pytest.mark.usefixtures("backend"),
+    pytest.mark.parametrize("backend", ["scan", "native"], indirect=True, scope="module"),
+]  # the others are compared with the equations
 
 LAYERS = {"rnn": EleAttRNN, "lstm": EleAttLSTM, "gru": EleAttGRU, "gru after": EleAttGRU}
 every_cell = pytest.mark.parametrize("kind", LAYERS)
 every_gate = pytest.mark.parametrize("gate", [None, "sigmoid", "softmax"])
 every_dtype = pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 USUAL = ((4, 1, 3), 5, 6)  # lengths, D, N
-
-
-@pytest.fixture
-def another_backend(backend: str) -> str:
-    if backend == "equations":
-        pytest.skip("the others are compared with it")
-    return backend
 
 
 def problem(kind, gate, sizes=USUAL, scale=1.0, bias=True):
@@ -120,7 +116,7 @@ def test_sizes(kind, gate, sizes):
 @pytest.mark.parametrize("content", [torch.nan, torch.inf, -torch.inf])
 @every_cell
 @every_gate
-def test_what_is_no_number_is_not_hidden(another_backend, kind, gate, content):
+def test_what_is_no_number_is_not_hidden(kind, gate, content):
     """NaN wherever the equations have it, for any one input that has diverged."""
     given = problem(kind, gate)
     for feature in range(USUAL[1]):

@@ -90,7 +90,7 @@ class TestPadding:
 
     @properties
     @given(kinds, gates, lengths_lists)
-    def test_outputs_and_responses_there_are_zero(self, kind, gate, lengths):
+    def test_outputs_and_attention_there_are_zero(self, kind, gate, lengths):
         layer = make(kind, gate)
         x, padding = random_input(lengths, max(lengths) + 2)
         output, _, attention = layer(x, lengths=lengths, return_attention=True)
@@ -288,14 +288,14 @@ class TestGate:
 
     @properties
     @given(kinds, lengths_lists, st.sampled_from([1e-300, 1.0, 1e4]))
-    def test_softmax_responses_sum_to_one_in_every_frame(self, kind, lengths, scale):
+    def test_attention_by_softmax_sums_to_one_in_every_frame(self, kind, lengths, scale):
         x, padding = random_input(lengths)
         for a in make(kind, "softmax")(scale * x, lengths=lengths, return_attention=True)[2]:
             torch.testing.assert_close(a.sum(2), (~padding).double(), **TIGHT)
             assert (a >= 0).all()
 
     @every_cell
-    def test_sigmoid_responses_do_not(self, kind):
+    def test_attention_by_sigmoid_does_not(self, kind):
         x = torch.randn(5, 2, D, dtype=torch.float64)
         for a in make(kind, "sigmoid")(x, return_attention=True)[2]:
             assert ((a > 0) & (a < 1)).all()

@@ -50,7 +50,7 @@ cells = st.one_of(
 def test_everything_agrees_with_the_equations(
     run, cell, D, N, lengths, ragged, bias, reverse, seed
 ) -> None:
-    """Outputs, states, responses, and the gradients of all of them by every tensor that goes in."""
+    """Outputs, states, attention, and the gradients of all of them by every tensor that goes in."""
     torch.manual_seed(seed)
     T, B, rows = max(lengths), len(lengths), len(BLOCKS[cell.kind]) * N
 

@@ -160,7 +160,7 @@ def problem(kind, gate):
 @kinds
 @gates
 def test_the_paper_in_numpy(kind, gate, dtype, tolerance):
-    """Outputs, states, responses and gradients, ragged, two layers, both directions, with states.
+    """Outputs, states, attention and gradients, ragged, two layers, both directions, with states.
 
     In float32 some 200 roundings lie between the first frame and the last layer's last frame, a
     walk of √200 ≈ 14 halves of an ulp; nine times that for what weights and sums enlarge.

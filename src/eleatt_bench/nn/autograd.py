@@ -1,4 +1,4 @@
-"""For a backward pass by hand, which has no derivative of its own."""
+"""For a backend whose backward pass is by hand, and has no derivative of its own."""
 
 from __future__ import annotations
 
@@ -9,36 +9,70 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from eleatt_bench.nn.contract import RunLayer, State, Weights
+from eleatt_bench.nn.observers import refuse_observers
+
 Gradients = tuple[Tensor | None, ...]
 
 
-def differentiable_once(backward: Callable[..., Gradients]) -> Callable[..., Gradients]:
-    """Let whoever differentiates the results of ``backward`` again get an error.
+def by_hand(backend: str) -> Callable[[RunLayer], RunLayer]:
+    """Let ``backend`` run eagerly, and refuse where what it computes would go unseen."""
 
-    `torch.autograd.function.once_differentiable` gives one only where the gradient that comes in
-    has a graph: otherwise it would leave out, without a word, what the results owe to the tensors
-    saved in forward.
+    def decorate(run: RunLayer) -> RunLayer:
+        @functools.wraps(run)
+        def eagerly(
+            cell: Any,
+            weights: Weights,
+            input: Tensor,  # noqa: A002
+            lengths: Tensor | None,
+            state: State,
+            **options: Any,
+        ) -> tuple[Tensor, State, Tensor | None]:
+            refuse_observers(backend, (input, *weights, *state))
+            return run(cell, weights, input, lengths, state, **options)
+
+        why = f"backend={backend!r} runs eagerly, backend='equations' can be exported"
+        return torch.compiler.disable(eagerly, reason=why)  # type: ignore[no-any-return, no-untyped-call]
+
+    return decorate
+
+
+def differentiable_once(
+    backend: str,
+) -> Callable[[Callable[..., Gradients]], Callable[..., Gradients]]:
+    """For ``backward(ctx, saved tensors, *gradients)``: its results cannot be differentiated.
+
+    Whoever asks for their derivative gets an error, by whatever it is asked for: the results hang
+    on every tensor that they were computed from. So forward has to save **all that went in, as it
+    went in**: a copy made there would not lead back to where it came from.
+    `torch.autograd.function.once_differentiable` refuses only where the gradient that comes in has
+    a graph: it would leave out, without a word, what the results owe to the saved tensors.
     """
 
-    @functools.wraps(backward)
-    def once(ctx: Any, *gradients: Tensor | None) -> Gradients:
-        with torch.no_grad():
-            results = backward(ctx, *gradients)
-        if not torch.is_grad_enabled():  # nobody asked for a graph of the gradients
-            return results
-        mark = torch.zeros((), requires_grad=True)
-        return tuple(r if r is None else _Refuse.apply(mark, r) for r in results)  # type: ignore[no-untyped-call]
+    def decorate(backward: Callable[..., Gradients]) -> Callable[..., Gradients]:
+        @functools.wraps(backward)
+        def once(ctx: Any, *gradients: Tensor | None) -> Gradients:
+            refuse_observers(backend, gradients)
+            saved = ctx.saved_tensors  # once: a checkpoint computes them when they are asked for
+            with torch.no_grad():
+                results = backward(ctx, saved, *gradients)
+            if not torch.is_grad_enabled():  # nobody asked for a graph of the gradients
+                return results
+            sources = [t for t in (*saved, *gradients) if t is not None and t.requires_grad]
+            return tuple(r if r is None else _Refuse.apply(r, *sources) for r in results)  # type: ignore[no-untyped-call]
 
-    return once
+        return once
+
+    return decorate
 
 
 class _Refuse(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, mark: Tensor, result: Tensor) -> Tensor:
-        return result.view_as(result)
+    def forward(ctx: Any, result: Tensor, *sources: Tensor) -> Tensor:
+        return result.detach()  # which may be changed in place, unlike a view
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Gradients:
+    def backward(ctx: Any, *gradients: Tensor) -> Gradients:
         raise RuntimeError(
             "trying to differentiate twice through a layer whose backend has no second "
             "derivatives: make it with backend='equations'"

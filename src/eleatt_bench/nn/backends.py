@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import logging
+from collections.abc import Iterable
 
 import torch
 
 from eleatt_bench.nn import equations, native, scan, triton
 from eleatt_bench.nn.contract import RunLayer
-from eleatt_bench.nn.native.build import why_not
+from eleatt_bench.nn.observers import observer
 
 BACKENDS = ("auto", "equations", "scan", "native", "triton")
 
@@ -21,7 +22,10 @@ def check_backend(name: str) -> None:
 
 
 def resolve_backend(
-    name: str, device: torch.device | str, dtype: torch.dtype = torch.float32
+    name: str,
+    device: torch.device | str,
+    dtype: torch.dtype = torch.float32,
+    tensors: Iterable[object] = (),
 ) -> str:
     """The backend that runs on ``device`` when ``name`` is asked for: what a record writes down.
 
@@ -29,7 +33,8 @@ def resolve_backend(
     for float32 and float64 where it can be built, else ``"scan"``; ``"scan"`` on CUDA devices,
     where it launches the fewest kernels of those that need no compiler (``"triton"`` awaits its
     measurement); ``"equations"`` on other devices, under autocast, whose lower precision it
-    obeys, and under the transforms of `torch.func`, which need its operations.
+    obeys, and wherever each of its operations is transformed, traced or counted: by `torch.func`,
+    export, dispatch modes, and classes among ``tensors`` (`eleatt_bench.nn.observers`).
     ``"triton"`` is ``"scan"`` in all dtypes but float32.
     Raises ValueError for an unknown name, RuntimeError for a string that names no device.
     """
@@ -39,8 +44,7 @@ def resolve_backend(
         return "scan"
     if name != "auto":
         return name
-    transformed = torch._C._are_functorch_transforms_active()
-    if kind not in ("cpu", "cuda") or torch.is_autocast_enabled(kind) or transformed:
+    if kind not in ("cpu", "cuda") or torch.is_autocast_enabled(kind) or observer(tensors):
         return "equations"
     if kind == "cuda":
         return "scan"
@@ -62,8 +66,8 @@ def backend_function(
 
 @functools.cache
 def _native_works() -> bool:
-    """Whether there is a library, which is built now if need be; says it once if there is not."""
-    reason = why_not()
+    """Whether there is a library that computes, built now if need be; says it once if not."""
+    reason = native.why_not()
     if reason is not None:
         logging.getLogger(__name__).warning("layers run on the slower backend 'scan': %s", reason)
     return reason is None

@@ -70,7 +70,7 @@ class RunLayer(Protocol):
         output of a frame still stands at that frame.
 
         Returns the outputs (T, B, N), zero in the padding; the state of each sequence after its
-        last frame read; and the responses a_t of the gate (T, B, D), zero in the padding, or None
+        last frame read; and the attention a_t of the gate (T, B, D), zero in the padding, or None
         where the cell has no gate or ``return_attention`` is False.
         """
         ...

@@ -26,18 +26,19 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from eleatt_bench.nn.contract import Cell, Gate, State, Weights
+from eleatt_bench.nn.observers import recorded
 from eleatt_bench.nn.packing import valid_frames
 
 
 def attention_gate(wx: Tensor, h: Tensor, w_h: Tensor, gate: Gate) -> Tensor:
-    """Equation 4, the response of the gate: a_t = σ(W_xa x_t + W_ha h_{t-1} + b_a).
+    """Equation 4, the attention: a_t = σ(W_xa x_t + W_ha h_{t-1} + b_a).
 
-    ``"softmax"`` puts softmax over the D input elements in the place of σ: the responses of a
-    frame then sum to one. Equation 5 is the caller's product: x̃_t = a_t ⊙ x_t.
+    ``"softmax"`` puts softmax over the D input elements in the place of σ: the attention of a
+    frame then sums to one. Equation 5 is the caller's product: x̃_t = a_t ⊙ x_t.
     Shapes: ``wx`` (B, D), ``w_h`` (N, D), returns (B, D).
     """
-    response = torch.addmm(wx, h, w_h)
-    return torch.sigmoid(response) if gate == "sigmoid" else torch.softmax(response, dim=1)
+    total = torch.addmm(wx, h, w_h)
+    return torch.sigmoid(total) if gate == "sigmoid" else torch.softmax(total, dim=1)
 
 
 def rnn_step(wx: Tensor, h: Tensor, w_h: Tensor) -> Tensor:
@@ -119,10 +120,12 @@ def run(
     valid = None if lengths is None else valid_frames(lengths, steps, input.device)
     per_step = None if valid is None else valid.unbind(0)
     # Up to the end of the shortest sequence no state has to be held back.
-    shortest = steps if lengths is None else int(lengths.min())
+    shortest = steps
+    if lengths is not None:
+        shortest = 0 if recorded(lengths) else int(lengths.min())
 
     outputs: list[Tensor] = []
-    responses: list[Tensor] = []
+    attention: list[Tensor] = []
     for t in reversed(range(steps)) if reverse else range(steps):
         wx, a = project(t, state[0])
         after = step(wx, state)
@@ -135,12 +138,11 @@ def run(
         state = after
         outputs.append(state[0])
         if return_attention and a is not None:
-            responses.append(a)
+            attention.append(a)
     if reverse:
         outputs.reverse()
-        responses.reverse()
-    attention = _stack(responses, valid) if responses else None
-    return _stack(outputs, valid), state, attention
+        attention.reverse()
+    return _stack(outputs, valid), state, _stack(attention, valid) if attention else None
 
 
 def _stepper(cell: Cell, weights: Weights) -> Callable[[Tensor, State], State]:

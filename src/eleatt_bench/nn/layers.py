@@ -86,7 +86,7 @@ class EleAttGRU(Stack):
 
     The arguments up to ``dtype`` are those of `torch.nn.GRU`. After them, by keyword only:
 
-    - ``gate``: ``"sigmoid"`` (the paper's); ``"softmax"``, whose responses sum to one in every
+    - ``gate``: ``"sigmoid"`` (the paper's); ``"softmax"``, whose attention sums to one in every
       frame; or None, the plain cell: a_t = 1 and no parameters for it.
     - ``gated_layers``: the layers that have the gate, counted from 0; None: all of them.
     - ``backend``: ``"auto"`` or a name in `eleatt_bench.nn.backends.BACKENDS`. Second derivatives
@@ -108,7 +108,7 @@ class EleAttGRU(Stack):
       the padding.
     - ``h_n``: (R, B, N) or (R, N), the state after each sequence's last valid frame, in the order
       layer 0 forward, layer 0 backward, layer 1 forward … Backward begins at that last frame.
-    - ``attention``: a list of R entries in that order: the responses a_t, laid out as the input
+    - ``attention``: a list of R entries in that order: the attention a_t, laid out as the input
       and as wide as the input of their layer, zero in the padding; None for a layer without gate.
 
     Parameters, for layer k with input size D, with ``_reverse`` appended for the backward

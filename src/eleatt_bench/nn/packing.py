@@ -9,6 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
+from eleatt_bench.nn.contract import BackendError
+from eleatt_bench.nn.observers import recorded
+
 
 @dataclass(frozen=True)
 class Padded:
@@ -75,6 +78,11 @@ def pad(
         if lengths is not None:
             raise ValueError("lengths must be None for a PackedSequence, which has its own")
         layout = "(frames of all sequences, input_size)"
+        if recorded(input.data):
+            raise BackendError(
+                "a graph that is exported or traced would hold the lengths of one PackedSequence: "
+                "give the padded batch and lengths="
+            )
         data = _checked_frames(input.data, input_size, layout, {2}, dtype, device)
         # Without its indices the batch stays in the packed order, longest first.
         frames, own = pad_packed_sequence(PackedSequence(data, input.batch_sizes))
@@ -121,7 +129,7 @@ def in_dtype(tensor: Tensor, name: str, dtype: torch.dtype, device: torch.device
 
 
 def _checked_lengths(lengths: Tensor | Sequence[int], steps: int, batch: int) -> Tensor:
-    """``lengths`` as int64 on the CPU, if they fit (T, B).
+    """``lengths`` as int64 on the CPU, if they fit (T, B); a graph that is recorded has no values.
 
     A copy: a backward pass that still needs them must not see what the user makes of his own.
     """
@@ -135,6 +143,8 @@ def _checked_lengths(lengths: Tensor | Sequence[int], steps: int, batch: int) ->
     if given.is_meta:
         raise ValueError("lengths must have values, but they are on the device meta")
     own = given.detach().to("cpu", torch.int64, copy=True)
+    if recorded(own):
+        return own
     wrong = ((own < 1) | (own > steps)).nonzero()
     if len(wrong):
         index = int(wrong[0])
@@ -155,7 +165,7 @@ def _as_tensor(lengths: Sequence[int]) -> Tensor:
 
 def _needed(lengths: Tensor, steps: int) -> Tensor | None:
     """None where every sequence has ``steps`` frames, as is the case in an empty batch."""
-    return None if bool((lengths == steps).all()) else lengths
+    return None if not recorded(lengths) and bool((lengths == steps).all()) else lengths
 
 
 def _checked_frames(

@@ -8,7 +8,7 @@ The same function as `eleatt_bench.nn.equations`, in plain torch operations on a
 - sequences are sorted by length, and a step works on those alone that are not finished.
 
 For backward it keeps, per layer and direction, the gates (T, B, kN), the states (T+1, B, N), and
-behind an attention gate its responses (T, B, D); without gradients the states and one product.
+behind an attention gate its attention (T, B, D); without gradients the states and one product.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from eleatt_bench.nn.autograd import differentiable_once
+from eleatt_bench.nn.autograd import by_hand, differentiable_once
 from eleatt_bench.nn.contract import Cell, State, Weights
 from eleatt_bench.nn.scan_cells import CellScan, Step, cell_scan, outer
 
 
-@torch.compiler.disable  # type: ignore[untyped-decorator]
+@by_hand("scan")
 def run(
     cell: Cell,
     weights: Weights,
@@ -76,7 +76,7 @@ def _flip(x: Tensor, lengths: Tensor | None) -> Tensor:
 
 
 class _Scan(torch.autograd.Function):
-    """(input, states, weights) → outputs, responses of the gate, final states.
+    """(input, states, weights) → outputs, attention, final states.
 
     ``active[t]`` sequences, the first of the sorted batch, have a frame t; None: all of them.
     ``keep`` says that there will be a backward pass.
@@ -108,22 +108,23 @@ class _Scan(torch.autograd.Function):
             scan.forward(step)
         ctx.set_materialize_grads(False)
         if keep:
-            ctx.save_for_backward(x, gates, a, scan.hn, *states, *parameters)
+            ctx.save_for_backward(x, h_0, c_0, gates, a, scan.hn, *states, *parameters)
             scan.hn = None  # autograd's to keep, to move and to free
             ctx.scan, ctx.cell, ctx.active = scan, cell, active
         final = [_final(s, active) for s in states]
         return states[0][1:], a, final[0], final[1] if len(final) > 1 else None
 
     @staticmethod
-    @differentiable_once
+    @differentiable_once("scan")
     def backward(
         ctx: Any,
+        saved: tuple[Any, ...],
         d_outputs: Tensor | None,
         d_a: Tensor | None,
         d_h: Tensor | None,
         d_c: Tensor | None,
     ) -> tuple[Tensor | None, ...]:
-        scan, (x, gates, a, hn, *rest) = ctx.scan, ctx.saved_tensors
+        scan, (x, gates, a, hn, *rest) = ctx.scan, (saved[0], *saved[3:])
         scan.hn = hn
         states, weights = rest[: scan.states], Weights(*rest[scan.states :])
         T, B, _ = x.shape
@@ -217,7 +218,7 @@ def project(
 
 
 def attend(cell: Cell, weights: Weights, a: Tensor, x: Tensor, step: Step) -> None:
-    """Equations 4 and 5: ``a`` from W_xa x_t + b_a to the response, the gates to W_x x̃_t + b."""
+    """Equations 4 and 5: ``a`` from W_xa x_t + b_a to the attention, the gates to W_x x̃_t + b."""
     assert weights.weight_ha is not None
     a.addmm_(step.before[0], weights.weight_ha.t())
     if cell.gate == "sigmoid":
@@ -231,7 +232,7 @@ def attend(cell: Cell, weights: Weights, a: Tensor, x: Tensor, step: Step) -> No
 
 
 def _attend_backward(cell: Cell, a: Tensor, d: Tensor) -> None:
-    """``d`` from the gradient of the response ``a`` to that of what went into σ or softmax."""
+    """``d`` from the gradient of the attention ``a`` to that of what went into σ or softmax."""
     if cell.gate == "sigmoid":
         torch.ops.aten.sigmoid_backward.grad_input(d, a, grad_input=d)
     else:

@@ -96,8 +96,6 @@ class Stack(nn.Module):
         for weights in every:
             init_gate(weights)
 
-    # Traced, the loop over time would be unrolled, and traced anew for every length.
-    @torch.compiler.disable(reason="recurrent layers run eagerly")  # type: ignore[no-untyped-call,untyped-decorator]
     def forward(
         self,
         input: Sequences,  # noqa: A002  (torch's name for it)
@@ -107,10 +105,25 @@ class Stack(nn.Module):
         return_attention: bool = False,
     ) -> tuple[Sequences, Hidden] | tuple[Sequences, Hidden, Attention]:
         """Run the layers; shapes, options and errors are described at the class `EleAttGRU`."""
+        run = self._run if torch.compiler.is_exporting() else self._run_eagerly
+        return run(input, hx, lengths, return_attention)
+
+    def _run(
+        self,
+        input: Sequences,  # noqa: A002
+        hx: Hidden | None,
+        lengths: Tensor | Sequence[int] | None,
+        return_attention: bool,
+    ) -> tuple[Sequences, Hidden] | tuple[Sequences, Hidden, Attention]:
         # Once per call: a parametrization computes them anew whenever they are asked for.
         weights = self._checked_weights()
         like = weights[0][0].weight_ih
-        backend = resolve_backend(self.backend, like.device, like.dtype)
+        given = input.data if isinstance(input, PackedSequence) else input
+        states = hx if isinstance(hx, tuple) else (hx,)
+        each = (w for row in weights for one in row for w in one)
+        backend = resolve_backend(
+            self.backend, like.device, like.dtype, (given, lengths, *states, *each)
+        )
         batch = pad(
             input,
             lengths,
@@ -123,14 +136,14 @@ class Stack(nn.Module):
         initial = self._initial(batch, hx, like)
         run = backend_function(backend, like.device, like.dtype)
         frames = batch.frames
-        states: list[State] = []
+        finals: list[State] = []
         attention: Attention = []
         for layer in range(self.num_layers):
             if layer > 0 and self.dropout > 0:
                 frames = F.dropout(frames, self.dropout, self.training)
             outputs = []
             for direction in range(self._directions):
-                output, state, response = run(
+                output, state, a = run(
                     self._cell(layer),
                     weights[layer][direction],
                     frames,
@@ -140,17 +153,19 @@ class Stack(nn.Module):
                     return_attention=return_attention,
                 )
                 outputs.append(output)
-                states.append(state)
-                attention.append(
-                    None if response is None else batch.as_given(response.to(like.dtype))
-                )
+                finals.append(state)
+                attention.append(None if a is None else batch.as_given(a.to(like.dtype)))
             frames = torch.cat(outputs, dim=2) if self.bidirectional else outputs[0]
-        final = [batch.give_state(torch.stack(rows)) for rows in zip(*states, strict=True)]
+        final = [batch.give_state(torch.stack(rows)) for rows in zip(*finals, strict=True)]
         hidden: Hidden = (final[0], final[1]) if self.kind == "lstm" else final[0]
         output_as_given = batch.as_given(frames)
         if return_attention:
             return output_as_given, hidden, attention
         return output_as_given, hidden
+
+    # Traced by torch.compile the loop over time would be unrolled, anew for every length; an
+    # exported graph is to hold it.
+    _run_eagerly = torch.compiler.disable(_run, reason="recurrent layers run eagerly")  # type: ignore[no-untyped-call]
 
     def extra_repr(self) -> str:
         parts = [f"{self.input_size}, {self.hidden_size}"]

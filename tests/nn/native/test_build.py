@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from eleatt_bench.nn.contract import BackendError
+from eleatt_bench.nn.native import build
+
 LAYER = """
 import logging, torch
 from eleatt_bench import EleAttGRU
@@ -24,13 +27,16 @@ print(resolve_backend({backend!r}, "cpu"))
 """
 
 
-def start(cache: Path, backend: str = "auto", **environment: str) -> subprocess.Popen[str]:
+def start(
+    cache: Path, backend: str = "auto", umask: int = -1, **environment: str
+) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-c", LAYER.format(backend=backend)],
         env={**os.environ, "TORCH_EXTENSIONS_DIR": str(cache), **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        umask=umask,
     )
 
 
@@ -100,3 +106,54 @@ def test_a_damaged_library_is_named(tmp_path):
     assert (returncode, out) == (0, "scan")
     assert f"{library}: " in err
     assert "delete it" in err
+
+
+def test_what_it_writes_under_a_loose_umask_is_its_own(tmp_path):
+    """Where every file may be written by one's group, as on many systems."""
+    build.library()
+    copy = f'for last; do :; done\ncp "{build.library_path()}" "$last"'  # it takes less time
+    compiler, cache = script(tmp_path / "compiler", copy), tmp_path / "cache"
+    assert outcome(start(cache, umask=0o002, CXX=compiler)) == (0, "native", "")
+    folder = cache / "eleatt_bench"
+    for place in (folder, *folder.glob("*.so")):
+        assert not place.stat().st_mode & 0o022
+
+
+@pytest.fixture
+def copied(monkeypatch, tmp_path) -> Path:
+    """The library in a cache of its own, which is the one that is looked at."""
+    build.library()
+    content = build.library_path().read_bytes()
+    monkeypatch.setenv("TORCH_EXTENSIONS_DIR", str(tmp_path / "cache"))
+    path = build.library_path()
+    for folder in (path.parent.parent, path.parent):
+        folder.mkdir(mode=0o755)
+    path.write_bytes(content)
+    path.chmod(0o755)
+    return path
+
+
+@pytest.mark.parametrize("mode", [0o775, 0o757])
+@pytest.mark.parametrize("place", ["folder", "library", "folder of the link"])
+def test_what_others_may_write_is_not_loaded(copied, tmp_path, place, mode):
+    loose = {"library": copied, "folder": copied.parent}.get(place, tmp_path / "real")
+    if loose.name == "real":
+        loose.mkdir()
+        copied.rename(loose / copied.name)
+        copied.symlink_to(loose / copied.name)
+    assert not isinstance(build._library.__wrapped__(), BackendError)
+    loose.chmod(mode)
+    found = build._library.__wrapped__()
+    assert isinstance(found, BackendError)
+    assert f"{loose} may be written by other users (mode {mode:o})" in str(found)
+    assert "delete it" in str(found)
+
+
+def test_another_users_library_is_not_loaded(monkeypatch, copied):
+    if os.getuid() == 0:
+        os.chown(copied, 12345, -1)
+    else:
+        monkeypatch.setattr(os, "getuid", lambda: copied.stat().st_uid + 1)
+    found = build._library.__wrapped__()
+    assert isinstance(found, BackendError)
+    assert "belongs to another user" in str(found)

@@ -100,7 +100,7 @@ class Problem:
         self.factors: list[torch.Tensor] = []
 
     def results(self, run, device="cpu", dtype=torch.float64, *, reverse=False, autocast=None):
-        """Outputs, states, responses, and the gradients of all of them by all that goes in."""
+        """Outputs, states, attention, and the gradients of all of them by all that goes in."""
 
         def leaf(t: torch.Tensor) -> torch.Tensor:
             return t.to(device, dtype).requires_grad_()

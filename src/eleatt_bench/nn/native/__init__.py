@@ -5,7 +5,7 @@ layer's matrices packed for its cache; finished sequences cost nothing, and no o
 is called in between. The source is in ``csrc/``, `eleatt_bench.nn.native.build` compiles it.
 
 For backward it keeps, per layer and direction and besides input and outputs, what `KEPT` says of
-every frame, the cell states of an LSTM (N numbers) and the responses of an attention gate (D
+every frame, the cell states of an LSTM (N numbers) and the attention of a gate (D
 numbers). Without gradients it keeps nothing. Working memory is the matrices packed once more, and
 per thread the gradients of the weights and some 128 frames.
 """
@@ -13,14 +13,16 @@ per thread the gradients of the weights and some 128 frames.
 from __future__ import annotations
 
 import ctypes
+import functools
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from eleatt_bench.nn.autograd import differentiable_once
+from eleatt_bench.nn.autograd import by_hand, differentiable_once
 from eleatt_bench.nn.contract import BLOCKS, BackendError, Cell, Kind, State, Weights
-from eleatt_bench.nn.native.build import library
+from eleatt_bench.nn.native import build
+from eleatt_bench.nn.native.comparison import difference
 
 KEPT: dict[Kind, int] = {"rnn": 0, "lstm": 4, "gru": 3}
 """How many times N numbers a frame keeps: i, f, g, o or r, z, n; one more with ``reset_after``."""
@@ -29,12 +31,12 @@ DTYPES = {torch.float32: "float32", torch.float64: "float64"}
 
 _TILE = 64  # sequences: enough to be worth reading a packed matrix for
 _THREADED = 1 << 18  # multiplications in a pass from which on a second thread pays
-_KINDS = ("rnn", "lstm", "gru")
+_KINDS: tuple[Kind, ...] = ("rnn", "lstm", "gru")
 _GATES = (None, "sigmoid", "softmax")
 _NUMBERS = "T B D N kind gate reverse threads tiles x_step x_row"
 _ARRAYS = (
     "lengths order x h_0 c_0 weight_ih weight_hh bias bias_hh weight_ia weight_ha bias_a "
-    "outputs h_n c_n kept cells responses d_outputs d_responses d_h_n d_c_n d_x d_h_0 d_c_0 "
+    "outputs h_n c_n kept cells attention d_outputs d_attention d_h_n d_c_n d_x d_h_0 d_c_0 "
     "d_weight_ih d_weight_hh d_bias d_bias_hh d_weight_ia d_weight_ha d_bias_a scratch"
 )
 
@@ -47,7 +49,7 @@ class Call(ctypes.Structure):
     ]
 
 
-@torch.compiler.disable  # type: ignore[untyped-decorator]
+@by_hand("native")
 def run(
     cell: Cell,
     weights: Weights,
@@ -60,26 +62,60 @@ def run(
 ) -> tuple[Tensor, State, Tensor | None]:
     """Run one layer in one direction; see `eleatt_bench.nn.contract.RunLayer`.
 
-    Raises BackendError for a dtype that is not in `DTYPES`, a device that is not the CPU, and where
-    the library cannot be built.
+    Raises BackendError for a dtype that is not in `DTYPES`, a device that is not the CPU, and
+    where `why_not` says why.
     """
     if input.device.type != "cpu" or input.dtype not in DTYPES:
         raise BackendError(
             f"backend 'native' computes in float32 or float64 on the CPU, not in {input.dtype} on "
             f"{input.device}: use backend='auto'"
         )
+    why = why_not()
+    if why is not None:
+        raise BackendError(f"backend 'native' cannot be had: {why}, or use backend='auto'")
+    return _run(
+        cell, weights, input, lengths, state, reverse=reverse, return_attention=return_attention
+    )
+
+
+@functools.cache
+def why_not() -> str | None:
+    """Why this backend cannot be had in this process, as a sentence; None if it can.
+
+    There is no library, or it does not compute what `scan` does: found out once, in milliseconds
+    where it is built.
+    """
+    why = build.why_not()
+    if why is not None:
+        return why
+    where = difference(_run, _KINDS)
+    if where is None:
+        return None
+    return f"{build.library_path()} does not compute what 'scan' does, as in {where}: delete it"
+
+
+def _run(
+    cell: Cell,
+    weights: Weights,
+    input: Tensor,  # noqa: A002
+    lengths: Tensor | None,
+    state: State,
+    *,
+    reverse: bool,
+    return_attention: bool,
+) -> tuple[Tensor, State, Tensor | None]:
     h_0, c_0 = (*state, None)[:2]
     tensors = (input, h_0, c_0, *weights)
     keep = torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in tensors)
-    outputs, h_n, c_n, responses = _Native.apply(  # type: ignore[no-untyped-call]
+    outputs, h_n, c_n, attention = _Native.apply(  # type: ignore[no-untyped-call]
         cell, lengths, reverse, keep, return_attention, *tensors
     )
     final = (h_n,) if c_n is None else (h_n, c_n)
-    return outputs, final, responses
+    return outputs, final, attention
 
 
 class _Native(torch.autograd.Function):
-    """(input, states, weights) → outputs, final states, responses of the gate if asked for."""
+    """(input, states, weights) → outputs, final states, attention if asked for."""
 
     @staticmethod
     def forward(
@@ -91,10 +127,9 @@ class _Native(torch.autograd.Function):
         return_attention: bool,
         *tensors: Tensor | None,
     ) -> tuple[Tensor | None, ...]:
-        x, *others = tensors
-        assert x is not None
-        x = x if x.stride(2) == 1 else x.contiguous()
-        inputs = _named(x, others)
+        names = ("x", "h_0", "c_0", *Weights._fields)
+        inputs = {name: t for name, t in zip(names, tensors, strict=True) if t is not None}
+        x = inputs["x"]
         T, B, D = x.shape
         N = inputs["weight_hh"].shape[1]
         results = {"outputs": x.new_empty(T, B, N), "h_n": x.new_empty(B, N)}
@@ -106,35 +141,36 @@ class _Native(torch.autograd.Function):
         if keep and "c_0" in inputs:
             results["cells"] = x.new_empty(T, B, N)
         if cell.gate and (keep or return_attention):
-            results["responses"] = x.new_empty(T, B, D)
+            results["attention"] = x.new_empty(T, B, D)
         _call("forward", cell, lengths, reverse, {**inputs, **results})
         if keep:
-            saved = ("outputs", "kept", "cells", "responses")
+            saved = ("outputs", "kept", "cells", "attention")
             ctx.names = (*inputs, *(name for name in saved if name in results))
             ctx.save_for_backward(*inputs.values(), *(results[n] for n in saved if n in results))
             ctx.cell, ctx.lengths, ctx.reverse = cell, lengths, reverse
             ctx.set_materialize_grads(False)
-        responses = results.get("responses") if return_attention else None
-        return results["outputs"], results["h_n"], results.get("c_n"), responses
+        attention = results.get("attention") if return_attention else None
+        return results["outputs"], results["h_n"], results.get("c_n"), attention
 
     @staticmethod
-    @differentiable_once
+    @differentiable_once("native")
     def backward(
         ctx: Any,
+        saved: tuple[Tensor, ...],
         d_outputs: Tensor | None,
         d_h_n: Tensor | None,
         d_c_n: Tensor | None,
-        d_responses: Tensor | None,
+        d_attention: Tensor | None,
     ) -> tuple[Tensor | None, ...]:
-        given = dict(zip(ctx.names, ctx.saved_tensors, strict=True))
+        given = dict(zip(ctx.names, saved, strict=True))
         for name, d in (
             ("d_outputs", d_outputs),
             ("d_h_n", d_h_n),
             ("d_c_n", d_c_n),
-            ("d_responses", d_responses),
+            ("d_attention", d_attention),
         ):
             if d is not None:
-                given[name] = d.contiguous()
+                given[name] = d
         # The arguments of forward in their order: five that are no tensors, then these.
         names = ("x", "h_0", "c_0", *Weights._fields)
         needed = dict(zip(names, ctx.needs_input_grad[5:], strict=True))
@@ -153,22 +189,16 @@ class _Native(torch.autograd.Function):
         )
 
 
-def _named(x: Tensor, others: list[Tensor | None]) -> dict[str, Tensor]:
-    """The tensors that there are, by their names in `Call`."""
-    names = ("h_0", "c_0", *Weights._fields)
-    given = {name: t.contiguous() for name, t in zip(names, others, strict=True) if t is not None}
-    return {"x": x, **given}
-
-
 def _call(
     function: str, cell: Cell, lengths: Tensor | None, reverse: bool, arrays: dict[str, Tensor]
 ) -> None:
     """Call ``function`` of the library with ``arrays`` by their names in `Call`."""
-    x = arrays["x"]
-    (T, B, D), N = x.shape, arrays["weight_hh"].shape[1]
     if lengths is not None:
         order = torch.argsort(lengths, descending=True, stable=True)
-        arrays = {**arrays, "lengths": lengths.contiguous(), "order": order}
+        arrays = {**arrays, "lengths": lengths, "order": order}
+    arrays = {name: _plain(array, name) for name, array in arrays.items()}
+    x = arrays["x"]
+    (T, B, D), N = x.shape, arrays["weight_hh"].shape[1]
     work = T * B * (len(BLOCKS[cell.kind]) * N + (D if cell.gate else 0)) * (D + N)
     threads = min(torch.get_num_threads(), max(B, 1)) if work >= _THREADED else 1
     tiles = min(B, -(-B // (_TILE * threads)) * threads)
@@ -176,7 +206,13 @@ def _call(
     gate, (x_step, x_row, _) = _GATES.index(cell.gate), x.stride()
     sizes = (T, B, D, N, kind, gate, reverse, threads, tiles, x_step, x_row)
     call = Call(*sizes, **{name: array.data_ptr() for name, array in arrays.items()})
-    compiled = getattr(library(), f"eleatt_{function}_{DTYPES[x.dtype]}")
+    compiled = getattr(build.library(), f"eleatt_{function}_{DTYPES[x.dtype]}")
     scratch = x.new_empty(compiled(ctypes.byref(call)))
     call.scratch = scratch.data_ptr()
     compiled(ctypes.byref(call))
+
+
+def _plain(array: Tensor, name: str) -> Tensor:
+    """``array`` as the library reads it: x in its own strides but the last, all others in none."""
+    array = array.resolve_neg()  # or its memory holds the opposite of its numbers
+    return array if name == "x" and array.stride(2) == 1 else array.contiguous()

@@ -4,6 +4,7 @@ It takes a C++ compiler with OpenMP (``$CXX``, or ``c++``, ``g++``, ``clang++``)
 torch. Libraries lie in ``$TORCH_EXTENSIONS_DIR`` (default ``~/.cache/torch_extensions``), named
 after what decides about their content: source, flags and processor. Of several processes one builds
 and the others wait; the lock is the operating system's, so it ends with the process that holds it.
+A library that someone else may write, or whose folder, is not loaded: it could be any code.
 """
 
 from __future__ import annotations
@@ -64,14 +65,33 @@ def _library() -> ctypes.CDLL | BackendError:
         if not sys.platform.startswith("linux"):
             raise BackendError(f"it was never tried on {sys.platform}")
         path = library_path()
+        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        _check_owner(path.parent)
         if not path.exists():
             _build(path)
+        for place in (path, path.resolve().parent):
+            _check_owner(place)
         loaded = _load(path)
     except BackendError as error:
         return error
     except OSError as error:  # a folder that cannot be made or written to
         return BackendError(str(error))
     return loaded
+
+
+def _check_owner(place: Path) -> None:
+    """BackendError where someone else than this user and root may write ``place``."""
+    status = place.stat()
+    why = None
+    if status.st_uid not in (0, os.getuid()):
+        why = f"belongs to another user ({status.st_uid})"
+    elif status.st_mode & 0o022:
+        why = f"may be written by other users (mode {status.st_mode & 0o777:o})"
+    if why is not None:
+        raise BackendError(
+            f"{place} {why}, and what they put there would be run: delete it, or set "
+            "TORCH_EXTENSIONS_DIR to a folder of your own"
+        )
 
 
 def _load(path: Path) -> ctypes.CDLL:
@@ -95,7 +115,6 @@ def _processor() -> str:
 
 
 def _build(path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(path.with_suffix(".lock"), timeout=_SECONDS):
             if not path.exists():  # or another process built it while this one waited
@@ -115,7 +134,9 @@ def _compile(path: Path) -> None:
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     command = [compiler, *_FLAGS, str(_SOURCES / "layer.cpp"), "-o", str(unfinished)]
     try:
-        subprocess.run(command, check=True, capture_output=True, text=True, timeout=_SECONDS)
+        subprocess.run(
+            command, check=True, capture_output=True, text=True, timeout=_SECONDS, umask=0o022
+        )
     except subprocess.TimeoutExpired:
         raise BackendError(f"{compiler} took more than {_SECONDS} s") from None
     except subprocess.CalledProcessError as error:

@@ -2,7 +2,7 @@
 
 A program walks all steps of a tile of sequences; nothing is launched per time step. What is not
 sequential is one large product in torch: the input's part before the forward kernel, the weight
-gradients after the backward kernel, and *everything that backward needs*. Gates and responses are
+gradients after the backward kernel, and *everything that backward needs*. Gates and attention are
 functions of input and states, so forward keeps its outputs (and the cell states of an LSTM) and
 nothing else; backward computes the rest again, for all steps at once, as one step of `scan` on
 T·B sequences. While it runs it holds some 2k + 3 times N and 5 times D numbers per frame.
@@ -38,7 +38,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from eleatt_bench.nn import scan
-from eleatt_bench.nn.autograd import differentiable_once
+from eleatt_bench.nn.autograd import by_hand, differentiable_once
 from eleatt_bench.nn.contract import BackendError, Cell, RunLayer, State, Weights
 from eleatt_bench.nn.equations import attention_gate
 from eleatt_bench.nn.packing import valid_frames
@@ -51,7 +51,7 @@ def runs_in_triton(input: Tensor) -> bool:  # noqa: A002
     return input.dtype == torch.float32 and input.shape[1] > 0
 
 
-@torch.compiler.disable  # type: ignore[untyped-decorator]
+@by_hand("triton")
 def run(
     cell: Cell,
     weights: Weights,
@@ -86,10 +86,10 @@ def run(
     with torch.autocast(kind, enabled=False), torch.cuda.device_of(input):  # type: ignore[no-untyped-call]
         tf32 = torch.backends.cudnn.rnn.fp32_precision == "tf32"  # type: ignore[attr-defined]
         call = KernelCall(cell, lengths, reverse, dtype, "tf32" if tf32 else "ieee")
-        outputs, h_n, c_n, responses = _Triton.apply(  # type: ignore[no-untyped-call]
+        outputs, h_n, c_n, attention = _Triton.apply(  # type: ignore[no-untyped-call]
             call, return_attention, *tensors
         )
-    return outputs, (h_n,) if c_n is None else (h_n, c_n), responses
+    return outputs, (h_n,) if c_n is None else (h_n, c_n), attention
 
 
 def check_triton(device: torch.device) -> None:
@@ -109,7 +109,7 @@ def check_triton(device: torch.device) -> None:
 
 
 class _Triton(torch.autograd.Function):
-    """(input, states, weights) → outputs, final states, responses of the gate if asked for."""
+    """(input, states, weights) → outputs, final states, attention if asked for."""
 
     @staticmethod
     def forward(
@@ -121,32 +121,32 @@ class _Triton(torch.autograd.Function):
         c_0: Tensor | None,
         *parameters: Tensor | None,
     ) -> tuple[Tensor | None, ...]:
-        weights = Weights(*parameters)  # type: ignore[arg-type]
-        x = x if x.stride(2) == 1 else x.contiguous()
-        h_0, c_0 = h_0.contiguous(), None if c_0 is None else c_0.contiguous()
+        given = (x, h_0, c_0, *parameters)
+        x, h_0, c_0, weights = _plain(x, h_0, c_0, *parameters)
         outputs, cells = forward_pass(call, weights, x, h_0, c_0)
         ctx.set_materialize_grads(False)
         ctx.call = call
-        ctx.save_for_backward(x, h_0, c_0, outputs, cells, *parameters)
+        ctx.save_for_backward(*given, outputs, cells)
         h_n = _last(outputs, call)
         c_n = None if cells is None else _last(cells, call)
-        responses = None
+        attention = None
         if return_attention and call.cell.gate:
-            responses = _responses(call, weights, x, _before(h_0, outputs, call))
-        return outputs, h_n, c_n, responses
+            attention = _attention(call, weights, x, _before(h_0, outputs, call))
+        return outputs, h_n, c_n, attention
 
     @staticmethod
-    @differentiable_once
+    @differentiable_once("triton")
     def backward(
         ctx: Any,
+        saved: tuple[Tensor, ...],
         d_outputs: Tensor | None,
         d_h: Tensor | None,
         d_c: Tensor | None,
-        d_responses: Tensor | None,
+        d_attention: Tensor | None,
     ) -> tuple[Tensor | None, ...]:
-        x, h_0, c_0, outputs, cells, *parameters = ctx.saved_tensors
-        call, weights = ctx.call, Weights(*parameters)
-        given = [None if d is None else d.contiguous() for d in (d_outputs, d_responses, d_h, d_c)]
+        *inputs, outputs, cells = saved
+        call, (x, h_0, c_0, weights) = ctx.call, _plain(*inputs)
+        given = [None if d is None else d.contiguous() for d in (d_outputs, d_attention, d_h, d_c)]
         with torch.autocast(x.device.type, enabled=False), torch.cuda.device_of(x):  # type: ignore[no-untyped-call]
             before = [_before(h_0, outputs, call)]
             if c_0 is not None:
@@ -167,10 +167,24 @@ class _Triton(torch.autograd.Function):
         return None, None, d_x, d_h_0, d_c_0, *gradients
 
 
+def _plain(
+    x: Tensor, h_0: Tensor, c_0: Tensor | None, *parameters: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor | None, Weights]:
+    """As the kernels read them: x in its own strides but the last, all others in none."""
+    x = x.resolve_neg()
+    c, *rest = (None if t is None else t.resolve_neg().contiguous() for t in (c_0, *parameters))
+    return (
+        x if x.stride(2) == 1 else x.contiguous(),
+        h_0.resolve_neg().contiguous(),
+        c,
+        Weights(*rest),  # type: ignore[arg-type]
+    )
+
+
 def _again(
     cell: Cell, weights: Weights, x: Tensor, before: Sequence[Tensor]
 ) -> tuple[CellScan, Kept]:
-    """Gates and responses of all steps at once: the step of `scan`, on T·B sequences.
+    """Gates and attention of all steps at once: the step of `scan`, on T·B sequences.
 
     ``before`` are the states (T, B, N) that each frame was read in.
     """
@@ -186,7 +200,7 @@ def _again(
     return steps, Kept(gates, a, hn)
 
 
-def _responses(call: KernelCall, weights: Weights, x: Tensor, before: Tensor) -> Tensor:
+def _attention(call: KernelCall, weights: Weights, x: Tensor, before: Tensor) -> Tensor:
     """a_t (T, B, D) of all steps at once, zero in the padding."""
     assert weights.weight_ia is not None
     assert weights.weight_ha is not None

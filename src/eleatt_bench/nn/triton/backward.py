@@ -15,12 +15,12 @@ from eleatt_bench.nn.triton.kernels import gru_backward, load, lstm_backward, pr
 @triton.jit(do_not_specialize=["x_step", "x_row", "T", "B"])
 def backward(
     x, x_step, x_row,  # behind a gate: (T, B, D), its strides
-    responses,  # behind a gate: (T, B, D), a_t
+    attention,  # behind a gate: (T, B, D), a_t
     gates,  # (T, B, kN): what `scan_cells` keeps, r, z, n or i, f, g, o
     hn,  # (T, B, N), GRU with reset_after: W_h h + b_h of n
     state_before,  # (T, B, N): h_{t-1} of a GRU, c_{t-1} of an LSTM
     state_after,  # (T, B, N): h_t of an RNN, c_t of an LSTM
-    d_outputs, d_responses,  # (T, B, N), (T, B, D) or None
+    d_outputs, d_attention,  # (T, B, N), (T, B, D) or None
     d_h, d_c,  # (B, N) or None: the gradients of the final states
     w_n,  # (NP, NP), GRU: W_hᵀ of n, rows and columns padded with zeros
     w_x,  # (DP, ·), behind a gate: W_xᵀ, its columns as the operand's to be multiplied by it
@@ -152,13 +152,13 @@ def backward(
             total = tl.zeros((BLOCK_B,), tl.float32)
             for start in range(0, DP, BLOCK_D):
                 d = start + tl.arange(0, BLOCK_D)
-                a = load(responses, frame * D, d, D, active)
+                a = load(attention, frame * D, d, D, active)
                 x_t = load(x, t * x_step + row * x_row, d, D, active)
                 dxa = products(operand, w_x, d, BLOCKS * NP, WIDTH, DP, 1,
                                BLOCK_B, BLOCK_K, STAGES, PRECISION)[0]  # fmt: skip
                 da = dxa * x_t
-                if d_responses is not None:
-                    da += load(d_responses, frame * D, d, D, active)
+                if d_attention is not None:
+                    da += load(d_attention, frame * D, d, D, active)
                 if d_x is not None:
                     save(d_x, frame * D, d, D, active, dxa * a)
                 if GATE == "sigmoid":
@@ -172,7 +172,7 @@ def backward(
             if GATE == "softmax":
                 for start in range(0, DP, BLOCK_D):
                     d = start + tl.arange(0, BLOCK_D)
-                    a = load(responses, frame * D, d, D, active)
+                    a = load(attention, frame * D, d, D, active)
                     da = load(a_da, rows * WIDE, d, DP, every) - a * total[:, None]
                     save(d_sums, frame * D, d, D, active, da)
                     save(operand + A_AT, rows * WIDTH, d, DP, every, da)

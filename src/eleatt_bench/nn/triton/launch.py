@@ -122,7 +122,7 @@ def backward_pass(
     """d of the sums in the gates, of x in a ⊙ x, of the sums in a, and of the first states."""
     from eleatt_bench.nn.triton.backward import backward
 
-    d_outputs, d_responses, d_h, d_c = given
+    d_outputs, d_attention, d_h, d_c = given
     (_, B, D), N, cell = x.shape, before.shape[2], call.cell
     w_n, w_x, w_h = backward_weights(cell, weights, call.dtype)
     d_gates = call.frames(x, kept.gates.shape[2])
@@ -137,7 +137,7 @@ def backward_pass(
     carried = x.new_empty(tiles, 6, rows, max(padded(D), padded(N)))
     backward[(tiles,)](
         x, x.stride(0), x.stride(1), kept.a, kept.gates, kept.hn, before, after,
-        d_outputs, d_responses, d_h, d_c, w_n, w_x, w_h,
+        d_outputs, d_attention, d_h, d_c, w_n, w_x, w_h,
         d_gates=d_gates, d_x=d_x, d_sums=d_sums, d_h_0=d_h_0, d_c_0=d_c_0,
         operand=operand, carried=carried, **options,
     )  # fmt: skip

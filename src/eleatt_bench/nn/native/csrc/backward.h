@@ -190,13 +190,13 @@ template <class S, class Cell> class Backward {
              input_stride_);
     for (int64_t i = 0; i < n; ++i) {
       S *d = dpre + i * input_stride_, *d_x = dx + i * input_stride_;
-      const S *x = x_[f + i], *a = call_.responses + row_[f + i] * D;
+      const S *x = x_[f + i], *a = call_.attention + row_[f + i] * D;
       each<S>(D, [=](auto part, int64_t j) {
         const auto d_j = part.load(d_x + j);
         part.store(d + j, d_j * part.load(x + j));
         part.store(d_x + j, d_j * part.load(a + j));
       });
-      if (call_.d_responses) add(D, call_.d_responses + row_[f + i] * D, d);
+      if (call_.d_attention) add(D, call_.d_attention + row_[f + i] * D, d);
       respond_backward(call_.gate == kSoftmax, D, a, d);
     }
     add_product(n, call_.N, D, Strided<S>{dpre, input_stride_}, 1, weights_.ha, dh_,
@@ -238,7 +238,7 @@ template <class S, class Cell> class Backward {
       add_product(D, D, frames, dpre, input_stride_, panel_, sums.ia, input_stride_);
       add_rows(frames, D, dpre_, input_stride_, sums.bias_a);
       pack(panel_, frames, D, [this, D](int64_t f, int64_t j) {
-        return call_.responses[row_[f] * D + j] * x_[f][j];
+        return call_.attention[row_[f] * D + j] * x_[f][j];
       });
     }
     add_product(kN, D, frames, dgates, stride_, panel_, sums.ih, input_stride_);

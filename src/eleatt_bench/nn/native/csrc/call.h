@@ -22,8 +22,8 @@ template <class S> struct Call {
   const S *x, *h_0, *c_0;
   const S *weight_ih, *weight_hh, *bias, *bias_hh, *weight_ia, *weight_ha, *bias_a;
   S *outputs, *h_n, *c_n;                // results of the forward pass, outputs read by backward
-  S *kept, *cells, *responses;           // what else the backward pass reads, or null
-  const S *d_outputs, *d_responses, *d_h_n, *d_c_n;
+  S *kept, *cells, *attention;           // what else the backward pass reads, or null
+  const S *d_outputs, *d_attention, *d_h_n, *d_c_n;
   S *d_x, *d_h_0, *d_c_0;                // results of the backward pass, d_x if asked for
   S *d_weight_ih, *d_weight_hh, *d_bias, *d_bias_hh, *d_weight_ia, *d_weight_ha, *d_bias_a;
   S *scratch;

@@ -74,7 +74,7 @@ template <class S, class V = typename Vector<S>::type> inline V tanh(V x) {
   return minus_one / (minus_one + 2);
 }
 
-// The responses of an attention gate, equation 4, from what goes into the sigmoid or softmax.
+// The attention of a gate, equation 4, from what goes into the sigmoid or softmax.
 template <class S> inline void respond(bool softmax, int64_t D, S* a) {
   if (!softmax) {
     each<S>(D, [=](auto part, int64_t j) { part.store(a + j, sigmoid<S>(part.load(a + j))); });
@@ -89,7 +89,7 @@ template <class S> inline void respond(bool softmax, int64_t D, S* a) {
   for (int64_t j = 0; j < D; ++j) a[j] /= sum;
 }
 
-// d: from the gradient of the responses a to that of what went into the sigmoid or softmax.
+// d: from the gradient of the attention a to that of what went into the sigmoid or softmax.
 template <class S> inline void respond_backward(bool softmax, int64_t D, const S* a, S* d) {
   S sum = 0;
   for (int64_t j = 0; softmax && j < D; ++j) sum += a[j] * d[j];

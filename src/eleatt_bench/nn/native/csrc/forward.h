@@ -66,9 +66,9 @@ template <class S, class Cell> class Forward {
     stride_ = padded<S>(kN) + Vector<S>::lanes;  // whole vectors from any block on
     gates_ = scratch.take((gated ? rows : frames) * stride_);
     hidden_ = scratch.take(rows * stride_);
-    response_stride_ = padded<S>(call.D);
-    responses_ = scratch.take(gated ? frames * response_stride_ : 0);
-    attended_ = scratch.take(gated ? rows * response_stride_ : 0);
+    attention_stride_ = padded<S>(call.D);
+    attention_ = scratch.take(gated ? frames * attention_stride_ : 0);
+    attended_ = scratch.take(gated ? rows * attention_stride_ : 0);
     cell_ = scratch.take(Cell::has_cell && !call.cells ? rows * call.N : 0);
     x_ = scratch.template take_items<const S*>(frames);
     h_ = scratch.template take_items<const S*>(rows);
@@ -80,7 +80,7 @@ template <class S, class Cell> class Forward {
 
   void run(const Tile<S>& tile) {
     tile.clear_padding(call_.outputs, call_.N);
-    tile.clear_padding(call_.responses, call_.D);
+    tile.clear_padding(call_.attention, call_.D);
     const int64_t steps = tile.steps();
     for (int64_t first = 0; first < steps; first += chunk_) {
       const int64_t last = first + chunk_ < steps ? first + chunk_ : steps;
@@ -110,8 +110,8 @@ template <class S, class Cell> class Forward {
       multiply(frames, Cell::blocks * call_.N, D, Scattered<S>{x_}, 1, weights_.ih, weights_.bias,
                0, gates_, stride_);
     } else {
-      multiply(frames, D, D, Scattered<S>{x_}, 1, weights_.ia, weights_.bias_a, 0, responses_,
-               response_stride_);
+      multiply(frames, D, D, Scattered<S>{x_}, 1, weights_.ia, weights_.bias_a, 0, attention_,
+               attention_stride_);
     }
   }
 
@@ -146,18 +146,18 @@ template <class S, class Cell> class Forward {
   // Equations 4 and 5 for one step, and W_x x~ + b.
   void attend(const Tile<S>& tile, int64_t s, int64_t n, int64_t done) {
     const int64_t D = call_.D, N = call_.N;
-    S* responses = responses_ + done * response_stride_;
-    add_product(n, D, N, Scattered<S>{h_}, 1, weights_.ha, responses, response_stride_);
+    S* attention = attention_ + done * attention_stride_;
+    add_product(n, D, N, Scattered<S>{h_}, 1, weights_.ha, attention, attention_stride_);
     for (int64_t i = 0; i < n; ++i) {
-      S *a = responses + i * response_stride_, *attended = attended_ + i * response_stride_;
+      S *a = attention + i * attention_stride_, *attended = attended_ + i * attention_stride_;
       const S* x = x_[done + i];
       respond(call_.gate == kSoftmax, D, a);
       each<S>(D, [=](auto part, int64_t j) {
         part.store(attended + j, part.load(a + j) * part.load(x + j));
       });
-      if (call_.responses) std::memcpy(call_.responses + tile.row(s, i) * D, a, D * sizeof(S));
+      if (call_.attention) std::memcpy(call_.attention + tile.row(s, i) * D, a, D * sizeof(S));
     }
-    const Strided<S> attended{attended_, response_stride_};
+    const Strided<S> attended{attended_, attention_stride_};
     multiply(n, Cell::blocks * N, D, attended, 1, weights_.ih, weights_.bias, 0, gates_, stride_);
   }
 
@@ -175,8 +175,8 @@ template <class S, class Cell> class Forward {
   const Call<S>& call_;
   const ForwardWeights<S, Cell>& weights_;
   const int64_t chunk_;  // steps of a tile that are worked off together
-  int64_t stride_, response_stride_;
-  S *gates_, *hidden_, *responses_, *attended_, *cell_;
+  int64_t stride_, attention_stride_;
+  S *gates_, *hidden_, *attention_, *attended_, *cell_;
   const S **x_, **h_, **c_;
   S **h_next_, **c_next_, **kept_;
 };
