@@ -10,7 +10,7 @@ import torch
 
 from eleatt_bench.nn import equations, native, scan, triton
 from eleatt_bench.nn.contract import RunLayer
-from eleatt_bench.nn.observers import observer
+from eleatt_bench.nn.observers import is_counted, observer
 
 BACKENDS = ("auto", "equations", "scan", "native", "triton")
 
@@ -35,13 +35,16 @@ def resolve_backend(
     measurement); ``"equations"`` on other devices, under autocast, whose lower precision it
     obeys, and wherever each of its operations is transformed, traced or counted: by `torch.func`,
     export, dispatch modes, and classes among ``tensors`` (`eleatt_bench.nn.observers`).
-    ``"triton"`` is ``"scan"`` in all dtypes but float32.
+    ``"triton"`` is ``"scan"`` in all dtypes but float32. Under a FLOP counter of torch's every name
+    is ``"equations"``, so that the count is that of the layer and not of who computes it.
     Raises ValueError for an unknown name, RuntimeError for a string that names no device.
     """
     check_backend(name)
     kind = torch.device(device).type
     if name == "triton" and dtype != torch.float32:
         return "scan"
+    if is_counted():
+        return "equations"
     if name != "auto":
         return name
     if kind not in ("cpu", "cuda") or torch.is_autocast_enabled(kind) or observer(tensors):

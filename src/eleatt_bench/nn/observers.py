@@ -47,6 +47,14 @@ def observer(tensors: Iterable[object] = ()) -> str | None:
     return None
 
 
+def is_counted() -> bool:
+    """Whether a FLOP counter of torch's stands around the call: what it counts is the equations'."""
+    if torch.compiler.is_exporting() or not torch._C._len_torch_dispatch_stack():
+        return False
+    mode = type(_python_dispatch._get_current_dispatch_mode())
+    return mode.__module__ == "torch.utils.flop_counter"
+
+
 def recorded(lengths: Tensor) -> bool:
     """Whether a graph is recorded that has to hold for other ``lengths`` than these."""
     return (
