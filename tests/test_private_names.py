@@ -13,6 +13,7 @@ import pytest
 SRC = Path(__file__).resolve().parents[1] / "src"
 
 PRIVATE = (
+    "hydra._internal.core_plugins.basic_sweeper.BasicSweeper._parse_config",
     "os._exit",
     "sys._getframe",
     "torch._C._are_functorch_transforms_active",

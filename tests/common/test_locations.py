@@ -26,7 +26,7 @@ def test_an_empty_variable_counts_as_none(home: Path, monkeypatch, text: str) ->
     monkeypatch.setenv("ELEATT_DATA", text)
     without_tildes([])
     assert (runs_dir(), data_dir()) == (Path("runs"), Path("data"))
-    assert compose_config([]).runs_dir == "runs"
+    assert compose_config([])["runs_dir"] == "runs"
 
 
 def test_a_variable_may_begin_with_a_tilde(home: Path, monkeypatch) -> None:
@@ -34,7 +34,7 @@ def test_a_variable_may_begin_with_a_tilde(home: Path, monkeypatch) -> None:
     monkeypatch.setenv("ELEATT_DATA", "~")
     assert (runs_dir(), data_dir()) == (home / "r", home)
     without_tildes([])
-    assert compose_config([]).runs_dir == str(home / "r"), "Hydra has it from the environment"
+    assert compose_config([])["runs_dir"] == str(home / "r"), "Hydra has it from the environment"
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from filelock import FileLock
 
 from eleatt_bench.launch.process import PRELOADED, Job, Running, start
 
-ROOM = ("devices", "guard", "jobs", "overview", "pool", "process")
+ROOM = ("devices", "guard", "ranks", "settings", "overview", "pool", "process")
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="jobs start warm on Linux alone")
 

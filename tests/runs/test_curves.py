@@ -53,7 +53,7 @@ def test_the_format_is_plain_csv_in_full_precision() -> None:
 
 @settings(deadline=None)
 @given(Numbers)
-def test_what_is_written_is_read_to_the_last_bit(rows: list[list[float]]) -> None:
+def test_what_is_written_is_read_to_the_last_bit(record_of, rows: list[list[float]]) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = RunFolder(Path(name), "run")
         write_text(folder.epochs, whole(rows))
@@ -63,7 +63,7 @@ def test_what_is_written_is_read_to_the_last_bit(rows: list[list[float]]) -> Non
         columns = [list(column) for column in zip(*rows, strict=True)]
         assert [list(curve.values()) for curve in found.values()] == columns
         assert all(list(curve) == list(range(1, len(rows) + 1)) for curve in found.values())
-        folder.write({"status": "finished", "epochs": len(rows)})
+        folder.write(record_of("run", epochs=len(rows)))
         assert reader.damage() == ""
 
 
@@ -138,11 +138,11 @@ def test_a_line_that_is_none_ends_the_curves_and_is_named(folder: RunFolder, bad
      ((HEADER + line(1, 0.5) + line(2, 0.5) + line(3, 0.5)).encode(), "holds 3 of 2")],
 )  # fmt: skip
 def test_a_file_that_is_not_that_of_its_record_is_named(
-    folder: RunFolder, content: bytes, said: str
+    folder: RunFolder, content: bytes, said: str, record_of
 ) -> None:
     folder.epochs.write_bytes(content)
     reader = CurveReader(folder)
-    folder.write({"status": "finished", "epochs": 2})
+    folder.write(record_of(folder.run_id, epochs=2))
     reader.read()
     assert said in reader.damage()
 
@@ -184,13 +184,15 @@ def events(folder: RunFolder, *epochs: tuple[int, float], **options: int) -> Non
             writer.add_scalar("optimizer/lr", 0.5, epoch)
 
 
-def test_without_the_file_the_curves_are_those_of_the_event_files(folder: RunFolder) -> None:
+def test_without_the_file_the_curves_are_those_of_the_event_files(
+    folder: RunFolder, record_of
+) -> None:
     events(folder, (1, 0.25), (2, 0.5))
     reader = CurveReader(folder)
     found = reader.read()
     assert list(found) == list(COLUMNS[1:])
     assert (found[TAG], found["lr"], found["seconds"]) == ({1: 0.25, 2: 0.5}, {1: 0.5, 2: 0.5}, {})
-    folder.write({"status": "finished", "epochs": 9})
+    folder.write(record_of(folder.run_id, epochs=9))
     assert reader.damage() == "", "a file that is not there is not damaged"
     folder.record.unlink()
     assert sorted(path.name for path in folder.path.iterdir()) == ["tensorboard"]

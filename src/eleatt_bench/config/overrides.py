@@ -37,7 +37,8 @@ def parse(text: str) -> Override:
             loader = GlobalHydra.instance().config_loader()
             return OverridesParser.create(config_loader=loader).parse_overrides([text])[0]
     except (HydraException, RecursionError) as error:
-        why = " ".join(str(error).splitlines()[0].split()) or type(error).__name__
+        lines = [line for line in str(error).splitlines() if line and "hydra.cc" not in line]
+        why = " ".join(" ".join(lines[1:2] or lines).split()) or type(error).__name__
         quoted = f"{text.partition('=')[0]}={literal(match['value'] or '')}"
         raise UserError(
             f"{text} is not in Hydra's grammar ({why}). Text that holds = ~ , ( ) [ ] {{ }} : or "

@@ -48,7 +48,7 @@ def observer(tensors: Iterable[object] = ()) -> str | None:
 
 
 def is_counted() -> bool:
-    """Whether a FLOP counter of torch's stands around the call: what it counts is the equations'."""
+    """Whether a FLOP counter of torch's stands around the call; it counts the equations."""
     if torch.compiler.is_exporting() or not torch._C._len_torch_dispatch_stack():
         return False
     mode = type(_python_dispatch._get_current_dispatch_mode())
