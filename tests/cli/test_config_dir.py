@@ -54,6 +54,7 @@ def test_a_table_of_ones_own_from_its_plan_to_its_numbers(command_line, folder: 
     assert again.returncode == 0, again.stderr
 
 
+@pytest.mark.slow
 def test_a_sweep_follows_references_as_hydra_does(command_line, folder: Path) -> None:
     flag = ["--config-dir", str(folder)]
     done = command_line("train", "-m", "experiment=mine", "seed=1,2", *flag)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import re
 from pathlib import Path
@@ -55,18 +54,6 @@ def test_show_counts_and_draws(command_line, tmp_path: Path) -> None:
     assert "Did you mean 'digit_" in done.stderr
     assert "digit_0001" in done.stderr
     assert "and 1,757 more" in done.stderr
-
-
-def test_a_picture_that_cannot_be_written(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setenv("ELEATT_DATA", str(tmp_path / "data"))
-    monkeypatch.chdir(tmp_path)
-
-    def full(*arguments: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr("eleatt_bench.report.canvas.save", full)
-    with pytest.raises(UserError, match=r"Cannot write digits-digit_0000\.png \(No space left on"):
-        data(["show", "digits"])
 
 
 @pytest.fixture
@@ -142,6 +129,7 @@ def test_verify_of_a_part_of_a_data_set(nucla: Path, capsys, kept: str) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_part_of_a_data_set_never_passes_as_the_whole(
     command_line, nucla: Path, tmp_path: Path
 ) -> None:

@@ -22,6 +22,7 @@ ONE_ROW = [
 ]
 
 
+@pytest.mark.slow
 def test_a_table_trains_what_its_runs_begin_with_first_and_once(
     command_line, tmp_path: Path
 ) -> None:

@@ -16,6 +16,7 @@ TINY = ["model.hidden_size=4", "trainer.max_epochs=3", "trainer.num_threads=1"]
 ASKED = ["figures", "digits", *TINY[:2], "table.seeds=[0]", "--out", "figures"]
 
 
+@pytest.mark.slow
 def test_figures_are_drawn_from_what_runs_left(tmp_path: Path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("ELEATT_DATA", "ELEATT_RUNS"):

@@ -30,6 +30,7 @@ def statuses(folder: Path) -> dict[str, str]:
     return {p.parent.name: json.loads(p.read_text("utf-8"))["status"] for p in records}
 
 
+@pytest.mark.slow
 def test_a_search_is_done_then_continued_and_a_bad_trial_is_pruned(
     command_line, tmp_path: Path
 ) -> None:

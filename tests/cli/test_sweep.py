@@ -68,6 +68,7 @@ def test_a_failed_job_is_named_with_its_reason_and_the_others_are_done(
     assert sorted(states) == ["failed", "finished"]
 
 
+@pytest.mark.slow
 def test_an_interrupted_table_keeps_what_is_finished_continues_and_is_then_complete(
     command_line, user_environment, tmp_path: Path
 ) -> None:

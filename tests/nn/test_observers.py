@@ -156,6 +156,7 @@ def test_modes_of_functions_see_no_operations_and_change_nothing(make, backend):
         assert torch.equal(layer(x)[0], expected)
 
 
+@pytest.mark.slow
 @of_its_imports
 @pytest.mark.parametrize("strict", [False, True])
 @pytest.mark.parametrize("bidirectional", [False, True])

@@ -17,10 +17,9 @@ from eleatt_bench.training.folder import reopen
 @pytest.fixture
 def run(short_config, record_of, tmp_path: Path, monkeypatch) -> RunFolder:
     """A run on the digits that was not trained: what it leaves but for the weights."""
-    from eleatt_bench.config.schema import plain
     from eleatt_bench.data import catalog
 
-    config: dict[str, Any] = plain(short_config("model=eleatt_gru"))
+    config: dict[str, Any] = short_config("model=eleatt_gru")
     digest = catalog.open_store(tmp_path / "data", "digits").content_digest
     this = identity(config, digest)
     made = RunFolder(tmp_path / "runs", run_id(this))
@@ -63,7 +62,7 @@ def edit(run: RunFolder, old: str, new: str) -> None:
         ("lr: 0.005", "lr: 0.5", "optimizer.lr is 0.5, and was 0.005"),
         ("seed: 0\nquick", "seed: 1\nquick", "seed is 1, and was 0"),
         ("protocol: fixed", "protocol: other", 'data.protocol is "other", and was "fixed"'),
-        ("options: {}", "options: {foo: 1}", "optimizer.options.foo is 1, and was not set"),
+        ("options: {}", "options: {foo: 1}", "scheduler.options.foo is set, but no scheduler"),
         ("limit: null", "limit: 64", "data.limit is 64, and was not set"),
         ("hidden_size: 8", "hidden_sise: 8", "Key 'hidden_sise' not in 'ModelConfig'"),
         ("hidden_size: 8", "hidden_size: 0", "model.hidden_size is 0; it must be at least 1"),

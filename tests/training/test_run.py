@@ -65,7 +65,7 @@ def test_a_run_leaves_everything_that_says_what_it_was(finished) -> None:
     config = OmegaConf.to_container(OmegaConf.load(folder.config))
     assert config["model"]["hidden_size"] == 8
     assert config["model"]["cell"] == "gru"
-    store = catalog.open_store(Path(compose().data_dir), "digits")
+    store = catalog.open_store(Path(compose()["data_dir"]), "digits")
     assert record["data_digest"] == store.content_digest
     assert record["overrides"] == ["experiment=digits"]
     assert record["command"] == "eleatt-bench train experiment=digits"
@@ -86,7 +86,7 @@ def test_a_run_leaves_everything_that_says_what_it_was(finished) -> None:
 
 def test_the_test_numbers_follow_from_the_predictions(finished) -> None:
     folder, record, compose = finished
-    store = catalog.open_store(Path(compose().data_dir), "digits")
+    store = catalog.open_store(Path(compose()["data_dir"]), "digits")
     with h5py.File(folder.predictions) as file:
         logits, labels = file["logits"][:].astype(np.float64), file["label"][:]
         names = [name.decode() for name in file["name"][:]]

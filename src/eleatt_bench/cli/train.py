@@ -55,9 +55,10 @@ def train(arguments: list[str]) -> int:
         return _help("train", what, groups)
 
     if is_one_job(flags):
+        config = compose_checked(overrides, "train")  # before anything heavy is imported
         from eleatt_bench.training.run import train as train_one
 
-        folder, record = train_one(compose_checked(overrides, "train"), overrides)
+        folder, record = train_one(config, overrides)
         if is_first():
             print(f"{_test(record)}  ({record['epochs']} epochs)  {folder.record}")
     else:
@@ -76,9 +77,10 @@ def eval(arguments: list[str]) -> int:  # noqa: A001  (the verb's name)
         flags = ["-m", *flags]
 
     if is_one_job(flags):
+        config = compose_checked(overrides, "eval")
         from eleatt_bench.training.run import evaluate, keep_evaluation
 
-        folder, result = evaluate(compose_checked(overrides, "eval"))
+        folder, result = evaluate(config)
         if is_first():
             print(
                 f"{folder.run_id}  {result['checkpoint']} checkpoint  {_test(result)}", flush=True

@@ -75,7 +75,8 @@ def transforms(skeletons: SequenceStore) -> MakeTransforms:
         for name in ("rotation", "axis_scaling"):
             if name in changes:
                 changes[name] = dict(zip("xyz", changes[name], strict=True))
-        config = OmegaConf.merge(OmegaConf.structured(TransformsConfig), changes)
+        merged = OmegaConf.merge(OmegaConf.structured(TransformsConfig), changes)
+        config = OmegaConf.to_container(merged, enum_to_str=True)
         return Transforms(config, store, seed)
 
     return make
