@@ -307,11 +307,16 @@ def test_any_of_any_by_any(make, backend, kind, gate, free, ends, by, again, mix
         leaves = [leaf for leaf in leaves if leaf.requires_grad]
         tensors = results(layer, given, lengths=LENGTHS)
         of = [tensors[n] for n in sorted({n % len(tensors) for n in ends})]
+        if not number(of).requires_grad:  # the attention of one direction, asked of the other's
+            return []
         slopes = torch.autograd.grad(
             number(of), [leaves[n] for n in sorted({n % len(leaves) for n in by})],
             create_graph=True, materialize_grads=True,
         )  # fmt: skip
-        end = number([g for g in slopes if g.requires_grad] + (of if mixed else []))
+        left = [g for g in slopes if g.requires_grad] + (of if mixed else [])
+        if not left:
+            return []
+        end = number(left)
         return list(
             torch.autograd.grad(
                 end,

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from copy import deepcopy
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -83,9 +84,10 @@ def rebuilt(record: dict[str, Any], seed: int) -> bytes:
                 case 0:
                     del node[key]
                 case 1:
-                    node[key] = chance.choice(HOSTILE)
+                    node[key] = deepcopy(chance.choice(HOSTILE))
                 case 2:
-                    node[chance.choice(["x/accuracy", "a.b", key + "2"])] = chance.choice(HOSTILE)
+                    other = chance.choice(["x/accuracy", "a.b", key + "2"])
+                    node[other] = deepcopy(chance.choice(HOSTILE))
             break
     return json.dumps(record).encode()
 
