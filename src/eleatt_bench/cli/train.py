@@ -54,7 +54,7 @@ def train(arguments: list[str]) -> int:
         groups = ["data", "model", "optimizer", "scheduler", "trainer", "experiment", "launcher"]
         return _help("train", what, groups)
 
-    if is_one_job(flags):
+    if not flags:  # one run, not many, and nothing to be shown
         config = compose_checked(overrides, "train")  # before anything heavy is imported
         from eleatt_bench.training.run import train as train_one
 
@@ -76,7 +76,7 @@ def eval(arguments: list[str]) -> int:  # noqa: A001  (the verb's name)
     if "," in runs and not {"-m", "--multirun"} & set(flags):
         flags = ["-m", *flags]
 
-    if is_one_job(flags):
+    if not flags:  # one run, not many, and nothing to be shown
         config = compose_checked(overrides, "eval")
         from eleatt_bench.training.run import evaluate, keep_evaluation
 
@@ -89,11 +89,6 @@ def eval(arguments: list[str]) -> int:  # noqa: A001  (the verb's name)
     else:
         run_hydra("eval", flags, overrides)
     return 0
-
-
-def is_one_job(flags: Sequence[str]) -> bool:
-    """Whether ``flags`` ask for one run to be done, not for many or for something to be shown."""
-    return not flags
 
 
 def compose_checked(overrides: Sequence[str], name: str) -> dict[str, Any]:
