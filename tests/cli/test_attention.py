@@ -25,13 +25,13 @@ def test_of_images(tmp_path: Path, monkeypatch, capsys) -> None:
     assert main(["attention", "run=digits", "--samples", "digit_0003,digit_0019"]) == 0
     (folder,) = tmp_path.glob("runs/*/attention/layer0")
     assert {path.name for path in folder.iterdir()} == {
-        "digit_0003-map.png", "digit_0019-map.png", "responses.h5", "classes.png", "classes.pdf",
+        "digit_0003-map.png", "digit_0019-map.png", "attention.h5", "classes.png", "classes.pdf",
         "classes.csv",
     }  # fmt: skip
-    with h5py.File(folder / "responses.h5") as file:
+    with h5py.File(folder / "attention.h5") as file:
         assert set(file) == {"digit_0003", "digit_0019"}
         one = file["digit_0003"]
-        assert one["responses"].shape == one["relative"].shape == one["inputs"].shape == (8, 8)
+        assert one["attention"].shape == one["relative"].shape == one["inputs"].shape == (8, 8)
         assert one.attrs["label"] == 3
     with (folder / "classes.csv").open(newline="") as text:
         head, *rows = csv.reader(text)
@@ -46,8 +46,8 @@ def test_of_images(tmp_path: Path, monkeypatch, capsys) -> None:
 
 
 def test_the_largest_circle_is_the_most_important_joint_and_areas_are_proportional() -> None:
-    importance = [np.array([[1.0, 4.0]], np.float32), np.array([[0.25, 0.0]], np.float32)]
-    radii = sizes(importance)
+    attention = [np.array([[1.0, 4.0]], np.float32), np.array([[0.25, 0.0]], np.float32)]
+    radii = sizes(attention)
     assert radii[0].tolist() == [[LARGEST / 2, LARGEST]]
     assert radii[1].tolist() == [[LARGEST / 4, 0]]
 

@@ -1,4 +1,4 @@
-"""A gate's responses against the layer itself, and their measure against the paper's formula."""
+"""A gate's attention against the layer itself, and their measure against the paper's formula."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import torch
 
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.data import catalog
-from eleatt_bench.training.attention import Response, of_joints, relative, responses
+from eleatt_bench.training.attention import Attended, attention_to, of_joints, relative
 from eleatt_bench.training.fit import build
 from eleatt_bench.training.run import train
 
 
-def drawn(random: np.random.Generator, T: int, D: int) -> Response:
+def drawn(random: np.random.Generator, T: int, D: int) -> Attended:
     x, a = random.normal(size=(T, D)), random.uniform(size=(T, D))
-    return Response(0, 0, x.astype(np.float32), a.astype(np.float32))
+    return Attended(0, 0, x.astype(np.float32), a.astype(np.float32))
 
 
 def test_relative_is_the_papers_measure_element_by_element() -> None:
@@ -28,7 +28,7 @@ def test_relative_is_the_papers_measure_element_by_element() -> None:
     found = relative(samples)
     for i in range(5):
         x = [float(v) for one in samples for v in one.inputs[:, i]]
-        a = [float(v) for one in samples for v in one.responses[:, i]]
+        a = [float(v) for one in samples for v in one.attention[:, i]]
         top = sum((p * q) ** 2 for p, q in zip(a, x, strict=True)) / len(x)
         bottom = sum(q**2 for q in x) / len(x)
         expected = [p / (top / bottom) ** 0.5 if bottom else 0.0 for p in a]
@@ -36,9 +36,9 @@ def test_relative_is_the_papers_measure_element_by_element() -> None:
         assert ours == pytest.approx(expected, rel=1e-5)
 
 
-def test_a_gate_that_always_answers_the_same_has_relative_responses_of_one() -> None:
+def test_a_gate_that_is_always_the_same_has_relative_attention_of_one() -> None:
     one = drawn(np.random.default_rng(), 6, 4)
-    one.responses[:] = 0.3
+    one.attention[:] = 0.3
     np.testing.assert_allclose(relative([one])[0], 1, rtol=1e-6)
 
 
@@ -48,12 +48,12 @@ def test_a_joint_has_the_sum_of_its_axes() -> None:
 
 
 @pytest.mark.parametrize("layer", [0, 1])
-def test_responses_are_those_of_the_layer_to_its_own_input(short_config, layer: int) -> None:
+def test_attention_is_those_of_the_layer_to_its_own_input(short_config, layer: int) -> None:
     cfg = short_config("model=eleatt_gru", "model.num_layers=2", "trainer.max_epochs=1")
     folder, _ = train(cfg, [])
     config = cfg
     store = catalog.open_store(Path(cfg["data_dir"]), "digits")
-    found = responses(config, store, folder, [3, 1700], layer)
+    found = attention_to(config, store, folder, [3, 1700], layer)
     assert [one.position for one in found] == [3, 1700]
 
     _, classifier = build(config, store)
@@ -68,7 +68,7 @@ def test_responses_are_those_of_the_layer_to_its_own_input(short_config, layer: 
         for t in range(len(x)):
             sums = weights[f"weight_ia_l{layer}"] @ x[t] + weights[f"weight_ha_l{layer}"] @ h
             a = torch.sigmoid(sums + weights[f"bias_a_l{layer}"])
-            np.testing.assert_allclose(one.responses[t], a, atol=2e-6)
+            np.testing.assert_allclose(one.attention[t], a, atol=2e-6)
             gates = weights[f"weight_ih_l{layer}"] @ (a * x[t]) + weights[f"bias_l{layer}"]
             (r, z), n = (
                 torch.sigmoid(gates[:16] + weights[f"weight_hh_l{layer}"][:16] @ h).chunk(2),
@@ -83,4 +83,4 @@ def test_a_layer_without_a_gate_is_refused(short_config) -> None:
     folder, _ = train(cfg, [])
     store = catalog.open_store(Path(cfg["data_dir"]), "digits")
     with pytest.raises(UserError, match="has no gate; no layer of it has one"):
-        responses(cfg, store, folder, [0], 0)
+        attention_to(cfg, store, folder, [0], 0)

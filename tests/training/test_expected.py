@@ -18,7 +18,7 @@ from eleatt_bench.common.errors import UserError
 from eleatt_bench.config.compose import compose_config
 from eleatt_bench.data import catalog
 from eleatt_bench.runs.record import RunFolder
-from eleatt_bench.training.attention import responses
+from eleatt_bench.training.attention import attention_to
 from eleatt_bench.training.checkpoints import load_checkpoint
 from eleatt_bench.training.expected import training_of
 from eleatt_bench.training.fit import build
@@ -246,7 +246,7 @@ def test_eval_and_attention_refuse_it_too(trained, tmp_path: Path) -> None:
             evaluate(asked)
         if kept == "best":
             with pytest.raises(UserError, match=f"cannot be read .*{says}"):
-                responses(*reopened(folder, config), folder, [0], 0)
+                attention_to(*reopened(folder, config), folder, [0], 0)
 
 
 def torch_of(run: RunFolder, name: str) -> State:

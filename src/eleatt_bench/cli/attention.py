@@ -19,7 +19,7 @@ from eleatt_bench.common.locations import data_dir, runs_dir
 if TYPE_CHECKING:
     from eleatt_bench.data.store import SequenceStore
     from eleatt_bench.runs.record import RunFolder
-    from eleatt_bench.training.attention import Array, Response
+    from eleatt_bench.training.attention import Array, Attended
 
 _SHOWN = 4  # samples, of as many classes, unless they are named
 _PER_CLASS = 32  # samples, for the means
@@ -29,8 +29,8 @@ def attention(arguments: list[str]) -> int:
     """``eleatt-bench attention run=ID [--samples NAMES] [--layer K] [--out DIR]``."""
     parser = Parser(
         "eleatt-bench attention",
-        description="Draw the responses of a run's gate to test samples, relative to its mean "
-        "response as in the paper's Figure 3: pictures, animations, and the numbers behind them.",
+        description="Draw the attention of a run's gate to test samples, relative to its mean "
+        "as in the paper's Figure 3: pictures, animations, and the numbers behind them.",
     )
     parser.add_argument("run", metavar="run=ID", help="an id, or the beginning of its hash")
     parser.add_argument(
@@ -40,7 +40,7 @@ def attention(arguments: list[str]) -> int:
     parser.add_argument("--out", type=Path, metavar="DIR", help="RUN/attention/layerK")
     given = parser.parse(arguments)
 
-    from eleatt_bench.training import attention as room
+    from eleatt_bench.training.attention import attention_to
     from eleatt_bench.training.folder import reopen
 
     folder, config, store = reopen(runs_dir(), given.run.removeprefix("run="), data_dir())
@@ -49,16 +49,16 @@ def attention(arguments: list[str]) -> int:
     ]:
         raise UserError(
             f"{folder.run_id} does not see frames as they are stored (data.sequence, "
-            "data.transforms.streams): its responses cannot be drawn on them"
+            "data.transforms.streams): its attention cannot be drawn on them"
         )
     test = _test_set(folder, store)
     shown = _named(store, given.samples.split(","), test) if given.samples else _first(store, test)
     out = given.out or folder.path / "attention" / f"layer{given.layer}"
     check_writable(out)  # before the work
-    found = room.responses(config, store, folder, shown, given.layer)
+    found = attention_to(config, store, folder, shown, given.layer)
     _draw_samples(store, found, given.layer, out)
     some = _some_of_each_class(store, test)
-    _draw_classes(store, room.responses(config, store, folder, some, given.layer), given.layer, out)
+    _draw_classes(store, attention_to(config, store, folder, some, given.layer), given.layer, out)
     print(f"The gate of layer {given.layer} of {folder.run_id}: {len(shown)} samples in {out}")
     return 0
 
@@ -101,7 +101,7 @@ def _some_of_each_class(
     return [index for label in sorted(found) for index in found[label]]
 
 
-def _draw_samples(store: SequenceStore, found: Sequence[Response], layer: int, out: Path) -> None:
+def _draw_samples(store: SequenceStore, found: Sequence[Attended], layer: int, out: Path) -> None:
     from eleatt_bench.report import gates as pictures
     from eleatt_bench.report.canvas import save
     from eleatt_bench.report.filmstrip import filmstrip
@@ -122,7 +122,7 @@ def _draw_samples(store: SequenceStore, found: Sequence[Response], layer: int, o
             frames = store.sequence(one.position)
             if len(frames) != len(value):  # resampled: as the network saw it
                 frames = one.inputs
-            said = f"{title} – circles: relative response of the gate"
+            said = f"{title} – circles: relative attention of the gate"
             strip = filmstrip(frames, store.layout, said, sizes=radii[number])
             for form in ("png", "pdf"):
                 save(strip, path.with_suffix(f".{form}"))
@@ -136,13 +136,13 @@ def _draw_samples(store: SequenceStore, found: Sequence[Response], layer: int, o
         else:
             heat = pictures.heat_map(value, None, title, "frame")
         save(heat, path.with_name(f"{path.name}-map.png"))
-    _write(store, found, values, out / "responses.h5")
+    _write(store, found, values, out / "attention.h5")
 
 
 def _write(
-    store: SequenceStore, found: Sequence[Response], values: Sequence[Array], path: Path
+    store: SequenceStore, found: Sequence[Attended], values: Sequence[Array], path: Path
 ) -> None:
-    """Per sample its input, the responses, and these relative to their mean."""
+    """Per sample its input, the attention, and that relative to its mean."""
     import h5py
 
     content = io.BytesIO()
@@ -151,14 +151,14 @@ def _write(
             group = file.create_group(store.names[one.position])
             group.attrs["label"] = int(store.labels[one.position])
             group.attrs["predicted"] = one.predicted
-            group["inputs"], group["responses"] = one.inputs, one.responses
+            group["inputs"], group["attention"] = one.inputs, one.attention
             group["relative"] = value
     with replacing(path) as temporary:
         temporary.write_bytes(content.getbuffer())
 
 
-def _draw_classes(store: SequenceStore, found: Sequence[Response], layer: int, out: Path) -> None:
-    """Mean relative responses by class, as a picture and as a table."""
+def _draw_classes(store: SequenceStore, found: Sequence[Attended], layer: int, out: Path) -> None:
+    """Mean relative attention by class, as a picture and as a table."""
     from eleatt_bench.report import gates as pictures
     from eleatt_bench.report.canvas import save
     from eleatt_bench.training.attention import of_joints, relative
@@ -175,7 +175,7 @@ def _draw_classes(store: SequenceStore, found: Sequence[Response], layer: int, o
     )
     names = [store.class_names[label] for label in classes]
     elements = store.layout["joints"] if skeleton else list(map(str, range(means.shape[1])))
-    title = f"{store.name}: mean relative response of the gate of layer {layer}"
+    title = f"{store.name}: mean relative attention of the gate of layer {layer}"
     figure = pictures.by_class(means, names, elements, title)
     for form in ("png", "pdf"):
         save(figure, out / f"classes.{form}")

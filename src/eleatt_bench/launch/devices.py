@@ -67,26 +67,26 @@ class DevicePool:
     def __init__(
         self, devices: list[str], jobs_per_device: int, free: Mapping[str, int] | None = None
     ) -> None:
-        self._room = Counter(dict.fromkeys(devices, jobs_per_device))
+        self._places = Counter(dict.fromkeys(devices, jobs_per_device))
         self._memory = {device: Budget((free or {}).get(device)) for device in devices}
 
     def find(self, expected: int | None = None) -> str | None:
         """A device that serves one more job, which is expected to take so many bytes of it."""
-        for device, room in self._room.most_common():
-            if room > 0 and self._memory[device].admits(expected):
+        for device, places in self._places.most_common():
+            if places > 0 and self._memory[device].admits(expected):
                 return device
         return None
 
     def lease(self, device: str, expected: int | None = None) -> None:
         """A job that is expected to take so many bytes of ``device`` has it now."""
-        if self._room[device] == 0:
+        if self._places[device] == 0:
             raise RuntimeError(f"device {device} is lent out")
-        self._room[device] -= 1
+        self._places[device] -= 1
         self._memory[device].promise(expected)
 
     def give_back(self, device: str, expected: int | None = None) -> None:
         """It has ended."""
-        self._room[device] += 1
+        self._places[device] += 1
         self._memory[device].give_back(expected)
 
 

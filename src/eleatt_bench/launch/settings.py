@@ -50,6 +50,6 @@ def _num_jobs(config: Mapping[str, Any], devices: int, jobs: int) -> int:
     """How many jobs run at once; jobs of several devices have them all, one after the other."""
     if config["trainer"]["devices"] > 1:
         return 1
-    room = devices * config["launcher"]["jobs_per_device"] if devices else available_cores()
-    asked = config["launcher"]["jobs"] or room
-    return max(1, min(asked, jobs, room if devices else asked))
+    places = devices * config["launcher"]["jobs_per_device"] if devices else available_cores()
+    asked = config["launcher"]["jobs"] or places
+    return max(1, min(asked, jobs, places if devices else asked))

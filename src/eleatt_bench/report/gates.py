@@ -1,4 +1,4 @@
-"""Pictures of a gate's responses: on the skeleton, on the image, as heat maps, by class."""
+"""Pictures of a gate's attention: on the skeleton, on the image, as heat maps, by class."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Array = npt.NDArray[np.float32]
-LARGEST = 9.0  # points: the radius of the most important joint's circle
+LARGEST = 9.0  # points: the radius of the most attended joint's circle
 _MILLISECONDS = 66  # a frame of an animation: two of the camera's
 
 
-def sizes(importance: Sequence[Array]) -> list[Array]:
-    """Radii of circles whose areas are as ``importance`` (T, J); the largest of all is fixed."""
-    most = max(float(one.max()) for one in importance)
-    return [LARGEST * np.sqrt(one / most) for one in importance]
+def sizes(attention: Sequence[Array]) -> list[Array]:
+    """Radii of circles whose areas are as ``attention`` (T, J); the largest of all is fixed."""
+    most = max(float(one.max()) for one in attention)
+    return [LARGEST * np.sqrt(one / most) for one in attention]
 
 
 def save_animation(
@@ -73,12 +73,12 @@ def heat_map(values: Array, names: Sequence[str] | None, title: str, steps: str)
         axes.set_ylabel("element of the input", fontsize=8)
     else:
         axes.set_yticks(range(len(names)), names)
-    figure.colorbar(picture, ax=axes).set_label("relative response", fontsize=8)
+    figure.colorbar(picture, ax=axes).set_label("relative attention", fontsize=8)
     return figure
 
 
 def on_image(image: Array, values: Array, title: str) -> Figure:
-    """An image beside the relative response to each of its pixels, both (height, width)."""
+    """An image beside the relative attention to each of its pixels, both (height, width)."""
     figure = new_figure(6, 3.2)
     figure.suptitle(title, fontsize=10)
     left, right = figure.subplots(1, 2)
@@ -86,12 +86,12 @@ def on_image(image: Array, values: Array, title: str) -> Figure:
     picture = right.imshow(values, cmap="viridis", vmin=0)
     for axes in (left, right):
         axes.set(xticks=[], yticks=[])
-    figure.colorbar(picture, ax=right).set_label("relative response", fontsize=8)
+    figure.colorbar(picture, ax=right).set_label("relative attention", fontsize=8)
     return figure
 
 
 def by_class(means: Array, classes: Sequence[str], elements: Sequence[str], title: str) -> Figure:
-    """``means`` (classes, elements): the mean relative response, a row per class."""
+    """``means`` (classes, elements): the mean relative attention, a row per class."""
     figure = new_figure(max(5.0, 0.26 * len(elements) + 2.6), max(2.6, 0.26 * len(classes) + 1.6))
     figure.suptitle(title, fontsize=10)
     axes = figure.add_subplot()
@@ -99,5 +99,5 @@ def by_class(means: Array, classes: Sequence[str], elements: Sequence[str], titl
     axes.set_yticks(range(len(classes)), classes)
     axes.set_xticks(range(len(elements)), elements, rotation=90)
     axes.tick_params(labelsize=7)
-    figure.colorbar(picture, ax=axes).set_label("mean relative response", fontsize=8)
+    figure.colorbar(picture, ax=axes).set_label("mean relative attention", fontsize=8)
     return figure

@@ -1,4 +1,4 @@
-"""What the gate of a trained network answers to samples of its test set."""
+"""The attention that a trained network pays to samples of its test set."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ Array = npt.NDArray[np.float32]
 _AT_ONCE = 64  # samples
 
 
-class Response(NamedTuple):
-    """One sample: a_t (T, D) of the gate and the input x_t (T, D) of its layer."""
+class Attended(NamedTuple):
+    """One sample: the attention a_t (T, D) and the input x_t (T, D) of its layer."""
 
     position: int  # in the store
     predicted: int
     inputs: Array
-    responses: Array
+    attention: Array
 
 
-def responses(
+def attention_to(
     config: Mapping[str, Any],
     store: SequenceStore,
     folder: RunFolder,
     indices: Sequence[int] | Integers,
     layer: int,
-) -> list[Response]:
-    """Responses of the gate of ``layer`` (from 0) to the sequences ``indices`` of ``store``.
+) -> list[Attended]:
+    """The attention of ``layer`` (from 0) to the sequences ``indices`` of ``store``.
 
     The network has the run's best weights and sees what it saw when it was tested. Of a
     bidirectional layer it is the gate of the forward direction.
@@ -64,20 +64,20 @@ def responses(
         batch = data.transforms(dataset[Positions(positions, len(positions), 0)], training=False)
         with torch.inference_mode():
             predicted = classifier(batch.inputs, batch.lengths).argmax(1)
-            *_, attention = classifier.recurrent(
+            *_, attentions = classifier.recurrent(
                 batch.inputs, lengths=batch.lengths, return_attention=True
             )
             inputs = batch.inputs
             if below is not None:
                 inputs = below(batch.inputs, lengths=batch.lengths)[0]
-        answers = attention[layer * (2 if classifier.recurrent.bidirectional else 1)]
+        attention = attentions[layer * (2 if classifier.recurrent.bidirectional else 1)]
         for i, length in enumerate(batch.lengths.tolist()):
             found.append(
-                Response(
+                Attended(
                     int(batch.indices[i]),
                     int(predicted[i]),
                     inputs[i, :length].numpy(),
-                    answers[i, :length].numpy(),
+                    attention[i, :length].numpy(),
                 )
             )
     return found
@@ -99,18 +99,18 @@ def _below(
     return stack.eval()
 
 
-def relative(found: Sequence[Response]) -> list[Array]:
+def relative(found: Sequence[Attended]) -> list[Array]:
     """a_ij / ā_i (T, D) of each sample, ā_i = √(mean x̃_i² / mean x_i²) over all of their frames.
 
-    The measure of the paper's Figure 3: x̃ = a ⊙ x, and an element whose response is that of its
+    The measure of the paper's Figure 3: x̃ = a ⊙ x, and an element whose attention is that of its
     average has 1. An element that is zero in every frame has 0.
     """
     x = np.concatenate([one.inputs for one in found]).astype(np.float64)
-    attended = np.concatenate([one.inputs * one.responses for one in found]).astype(np.float64)
+    attended = np.concatenate([one.inputs * one.attention for one in found]).astype(np.float64)
     power = (x**2).mean(axis=0)
     mean = np.sqrt(np.divide((attended**2).mean(axis=0), power, where=power > 0, out=power * 0))
     scale = np.divide(1.0, mean, where=mean > 0, out=np.zeros_like(mean))
-    return [(one.responses * scale).astype(np.float32) for one in found]
+    return [(one.attention * scale).astype(np.float32) for one in found]
 
 
 def of_joints(values: Array) -> Array:

@@ -68,11 +68,11 @@ class _UnfitError(ValueError):
 
 
 def _of_version_5(content: bytes, name: str, axes: tuple[int, ...]) -> Array:
-    order, room = _BYTE_ORDER[content[124:128]], _LARGEST
+    order, left = _BYTE_ORDER[content[124:128]], _LARGEST
     for kind, data in _elements(content[128:], order):
         if kind == _COMPRESSED:
-            unpacked = _unpacked(data, room)
-            room -= len(unpacked)
+            unpacked = _unpacked(data, left)
+            left -= len(unpacked)
             kind, data = next(_elements(unpacked, order), (0, b""))
         if kind == _MATRIX:
             found = _variable(data, order, name, axes)
@@ -100,13 +100,13 @@ def _elements(content: bytes, order: str) -> Iterator[tuple[int, bytes]]:
         yield kind, content[begin : begin + size]
 
 
-def _unpacked(data: bytes, room: int) -> bytes:
+def _unpacked(data: bytes, left: int) -> bytes:
     stream = zlib.decompressobj()
     try:
-        unpacked = stream.decompress(data, room + 1)
+        unpacked = stream.decompress(data, left + 1)
     except zlib.error as error:
         raise ValueError(f"is damaged ({error})") from error
-    if len(unpacked) > room:
+    if len(unpacked) > left:
         raise _UnfitError(f"unpacks to more than {_LARGEST:,} bytes")
     if not stream.eof:
         raise ValueError("is damaged (its compressed data do not end)")

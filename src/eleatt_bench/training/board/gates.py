@@ -1,4 +1,4 @@
-"""What the gates answer to a few validation samples, watched while the network is trained."""
+"""The attention that gates pay to a few validation samples, watched during training."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ WATCHED = 8
 PICTURED = 3
 """How many of them are drawn."""
 CLOSED = 0.1
-"""Below this, a response counts as nearly closed; of a softmax over D elements, below 1/D of it."""
+"""Below this, attention counts as nearly closed; of a softmax over D elements, below 1/D of it."""
 
 
 class Gates:
@@ -48,28 +48,28 @@ class Gates:
         lengths = self._batch.lengths.cpu().numpy()
         self._valid = np.arange(self._batch.inputs.shape[1]) < lengths[:, None]
 
-    def responses(self) -> dict[str, Array]:
-        """The responses a_t (B, T, D) of every gated layer, by its name."""
+    def attention(self) -> dict[str, Array]:
+        """The attention a_t (B, T, D) of every gated layer, by its name."""
         recurrent, directions = self._recurrent, 2 if self._recurrent.bidirectional else 1
         training = recurrent.training
         recurrent.eval()
         try:
             with torch.no_grad(), self._context():
-                *_, answers = recurrent(
+                *_, attentions = recurrent(
                     self._batch.inputs, lengths=self._batch.lengths, return_attention=True
                 )
         finally:
             recurrent.train(training)
         return {
-            f"layer{row // directions}{'_reverse' * (row % directions)}": answer.cpu().numpy()
-            for row, answer in enumerate(answers)
-            if answer is not None
+            f"layer{row // directions}{'_reverse' * (row % directions)}": attention.cpu().numpy()
+            for row, attention in enumerate(attentions)
+            if attention is not None
         }
 
-    def statistics(self, responses: Mapping[str, Array]) -> dict[str, float]:
+    def statistics(self, attention: Mapping[str, Array]) -> dict[str, float]:
         """Mean, spread and share of nearly closed elements of each layer, over all valid frames."""
         found: dict[str, float] = {}
-        for layer, padded in responses.items():
+        for layer, padded in attention.items():
             values = padded[self._valid]
             limit = CLOSED / (values.shape[1] if self._recurrent.gate == "softmax" else 1)
             found[f"gate/mean_{layer}"] = float(values.mean(dtype=np.float64))
@@ -77,15 +77,15 @@ class Gates:
             found[f"gate/closed_{layer}"] = float((values < limit).mean())
         return found
 
-    def panels(self, layer: str, responses: Array) -> list[Panel]:
-        """Drawings of the ``responses`` (B, T, D) of one layer to a few of the samples."""
+    def panels(self, layer: str, attention: Array) -> list[Panel]:
+        """Drawings of the ``attention`` (B, T, D) of one layer to a few of the samples."""
         return [
-            self._panel(layer, position, responses[position, self._valid[position]])
+            self._panel(layer, position, attention[position, self._valid[position]])
             for position in _spread(len(self._valid), PICTURED)
         ]
 
     def _panel(self, layer: str, position: int, values: Array) -> Panel:
-        """Of ``values`` (T, D), answered to the sample at ``position`` of the batch."""
+        """Of ``values`` (T, D), the attention to the sample at ``position`` of the batch."""
         store, index = self._dataset.store, int(self._batch.indices[position])
         title = f"{store.names[index]}\n{store.class_names[store.labels[index]]}"
         layout = store.layout

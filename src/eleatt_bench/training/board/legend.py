@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from eleatt_bench.training.board.gates import CLOSED, WATCHED
 
-_OF_GATE = f"of the gate's responses a_t to {WATCHED} validation samples, after the epoch"
+_OF_GATE = f"of the gate's attention a_t to {WATCHED} validation samples, after the epoch"
 _SELECTED = ", by the selected weights, which are of this epoch"
 
 LEGEND = {
     "train/loss": "Cross-entropy, mean over the epoch's samples as they were trained on",
-    "train/accuracy": "Share of right answers to the epoch's samples as they were trained on",
+    "train/accuracy": "Share of right predictions to the epoch's samples as they were trained on",
     "val/loss": "Cross-entropy, mean over the validation samples, after the epoch",
-    "val/accuracy": "Share of right answers to the validation samples, after the epoch",
+    "val/accuracy": "Share of right predictions to the validation samples, after the epoch",
     "optimizer/lr": "Learning rate of the epoch",
     "optimizer/grad_norm": "Norm of all gradients before clipping, mean over the epoch's steps",
     "optimizer/grad_norm_max": "Norm of all gradients before clipping, largest of the epoch",
@@ -20,10 +20,10 @@ LEGEND = {
     "gate/std": f"Standard deviation {_OF_GATE}, over elements and frames",
     "gate/closed": f"Share of nearly closed elements, below {CLOSED} ({CLOSED} / D for a softmax "
     f"over D), {_OF_GATE}",
-    "result/test_accuracy": f"Share of right answers to the test set{_SELECTED}",
+    "result/test_accuracy": f"Share of right predictions to the test set{_SELECTED}",
     "result/test_accuracy_clean": "The same without the test samples that repeat training ones",
     "result/test_loss": f"Cross-entropy, mean over the test set{_SELECTED}",
-    "result/val_accuracy": f"Share of right answers to the validation samples{_SELECTED}",
+    "result/val_accuracy": f"Share of right predictions to the validation samples{_SELECTED}",
 }
 
 

@@ -19,10 +19,10 @@ from tensorboard.compat.proto.summary_pb2 import DATA_CLASS_SCALAR, Summary, Sum
 from tensorboard.summary.writer import event_file_writer
 from torch.utils.tensorboard import SummaryWriter
 
+from eleatt_bench.training.board import pictures
 from eleatt_bench.training.board.gates import Gates
 from eleatt_bench.training.board.hparams import finals, session
 from eleatt_bench.training.board.legend import meaning
-from eleatt_bench.training.board.pictures import Pixels, attention, can_draw, confusion
 from eleatt_bench.training.checkpoints import Checkpoints
 from eleatt_bench.training.classifier import SequenceClassifier, classifier_of
 from eleatt_bench.training.datamodule import SequenceDataModule
@@ -57,7 +57,8 @@ class TensorBoard(Callback):
         self._folder, self._config, self._data = folder, config, data
         self._checkpoints, self._epochs_before, self._say = checkpoints, epochs_before, say
         self._epoch = epochs_before  # the last whole one
-        self._waiting: dict[str, tuple[int, Callable[[], Pixels]]] = {}  # by tag: epoch, picture
+        # By tag: the epoch, and what draws the picture.
+        self._waiting: dict[str, tuple[int, Callable[[], pictures.Pixels]]] = {}
         self._trained = self._drawn = 0.0  # seconds
         self._cost = _FIRST_PICTURE  # of the picture before
         self._began = self._stepped = 0.0
@@ -74,7 +75,7 @@ class TensorBoard(Callback):
         if not done:
             self._writer.add_text("config", _as_code(self._config, self._folder.parent.name), 0)
         self._gates = Gates(classifier_of(pl_module), self._data, trainer)
-        self._can_draw = can_draw()
+        self._can_draw = pictures.can_draw()
         if not self._can_draw:
             self._say(
                 "TensorBoard gets no pictures, for want of matplotlib: "
@@ -93,20 +94,20 @@ class TensorBoard(Callback):
         self._epoch = trainer.current_epoch + 1
         now, steps = time.perf_counter(), trainer.num_training_batches
         self._trained += now - self._began
-        classifier, responses = classifier_of(pl_module), self._gates.responses()
+        classifier, attention = classifier_of(pl_module), self._gates.attention()
         scalars = {
             name if "/" in name else f"optimizer/{name}": value
             for name, value in classifier.epoch_metrics.items()
         }
         scalars["time/seconds_per_step"] = (self._stepped - self._began) / steps
-        scalars |= self._gates.statistics(responses)
+        scalars |= self._gates.statistics(attention)
         first = self._epoch == self._epochs_before + 1
         _add(self._writer, _scalars(scalars, with_legend=first), self._epoch)
         if self._can_draw:
             if self._checkpoints.improved(classifier.epoch_metrics):
                 self._wait_for_confusion(classifier)
             if self._epoch == 1 or self._epoch % ATTENTION_EVERY == 0:
-                self._wait_for_attention(responses)
+                self._wait_for_attention(attention)
             while self._waiting and self._drawn + self._cost <= SHARE * self._trained:
                 self._draw()
         self._writer.flush()  # on disk before the epoch counts as done
@@ -116,7 +117,7 @@ class TensorBoard(Callback):
             return
         if self._can_draw and self._epoch >= ATTENTION_EVERY and self._trained:
             if self._epoch % ATTENTION_EVERY:
-                self._wait_for_attention(self._gates.responses())
+                self._wait_for_attention(self._gates.attention())
             while self._waiting:
                 self._draw()
         self._writer.close()
@@ -147,16 +148,16 @@ class TensorBoard(Callback):
         counts = classifier.epoch_confusion.cpu().numpy()
         right = f"{np.trace(counts)} of {counts.sum()} right"
         title = f"Validation after epoch {self._epoch}: {right}"
-        draw = partial(confusion, counts, self._data.store.class_names, title)
+        draw = partial(pictures.confusion, counts, self._data.store.class_names, title)
         self._waiting["confusion/validation"] = (self._epoch, draw)
 
-    def _wait_for_attention(self, responses: Mapping[str, npt.NDArray[np.float32]]) -> None:
-        for layer in list(responses)[:1]:
-            panels = self._gates.panels(layer, responses[layer])
+    def _wait_for_attention(self, attention: Mapping[str, npt.NDArray[np.float32]]) -> None:
+        for layer in list(attention)[:1]:
+            panels = self._gates.panels(layer, attention[layer])
             softmax = self._config["model"]["gate"] == "softmax"
             means = "shares of 1" if softmax else "1 lets an element in, 0 keeps it out"
             title = f"Attention, {layer}, after epoch {self._epoch}\n{means}"
-            draw = partial(attention, panels, title, None if softmax else 1.0)
+            draw = partial(pictures.attention, panels, title, None if softmax else 1.0)
             self._waiting[f"attention/{layer}"] = (self._epoch, draw)
 
     def _draw(self) -> None:
