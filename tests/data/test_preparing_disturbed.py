@@ -131,7 +131,7 @@ def test_a_file_that_cannot_grow(tmp_path: Path, publish, prepare: Prepare) -> N
         said = prepare("limit", limit, "nucla", tmp_path, source)
         assert said == (
             f"Cannot write to {path.parent} (File too large): mend that, or choose another folder "
-            "with ELEATT_DATA=FOLDER"
+            "with ELEATT_DATA=FOLDER, then run the same command again"
         )
         assert is_as_before(path)
     assert prepare("limit", 1 << 20, "nucla", tmp_path, source) == "6 good"

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eleatt_bench.common.errors import UserError
-from eleatt_bench.runs.form import leaves
+from eleatt_bench.common.nested import leaves
 from eleatt_bench.runs.record import RunFolder
 from eleatt_bench.runs.values import Run, ordered, read_runs, select
 

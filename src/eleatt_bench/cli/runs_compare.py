@@ -9,8 +9,8 @@ from typing import Any
 from eleatt_bench.cli.arguments import Parser
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.locations import runs_dir
+from eleatt_bench.common.nested import leaves
 from eleatt_bench.common.text import columns, terminal_width
-from eleatt_bench.runs.form import leaves
 from eleatt_bench.runs.record import find_run
 from eleatt_bench.runs.values import Run
 

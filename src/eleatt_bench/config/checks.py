@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from eleatt_bench.common.errors import UserError
+from eleatt_bench.common.nested import scalars, value_at
 from eleatt_bench.config.targets import check_target
 from eleatt_bench.config.transforms import check_transforms
 
 QUICK = {"trainer.max_epochs": 2, "data.limit": 64}
 """What a run with ``quick=true`` has at most."""
-
-
-def leaves(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    """Whatever is in nested dicts and lists, by keys such as ``a.b[0]``."""
-    if isinstance(value, Mapping):
-        for name, inner in value.items():
-            yield from leaves(inner, f"{key}.{name}" if key else str(name))
-    elif isinstance(value, list):
-        for index, inner in enumerate(value):
-            yield from leaves(inner, f"{key}[{index}]")
-    else:
-        yield key, value
 
 
 def check_values(config: Mapping[str, Any], name: str = "train") -> None:
@@ -33,7 +22,7 @@ def check_values(config: Mapping[str, Any], name: str = "train") -> None:
         UserError: a number out of its range or not finite, a gate on a layer that is not there, a
             ``_target_`` that is not allowed, ``options`` that say what has a key of its own.
     """
-    for key, value in leaves(config):
+    for key, value in scalars(config):
         if isinstance(value, float) and not math.isfinite(value):
             # No training can use it, and no run can be named after it.
             raise UserError(f"{key} is {value}; it must be a finite number")
@@ -69,16 +58,6 @@ _MINIMA = {
     "launcher.jobs_per_device": 1,
     "seed": 0,
 }
-
-
-def value_at(config: Mapping[str, Any], key: str) -> Any:
-    """The value at the dotted ``key``; None where there is none."""
-    value: Any = config
-    for part in key.split("."):
-        if not isinstance(value, Mapping) or part not in value:
-            return None
-        value = value[part]
-    return value
 
 
 def _check_minima(config: Mapping[str, Any]) -> None:

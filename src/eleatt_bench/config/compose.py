@@ -11,8 +11,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from eleatt_bench.common.errors import UserError, unknown
+from eleatt_bench.common.nested import scalars
 from eleatt_bench.config import schema
-from eleatt_bench.config.checks import QUICK, check_values, leaves
+from eleatt_bench.config.checks import QUICK, check_values
 from eleatt_bench.config.mistakes import explain
 from eleatt_bench.config.precedence import settle
 from eleatt_bench.config.setup import hydra_ready
@@ -101,7 +102,7 @@ def _check_keys(cfg: DictConfig, section: type, prefix: str) -> None:
 
 def _check_references(cfg: DictConfig) -> None:
     """What is resolved is written into the files of a run: no place for what a variable holds."""
-    for key, value in leaves(OmegaConf.to_container(cfg, resolve=False)):
+    for key, value in scalars(OmegaConf.to_container(cfg, resolve=False)):
         if isinstance(value, str) and "oc.env" in value and "${" in value and key not in FOLDERS:
             raise UserError(
                 f"{key} is {value}: only {' and '.join(FOLDERS)} may name environment variables, "

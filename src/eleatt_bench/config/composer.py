@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, Self
 from eleatt_bench.common.cache import Cache, fingerprint
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.locations import config_dir, config_dirs, package_code
-from eleatt_bench.config.checks import QUICK, check_values, leaves
+from eleatt_bench.common.nested import scalars
+from eleatt_bench.config.checks import QUICK, check_values
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -161,7 +162,7 @@ def _followers(cfg: DictConfig) -> dict[str, str] | None:
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
-    raw = leaves(OmegaConf.to_container(cfg, resolve=False))
+    raw = scalars(OmegaConf.to_container(cfg, resolve=False))
     referring = [key for key, value in raw if isinstance(value, str) and "${" in value]
     if any(key in NUMBERS for key in referring):
         return None

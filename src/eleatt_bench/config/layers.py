@@ -10,6 +10,8 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
+from eleatt_bench.common.nested import leaves
+
 ABSENT = object()
 """What `Layer.values` holds for a key that a file does not set."""
 
@@ -54,17 +56,3 @@ def _up(path: str, parent_of: dict[str, str]) -> Iterator[str]:
         yield above
         seen.add(above)
         path = above
-
-
-def leaves(content: Any, key: str) -> Iterator[tuple[str, Any]]:
-    """What is in nested dicts, by dotted keys; a list, and an empty dict, is a value."""
-    if isinstance(content, dict) and content:
-        for name, inner in content.items():
-            yield from leaves(inner, f"{key}.{name}" if key else str(name))
-    elif key:
-        yield key, content
-
-
-def covers(outer: str, inner: str) -> bool:
-    """Whether the dotted key ``inner`` is ``outer`` or lies in it."""
-    return inner == outer or inner.startswith(f"{outer}.")

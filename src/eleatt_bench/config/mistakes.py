@@ -14,8 +14,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from eleatt_bench.common.errors import UserError, unknown
 from eleatt_bench.common.locations import config_dir, config_dirs
+from eleatt_bench.common.nested import covers
 from eleatt_bench.config import schema
-from eleatt_bench.config.layers import Layer, covers, layers
+from eleatt_bench.config.layers import Layer, layers
 from eleatt_bench.config.overrides import check_override
 from eleatt_bench.config.setup import hydra_ready
 

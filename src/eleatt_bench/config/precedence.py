@@ -11,8 +11,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.locations import config_dirs
-from eleatt_bench.config.checks import value_at
-from eleatt_bench.config.layers import ABSENT, Layer, covers, layers, leaves
+from eleatt_bench.common.nested import covers, leaves, value_at
+from eleatt_bench.config.layers import ABSENT, Layer, layers
 from eleatt_bench.config.literal import literal
 from eleatt_bench.config.overrides import check_override, parse
 

@@ -17,7 +17,7 @@ from eleatt_bench.data.datasets import part, prepare_command
 from eleatt_bench.data.release import Release
 from eleatt_bench.data.store import SequenceStore, StoreError, read_count, read_digest
 from eleatt_bench.data.store import read_layout as store_layout
-from eleatt_bench.data.writing import Progress, write_store
+from eleatt_bench.data.writing import Progress, filling, write_store
 
 
 def store_path(data_dir: Path, name: str) -> Path:
@@ -138,7 +138,7 @@ def download(data_dir: Path, name: str) -> Path:
             f"{name} must be fetched by hand: get {data_set.where}, then {data_set.command}"
         )
     folder = data_dir / "raw" / name
-    with _writing(folder):
+    with filling(folder):
         folder.mkdir(parents=True, exist_ok=True)
         data_set.download(folder)
     return folder
@@ -239,25 +239,12 @@ def _write(
 def _alone(data_dir: Path, name: str) -> Iterator[Path]:
     """The store's path, with the right to write it; waits while another process has it."""
     path = store_path(data_dir, name)
-    with _writing(path.parent):
+    with filling(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         with alone(path.with_name(f".{name}.lock")):
             for leftover in path.parent.glob(f".{path.name}.*.tmp"):  # of a killed process
                 leftover.unlink()
             yield path
-
-
-@contextmanager
-def _writing(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno is None:  # not the operating system's
-            raise
-        raise UserError(
-            f"Cannot write to {folder} ({error.strerror}): mend that, or choose another folder "
-            "with ELEATT_DATA=FOLDER"
-        ) from error
 
 
 def _not_prepared(data_dir: Path, name: str) -> UserError:

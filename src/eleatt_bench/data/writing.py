@@ -125,6 +125,24 @@ class _Disk:
 
 
 @contextmanager
+def filling(folder: Path) -> Iterator[None]:
+    """Write data to ``folder``; where that fails it is said with the remedy.
+
+    Raises:
+        UserError: instead of an OSError of the operating system.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:  # of a library
+            raise
+        raise UserError(
+            f"Cannot write to {folder} ({error.strerror}): mend that, or choose another folder "
+            "with ELEATT_DATA=FOLDER, then run the same command again"
+        ) from error
+
+
+@contextmanager
 def _open_disk(path: Path) -> Iterator[_Disk]:
     with path.open("w+b", buffering=0) as file:
         disk = _Disk(file)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import yaml
@@ -98,15 +98,6 @@ def parse_config(content: bytes) -> dict[str, Any]:
         raise ValueError("it is no configuration")
     _check_plain(config)
     return config
-
-
-def leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """What is in nested mappings, by dotted keys; an empty mapping is a value."""
-    for key, value in values.items():
-        if isinstance(value, Mapping) and value:
-            yield from leaves(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 _TOO_DEEP = f"it is nested deeper than {_DEEPEST} levels"

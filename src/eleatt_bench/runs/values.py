@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from eleatt_bench.common.errors import UserError, unknown
-from eleatt_bench.runs.form import leaves
+from eleatt_bench.common.nested import leaves
 from eleatt_bench.runs.identity import OMITTED
 from eleatt_bench.runs.record import Record, RunFolder, all_runs
 

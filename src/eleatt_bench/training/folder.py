@@ -13,6 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.locations import folder_at
+from eleatt_bench.common.nested import leaves
 from eleatt_bench.config import schema
 from eleatt_bench.config.compose import checked
 from eleatt_bench.config.composer import Composer
@@ -20,7 +21,6 @@ from eleatt_bench.config.pretraining import Pretraining, source_of
 from eleatt_bench.data import catalog
 from eleatt_bench.data.protocols import labelled
 from eleatt_bench.data.store import SequenceStore
-from eleatt_bench.runs.form import leaves
 from eleatt_bench.runs.identity import RECIPE_VERSION, identity, is_place
 from eleatt_bench.runs.record import Record, RunFolder, find_run
 from eleatt_bench.runs.wanted import WantedRun, wanted

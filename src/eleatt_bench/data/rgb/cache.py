@@ -11,6 +11,7 @@ import numpy as np
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.files import alone, replacing
 from eleatt_bench.data.store import Frames
+from eleatt_bench.data.writing import filling
 
 
 class FeatureCache:
@@ -41,7 +42,11 @@ class FeatureCache:
 
     def write(self, name: str, clip_digest: str, features: Frames) -> None:
         """Keep the ``features`` (T, size) of clip ``name``, whose content has that digest."""
-        with self._writing(), replacing(self._path(name)) as temporary, temporary.open("wb") as out:
+        with (
+            filling(self.folder),
+            replacing(self._path(name)) as temporary,
+            temporary.open("wb") as out,
+        ):
             np.savez(out, clip=np.array(clip_digest), features=features)
 
     @contextmanager
@@ -52,7 +57,7 @@ class FeatureCache:
             UserError: one is writing here, or nobody can.
         """
         with ExitStack() as held:
-            with self._writing():
+            with filling(self.folder):
                 self.folder.mkdir(parents=True, exist_ok=True)
                 try:
                     held.enter_context(alone(self.folder / ".lock", wait=False))
@@ -67,15 +72,3 @@ class FeatureCache:
 
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}.npz"
-
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            if error.errno is None:  # not the operating system's
-                raise
-            raise UserError(
-                f"Cannot write to {self.folder} ({error}): mend that, or choose another folder "
-                "with ELEATT_DATA=FOLDER, then run the same command again"
-            ) from error
