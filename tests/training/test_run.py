@@ -67,6 +67,7 @@ def test_a_run_leaves_everything_that_says_what_it_was(finished) -> None:
     assert config["model"]["cell"] == "gru"
     store = catalog.open_store(Path(compose()["data_dir"]), "digits")
     assert record["data_digest"] == store.content_digest
+    assert record["attributes_digest"] == store.attributes_digest
     assert record["overrides"] == ["experiment=digits"]
     assert record["command"] == "eleatt-bench train experiment=digits"
     assert record["versions"]["torch"].startswith(torch.__version__.split("+")[0])
@@ -305,6 +306,14 @@ def test_eval_refuses_other_data(finished) -> None:
     folder, record, compose = finished
     folder.write({**record, "data_digest": "0" * 64})
     with pytest.raises(UserError, match="holds other data"):
+        evaluate(eval_config(folder, "best", compose()))
+
+
+def test_eval_refuses_the_same_data_under_other_names(finished) -> None:
+    """A store made anew by other means: its arrays are the same, what they stand for is not."""
+    folder, record, compose = finished
+    folder.write({**record, "attributes_digest": "0" * 64})
+    with pytest.raises(UserError, match="other class names, another layout or another origin"):
         evaluate(eval_config(folder, "best", compose()))
 
 

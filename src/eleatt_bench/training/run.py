@@ -129,7 +129,8 @@ def _fit(
     store = catalog.open_store(folder_at(config["data_dir"]), config["data"]["name"])
     if remark := completeness.remark(store.name, len(store.labels)):
         show.say(f"Data set {store.name}: {remark} with published results")
-    return fit(config, labelled(store, config["data"]["protocol"]), folder, show, weights)
+    result = fit(config, labelled(store, config["data"]["protocol"]), folder, show, weights)
+    return {**result, "attributes_digest": store.attributes_digest}
 
 
 def _head(folder: RunFolder, this: WantedRun) -> Record:

@@ -17,7 +17,7 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 
 from eleatt_bench.data import catalog
 from eleatt_bench.runs.record import RunFolder
-from eleatt_bench.training.board import tensorboard
+from eleatt_bench.training.board import pictures, tensorboard
 from eleatt_bench.training.callbacks import EpochReport, Schedule
 from eleatt_bench.training.checkpoints import Checkpoints
 from eleatt_bench.training.fit import build, make_trainer
@@ -132,8 +132,8 @@ def test_every_new_validation_maximum_has_its_confusion_matrix(short_config, mon
         drawn.append((counts, title))
         return original(counts, names, title)
 
-    original = tensorboard.confusion
-    monkeypatch.setattr(tensorboard, "confusion", record_and_draw)
+    original = pictures.confusion
+    monkeypatch.setattr(pictures, "confusion", record_and_draw)
     monkeypatch.setattr(tensorboard, "SHARE", float("inf"))
     folder, record = train(short_config("data.limit=300", "trainer.max_epochs=11"), [])
     accuracies = curve(folder, "val/accuracy")
