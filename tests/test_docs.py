@@ -42,6 +42,28 @@ def test_every_file_a_page_shows_is_there(name: str) -> None:
             assert (ROOT / name).parent.joinpath(path).exists(), path
 
 
+@pytest.mark.parametrize("name", ["docs/architecture.md", "docs/reliability.md"])
+def test_the_code_that_a_page_names_is_there(name: str) -> None:
+    package = ROOT / "src/eleatt_bench"
+    files = re.findall(r"`([\w/]+\.py)`", PAGES[name])
+    assert len(files) > 20
+    assert [
+        file for file in files if not any((top / file).exists() for top in (ROOT, package))
+    ] == []
+
+
+def test_every_door_against_mishaps_is_there() -> None:
+    doors = PAGES["docs/reliability.md"].split("| kind | door |")[1].split("\n\n")[0]
+    named = re.findall(r"((?:`[\w.]+`(?:,? and |, )?)+) (?:\([^)]*\) )?in `([\w/]+\.py)`", doors)
+    assert len(named) > 25
+    for names, file in named:
+        text = (ROOT / "src/eleatt_bench" / file).read_text(encoding="utf-8")
+        for name in re.findall(r"`([\w.]+)`", names):
+            assert re.search(rf"^\s*(?:def|class) {name.split('.')[-1]}\b", text, re.MULTILINE), (
+                name
+            )
+
+
 def test_every_data_set_is_described_once() -> None:
     headings = [
         name
