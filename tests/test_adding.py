@@ -61,6 +61,7 @@ def follow(page: str, project: Path) -> list[list[str]]:
     return [shlex.split(line)[1:] for block in blocks for line in block.splitlines()]
 
 
+@pytest.mark.slow
 def test_adding_a_data_set(project: Path, run: Run) -> None:
     commands = follow("adding-a-data-set.md", project)
     (project / "raw").mkdir()

@@ -37,6 +37,7 @@ def run_of(overrides: list[str], composer: Composer) -> WantedRun:
 
 
 @pytest.mark.parametrize("said", FEW)
+@pytest.mark.few(4)
 def test_runs_of_experiments_keep_their_names(said: str, composer: Composer) -> None:
     assert run_of(said.split(), composer).run_id == NAMES[said]
 
@@ -48,6 +49,7 @@ def test_all_runs_of_experiments_keep_their_names(composer: Composer) -> None:
 
 
 @pytest.mark.parametrize("table", OF_TABLES)
+@pytest.mark.few(3)
 def test_runs_of_tables_keep_their_names(
     table: str, composer: Composer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -92,6 +92,7 @@ def test_the_console_script_is_the_module(command_line, tmp_path: Path) -> None:
         (["runs", "show", "x"], "There are no runs in runs"),
     ],
 )
+@pytest.mark.few(5)
 def test_a_mistake_ends_in_one_sentence(
     tmp_path: Path,
     user_environment: dict[str, str],
@@ -148,6 +149,7 @@ def test_nothing_heavy_is_imported_for_a_short_answer(arguments: list[str], tmp_
 
 
 @pytest.mark.parametrize("verb", sorted(VERBS))
+@pytest.mark.few(3)
 def test_every_verb_has_a_help(command_line, verb: str) -> None:
     done = command_line(verb, "--help")
     assert done.returncode == 0, done.stderr

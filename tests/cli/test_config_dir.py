@@ -31,6 +31,7 @@ def folder(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_table_of_ones_own_from_its_plan_to_its_numbers(command_line, folder: Path) -> None:
     flag = ["--config-dir", str(folder)]
     listed = command_line("tables", *flag)

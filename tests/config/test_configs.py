@@ -89,6 +89,7 @@ def test_every_file_composes(path: Path) -> None:
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
+@pytest.mark.few(3)
 def test_every_experiment_composes_with_every_model(experiment: str) -> None:
     for model in MODELS:
         config = compose(f"experiment={experiment}", f"model={model}")

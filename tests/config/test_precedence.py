@@ -53,6 +53,7 @@ WIDE = "cell: gru\ngate: sigmoid\nhidden_size: 256\nnum_layers: 2\n"
 
 
 @pytest.mark.parametrize("experiment", [[], ["experiment=digits"], ["experiment=mine"]])
+@pytest.mark.few(2)
 def test_a_typed_choice_that_loses_a_key_stops_the_command(
     write: Write, experiment: list[str]
 ) -> None:
@@ -89,6 +90,7 @@ def test_what_an_option_takes_from_another_counts_as_its_own(write: Write) -> No
      ["data=nucla", "experiment=nucla"], ["scheduler=none", "experiment=ntu"]],
     ids=" ".join,
 )  # fmt: skip
+@pytest.mark.few(3)
 def test_a_choice_that_loses_nothing_is_let_through(said: list[str]) -> None:
     compose_config(said)
 
@@ -102,6 +104,7 @@ STEP = "torch.optim.lr_scheduler.StepLR"
 
 
 @pytest.mark.parametrize("compose", [compose_config, lambda said: Composer().config(said)])
+@pytest.mark.few(1)
 def test_another_class_inherits_no_options(compose) -> None:
     said = ["experiment=nucla", f"scheduler._target_={STEP}", "+scheduler.options.step_size=3"]
     assert compose(said)["scheduler"] == {

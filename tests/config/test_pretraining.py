@@ -35,6 +35,7 @@ def composer() -> Composer:
     ],
     ids=" ".join,
 )
+@pytest.mark.few(2)
 def test_its_overrides_compose_to_its_configuration(composer, overrides: list[str]) -> None:
     config = composer.config([*overrides, "pretraining=ntu"])
     source = source_of(config, composer, is_place)

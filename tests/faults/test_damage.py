@@ -66,6 +66,7 @@ def unfinished(run: RunFolder) -> None:
     [flip, *(pytest.param(damage, marks=pytest.mark.slow) for damage in (cut, foreign))],
     ids=lambda damage: damage.__name__,
 )
+@pytest.mark.few(1)
 def test_from_a_damaged_checkpoint_it_goes_back_to_the_one_before(
     work, undisturbed, assert_same, damage
 ) -> None:
@@ -78,6 +79,7 @@ def test_from_a_damaged_checkpoint_it_goes_back_to_the_one_before(
     assert_same(work, undisturbed)
 
 
+@pytest.mark.slow
 def test_where_both_are_damaged_it_says_what_to_type(work, undisturbed, assert_same) -> None:
     assert work.do() == 0, work.output
     unfinished(work.run)

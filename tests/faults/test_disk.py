@@ -79,6 +79,7 @@ def test_a_folder_that_may_not_be_written_to(work) -> None:
 
 
 @root
+@pytest.mark.slow
 def test_a_run_that_became_somebody_elses(work, undisturbed, assert_same) -> None:
     """While it was interrupted."""
     assert work.do(kill_at=30) < 0
@@ -110,6 +111,7 @@ WRITING = {  # a verb, what it writes, and what it says of another place
 @root
 @pytest.mark.parametrize("room", [0, pytest.param(8, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("verb", WRITING)
+@pytest.mark.few(1)
 def test_a_full_disk_is_named_with_what_helps_by_whatever_writes(
     work, small_disk, undisturbed, data_dir, verb, room
 ) -> None:
@@ -210,6 +212,7 @@ def test_a_place_that_may_not_be_written_to_is_named_before_the_work(
     assert not list(place.iterdir())
 
 
+@pytest.mark.slow
 def test_what_a_killed_report_left_goes_with_the_next(work, undisturbed, data_dir) -> None:
     gone = subprocess.Popen(["true"])
     gone.wait()

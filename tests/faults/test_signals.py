@@ -14,6 +14,7 @@ EXIT = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
 
 @pytest.mark.parametrize("number", EXIT, ids=lambda number: number.name)
+@pytest.mark.few(1)
 def test_it_stops_at_once_and_continues(work, undisturbed, assert_same, number) -> None:
     pid = work.start()
     deadline = time.monotonic() + 30

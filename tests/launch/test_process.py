@@ -133,6 +133,7 @@ run_jobs([Job(arguments, "long", folder / "long.log")], num_jobs=1, threads_per_
 
 
 @linux_only
+@pytest.mark.slow
 def test_a_warm_job_dies_with_a_killed_launcher(tmp_path: Path) -> None:
     driving = subprocess.Popen(
         [sys.executable, "-c", WARM_DRIVER, str(tmp_path)],

@@ -52,6 +52,7 @@ def gradients(model, run, x, **options):
 @pytest.mark.parametrize(
     ("kind", "dynamic"), [("gru", True), pytest.param("lstm", None, marks=pytest.mark.slow)]
 )
+@pytest.mark.few(1)
 def test_forward_and_backward_in_several_shapes(make, backend, kind, dynamic):
     model = Model(make(kind, backend=backend))
     counter = CompileCounterWithBackend("aot_eager")
@@ -67,6 +68,7 @@ def test_forward_and_backward_in_several_shapes(make, backend, kind, dynamic):
 
 
 @pytest.mark.parametrize("backend", HERE)
+@pytest.mark.few(1)
 def test_training_it(make, backend):
     model, other = (Model(make("gru", backend=backend, dropout=0.5)) for _ in range(2))
     other.load_state_dict(model.state_dict())

@@ -40,6 +40,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_every_contender_in_every_mode_has_a_row(measured: Path) -> None:
     with measured.open(newline="") as file:
         rows = list(csv.DictReader(file))

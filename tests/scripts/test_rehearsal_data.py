@@ -32,6 +32,7 @@ def check(data_dir: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["nucla", "dhg"])
+@pytest.mark.few(1)
 def test_what_it_writes_can_be_prepared(tmp_path: Path, name: str) -> None:
     write(tmp_path, name)
     catalog.prepare(tmp_path / "data", name, tmp_path / name)

@@ -200,6 +200,7 @@ def test_a_job_that_ended_before_it_could_be_stopped_is_complete(trials: Trials,
 
 
 @pytest.mark.parametrize("status", [1, -9, 0])
+@pytest.mark.few(2)
 def test_a_job_that_ends_without_a_result_is_a_failed_trial(trials: Trials, status: int) -> None:
     folder = folder_of("optimizer.lr=0.01")
     said = go(trials, Scripted(lambda job: status), space_of("optimizer.lr=choice(0.01)"), 1)

@@ -178,6 +178,7 @@ def test_what_is_drawn_of_an_interval_lies_in_it_and_is_read_back_the_same(
         ("model.cell=choice(gru,lsmt)", "lsmt"),
     ],
 )
+@pytest.mark.few(1)
 def test_every_end_and_every_choice_must_compose(override: str, said: str) -> None:
     with pytest.raises(UserError, match=said):
         read_space(FIXED, ["optimizer.lr=interval(1e-4,1e-2)", override]).check(Composer())

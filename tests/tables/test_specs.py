@@ -112,6 +112,7 @@ def test_the_paper_is_all_tables(spec_of) -> None:
 
 
 @pytest.mark.parametrize("name", OWN)
+@pytest.mark.few(4)
 def test_every_row_is_what_its_name_says(composer, spec_of, name: str) -> None:
     spec = spec_of(name)
     check_spec(spec)

@@ -48,6 +48,7 @@ def test_a_joint_has_the_sum_of_its_axes() -> None:
 
 
 @pytest.mark.parametrize("layer", [0, 1])
+@pytest.mark.few(1)
 def test_attention_is_those_of_the_layer_to_its_own_input(short_config, layer: int) -> None:
     cfg = short_config("model=eleatt_gru", "model.num_layers=2", "trainer.max_epochs=1")
     folder, _ = train(cfg, [])

@@ -42,6 +42,7 @@ def save(tmp_path, monkeypatch: pytest.MonkeyPatch):
 @pytest.mark.filterwarnings(
     "ignore:Exception ignored in.*ckpt:pytest.PytestUnraisableExceptionWarning"
 )
+@pytest.mark.slow
 def test_a_signal_while_one_is_written_is_that_signal(save, tmp_path) -> None:
     """Not an error of torch's, nor the end of the process."""
     armed = False

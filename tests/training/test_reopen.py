@@ -71,6 +71,7 @@ def edit(run: RunFolder, old: str, new: str) -> None:
         ("_target_: torch.optim.Adam", "_target_: os.system", "os.system"),
     ],
 )
+@pytest.mark.few(3)
 def test_a_changed_configuration_is_refused_and_the_key_named(
     run: RunFolder, old: str, new: str, says: str
 ) -> None:

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from eleatt_bench import __version__
 from eleatt_bench.common.errors import UserError, disk_message, unknown
-from eleatt_bench.common.locations import add_config_dir, without_tildes
+from eleatt_bench.common.locations import add_config_dir, settle_folders
 from eleatt_bench.common.text import make_output_safe, printable
 from eleatt_bench.launch.ranks import forget_other_launchers, is_first
 
@@ -72,7 +72,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     stops = _handle_stops()
     try:
-        return _dispatch(without_tildes(_without_config_dirs(arguments)))
+        settle_folders()
+        return _dispatch(_without_config_dirs(arguments))
     except BrokenPipeError:  # whoever read the output has gone, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE

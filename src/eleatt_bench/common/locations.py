@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import re
 import shlex
-from collections.abc import Sequence
 from pathlib import Path
 
 from eleatt_bench.common.errors import UserError
@@ -86,35 +84,15 @@ def folder_at(text: str) -> Path:
     return Path(text)
 
 
-_TYPED = re.compile(r"(?P<key>\+{0,2}(?:runs|data)_dir=)(?P<quote>[\"']?)(?P<text>.*)", re.DOTALL)
-_PLAIN = re.compile(r"[\w/.+@%-]*")  # what Hydra's grammar takes without quotes
+def settle_folders() -> None:
+    """Name the folders in this process's environment by their paths, as jobs will have them.
 
-
-def without_tildes(arguments: Sequence[str]) -> list[str]:
-    """``arguments`` with the home folder for ``~`` in what they say of the folders.
-
-    Nobody's shell expands it in ``runs_dir=~/runs`` nor in a variable of a service, and Hydra
-    cannot read it. It is expanded in `ELEATT_RUNS` and `ELEATT_DATA` of this process as well, and
-    an empty one is dropped: jobs have them from here.
+    No shell expands a ``~`` in a variable of a service or a container. An empty variable is none.
 
     Raises:
-        UserError: a folder without a name, or nobody of the name after ``~``.
+        UserError: nobody of the name after ``~``.
     """
     for name in ("ELEATT_RUNS", "ELEATT_DATA"):
         text = os.environ.pop(name, "")
         if text.strip():
             os.environ[name] = str(folder_at(text))
-    return [_without_tilde(argument) for argument in arguments]
-
-
-def _without_tilde(argument: str) -> str:
-    typed = _TYPED.fullmatch(argument)
-    if typed is None:
-        return argument
-    key, quote, text = typed.groups()
-    if not text.strip(quote + " "):
-        raise UserError(f"{argument} is empty: name a folder, or leave {key.strip('+=')} out")
-    if not text.startswith("~"):
-        return argument
-    path = str(folder_at(text.removesuffix(quote)))
-    return key + (path if _PLAIN.fullmatch(path) else f"""'{path.replace("'", chr(92) + "'")}'""")

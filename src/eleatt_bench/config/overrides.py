@@ -38,7 +38,8 @@ def parse(text: str) -> Override:
             return OverridesParser.create(config_loader=loader).parse_overrides([text])[0]
     except (HydraException, RecursionError) as error:
         lines = [line for line in str(error).splitlines() if line and "hydra.cc" not in line]
-        why = " ".join(" ".join(lines[1:2] or lines).split()) or type(error).__name__
+        told = " ".join(" ".join(lines[1:2] or lines).split())
+        why = told if any(map(str.isalpha, told)) else "a sign that it does not know"
         quoted = f"{text.partition('=')[0]}={literal(match['value'] or '')}"
         raise UserError(
             f"{text} is not in Hydra's grammar ({why}). Text that holds = ~ , ( ) [ ] {{ }} : or "

@@ -107,8 +107,8 @@ def reopen(
         )
     if record.get("attributes_digest") not in (None, store.attributes_digest):
         raise UserError(
-            f"{store.path} has the data that {folder.run_id} was trained on, but other class names, "
-            "another layout or another origin: prepare it as it was then"
+            f"{store.path} has the data that {folder.run_id} was trained on, but other class "
+            "names, another layout or another origin: prepare it as it was then"
         )
     return folder, config, labelled(store, config["data"]["protocol"])
 

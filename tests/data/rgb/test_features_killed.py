@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from eleatt_bench.data import catalog
 
@@ -32,6 +33,7 @@ print(done.done_before, len(store.names))
 """
 
 
+@pytest.mark.slow
 def test_a_killed_extraction_continues(encoded, tmp_path: Path) -> None:
     (tmp_path / "videos").mkdir()
     for action in range(1, 13):

@@ -78,6 +78,7 @@ def refused(one_sentence, path: Path, says: str) -> None:
 
 
 @pytest.mark.parametrize("form", ["folder", "folder above", "archive", "archive of the inside"])
+@pytest.mark.few(2)
 def test_every_number_is_where_the_file_has_it(whole: Path, tmp_path: Path, zipped, form) -> None:
     if form == "archive of the inside":
         path = Path(shutil.make_archive(str(tmp_path / "inside"), "zip", whole))

@@ -108,6 +108,7 @@ def test_a_damaged_library_is_named(tmp_path):
     assert "delete it" in err
 
 
+@pytest.mark.slow
 def test_what_it_writes_under_a_loose_umask_is_its_own(tmp_path):
     """Where every file may be written by one's group, as on many systems."""
     build.library()

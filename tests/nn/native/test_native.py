@@ -33,6 +33,7 @@ def gradients(layer, x, lengths):
 
 @pytest.mark.parametrize("ragged", [False, True])
 @pytest.mark.parametrize("batch", [1, 2, 67, 200])  # fewer than threads, uneven, several tiles each
+@pytest.mark.few(2)
 def test_on_several_threads_it_agrees_with_the_equations(threads, ragged, batch):
     threads(3)
     T, D, N = 6, 31, 50

@@ -127,6 +127,7 @@ def check(monkeypatch, tmp_path, cell, B, D, N, dtype, precision) -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@pytest.mark.few(1)
 def test_the_kernels_compile_for_the_layers_of_the_paper(
     monkeypatch, tmp_path, toolchain, dtype
 ) -> None:

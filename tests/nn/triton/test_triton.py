@@ -132,6 +132,7 @@ def assert_agree(ours, theirs, tolerance: float) -> None:
 @everywhere
 @pytest.mark.parametrize("cell", CELLS, ids=str)
 @pytest.mark.parametrize(("reverse", "ragged", "bias"), WAYS)
+@pytest.mark.few(9)
 def test_everything_agrees_with_the_equations(device, cell, reverse, ragged, bias) -> None:
     problem = Problem(cell, 3, 3, 5, 3, ragged=ragged, bias=bias)
     expected = problem.results(equations.run, reverse=reverse)
@@ -146,6 +147,7 @@ def test_everything_agrees_with_the_equations(device, cell, reverse, ragged, bia
     [(3, 270, 140), (20, 1, 33), pytest.param((37, 70, 80), marks=pytest.mark.slow)],
     ids=str,
 )
+@pytest.mark.few(4)
 def test_several_tiles_and_blocks_of_columns(device, cell, size) -> None:
     B, D, N = size
     problem = Problem(cell, 3, B, D, N, scale=0.1)
@@ -157,6 +159,7 @@ def test_several_tiles_and_blocks_of_columns(device, cell, size) -> None:
 
 @everywhere
 @pytest.mark.parametrize("cell", [c for c in CELLS if c.gate != "softmax"], ids=str)
+@pytest.mark.few(1)
 def test_products_in_half_precision_under_autocast(device, cell) -> None:
     """Near the equations, and not as near as float32."""
     problem = Problem(cell, 5, 18, 20, 14, scale=0.2)
@@ -188,6 +191,7 @@ def layer(cell: Cell, device: str, T: int = 6, dtype=torch.float32):
 
 @everywhere
 @pytest.mark.parametrize("kind", BLOCKS)
+@pytest.mark.few(1)
 def test_forward_keeps_input_and_states_alone(device, kind) -> None:
     """Per frame: x (D), h (N) and for an LSTM c (N)."""
 

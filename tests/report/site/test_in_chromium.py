@@ -71,6 +71,7 @@ def test_every_page_opens_and_draws_all_of_its_charts(site: Path, page: Page) ->
 
 
 @in_both
+@pytest.mark.few(1)
 def test_axe_finds_no_barrier(site: Path, page: Page) -> None:
     for path in (site / "index.html", site / "runs.html", of_table(site), of_run(site)):
         open_page(page, path)
@@ -79,6 +80,7 @@ def test_axe_finds_no_barrier(site: Path, page: Page) -> None:
 
 
 @in_the_dark
+@pytest.mark.slow
 def test_charts_wear_the_colours_of_the_page(site: Path, page: Page) -> None:
     open_page(page, of_run(site))
 
@@ -171,6 +173,7 @@ def test_from_a_table_to_a_run_by_the_keyboard_alone(site: Path, page: Page) -> 
 
 
 @in_the_dark
+@pytest.mark.slow
 def test_it_prints_black_on_white_and_fits_the_paper(site: Path, page: Page) -> None:
     open_page(page, of_run(site))
     page.emulate_media(media="print")

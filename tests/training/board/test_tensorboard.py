@@ -180,6 +180,7 @@ def test_without_matplotlib_the_curves_are_there_and_one_line_says_what_is_not(
         ("model.backend=scan", "trainer.precision=64-true", "model.dropout=0.2"),
     ],
 )
+@pytest.mark.few(1)
 def test_nothing_of_it_changes_the_training(
     short_config, monkeypatch, tmp_path: Path, options: tuple[str, ...]
 ) -> None:
