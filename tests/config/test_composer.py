@@ -33,7 +33,7 @@ SAID = [
 
 
 @pytest.mark.parametrize("overrides", SAID, ids=" ".join)
-@pytest.mark.few(4)
+@pytest.mark.few(2)
 def test_it_composes_as_hydra_does(overrides: list[str]) -> None:
     def outcome(compose) -> object:
         try:
@@ -78,7 +78,7 @@ def test_one_configuration_does_not_leak_into_another() -> None:
     ],
     ids=" ".join,
 )
-@pytest.mark.few(4)
+@pytest.mark.few(2)
 def test_a_mistake_is_explained_in_the_same_words(overrides: list[str]) -> None:
     with pytest.raises(UserError) as expected:
         compose_config(overrides)

@@ -82,6 +82,7 @@ def test_where_the_folders_are_is_asked_anew(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize("override", ["data_dir=${oc.env:SOME_FOLDER}", "~table"])
+@pytest.mark.slow
 def test_what_may_depend_on_anything_is_composed_each_time(
     override: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

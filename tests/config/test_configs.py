@@ -77,6 +77,7 @@ def test_the_names_are_those_that_are_documented() -> None:
 
 
 @pytest.mark.parametrize("path", FILES, ids=str)
+@pytest.mark.few(8)
 def test_every_file_composes(path: Path) -> None:
     if path.parent == Path():
         compose(*(["run=x"] if path.stem == "eval" else []), name=path.stem)
@@ -190,6 +191,7 @@ def test_the_mnist_recipe(experiment: str, sequence: str, epochs: int, steps: in
     assert config["scheduler"]["_target_"] is None
 
 
+@pytest.mark.slow
 def test_gate_on_and_gate_off_differ_by_the_gate_alone() -> None:
     for experiment in EXPERIMENTS:
         for cell in ("rnn", "lstm", "gru"):

@@ -134,7 +134,7 @@ UNHURRIED = settings(
 )
 
 
-@settings(UNHURRIED, max_examples=4)
+@settings(UNHURRIED, max_examples=2)
 @given(flat=FLAT, typed=TYPED)
 def test_composition_has_one_meaning(folder: Path, flat: dict[str, Any], typed: list[str]) -> None:
     one_meaning(folder, flat, typed)

@@ -61,7 +61,7 @@ def hydra_once() -> Iterator[None]:
         ("optimizer._target_=os.system", "is refused"),
     ],
 )
-@pytest.mark.few(8)
+@pytest.mark.few(5)
 def test_what_makes_no_sense_is_refused(override: str, says: str) -> None:
     with pytest.raises(UserError, match=says):
         compose_config(["experiment=digits", override])

@@ -36,6 +36,7 @@ def test_digits_are_prepared_at_first_use(tmp_path: Path) -> None:
     assert store.path == catalog.store_path(tmp_path, "digits") == tmp_path / "prepared/digits.h5"
 
 
+@pytest.mark.slow
 def test_several_processes_prepare_digits_at_once(tmp_path: Path) -> None:
     command = [sys.executable, "-c", OPEN_DIGITS, str(tmp_path)]
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]

@@ -90,6 +90,7 @@ def test_where_both_are_damaged_it_says_what_to_type(work, undisturbed, assert_s
     assert "Traceback" not in work.output
 
 
+@pytest.mark.slow
 def test_a_damaged_record_is_said_and_never_overwritten_unasked(
     work, undisturbed, assert_same
 ) -> None:

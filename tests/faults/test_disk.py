@@ -37,9 +37,10 @@ def small_disk(work) -> Iterator[Callable[[str], None]]:
 @root
 @pytest.mark.parametrize(
     "kilobytes",
-    [12, 56, pytest.param("all", marks=pytest.mark.slow)],
+    [12, 56, "all"],
     ids=["log", "checkpoint", "everything"],
 )
+@pytest.mark.slow
 def test_a_full_disk_ends_in_one_sentence_and_the_run_continues(
     work, small_disk, undisturbed, assert_same, kilobytes
 ) -> None:

@@ -83,6 +83,7 @@ print(threads())
 
 
 @linux_only
+@pytest.mark.slow
 def test_a_warm_job_starts_at_once_with_torch_in_working_order(tmp_path: Path) -> None:
     job = Job(("--version",), "version", tmp_path / "version.log")
     first, _ = run_to_the_end(job, {})  # waits for the server

@@ -210,7 +210,7 @@ sizes = st.builds(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(cases, sizes)
 def test_drawn_combinations(case, sizes):
     """Drawn weights may enlarge what was rounded: float32 may err as far as in the equations."""
@@ -224,7 +224,7 @@ def test_drawn_combinations(case, sizes):
 subsets = st.sets(st.integers(0, 8), min_size=1)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(cases, subsets, subsets, st.integers(0, 2**31))
 def test_whatever_is_asked_for(case, results, leaves, seed):
     """Any results differentiated by any tensors, while the others are frozen."""

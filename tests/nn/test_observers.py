@@ -113,6 +113,7 @@ OBSERVERS = {
 @pytest.mark.parametrize("backend", ["auto", "native", "scan", "triton"])
 @every_cell
 @every_gate
+@pytest.mark.few(3)
 def test_auto_takes_the_equations_and_the_others_say_that_they_cannot(
     make, observer, backend, kind, gate
 ):

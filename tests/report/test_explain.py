@@ -21,6 +21,7 @@ def planned(tmp_path_factory) -> dict[str, Plan]:
     return {name: plan(name, [data], composer) for name in ("digits", "table4")}
 
 
+@pytest.mark.slow
 def test_every_run_with_its_seed_state_name_and_command(planned, tmp_path: Path, record_of) -> None:
     made = replace(planned["digits"], runs_dir=tmp_path)
     done, failed, *_ = made.by_cell["", "EleAtt-GRU", "accuracy"]

@@ -5,11 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from eleatt_bench.common.errors import UserError
-from eleatt_bench.common.nested import leaves
 from eleatt_bench.runs.record import RunFolder
 from eleatt_bench.runs.values import Run, ordered, read_runs, select
 
@@ -91,22 +88,3 @@ def test_the_run_that_another_began_with_is_not_the_setting(make_run, tmp_path: 
     (run,) = read_runs(tmp_path)
     assert run.get("pretraining") == "digits"
     assert run.get("pretraining.run") == "before"
-
-
-names = st.text("abc", min_size=1, max_size=2)
-plain = st.none() | st.integers() | st.lists(st.integers())
-trees = st.recursive(st.dictionaries(names, plain), lambda t: st.dictionaries(names, t | plain))
-
-
-@given(trees)
-def test_leaves_are_all_that_is_in_a_tree(tree) -> None:
-    for key, value in leaves(tree):
-        node = tree
-        for name in key.split("."):
-            node = node[name]
-        assert node == value
-
-    def count(node) -> int:
-        return sum(map(count, node.values())) if isinstance(node, dict) and node else 1
-
-    assert len(list(leaves(tree))) == (count(tree) if tree else 0)

@@ -62,6 +62,7 @@ def test_every_contender_in_every_mode_has_a_row(measured: Path) -> None:
             assert float(row["ratio_median"]) == 1
 
 
+@pytest.mark.slow
 def test_the_page_is_made_of_the_numbers(measured: Path) -> None:
     (measured.parent / "notes.md").write_text("## By hand\n")
     done = run("performance_page.py", str(measured))

@@ -284,6 +284,7 @@ def test_the_last_epochs_weights_can_be_selected(short_config) -> None:
     assert result["metrics"]["test"] == record["metrics"]["test"]
 
 
+@pytest.mark.slow
 def test_early_stopping_stops_after_epochs_without_gain(short_config) -> None:
     _, record = train(
         short_config("optimizer.lr=0", "trainer.max_epochs=9", "trainer.early_stopping=2"), []

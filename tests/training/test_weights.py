@@ -71,6 +71,7 @@ def test_a_finished_run_needs_its_pretraining_no_more(short_config) -> None:
     assert train(short_config(*QUICK), [])[1] == record
 
 
+@pytest.mark.slow
 def test_a_run_that_continues_keeps_its_own_weights(short_config) -> None:
     folder, record = train(short_config(*QUICK), [])
     folder.record.unlink()

@@ -150,7 +150,7 @@ def test_lists_that_do_not_belong_together(release) -> None:
 
 
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(data=st.data())
 def test_damage_is_refused_in_words(tmp_path: Path, damaged, data) -> None:

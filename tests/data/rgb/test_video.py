@@ -102,7 +102,7 @@ def test_absurd_sizes(encoded, whole: bytes, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @given(data=st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_damage_gives_frames_or_words(whole: bytes, damaged, data) -> None:
     content = data.draw(damaged(whole))
     try:

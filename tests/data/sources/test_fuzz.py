@@ -27,7 +27,7 @@ READERS: dict[str, Callable[[Path], Release]] = {
     "dhg": dhg.read,
 }
 FEW = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 MANY = settings(FEW, max_examples=5000)
 
@@ -92,7 +92,7 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(values, st.integers(0, 9))
 def test_any_json_in_place_of_skeletons(one_sentence, value, depth: int) -> None:
     for _ in range(depth):

@@ -83,7 +83,7 @@ def test_a_broken_file(one_sentence, text: str, says: str) -> None:
     one_sentence(caught.value, "prepare")
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(data=st.data())
 def test_damage_is_refused_in_words(damaged, one_sentence, data) -> None:
     content = f"{LINE}\r\n{LINE}\n".encode()

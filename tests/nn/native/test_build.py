@@ -85,6 +85,7 @@ def test_without_a_library_layers_run_on_scan_and_say_so_once(tmp_path, compiler
     assert why[compiler] in err.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_a_cache_that_cannot_be_written(tmp_path):
     (tmp_path / "cache").write_text("a file in the way")
     returncode, out, err = outcome(start(tmp_path / "cache"))

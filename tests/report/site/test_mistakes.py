@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import softmax
@@ -25,6 +26,7 @@ def predictions(draw: st.DrawFn) -> Predictions:
 
 
 @given(predictions())
+@pytest.mark.slow
 def test_classes_and_pairs_are_those_of_the_confusion_matrix(found: Predictions) -> None:
     classes = len(found.class_names)
     expected = confusion_matrix(found.labels, found.predicted, labels=range(classes))

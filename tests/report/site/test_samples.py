@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import numpy as np
+import pytest
 import plotly.graph_objects as go
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,6 +24,7 @@ def segments(trace: dict) -> list[tuple[tuple[int, int], ...]]:
 
 
 @given(bones)
+@pytest.mark.slow
 def test_every_bone_is_drawn_once_in_every_frame(bones: list[tuple[int, int]]) -> None:
     random = np.random.default_rng(len(bones))
     frames = random.uniform(-1, 1, (4, 60)).astype(np.float32)
