@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.files import replacing
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.figure import Figure
 
 FORMATS = ("png", "pdf", "svg")
@@ -28,6 +30,24 @@ def new_figure(width: float, height: float) -> Figure:
             "Pictures need matplotlib, which is not installed: pip install 'eleatt-bench[figures]'"
         ) from error
     return Figure(figsize=(width, height), layout="constrained")
+
+
+def add_legend(figure: Figure, handles: Sequence[Artist], title: str | None = None) -> None:
+    """Explain ``handles`` below everything, in as many columns as the figure's width holds."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    for columns in range(len(handles), 0, -1):
+        legend = figure.legend(
+            handles=handles, loc="outside lower center", ncols=columns, title=title,
+            fontsize=7, title_fontsize=7, frameon=False, columnspacing=1.2, handletextpad=0.5,
+        )  # fmt: skip
+        wide = legend.get_window_extent(renderer).width / figure.dpi
+        if wide <= figure.get_figwidth():
+            return
+        if columns > 1:
+            legend.remove()
+    figure.set_figwidth(wide)
 
 
 def save(figure: Figure, path: Path) -> None:

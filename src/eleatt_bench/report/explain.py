@@ -9,7 +9,8 @@ from rich.table import Table as Grid
 
 from eleatt_bench.common.errors import unknown
 from eleatt_bench.common.text import plain_console, printable
-from eleatt_bench.report.wording import NOTHING, cell_text, section_title
+from eleatt_bench.report.numbers import NOTHING
+from eleatt_bench.report.wording import cell_text, section_title
 from eleatt_bench.runs.record import RunFolder
 from eleatt_bench.tables.build import accuracy, table
 from eleatt_bench.tables.plan import Plan, PlannedRun

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import compress
 
-from eleatt_bench.report.wording import signed
+from eleatt_bench.report.numbers import signed
 from eleatt_bench.tables.family import Family
 from eleatt_bench.tables.judge import Judgement
 from eleatt_bench.tables.power import MOST_SEEDS
@@ -20,17 +21,19 @@ def judgement_text(found: Judgement) -> str:
     if found.verdict is Verdict.NOT_TESTED:
         return found.verdict
     seeds = found.decided_at or (found.looks[-1].count if found.looks else found.count)
-    marks = [
-        mark
-        for mark, true in (
-            ("within the margin", found.within_margin),
-            ("stopped early", found.stopped_early),
-            ("exploratory", found.exploratory),
-        )
-        if true
-    ]
-    text = f"{found.verdict} at {_seeds(seeds)}" + (f" ({', '.join(marks)})" if marks else "")
+    also = ", ".join(marks(found))
+    text = f"{found.verdict} at {_seeds(seeds)}" + (f" ({also})" if also else "")
     return "; ".join([text, *outlook(found)])
+
+
+MARKS = ("within the margin", "stopped early", "exploratory")
+"""What may be said of a verdict besides."""
+
+
+def marks(found: Judgement) -> list[str]:
+    """Those of `MARKS` that are true of ``found``."""
+    true = (found.within_margin, found.stopped_early, found.exploratory)
+    return list(compress(MARKS, true))
 
 
 def outlook(found: Judgement) -> Iterator[str]:

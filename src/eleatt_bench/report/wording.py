@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from eleatt_bench.report.numbers import DIGITS, NOTHING, number, signed
 from eleatt_bench.tables.statistics import CONFIDENCE, LEAST_SEEDS
 from eleatt_bench.tables.table import Claim, SampleTest, Section, Table, TableCell
 
-NOTHING = "–"
 _LISTED = 10  # tests of one claim
 
 
-def cell_text(cell: TableCell) -> str:
+def cell_text(cell: TableCell, digits: int = DIGITS) -> str:
     """``95.3 ± 0.4 (n=3)``, or ``95.1 ± – (1/3 seeds)`` while seeds are missing."""
     if not cell.results:
         return NOTHING
@@ -21,16 +21,14 @@ def cell_text(cell: TableCell) -> str:
         count += f", {cell.finished}/{cell.runs} runs"
     if cell.mean is None:
         return count
-    return f"{cell.mean:.1f} ± {number(cell.std)} ({count})"
+    return f"{number(cell.mean, digits)} ± {number(cell.std, digits)} ({count})"
 
 
-def paper_text(cell: TableCell) -> str:
+def paper_text(cell: TableCell, digits: int = DIGITS) -> str:
     """The paper's value and how far this project's is from it: ``84.3 (−19.2)``."""
-    if cell.paper is None:
-        return NOTHING
-    if cell.difference is None:
-        return f"{cell.paper:.1f}"
-    return f"{cell.paper:.1f} ({signed(cell.difference)})"
+    if cell.paper is None or cell.difference is None:
+        return number(cell.paper, digits)
+    return f"{number(cell.paper, digits)} ({signed(cell.difference, digits)})"
 
 
 def devices(table: Table) -> list[str]:
@@ -177,19 +175,6 @@ def _claim_notes(table: Table) -> list[str]:
             "folds, are drawn anew (paired bootstrap)."
         )
     return found
-
-
-def signed(value: float) -> str:
-    """``+1.2`` or ``−1.2``, and ``0.0`` without a sign."""
-    text = f"{abs(value):.1f}"
-    if text == "0.0":
-        return text
-    return ("−" if value < 0 else "+") + text
-
-
-def number(value: float | None) -> str:
-    """``1.2``, or a dash for none."""
-    return NOTHING if value is None else f"{value:.1f}"
 
 
 def _p(value: float) -> str:

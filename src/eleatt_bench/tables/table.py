@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from eleatt_bench.tables.statistics import Bounds, Difference, mean, std
+from eleatt_bench.tables.crossing import quantile
+from eleatt_bench.tables.statistics import CONFIDENCE, LEAST_SEEDS, Bounds, Difference, mean, std
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,15 @@ class TableCell:
     def std(self) -> float | None:
         """Sample standard deviation over seeds (n − 1); None for fewer than two."""
         return std(self.values)
+
+    @property
+    def interval(self) -> Bounds | None:
+        """The 95 % t interval of the mean over seeds; None of fewer than `LEAST_SEEDS`."""
+        if self.mean is None or self.std is None or len(self.values) < LEAST_SEEDS:
+            return None
+        count = len(self.values)
+        half = quantile(count, 1 - CONFIDENCE) * self.std / math.sqrt(count)
+        return Bounds(self.mean - half, self.mean + half)
 
     @property
     def fold_std(self) -> float | None:

@@ -8,13 +8,13 @@ from typing import NamedTuple
 
 from eleatt_bench.report.grid import CLAIM_HEADER, joined, lay_out, parameters_text
 from eleatt_bench.report.losses import Read, panels
+from eleatt_bench.report.numbers import number
 from eleatt_bench.report.site import charts
 from eleatt_bench.report.site.pages import write_page
 from eleatt_bench.report.wording import (
     cell_text,
     claim_line,
     notes,
-    number,
     paper_text,
     seconds_text,
     section_title,
