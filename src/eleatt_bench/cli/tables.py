@@ -17,6 +17,7 @@ from eleatt_bench.tables.build import table as make_table
 from eleatt_bench.tables.estimate import expected
 from eleatt_bench.tables.plan import Plan, members, plans
 from eleatt_bench.tables.records import key, missing
+from eleatt_bench.tables.spec import declared
 
 WRITTEN = ("md", "tex", "csv", "json")
 
@@ -26,8 +27,9 @@ def tables(arguments: list[str]) -> int:
     Parser("eleatt-bench tables", description="List the tables.").parse(arguments)
     with Composer() as composer:
         for name in composer.options("table"):
-            spec = composer.config([f"table={name}"])["table"]
-            what = f"{len(spec['rows'])} rows, {len(spec['seeds'])} seeds"
+            spec = declared(composer.config([f"table={name}"])["table"])
+            looks = dict.fromkeys(", ".join(map(str, c["looks"])) for c in spec["columns"])
+            what = f"{len(spec['rows'])} rows, looks at {' and at '.join(looks)} seeds"
             print(f"{name:<10} {spec['title']}: {', '.join(spec['tables']) or what}")
     print("\nRun one: eleatt-bench reproduce NAME    Look at one: eleatt-bench table NAME")
     return 0
@@ -147,7 +149,7 @@ def _close(made: Sequence[Plan], asked: Sequence[str]) -> None:
     runs_dir = made[0].runs_dir
     folder, forms = runs_dir / "tables", ", ".join(f".{form}" for form in WRITTEN)
     stems = ", ".join(plan.file_stem for plan in made)
-    runs = {key(run) for plan in made for run in plan.runs}
+    runs = {key(run) for plan in made for run in plan.first_look}
     lack = {key(run) for plan in made for run in missing(plan)}
     where = {
         "table": f"{folder / stems}{forms}" if len(made) == 1 else f"{folder}: {stems} as {forms}",

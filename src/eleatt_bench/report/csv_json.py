@@ -13,17 +13,17 @@ from eleatt_bench.tables.table import Claim, Row, Table, TableCell
 _FIELDS = (
     "kind", "table", "rehearsal", "section", "row", "column", "than",
     "mean", "std", "fold_std", "low", "high", "seeds", "seeds_asked", "runs", "runs_asked",
-    "paper", "difference", "parameters", "seconds_per_epoch", "values", "verdict",
-    "seeds_to_decide", "tests",
+    "paper", "difference", "parameters", "seconds_per_epoch", "values", "verdict", "decided_at",
+    "margin", "p", "holm", "crossed_low", "crossed_high",
 )  # fmt: skip
 
 
 def csv(tables: Sequence[Table]) -> str:
     """A line per cell (``kind`` is ours or cited) and a line per claim.
 
-    ``values`` are SEED:ACCURACY, ``tests`` SEED:p=P or SEED:LOW..HIGH, ``seconds_per_epoch``
-    SECONDS on DEVICE; several are separated by ``; ``. A claim's ``mean``, ``std``, ``low`` and
-    ``high`` are of the paired difference of ``row`` less ``than``.
+    ``values`` are SEED:ACCURACY, ``seconds_per_epoch`` SECONDS on DEVICE; several are separated by
+    ``; ``. A claim's ``mean``, ``std``, ``low`` and ``high`` are of the paired difference of
+    ``row`` less ``than``.
     """
     out = io.StringIO()
     writer = csv_module.DictWriter(out, _FIELDS, lineterminator="\n", restval="")
@@ -65,12 +65,7 @@ def _lines(table: Table) -> Iterator[dict[str, Any]]:
             "than": claim.than,
             "column": claim.column,
             **_found(claim),
-            "tests": "; ".join(
-                f"{t.seed}:p={t.p!r}" if t.interval is None
-                else f"{t.seed}:{t.interval.low!r}..{t.interval.high!r}"
-                for t in claim.tests
-            ),
-        }  # fmt: skip
+        }
 
 
 def _object(table: Table) -> dict[str, Any]:
@@ -105,6 +100,10 @@ def _object(table: Table) -> dict[str, Any]:
                 "than": claim.than,
                 "column": claim.column,
                 **_found(claim),
+                "judgement": claim.judgement.plain(),
+                "crossed": None if claim.crossed is None else claim.crossed._asdict(),
+                "groups": claim.groups,
+                "collapsed": list(claim.collapsed),
                 "tests": [_test(claim, index) for index in range(len(claim.tests))],
             }
             for claim in table.claims
@@ -139,16 +138,21 @@ def _numbers(cell: TableCell) -> dict[str, Any]:
 
 
 def _found(claim: Claim) -> dict[str, Any]:
-    found = claim.difference
+    found, both = claim.judgement, claim.crossed
     return {
         "mean": found.mean,
         "std": found.std,
         "low": found.low,
         "high": found.high,
         "seeds": found.count,
-        "paper": claim.paper,
+        "paper": found.paper,
         "verdict": found.verdict,
-        "seeds_to_decide": found.seeds_to_decide,
+        "decided_at": found.decided_at,
+        "margin": found.margin,
+        "p": found.p,
+        "holm": claim.holm,
+        "crossed_low": None if both is None else both.low,
+        "crossed_high": None if both is None else both.high,
     }
 
 

@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from eleatt_bench.report.numbers import NOTHING, number
 from eleatt_bench.report.wording import (
-    NOTHING,
     cell_text,
     claim_line,
-    number,
     paper_text,
     seconds_text,
     section_title,
 )
 from eleatt_bench.tables.table import Row, Table, TableCell
 
-CLAIM_HEADER = ("claim", "column", "difference [95 %]", "paper", "verdict", "same samples, by seed")
+CLAIM_HEADER = ("claim", "column", "over seeds", "over samples too", "paper", "verdict")
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ def lay_out(table: Table, width: int | None = None) -> Grid:
 
 def lay_out_claims(table: Table) -> Grid:
     """A line for each claim and column, below the names of the sections."""
-    in_paper = any(claim.paper is not None for claim in table.claims)
+    in_paper = any(claim.judgement.paper is not None for claim in table.claims)
     shown = [name for name in CLAIM_HEADER if in_paper or name != "paper"]
     groups = []
     for section in table.sections:

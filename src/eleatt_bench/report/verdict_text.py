@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from eleatt_bench.report.wording import signed
+from eleatt_bench.report.numbers import signed
 from eleatt_bench.tables.family import Family
 from eleatt_bench.tables.judge import Judgement
 from eleatt_bench.tables.power import MOST_SEEDS
