@@ -7,7 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from eleatt_bench.tables.statistics import Bounds, Difference, paired_difference
+from eleatt_bench.tables.chance import Crossed
+from eleatt_bench.tables.judge import Design, Judgement, judge
+from eleatt_bench.tables.statistics import Bounds
 from eleatt_bench.tables.table import (
     Claim,
     Column,
@@ -26,6 +28,12 @@ def seeds(*values: float | None) -> tuple[SeedResult, ...]:
     return tuple(SeedResult(seed, (value,)) for seed, value in enumerate(values))
 
 
+def judged(*differences: float, paper: float | None = None) -> Judgement:
+    """A claim whose looks are at 3, 6 and 12 seeds, of which these are the differences so far."""
+    design = Design(tuple(range(12)), (3, 6, 12), paper)
+    return judge(dict(enumerate(differences)), dict.fromkeys(range(12), 0.0), design)
+
+
 BASELINE = Row(
     "Baseline-GRU",
     (
@@ -38,11 +46,10 @@ GATED = Row(
 )
 CITED = Row("HOJ3D", (TableCell((), 54.5), TableCell((), None)))
 CLAIMS = (
-    Claim("", "EleAtt-GRU", "Baseline-GRU", "cross_view",
-          paired_difference({0: 61.0, 1: 64.0, 2: 67.0}, {0: 60.0, 1: 62.0, 2: 64.0}), 4.7,
-          (SampleTest(0, 9, 3, p=0.146), SampleTest(1, 90, 3, p=1e-9))),
-    Claim("", "EleAtt-GRU", "Baseline-GRU", "cross_view_clean",
-          Difference(0, None, None, None, None), None, ()),
+    Claim("", "EleAtt-GRU", "Baseline-GRU", "cross_view", judged(1.0, 2.0, 3.0, paper=4.7), "first",
+          crossed=Crossed(2.0, -3.5, 7.5, 10, 4.2), groups="subjects", holm=0.31, collapsed=(2,),
+          tests=(SampleTest(0, 9, 3, p=0.146), SampleTest(1, 90, 3, p=1e-9))),
+    Claim("", "EleAtt-GRU", "Baseline-GRU", "cross_view_clean", judged(), "second"),
 )  # fmt: skip
 
 
@@ -74,14 +81,9 @@ def folded(make_table: MakeTable) -> Table:
     results = (SeedResult(0, (60.0, 64.0)), SeedResult(1, (70.0, None)))
     cell = TableCell(results, 82.1, 10, {"GPU, triton": 0.5, "a CPU, scan": 123.4})
     claim = Claim(
-        "from scratch",
-        "A",
-        "B",
-        "cross_subject",
-        paired_difference({0: 60.0}, {0: 61.0}),
-        -0.5,
-        (SampleTest(0, 4, 5, interval=Bounds(-2.0, 0.04)),),
-    )
+        "from scratch", "A", "B", "cross_subject", judged(-1.0, paper=-0.5), "third",
+        tests=(SampleTest(0, 4, 5, interval=Bounds(-2.0, 0.04)),),
+    )  # fmt: skip
     return make_table(
         name="table5",
         columns=(Column("cross_subject", folds=2),),

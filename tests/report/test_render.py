@@ -10,6 +10,7 @@ import xml.etree.ElementTree as ElementTree
 import pytest
 
 from eleatt_bench.report.render import FORMATS, render
+from eleatt_bench.tables.judge import Judgement
 from eleatt_bench.tables.table import Table
 
 
@@ -26,7 +27,7 @@ def test_people_are_told_what_the_papers_values_are_and_what_is_missing(make_tab
     assert "with NTU pre-training" in text
     assert "3 of 6 runs are done" in text
     assert "eleatt-bench reproduce table4" in text
-    assert "would decide" in text
+    assert "the next look is at 6" in text
 
 
 def test_markdown_has_every_row_and_the_same_number_of_cells_in_each(make_table, folded) -> None:
@@ -69,11 +70,10 @@ def test_csv_holds_the_numbers_themselves(make_table, folded: Table) -> None:
     assert (empty["mean"], empty["std"], empty["seeds"]) == ("", "", "0")
     claim = lines[6]
     assert (claim["row"], claim["than"]) == ("EleAtt-GRU", "Baseline-GRU")
-    found = make_table().claims[0].difference
+    found = make_table().claims[0].judgement
     assert (float(claim["low"]), float(claim["high"])) == (found.low, found.high)
-    assert (claim["verdict"], claim["seeds_to_decide"]) == ("undecided", "4")
-    assert claim["tests"] == "0:p=0.146; 1:p=1e-09"
-    assert lines[-1]["tests"] == "0:-2.0..0.04"
+    assert (claim["verdict"], claim["decided_at"], claim["paper"]) == ("undecided", "", "4.7")
+    assert (float(claim["p"]), claim["holm"], claim["crossed_low"]) == (found.p, "0.31", "-3.5")
     assert (lines[-3]["fold_std"], lines[-3]["runs"]) == (repr(8**0.5), "3")
 
 
@@ -89,6 +89,11 @@ def test_json_holds_everything(make_table, folded: Table) -> None:
     assert claim["tests"][1] == {
         "seed": 1, "better_only": 90, "than_only": 3, "mcnemar_p": 1e-9,
     }  # fmt: skip
+    assert Judgement.of_plain(claim["judgement"]) == make_table().claims[0].judgement
+    assert claim["crossed"] == {
+        "mean": 2.0, "low": -3.5, "high": 7.5, "groups": 10, "degrees": 4.2,
+    }  # fmt: skip
+    assert (claim["groups"], claim["collapsed"], claim["holm"]) == ("subjects", [2], 0.31)
     assert second["columns"] == [{"name": "cross_subject", "folds": 2}]
     assert second["cells"][0]["results"][1] == {
         "seed": 1, "mean": None, "accuracies": [70.0, None],

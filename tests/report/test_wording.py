@@ -8,16 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from eleatt_bench.report.numbers import signed
 from eleatt_bench.report.wording import (
     cell_text,
     claim_line,
+    family_mark,
     notes,
     paper_text,
     seconds_text,
-    signed,
 )
-from eleatt_bench.tables.statistics import Bounds, Difference, paired_difference
-from eleatt_bench.tables.table import Claim, SampleTest, SeedResult, Table, TableCell
+from eleatt_bench.tables.table import SeedResult, Table, TableCell
 
 
 def cell(*values: float | None, paper: float | None = None) -> TableCell:
@@ -73,65 +73,30 @@ def test_sections_say_what_the_papers_values_are(folded: Table) -> None:
     assert "From scratch: the paper's are with pre-training." in notes(folded)
 
 
-def verdict(difference: Difference) -> str:
-    return claim_line(Claim("", "A", "B", "c", difference, None, ()))[4]
-
-
-def by_seed(*values: float) -> Difference:
-    return paired_difference(dict(enumerate(values)), dict.fromkeys(range(len(values)), 0.0))
-
-
-@pytest.mark.parametrize(
-    ("difference", "text"),
-    [
-        (by_seed(2.0, 2.1, 1.9), "reproduced at 3 seeds"),
-        (by_seed(-2.0, -2.1, -1.9), "not reproduced at 3 seeds"),
-        (by_seed(1.0, 2.0, 3.0), "undecided at 3 seeds; 4 would decide"),
-        (by_seed(1.0, -1.0, 0.001), "undecided at 3 seeds; a thousand would not decide"),
-        (by_seed(2.0, 2.0), "undecided at 2 seeds; 3 would decide"),
-        (by_seed(2.0), "undecided at 1 seed; 3 at least"),
-        (by_seed(), "undecided at 0 seeds; 3 at least"),
-    ],
-)
-def test_a_verdict_in_words(difference: Difference, text: str) -> None:
-    assert verdict(difference) == text
-
-
 def test_a_claim_in_words(make_table, folded: Table) -> None:
     first, second = (claim_line(claim) for claim in make_table().claims)
-    assert first[:4] == [
-        "EleAtt-GRU > Baseline-GRU", "cross_view", "+2.0 [−0.5, +4.5]", "+4.7"
+    assert first[:5] == [
+        "EleAtt-GRU > Baseline-GRU", "cross_view", "+2.0 [−2.1, +6.1]", "+2.0 [−3.5, +7.5]", "+4.7"
     ]  # fmt: skip
-    assert first[5] == "p 0.146, <0.001"
-    assert (second[2], second[5]) == ("–", "–")
+    assert first[5].startswith("undecided at 3 seeds; the next look is at 6")
+    assert second[2:] == ["–", "–", "–", "not tested"]
     (claim,) = folded.claims
-    assert claim_line(claim)[0] == "A > B"
-    assert claim_line(claim)[2:4] == ["−1.0", "−0.5"]
-    assert claim_line(claim)[5] == "[−2.0, 0.0]"
+    assert claim_line(claim)[:5] == ["A > B", "cross_subject", "−1.0", "–", "−0.5"]
 
 
-def test_many_tests_are_counted(make_table) -> None:
+def test_what_holds_for_all_claims_together_has_a_mark(make_table) -> None:
     claim = make_table().claims[0]
-
-    def text(*tests: SampleTest) -> str:
-        return claim_line(replace(claim, tests=tests))[5]
-
-    better, worse, equal = (
-        SampleTest(0, *counts, p=p) for *counts, p in ((9, 1, 0.02), (1, 9, 0.02), (9, 1, 0.06))
-    )
-    assert text(*[better] * 10).startswith("p 0.020, 0.020")
-    assert text(*[better] * 7, *[worse] * 3, equal) == "p < 0.05 for 7 better and 3 worse of 11"
-    above, below, across = (
-        SampleTest(0, 1, 1, interval=Bounds(*ends)) for ends in ((0.1, 2), (-2, -0.1), (0, 2))
-    )
-    assert text(*[above] * 7, *[below] * 3, across) == (
-        "interval without 0 for 7 better and 3 worse of 11"
-    )
+    marks = [family_mark(replace(claim, holm=p)) for p in (None, 0.051, 0.05)]
+    assert marks == ["", "", "*"]
+    sure = make_table(claims=(replace(claim, holm=0.01),))
+    assert claim_line(sure.claims[0])[5].endswith("*")
+    assert any("(Holm, 5 %)" in note for note in notes(sure))
+    assert not any("Holm" in note for note in notes(make_table()))
 
 
 def test_what_the_claims_columns_mean_is_said_where_they_are(make_table, folded: Table) -> None:
-    assert any("McNemar" in note for note in notes(make_table()))
-    assert any("bootstrap" in note for note in notes(folded))
+    assert any("98.11 % t interval" in note and "subjects" in note for note in notes(make_table()))
+    assert any("samples" in note for note in notes(folded))
     assert not any("Claims" in note for note in notes(make_table(claims=())))
 
 

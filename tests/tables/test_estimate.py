@@ -14,7 +14,7 @@ from eleatt_bench.tables.estimate import expected, expected_memory
 
 def test_without_finished_runs_nothing_is_known(digits_plan) -> None:
     found = expected([digits_plan])
-    assert len(found) == len({run.run_id for run in digits_plan.runs})
+    assert len(found) == len({run.run_id for run in digits_plan.first_look})
     assert {(one.seconds, one.bytes) for one in found} == {(None, None)}
     assert {one.tables for one in found} == {("digits",)}
 

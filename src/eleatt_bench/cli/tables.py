@@ -12,13 +12,17 @@ from eleatt_bench.common.text import closing, duration
 from eleatt_bench.config.composer import Composer
 from eleatt_bench.data.datasets import prepare_command
 from eleatt_bench.report.explain import explain
+from eleatt_bench.report.numbers import MOST_DIGITS
 from eleatt_bench.report.render import FORMATS, render
+from eleatt_bench.report.selection import Selection, select
 from eleatt_bench.tables.build import table as make_table
 from eleatt_bench.tables.estimate import expected
 from eleatt_bench.tables.plan import Plan, members, plans
 from eleatt_bench.tables.records import key, missing
+from eleatt_bench.tables.spec import declared
 
 WRITTEN = ("md", "tex", "csv", "json")
+"""What ``reproduce`` writes, cells and claims in files of their own."""
 
 
 def tables(arguments: list[str]) -> int:
@@ -26,8 +30,9 @@ def tables(arguments: list[str]) -> int:
     Parser("eleatt-bench tables", description="List the tables.").parse(arguments)
     with Composer() as composer:
         for name in composer.options("table"):
-            spec = composer.config([f"table={name}"])["table"]
-            what = f"{len(spec['rows'])} rows, {len(spec['seeds'])} seeds"
+            spec = declared(composer.config([f"table={name}"])["table"])
+            looks = dict.fromkeys(", ".join(map(str, c["looks"])) for c in spec["columns"])
+            what = f"{len(spec['rows'])} rows, looks at {' and at '.join(looks)} seeds"
             print(f"{name:<10} {spec['title']}: {', '.join(spec['tables']) or what}")
     print("\nRun one: eleatt-bench reproduce NAME    Look at one: eleatt-bench table NAME")
     return 0
@@ -39,17 +44,31 @@ def table(arguments: list[str]) -> int:
     parser.add_argument("name", help="one of: eleatt-bench tables")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="as for `reproduce`")
     parser.add_argument("--format", default="term", help=", ".join(FORMATS))
+    parser.add_argument("--claims", action="store_true", help="the claims instead of the cells")
+    for kind in ("columns", "rows", "sections"):
+        parser.add_argument(f"--{kind}", nargs="+", default=(), metavar="NAME",
+                            help=f"these {kind} alone")  # fmt: skip
+    parser.add_argument("--no-cited", action="store_true", help="without other people's results")
+    parser.add_argument("--digits", type=int, metavar="N", help="after the point; 1")
     parser.add_argument("--out", type=Path, metavar="PATH", help="write to a file instead")
     parser.add_argument(
         "--explain", nargs=2, metavar=("ROW", "COLUMN"), help="list the runs of one cell instead"
     )
     given = parser.parse(arguments)
     form = choose("format", given.format, list(FORMATS))
+    _check_digits(given.digits)
     if given.explain:
         _check_single(given.name)
     made = plans(given.name, given.overrides)
     if given.explain is None:
-        text = render([make_table(plan) for plan in made], form)
+        chosen = Selection(
+            columns=tuple(given.columns),
+            rows=tuple(given.rows),
+            sections=tuple(given.sections),
+            cited=not given.no_cited,
+        )
+        found = select([make_table(plan) for plan in made], chosen)
+        text = render(found, form, claims=given.claims, digits=given.digits)
     else:
         text = explain(made[0], *given.explain)
     if given.out is None:
@@ -58,6 +77,11 @@ def table(arguments: list[str]) -> int:
         write_text(given.out, text)
         print(f"Wrote {given.out}")
     return 0
+
+
+def _check_digits(digits: int | None) -> None:
+    if digits is not None and not 0 <= digits <= MOST_DIGITS:
+        raise UserError(f"--digits is {digits}; it must be a number from 0 to {MOST_DIGITS}")
 
 
 def _check_single(name: str) -> None:
@@ -138,6 +162,9 @@ def _write(made: Sequence[Plan], asked: Sequence[str]) -> None:
     for plan, result in zip(made, results, strict=True):
         for form in WRITTEN:
             write_text(folder / f"{plan.file_stem}.{form}", render([result], form))
+            if result.claims and FORMATS[form].claims is not None:
+                text = render([result], form, claims=True)
+                write_text(folder / f"{plan.file_stem}-claims.{form}", text)
     print(render(results, "term"), end="")
     _close(made, asked)
 
@@ -147,7 +174,7 @@ def _close(made: Sequence[Plan], asked: Sequence[str]) -> None:
     runs_dir = made[0].runs_dir
     folder, forms = runs_dir / "tables", ", ".join(f".{form}" for form in WRITTEN)
     stems = ", ".join(plan.file_stem for plan in made)
-    runs = {key(run) for plan in made for run in plan.runs}
+    runs = {key(run) for plan in made for run in plan.first_look}
     lack = {key(run) for plan in made for run in missing(plan)}
     where = {
         "table": f"{folder / stems}{forms}" if len(made) == 1 else f"{folder}: {stems} as {forms}",

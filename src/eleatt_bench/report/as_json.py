@@ -1,76 +1,18 @@
-"""Tables for other programs: every number as it is, claims included."""
+"""All that is known of tables, for other programs: runs, seeds, cells, claims and notes."""
 
 from __future__ import annotations
 
-import csv as csv_module
-import io
 import json as json_module
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from eleatt_bench.tables.table import Claim, Row, Table, TableCell
 
-_FIELDS = (
-    "kind", "table", "rehearsal", "section", "row", "column", "than",
-    "mean", "std", "fold_std", "low", "high", "seeds", "seeds_asked", "runs", "runs_asked",
-    "paper", "difference", "parameters", "seconds_per_epoch", "values", "verdict",
-    "seeds_to_decide", "tests",
-)  # fmt: skip
-
-
-def csv(tables: Sequence[Table]) -> str:
-    """A line per cell (``kind`` is ours or cited) and a line per claim.
-
-    ``values`` are SEED:ACCURACY, ``tests`` SEED:p=P or SEED:LOW..HIGH, ``seconds_per_epoch``
-    SECONDS on DEVICE; several are separated by ``; ``. A claim's ``mean``, ``std``, ``low`` and
-    ``high`` are of the paired difference of ``row`` less ``than``.
-    """
-    out = io.StringIO()
-    writer = csv_module.DictWriter(out, _FIELDS, lineterminator="\n", restval="")
-    writer.writeheader()
-    for table in tables:
-        for entry in _lines(table):
-            writer.writerow({key: _text(value) for key, value in entry.items()})
-    return out.getvalue()
-
 
 def json(tables: Sequence[Table]) -> str:
     """A list with an object for each table."""
     found = [_object(table) for table in tables]
     return json_module.dumps(found, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def _lines(table: Table) -> Iterator[dict[str, Any]]:
-    for kind, section, row in _rows(table):
-        for column, cell in zip(table.columns, row.cells, strict=True):
-            seconds = (cell.seconds or {}).items()
-            yield {
-                "kind": kind,
-                "table": table.name,
-                "rehearsal": table.rehearsal,
-                "section": section,
-                "row": row.name,
-                "column": column.name,
-                **_numbers(cell),
-                "seconds_per_epoch": "; ".join(f"{s!r} on {device}" for device, s in seconds),
-                "values": "; ".join(f"{seed}:{value!r}" for seed, value in cell.by_seed.items()),
-            }
-    for claim in table.claims:
-        yield {
-            "kind": "claim",
-            "table": table.name,
-            "rehearsal": table.rehearsal,
-            "section": claim.section,
-            "row": claim.better,
-            "than": claim.than,
-            "column": claim.column,
-            **_found(claim),
-            "tests": "; ".join(
-                f"{t.seed}:p={t.p!r}" if t.interval is None
-                else f"{t.seed}:{t.interval.low!r}..{t.interval.high!r}"
-                for t in claim.tests
-            ),
-        }  # fmt: skip
 
 
 def _object(table: Table) -> dict[str, Any]:
@@ -91,7 +33,12 @@ def _object(table: Table) -> dict[str, Any]:
                 **_numbers(cell),
                 "seconds_per_epoch": dict(cell.seconds or {}),
                 "results": [
-                    {"seed": r.seed, "mean": r.mean, "accuracies": list(r.accuracies)}
+                    {
+                        "seed": r.seed,
+                        "mean": r.mean,
+                        "accuracies": list(r.accuracies),
+                        "runs": [None if run is None else run._asdict() for run in r.runs],
+                    }
                     for r in cell.results
                 ],
             }
@@ -104,7 +51,11 @@ def _object(table: Table) -> dict[str, Any]:
                 "better": claim.better,
                 "than": claim.than,
                 "column": claim.column,
-                **_found(claim),
+                **claim.judgement.plain(),
+                "holm": claim.holm,
+                "crossed": None if claim.crossed is None else claim.crossed._asdict(),
+                "groups": claim.groups,
+                "collapsed": list(claim.collapsed),
                 "tests": [_test(claim, index) for index in range(len(claim.tests))],
             }
             for claim in table.claims
@@ -124,9 +75,12 @@ def _rows(table: Table) -> Iterator[tuple[str, str, Row]]:
 
 
 def _numbers(cell: TableCell) -> dict[str, Any]:
+    low, high = cell.interval or (None, None)
     return {
         "mean": cell.mean,
         "std": cell.std,
+        "low": low,
+        "high": high,
         "fold_std": cell.fold_std,
         "seeds": len(cell.values),
         "seeds_asked": len(cell.results),
@@ -135,20 +89,6 @@ def _numbers(cell: TableCell) -> dict[str, Any]:
         "paper": cell.paper,
         "difference": cell.difference,
         "parameters": cell.parameters,
-    }
-
-
-def _found(claim: Claim) -> dict[str, Any]:
-    found = claim.difference
-    return {
-        "mean": found.mean,
-        "std": found.std,
-        "low": found.low,
-        "high": found.high,
-        "seeds": found.count,
-        "paper": claim.paper,
-        "verdict": found.verdict,
-        "seeds_to_decide": found.seeds_to_decide,
     }
 
 
@@ -162,7 +102,3 @@ def _test(claim: Claim, index: int) -> dict[str, Any]:
     if test.interval is None:
         return {**found, "mcnemar_p": test.p}
     return {**found, "bootstrap_low": test.interval.low, "bootstrap_high": test.interval.high}
-
-
-def _text(value: Any) -> Any:
-    return "" if value is None else value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.files import replacing
@@ -36,7 +36,7 @@ def add_legend(figure: Figure, handles: Sequence[Artist], title: str | None = No
     """Explain ``handles`` below everything, in as many columns as the figure's width holds."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    renderer = FigureCanvasAgg(figure).get_renderer()
+    renderer: Any = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
     for columns in range(len(handles), 0, -1):
         legend = figure.legend(
             handles=handles, loc="outside lower center", ncols=columns, title=title,

@@ -5,11 +5,11 @@ The plots in print, on pages and in terminals have this in common.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from eleatt_bench.report.wording import section_title, title
+from eleatt_bench.report.wording import claim_text, is_tested, section_title, title
 from eleatt_bench.tables.judge import Judgement
 from eleatt_bench.tables.statistics import Bounds
 from eleatt_bench.tables.table import Claim, Table
@@ -101,25 +101,6 @@ def whole_forest(tables: Sequence[Table]) -> list[Heading | Line]:
 def lines_of(shown: Iterable[Heading | Line]) -> list[Line]:
     """The lines among ``shown``."""
     return [one for one in shown if isinstance(one, Line)]
-
-
-def is_tested(claim: Claim) -> bool:
-    return claim.judgement.verdict is not Verdict.NOT_TESTED
-
-
-def claim_text(claim: Claim) -> str:
-    """``EleAtt-GRU > GRU``."""
-    return f"{claim.better} > {claim.than}"
-
-
-def untested(tables: Iterable[Table]) -> Iterator[str]:
-    """Of each table in which claims are not tested, how many: ``table4: 4 of 8 not tested``."""
-    for table in tables:
-        count = sum(not is_tested(claim) for claim in table.claims)
-        if count:
-            all_of_them = len(table.claims)
-            of = "none" if count == all_of_them else f"{all_of_them - count}"
-            yield f"{table.name}: {of} of {all_of_them} claims tested"
 
 
 def reach(lines: Sequence[Line]) -> Bounds:

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from eleatt_bench.common.text import printable
 from eleatt_bench.report.forest import MARKS, SECTION, TABLE, Heading, Line, lines_of, reach
-from eleatt_bench.report.wording import claim_interval, family_mark
+from eleatt_bench.report.wording import family_mark, interval_text
 from eleatt_bench.tables.judge import Judgement
 from eleatt_bench.tables.statistics import Bounds
 
@@ -58,7 +58,7 @@ def _cells(line: Line, indent: str, digits: int) -> tuple[list[str], list[str], 
     """Its label, its interval and its verdict, each in lines."""
     label = wrap(printable(line.label), _LABEL, initial_indent=indent, subsequent_indent=indent)
     verdict = line.judgement.verdict + family_mark(line.claim)
-    return label, [claim_interval(line.claim, digits)], wrap(verdict, _VERDICT)
+    return label, [interval_text(line.judgement, digits)], wrap(verdict, _VERDICT)
 
 
 def strip(found: Judgement, limits: Bounds, width: int) -> str:

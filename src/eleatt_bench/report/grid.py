@@ -9,13 +9,14 @@ from eleatt_bench.report.numbers import DIGITS, NOTHING, number
 from eleatt_bench.report.wording import (
     cell_text,
     claim_line,
+    is_tested,
     paper_text,
     seconds_text,
     section_title,
 )
 from eleatt_bench.tables.table import Row, Table, TableCell
 
-CLAIM_HEADER = ("claim", "column", "difference [95 %]", "paper", "verdict", "same samples, by seed")
+CLAIM_HEADER = ("claim", "column", "over seeds", "over samples too", "paper", "verdict")
 
 
 @dataclass(frozen=True)
@@ -45,16 +46,27 @@ def lay_out(table: Table, width: int | None = None, digits: int = DIGITS) -> Gri
     return wide if width is None or wide.width <= width else _long(table, digits)
 
 
-def lay_out_claims(table: Table) -> Grid:
-    """A line for each claim and column, below the names of the sections."""
-    in_paper = any(claim.paper is not None for claim in table.claims)
-    shown = [name for name in CLAIM_HEADER if in_paper or name != "paper"]
+def lay_out_claims(table: Table, digits: int = DIGITS) -> Grid:
+    """A line for each claim and column that was tested, below the names of the sections.
+
+    What the paper has no number for, and what was not tested over samples, has no column for it.
+    """
+    tested = [claim for claim in table.claims if is_tested(claim)]
+    unknown = {
+        "over samples too": all(claim.crossed is None for claim in tested),
+        "paper": all(claim.judgement.paper is None for claim in tested),
+    }
+    shown = [name for name in CLAIM_HEADER if not unknown.get(name)]
     groups = []
     for section in table.sections:
-        claims = (claim for claim in table.claims if claim.section == section.name)
-        texts = (dict(zip(CLAIM_HEADER, claim_line(claim), strict=True)) for claim in claims)
+        texts = (
+            dict(zip(CLAIM_HEADER, claim_line(claim, digits), strict=True))
+            for claim in tested
+            if claim.section == section.name
+        )
         lines = tuple(tuple(text[name] for name in shown) for text in texts)
-        groups.append(Group(section_title(section), lines))
+        if lines:
+            groups.append(Group(section_title(section), lines))
     return Grid(tuple(shown), tuple(groups))
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from eleatt_bench.report.latex_text import comment, escape, halves, width
 from eleatt_bench.report.numbers import DIGITS, number
-from eleatt_bench.report.wording import notes, section_title, title
+from eleatt_bench.report.wording import cell_notes, remarks, section_title, title
 from eleatt_bench.tables.table import Row, Table, TableCell
 
 PACKAGE = r"\usepackage{booktabs}"
@@ -43,15 +43,15 @@ def environment(
     caption: str,
     label: str,
     body: Sequence[str],
-    remarks: Sequence[str],
+    said: Sequence[str],
     gap: float,
     size: str = r"\small",
 ) -> str:
-    """A floating environment whose ``remarks`` are comments above it; ``gap`` points are on either
-    side of a column."""
+    """A floating environment below what is ``said``, as comments; ``gap`` points are on either side
+    of a column."""
     return "\n".join(
         [
-            *map(comment, remarks),
+            *map(comment, said),
             rf"\begin{{{name}}}[t]",
             rf"\caption{{{caption}}}",
             rf"\label{{tab:{label}}}",
@@ -118,9 +118,9 @@ class _Part:
 def _one(table: Table, digits: int) -> str:
     groups = list(_groups(table))
     counts = [len(c.values) for g in groups for r in g.rows for c in r.cells if c.values]
-    remarks = [title(table), *notes(table), *_left_out(table)]
+    said = [title(table), *cell_notes(table), *remarks(table), *_left_out(table)]
     if not counts:
-        return "\n".join(map(comment, [*remarks, "Nothing is printed: no seed is finished."]))
+        return "\n".join(map(comment, [*said, "Nothing is printed: no seed is finished."]))
     parts = [
         _part(table, place, groups, max(counts), digits) for place in range(len(table.columns))
     ]
@@ -138,7 +138,7 @@ def _one(table: Table, digits: int) -> str:
     body = r"\par\medskip".join(
         f"{_tabular(block, groups, name_width)}\n" for block in blocks
     ).rstrip()
-    return environment(kind, caption, table.name, [body], remarks, gap)
+    return environment(kind, caption, table.name, [body], said, gap)
 
 
 def _groups(table: Table) -> Iterator[_Group]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from eleatt_bench.report.forest import SECTION, Heading, Line, forest, lines_of, untested
+from eleatt_bench.report.forest import SECTION, Heading, Line, forest, lines_of
 from eleatt_bench.report.latex import (
     COLUMN,
     boxed,
@@ -18,9 +18,9 @@ from eleatt_bench.report.latex import (
 from eleatt_bench.report.latex_text import comment, escape, halves, width
 from eleatt_bench.report.numbers import DIGITS, signed
 from eleatt_bench.report.verdict_text import MARKS, judgement_text, marks
-from eleatt_bench.report.wording import claim_interval, claim_notes, remarks, title
+from eleatt_bench.report.wording import claim_notes, claim_text, interval_text, remarks, title
 from eleatt_bench.tables.judge import Judgement
-from eleatt_bench.tables.table import Table
+from eleatt_bench.tables.table import Claim, Table
 
 SIZE = 8.0  # points: the size of \footnotesize
 _GAP = 3.0
@@ -36,8 +36,8 @@ def latex_claims(tables: Sequence[Table], digits: int = DIGITS) -> str:
 def _one(table: Table, digits: int) -> str:
     shown = forest(table)
     lines = lines_of(shown)
-    said = [title(table), *claim_notes(table), *remarks(table), *untested([table])]
-    said += (f"{line.label}: {judgement_text(line.judgement)}" for line in lines)
+    said = [title(table), *claim_notes(table), *remarks(table)]
+    said += (f"{_named(line.claim)}: {judgement_text(line.judgement)}" for line in lines)
     if not lines:
         return "\n".join(map(comment, [*said, "Nothing is printed: no claim is tested."]))
     counts = [line.judgement.count for line in lines]
@@ -76,10 +76,14 @@ def _tabular(shown: Sequence[Heading | Line], lines: Sequence[Line], digits: int
     ]
 
 
+def _named(claim: Claim) -> str:
+    return ", ".join(filter(None, (claim.section, claim_text(claim), claim.column)))
+
+
 def _numbers(line: Line, in_paper: bool, digits: int) -> list[str]:
     paper = line.judgement.paper
     of_paper = [] if not in_paper else ["" if paper is None else signed(paper, digits)]
-    return [claim_interval(line.claim, digits), *of_paper]
+    return [interval_text(line.judgement, digits), *of_paper]
 
 
 def _heading(one: Heading, columns: int, between: bool) -> list[str]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 NOTHING = "–"
 DIGITS = 1
 """After the point, unless others are asked for."""
+MOST_DIGITS = 9
+"""More than single precision has."""
 
 
 def signed(value: float, digits: int = DIGITS) -> str:

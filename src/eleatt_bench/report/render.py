@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from eleatt_bench.common.errors import UserError
 from eleatt_bench.report.as_csv import csv, csv_claims
 from eleatt_bench.report.as_json import json
 from eleatt_bench.report.latex import latex
@@ -13,16 +14,16 @@ from eleatt_bench.report.markdown import markdown, markdown_claims
 from eleatt_bench.report.terminal import svg, svg_claims, terminal, terminal_claims
 from eleatt_bench.tables.table import Table
 
-Exact = Callable[[Sequence[Table]], str]
-Rounded = Callable[[Sequence[Table], int], str]
+Write = Callable[..., str]
+"""Of tables, and maybe the number of digits after the point."""
 
 
 class Format(NamedTuple):
     """How tables are written, and their claims alone; without the latter they are among the
     former."""
 
-    tables: Exact | Rounded
-    claims: Exact | Rounded | None
+    tables: Write
+    claims: Write | None
     exact: bool = False  # numbers have all their digits
 
 
@@ -45,3 +46,10 @@ def render(
         UserError: ``digits`` of a format that has all of them, or ``claims`` of one that does not
             set them apart.
     """
+    made = FORMATS[form]
+    if made.exact and digits is not None:
+        raise UserError(f"--digits is not for {form}, whose numbers have all their digits")
+    if claims and made.claims is None:
+        raise UserError(f"--claims is not for {form}, which holds cells and claims in one")
+    write = made.claims if claims and made.claims is not None else made.tables
+    return write(tables) if made.exact or digits is None else write(tables, digits)

@@ -11,8 +11,8 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from eleatt_bench.common.text import plain_console, printable
-from eleatt_bench.report.forest import Heading, Line, claim_text, forest, untested, whole_forest
-from eleatt_bench.report.forest_text import KEY, forest_text
+from eleatt_bench.report.forest import Heading, Line, forest, whole_forest
+from eleatt_bench.report.forest_text import forest_text
 from eleatt_bench.report.grid import Grid, lay_out
 from eleatt_bench.report.numbers import DIGITS
 from eleatt_bench.report.wording import cell_notes, claim_notes, remarks, title

@@ -20,7 +20,7 @@ from eleatt_bench.runs.identity import model_name, without_digest
 from eleatt_bench.runs.record import Record, RunFolder, all_runs
 from eleatt_bench.runs.wanted import WantedRun
 from eleatt_bench.tables.plan import Plan
-from eleatt_bench.tables.records import find_records, key, trainings
+from eleatt_bench.tables.records import find_records, key, with_pretrainings
 
 
 @dataclass(frozen=True)
@@ -60,11 +60,12 @@ class _Done:
 
 
 def expected(plans: Sequence[Plan]) -> list[Expected]:
-    """Every run that ``plans`` lack, pre-trainings included, each once, in the plans' order."""
+    """Every run that ``plans`` lack for their first look, pre-trainings included, each once, in
+    the plans' order."""
     lacking: dict[str, tuple[WantedRun, list[str]]] = {}
     for plan in plans:
         records = find_records(plan)
-        for run in trainings(plan):
+        for run in with_pretrainings(plan.first_look):
             if key(run) not in records:
                 lacking.setdefault(key(run), (run, []))[1].append(plan.spec["name"])
     done = _finished(plans[0].runs_dir) if lacking else {}

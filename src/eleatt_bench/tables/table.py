@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
+from eleatt_bench.tables.chance import Crossed
+from eleatt_bench.tables.collapse import Collapse
 from eleatt_bench.tables.crossing import quantile
-from eleatt_bench.tables.statistics import CONFIDENCE, LEAST_SEEDS, Bounds, Difference, mean, std
+from eleatt_bench.tables.judge import Judgement
+from eleatt_bench.tables.statistics import CONFIDENCE, LEAST_SEEDS, Bounds, mean, std
+
+
+class Source(NamedTuple):
+    """The run that an accuracy is of, and the content digest of its data."""
+
+    run_id: str
+    data_digest: str
 
 
 @dataclass(frozen=True)
@@ -17,6 +28,7 @@ class SeedResult:
 
     seed: int
     accuracies: tuple[float | None, ...]
+    runs: tuple[Source | None, ...] = ()
 
     @property
     def done(self) -> tuple[float, ...]:
@@ -32,13 +44,16 @@ class SeedResult:
 class TableCell:
     """One row and column: what its runs came to, beside the paper's value.
 
-    ``seconds`` are those of an epoch, averaged over the runs on each device.
+    ``results`` are those of the seeds of the first look, and of later looks as far as there are
+    runs of them; none of a cited row. ``seconds`` are those of an epoch, averaged over the runs on
+    each device.
     """
 
-    results: tuple[SeedResult, ...]  # one per seed that the table asks for; none: a cited row
+    results: tuple[SeedResult, ...]
     paper: float | None
     parameters: int | None = None
     seconds: Mapping[str, float] | None = None
+    collapsed: Mapping[int, Collapse] = field(default_factory=dict)  # of these seeds, and how
 
     @cached_property
     def by_seed(self) -> dict[int, float]:
@@ -96,11 +111,16 @@ class Row:
 
 @dataclass(frozen=True)
 class Section:
-    """The rows of this project, under one name; ``paper_note`` is said of their paper values."""
+    """The rows of this project, under one name; ``paper_note`` is said of their paper values.
+
+    The paper's values of a section that is not ``in_paper`` are of something else; no claim in it
+    has a difference of the paper's.
+    """
 
     name: str
     rows: tuple[Row, ...]
     paper_note: str = ""
+    in_paper: bool = True
 
 
 @dataclass(frozen=True)
@@ -132,9 +152,16 @@ class Claim:
     better: str
     than: str
     column: str
-    difference: Difference
-    paper: float | None  # the paper's difference
-    tests: tuple[SampleTest, ...]  # one per seed of which the predictions are there
+    judgement: Judgement  # the paper's difference is in it
+    runs: str
+    """Names the runs of both rows: claims of the same runs, in whatever tables, are one."""
+    crossed: Crossed | None = None
+    """The difference over seeds and ``groups``, of the seeds in ``tests``; at the same level."""
+    groups: str = "samples"  # or subjects
+    holm: float | None = None
+    """Its adjusted p among the claims of the table; None before its first look."""
+    collapsed: tuple[int, ...] = ()  # seeds that did in either row
+    tests: tuple[SampleTest, ...] = ()  # one per seed of which the predictions are there
 
 
 @dataclass(frozen=True)
@@ -149,9 +176,9 @@ class Table:
     claims: tuple[Claim, ...]
     paper_note: str
     notes: tuple[str, ...]
-    runs: int  # how many the table needs, pre-trainings included
+    runs: int  # of the first look, and what is there of later ones; pre-trainings included
     finished: int
-    command: str  # does the runs that it lacks
+    command: str  # does what is lacking of the first look
     rehearsal: bool = False  # its numbers mean nothing
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -21,9 +22,9 @@ from eleatt_bench.report.wording import (
     title,
 )
 from eleatt_bench.runs.record import Record, RunFolder
-from eleatt_bench.tables.build import accuracy, table
+from eleatt_bench.tables.build import table
 from eleatt_bench.tables.plan import Plan, PlannedRun
-from eleatt_bench.tables.records import find_records, key
+from eleatt_bench.tables.records import accuracy, find_records, key
 from eleatt_bench.tables.spec import sections_of
 from eleatt_bench.tables.table import Row, Table
 
@@ -66,7 +67,7 @@ class Progress(NamedTuple):
     title: str
     done: int
     asked: int
-    verdicts: dict[str, int]  # how many claims came out how
+    verdicts: Mapping[str, int]  # how many claims came out how
     command: str
 
 
@@ -96,9 +97,7 @@ def write_table(plan: Plan, out: Path, pages: frozenset[str], read: Read) -> Pro
         losses=charts.losses(panels(plan, read)),
         cells=list(_cells(plan, made, pages)),
     )  # fmt: skip
-    verdicts: dict[str, int] = {}
-    for claim in made.claims:
-        verdicts[claim.difference.verdict] = verdicts.get(claim.difference.verdict, 0) + 1
+    verdicts = Counter(str(claim.judgement.verdict) for claim in made.claims)
     return Progress(
         made.name, page_of(plan), heading, made.finished, made.runs, verdicts, made.command
     )
@@ -140,7 +139,9 @@ def _cells(plan: Plan, made: Table, pages: frozenset[str]) -> Iterator[CellRuns]
     ):
         for number_of_row, row in enumerate(shown.rows):
             for index, column in enumerate(plan.spec["columns"]):
-                runs = plan.by_cell[section["name"], row.name, column["name"]]
+                seeds = {result.seed for result in row.cells[index].results}
+                place_of = (section["name"], row.name, column["name"])
+                runs = [run for run in plan.by_cell[place_of] if run.seed in seeds]
                 where = (section_title(shown), row.name, column["name"])
                 yield CellRuns(
                     _anchor(place, number_of_row, index),
