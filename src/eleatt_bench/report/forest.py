@@ -39,7 +39,7 @@ class Line:
 class Mark(NamedTuple):
     """How a verdict looks: shapes differ as well as colours, which differ for everyone.
 
-    Colours are Okabe and Ito's, for white; ``place`` is that in the palette of the pages.
+    Colours are after Okabe and Ito's, for white; ``place`` is that in the palette of the pages.
     """
 
     sign: str
@@ -51,14 +51,16 @@ class Mark(NamedTuple):
 
 
 _FOR = Mark("●", "o", "circle", "#0072B2", 0, "cyan")
+_SMALLER = Mark("◀", "<", "triangle-left", "#00785A", 2, "green")
+_LARGER = _SMALLER._replace(sign="▶", shape=">", symbol="triangle-right")
 _AGAINST = Mark("▼", "v", "triangle-down", "#D55E00", 1, "yellow")
 _SAME = Mark("■", "s", "square", "#222222", None, "")
 _OPEN = Mark("○", "o", "circle-open", "#767676", 4, "dim")
 
 MARKS = {
     Verdict.REPRODUCED: _FOR,
-    Verdict.SMALLER: _FOR,
-    Verdict.LARGER: _FOR,
+    Verdict.SMALLER: _SMALLER,
+    Verdict.LARGER: _LARGER,
     Verdict.CONTRADICTED: _AGAINST,
     Verdict.BETTER: _FOR,
     Verdict.WORSE: _AGAINST,

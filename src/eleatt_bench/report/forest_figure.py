@@ -1,4 +1,4 @@
-"""The forest plot in print: every claim's difference, its interval, margin, paper's value, verdict."""
+"""The forest plot in print: each claim's difference with its interval, margin and verdict."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from eleatt_bench.report.forest import (
 from eleatt_bench.report.numbers import signed
 from eleatt_bench.tables.statistics import Bounds
 from eleatt_bench.tables.table import Table
-from eleatt_bench.tables.verdicts import Verdict
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -101,13 +100,10 @@ def _marks(lines: Sequence[Line]) -> list[Any]:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    found = {line.judgement.verdict for line in lines}
     marks: list[Any] = [
-        Line2D([], [], color=MARKS[verdict].colour, marker=MARKS[verdict].shape, lw=2, ms=5,
-               mfc="white" if verdict in IS_OPEN else MARKS[verdict].colour, label=verdict.value)
-        for verdict in Verdict if verdict in found
-    ]  # fmt: skip
-    marks.append(Patch(color=BAND, label="differences that do not matter"))
+        Line2D([], [], color=INK, marker="o", lw=2, ms=5, label="difference and interval"),
+        Patch(color=BAND, label="differences that do not matter"),
+    ]
     if any(line.judgement.paper is not None for line in lines):
         marks.append(
             Line2D([], [], color=PAPER, marker="D", ms=4, mfc="none", ls="", label="the paper")

@@ -11,11 +11,11 @@ from rich.text import Text
 
 from eleatt_bench.common.text import printable
 from eleatt_bench.report.forest import MARKS, SECTION, TABLE, Heading, Line, lines_of, reach
-from eleatt_bench.report.wording import family_mark, interval_text
+from eleatt_bench.report.wording import interval_text, verdict_signs
 from eleatt_bench.tables.judge import Judgement
 from eleatt_bench.tables.statistics import Bounds
 
-KEY = "░ differences that do not matter  ◇ the paper's  ├──┤ interval of a look"
+KEY = "░ differences that do not matter; ◇ the paper's"
 _ZERO, _BAND, _PAPER = "│", "░", "◇"
 _LABEL, _VERDICT = 30, 15  # characters: what is longer is broken
 _PLOT = (15, 64)  # at least, or it says nothing, and at most
@@ -57,7 +57,7 @@ def forest_text(shown: Sequence[Heading | Line], width: int, digits: int) -> Ite
 def _cells(line: Line, indent: str, digits: int) -> tuple[list[str], list[str], list[str]]:
     """Its label, its interval and its verdict, each in lines."""
     label = wrap(printable(line.label), _LABEL, initial_indent=indent, subsequent_indent=indent)
-    verdict = line.judgement.verdict + family_mark(line.claim)
+    verdict = line.judgement.verdict + verdict_signs(line.claim)
     return label, [interval_text(line.judgement, digits)], wrap(verdict, _VERDICT)
 
 

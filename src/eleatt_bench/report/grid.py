@@ -106,12 +106,14 @@ def _long(table: Table, digits: int) -> Grid:
             lines = []
             for row in rows:
                 cell = row.cells[index]
+                if not cell.results and cell.paper is None:
+                    continue
                 line = [row.name, cell_text(cell, digits)]
                 line += [number(cell.fold_std, digits)] * folds
                 line += [paper_text(cell, digits)] * in_paper
                 lines.append((*line, parameters_text(cell), seconds_text(cell, table)))
             title = ": ".join(filter(None, (column.name, name)))
-            if rows:
+            if lines:
                 groups.append(Group(title, tuple(lines), cited=number_of_part == 0))
     return Grid((*header, "parameters", "s/epoch"), tuple(groups))
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from eleatt_bench.report.latex_text import comment, escape, halves, width
+from eleatt_bench.report.latex_text import comment, escape, halves, plain, width
 from eleatt_bench.report.numbers import DIGITS, number
 from eleatt_bench.report.wording import cell_notes, remarks, section_title, title
 from eleatt_bench.tables.table import Row, Table, TableCell
@@ -167,7 +167,7 @@ def _part(table: Table, place: int, groups: Sequence[_Group], most: int, digits:
         for cell in cells
     ]
     heads = _MEASURED if in_paper else ("",)
-    return _Part(table.columns[place].name.replace("_", " "), heads, tuple(lines))
+    return _Part(plain(table.columns[place].name), heads, tuple(lines))
 
 
 def _measured(cell: TableCell, most: int, digits: int) -> str:
@@ -231,11 +231,12 @@ def section_line(name: str, columns: int) -> list[str]:
     return [rf"\multicolumn{{{columns}}}{{@{{}}l}}{{\textit{{{escape(name)}}}}} \\"]
 
 
-def boxed(text: str, limit: float, size: float) -> str:
+def boxed(text: str, limit: float, size: float, after: str = "") -> str:
     """``text`` of that ``size``, broken into lines of ``limit`` points where it is wider."""
+    inner = escape(text) + after
     if size * width(text) <= limit:
-        return escape(text)
-    return rf"\parbox[t]{{{limit:.0f}pt}}{{\raggedright {escape(text)}\strut}}"
+        return inner
+    return rf"\parbox[t]{{{limit:.0f}pt}}{{\raggedright {inner}\strut}}"
 
 
 def _header(block: Sequence[_Part]) -> list[str]:

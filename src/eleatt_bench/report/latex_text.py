@@ -26,6 +26,9 @@ _SIGNS = {
     "≤": r"$\leq$",
     "≥": r"$\geq$",
     "°": r"$^\circ$",
+    "†": r"$\dagger$",
+    "‡": r"$\ddagger$",
+    "§": r"\S{}",
     "’": "'",
     **{sign: f"\\{sign}" for sign in "&%$#_{}"},
 }
@@ -43,6 +46,11 @@ def _ascii(sign: str) -> str:
     return "".join(_SIGNS.get(s, s) for s in plain) or "?"
 
 
+def plain(name: str) -> str:
+    """The name of a column as words, between which a line may be broken."""
+    return name.replace("_", " ")
+
+
 def comment(text: str) -> str:
     """``text`` as a line that LaTeX skips."""
     return f"% {ascii_only(' '.join(printable(text).split()))}"
@@ -52,7 +60,7 @@ _WIDTHS = {
     0.3: "!',.:;<[]_`il",
     0.35: "fj -",
     0.43: "I()rst",
-    0.5: "cez?>–",
+    0.5: "cez?>–†‡§",
     0.61: "JkqvxybdhnpuSZ",
     0.74: "LFEPB",
     0.84: "CRTwADHNUVXY&=@GKOQ+−±",

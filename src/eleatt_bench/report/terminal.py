@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -11,11 +11,18 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from eleatt_bench.common.text import plain_console, printable
-from eleatt_bench.report.forest import Heading, Line, forest, whole_forest
-from eleatt_bench.report.forest_text import forest_text
+from eleatt_bench.report.forest import Heading, Line, forest, lines_of, whole_forest
+from eleatt_bench.report.forest_text import KEY, forest_text
 from eleatt_bench.report.grid import Grid, lay_out
 from eleatt_bench.report.numbers import DIGITS
-from eleatt_bench.report.wording import cell_notes, claim_notes, remarks, title
+from eleatt_bench.report.wording import (
+    cell_notes,
+    claim_notes,
+    open_text,
+    remarks,
+    sign_notes,
+    title,
+)
 from eleatt_bench.tables.table import Table
 
 if TYPE_CHECKING:
@@ -68,25 +75,30 @@ def _print(tables: Sequence[Table], console: Console, digits: int) -> None:
             console.print()
         console.print(_grid(lay_out(table, console.width, digits), Text(title(table))))
         _print_forest(forest(table), console, digits)
-        said = [*cell_notes(table), *(claim_notes(table) if table.claims else ())]
-        _print_notes([*said, *remarks(table)], console)
+        said = [*cell_notes(table), *claim_notes(table), *remarks(table)]
+        _print_notes(said, console)
 
 
 def _print_claims(tables: Sequence[Table], console: Console, digits: int) -> None:
     _print_forest(whole_forest(tables), console, digits)
-    said = (note for table in tables for note in claim_notes(table))
-    _print_notes([*dict.fromkeys(said)], console)
+    said = [note for table in tables for note in claim_notes(table)]
+    if len(tables) == 1:
+        said += remarks(tables[0])
+    _print_notes(dict.fromkeys(said), console)
 
 
 def _print_forest(shown: Sequence[Heading | Line], console: Console, digits: int) -> None:
-    if shown:
-        for line in forest_text(shown, console.width, digits):
-            console.print(line, no_wrap=True, overflow="ignore", crop=False)
-        console.print()
+    if not shown:
+        return
+    for line in forest_text(shown, console.width, digits):
+        console.print(line, no_wrap=True, overflow="ignore", crop=False)
+    console.print()
+    claims = [line.claim for line in lines_of(shown)]
+    _print_notes(["; ".join([KEY, *sign_notes(claims)]), *map(open_text, claims)], console)
 
 
-def _print_notes(said: Sequence[str], console: Console) -> None:
-    for note in said:
+def _print_notes(said: Iterable[str], console: Console) -> None:
+    for note in filter(None, said):
         console.print(printable(note), style="dim")
 
 

@@ -26,14 +26,13 @@ def judgement_text(found: Judgement) -> str:
     return "; ".join([text, *outlook(found)])
 
 
-MARKS = ("within the margin", "stopped early", "exploratory")
-"""What may be said of a verdict besides."""
+SIGNS = {"within the margin": "†", "stopped early": "‡", "exploratory": "§"}
+"""What may be said of a verdict besides, and a sign for it where there is no room."""
 
 
 def marks(found: Judgement) -> list[str]:
-    """Those of `MARKS` that are true of ``found``."""
-    true = (found.within_margin, found.stopped_early, found.exploratory)
-    return list(compress(MARKS, true))
+    """Those of `SIGNS` that are true of ``found``."""
+    return list(compress(SIGNS, (found.within_margin, found.stopped_early, found.exploratory)))
 
 
 def outlook(found: Judgement) -> Iterator[str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from eleatt_bench.report.numbers import DIGITS, NOTHING, number, signed
-from eleatt_bench.report.verdict_text import judgement_text
+from eleatt_bench.report.verdict_text import SIGNS, judgement_text, marks, outlook
 from eleatt_bench.tables.chance import Crossed
 from eleatt_bench.tables.judge import Judgement
 from eleatt_bench.tables.looks import ERROR
@@ -46,6 +48,17 @@ def claim_text(claim: Claim) -> str:
     return f"{claim.better} > {claim.than}"
 
 
+def claim_place(claim: Claim) -> str:
+    """``from scratch, EleAtt-GRU > GRU, cross_view``."""
+    return ", ".join(filter(None, (claim.section, claim_text(claim), claim.column)))
+
+
+def open_text(claim: Claim) -> str:
+    """What an undecided claim waits for, in one line; nothing of others."""
+    said = "; ".join(outlook(claim.judgement))
+    return f"{claim_place(claim)}: {said}." if said else ""
+
+
 def is_tested(claim: Claim) -> bool:
     return claim.judgement.verdict is not Verdict.NOT_TESTED
 
@@ -77,6 +90,20 @@ def family_mark(claim: Claim) -> str:
     """A star for a claim that holds for all of the table together."""
     return "*" if claim.holm is not None and claim.holm <= ERROR else ""
 
+
+def verdict_signs(claim: Claim) -> str:
+    """A sign for each thing that is to be said of the verdict besides: ``*‡``."""
+    return family_mark(claim) + "".join(SIGNS[mark] for mark in marks(claim.judgement))
+
+
+def sign_notes(claims: Sequence[Claim]) -> list[str]:
+    """What the signs of `verdict_signs` mean, as far as ``claims`` have them."""
+    used = {mark for claim in claims for mark in marks(claim.judgement)}
+    family = [_FAMILY] if any(family_mark(claim) for claim in claims) else []
+    return [*family, *(f"{sign} {mark}" for mark, sign in SIGNS.items() if mark in used)]
+
+
+_FAMILY = "* holds for all claims of the table together (Holm, 5 %)"
 
 _REHEARSAL = (
     "A REHEARSAL (quick=true) of a few epochs, seeds, folds and samples, to see that everything "
@@ -131,22 +158,20 @@ def _device_notes(table: Table) -> list[str]:
 
 
 _CLAIMS = (
-    "Claims: mean difference in percentage points, paired by seed, and its {percent:.4g} % t "
-    "interval: over all looks of a claim it holds in 95 %. Over {groups} too: the same with seeds "
-    "and {groups} as crossed random effects."
+    "Claims: mean difference in percentage points, paired by seed, and its t interval at "
+    "{levels}: over all looks of a claim it holds in 95 %."
 )
+_CROSSED = "Over {groups} too: the same with seeds and {groups} as crossed random effects."
 
 
 def claim_notes(table: Table) -> list[str]:
     """What the numbers of the claims are, and how many claims have none."""
     tested = [claim for claim in table.claims if is_tested(claim)]
-    kinds = ((claim.judgement.confidence, claim.groups) for claim in tested)
-    found = [
-        _CLAIMS.format(percent=100 * confidence, groups=groups)
-        for confidence, groups in dict.fromkeys(kinds)
-    ]
-    if any(family_mark(claim) for claim in tested):
-        found.append("*: it holds for all claims of the table together (Holm, 5 %).")
+    levels = dict.fromkeys(100 * claim.judgement.confidence for claim in tested)
+    listed = " or ".join(f"{percent:.4g} %" for percent in levels)
+    found = [_CLAIMS.format(levels=listed)] if tested else []
+    groups = dict.fromkeys(claim.groups for claim in tested if claim.crossed is not None)
+    found += (_CROSSED.format(groups=name) for name in groups)
     if len(tested) < len(table.claims):
         done = len(tested) or "None"
         found.append(f"{done} of {len(table.claims)} claims of {table.name} tested.")
