@@ -25,8 +25,7 @@ _COLOURS = ("#1f4e8c", "#c44e00", "#2a8a5c", "#8a5a9e", "#666666")
 def accuracies(table: Table) -> Figure:
     """A dot for the mean of every row that has a finished seed, with its 95 % interval; its seeds,
     and the paper's value where there is one."""
-    sections = [(section, done_rows(section)) for section in table.sections]
-    sections = [(section, rows) for section, rows in sections if rows]
+    sections = [(section, section.done) for section in table.sections if section.done]
     names = max(len(row.name) for _, rows in sections for row in rows)
     across = min(_ACROSS, len(table.columns))
     panels = [
@@ -61,11 +60,6 @@ def accuracies(table: Table) -> Figure:
     return figure
 
 
-def done_rows(section: Section) -> list[Row]:
-    """Those of which a seed is finished in any column."""
-    return [row for row in section.rows if any(cell.values for cell in row.cells)]
-
-
 def _dots(axes: Any, rows: Sequence[Row], place: int) -> None:
     from matplotlib.ticker import MaxNLocator
 
@@ -77,9 +71,9 @@ def _dots(axes: Any, rows: Sequence[Row], place: int) -> None:
         if cell.mean is None:
             continue
         if cell.interval is not None:
-            # An accuracy is no more than 100, whatever t says.
-            low, high = max(0.0, cell.interval.low), min(100.0, cell.interval.high)
-            axes.plot([low, high], [height, height], "-", color=_OURS, lw=2, solid_capstyle="butt")
+            axes.plot(
+                cell.interval, [height, height], "-", color=_OURS, lw=2, solid_capstyle="butt"
+            )
         axes.plot(cell.mean, height, "o", color=_OURS, ms=6)
     axes.set_yticks(range(len(rows)), [row.name for row in rows])
     axes.set_ylim(len(rows) - 0.4, -0.6)

@@ -105,15 +105,14 @@ def lines_of(shown: Iterable[Heading | Line]) -> list[Line]:
     return [one for one in shown if isinstance(one, Line)]
 
 
-def reach(lines: Sequence[Line]) -> Bounds:
+def reach(judgements: Iterable[Judgement]) -> Bounds:
     """From where to where an axis goes: past 0, every difference, the paper's and the margins.
 
     Intervals are whole on it, unless they are much wider than all that.
     """
     core, ends = [0.0], []
-    for found in (line.judgement for line in lines):
-        assert found.mean is not None
-        core += [found.mean, -found.margin, found.margin]
+    for found in judgements:
+        core += [found.mean or 0.0, -found.margin, found.margin]
         core += [] if found.paper is None else [found.paper]
         ends += [end for end in (found.low, found.high) if end is not None]
     low, high = min(core), max(core)

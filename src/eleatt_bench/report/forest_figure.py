@@ -38,7 +38,7 @@ def forest_figure(tables: Sequence[Table], title: str) -> Figure:
     figure = new_figure(5.2 + 0.062 * names, _HEIGHT * len(shown) + 1.5)
     figure.suptitle(title, fontsize=10)
     axes = figure.add_subplot()
-    limits = reach(lines)
+    limits = reach(line.judgement for line in lines)
     for height, one in enumerate(shown):
         if isinstance(one, Line):
             _draw(axes, height, one, limits)

@@ -26,7 +26,7 @@ _GAP = "  "
 def forest_text(shown: Sequence[Heading | Line], width: int, digits: int) -> Iterator[Text]:
     """Lines of at most ``width`` characters, where that is enough for the words."""
     lines = lines_of(shown)
-    limits = reach(lines)
+    limits = reach(line.judgement for line in lines)
     indent = _GAP if any(isinstance(one, Heading) for one in shown) else ""
     cells = {id(line): _cells(line, indent, digits) for line in lines}
     labels, intervals, verdicts = (

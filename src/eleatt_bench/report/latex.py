@@ -146,14 +146,13 @@ def _groups(table: Table) -> Iterator[_Group]:
     if table.cited:
         yield _Group("", table.cited)
     for section in table.sections:
-        done = tuple(r for r in section.rows if any(cell.values for cell in r.cells))
-        if done:
-            yield _Group(section_title(section), done)
+        if section.done:
+            yield _Group(section_title(section), section.done)
 
 
 def _left_out(table: Table) -> Iterator[str]:
     for section in table.sections:
-        names = [r.name for r in section.rows if not any(cell.values for cell in r.cells)]
+        names = [r.name for r in section.rows if not r.is_done]
         if names:
             where = f" ({section_title(section)})" if section.name else ""
             yield f"Without a finished seed, so left out{where}: {', '.join(names)}."

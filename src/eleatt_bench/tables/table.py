@@ -75,12 +75,13 @@ class TableCell:
 
     @property
     def interval(self) -> Bounds | None:
-        """The 95 % t interval of the mean over seeds; None of fewer than `LEAST_SEEDS`."""
+        """The 95 % t interval of the mean over seeds, as far as it is within 0 and 100; None of
+        fewer than `LEAST_SEEDS`."""
         if self.mean is None or self.std is None or len(self.values) < LEAST_SEEDS:
             return None
         count = len(self.values)
         half = quantile(count, 1 - CONFIDENCE) * self.std / math.sqrt(count)
-        return Bounds(self.mean - half, self.mean + half)
+        return Bounds(max(0.0, self.mean - half), min(100.0, self.mean + half))
 
     @property
     def fold_std(self) -> float | None:
@@ -108,6 +109,11 @@ class Row:
     name: str
     cells: tuple[TableCell, ...]
 
+    @property
+    def is_done(self) -> bool:
+        """Whether a seed is finished in any column."""
+        return any(cell.values for cell in self.cells)
+
 
 @dataclass(frozen=True)
 class Section:
@@ -121,6 +127,11 @@ class Section:
     rows: tuple[Row, ...]
     paper_note: str = ""
     in_paper: bool = True
+
+    @property
+    def done(self) -> tuple[Row, ...]:
+        """The rows of which a seed is finished."""
+        return tuple(row for row in self.rows if row.is_done)
 
 
 @dataclass(frozen=True)
