@@ -12,12 +12,23 @@ from eleatt_bench.report.numbers import signed
 from eleatt_bench.report.wording import (
     cell_text,
     claim_line,
+    claim_notes,
     family_mark,
     notes,
+    open_text,
     paper_text,
     seconds_text,
+    sign_notes,
+    verdict_signs,
 )
+from eleatt_bench.tables.judge import Design, Judgement, judge
 from eleatt_bench.tables.table import SeedResult, Table, TableCell
+
+
+def judged(*differences: float) -> Judgement:
+    """A claim of one look at three seeds, of six."""
+    design = Design(tuple(range(6)), (3, 6), None)
+    return judge(dict(enumerate(differences)), dict.fromkeys(range(6), 0.0), design)
 
 
 def cell(*values: float | None, paper: float | None = None) -> TableCell:
@@ -90,16 +101,45 @@ def test_what_holds_for_all_claims_together_has_a_mark(make_table) -> None:
     assert marks == ["", "", "*"]
     sure = make_table(claims=(replace(claim, holm=0.01),))
     assert claim_line(sure.claims[0])[5].endswith("*")
-    assert any("(Holm, 5 %)" in note for note in notes(sure))
-    assert not any("Holm" in note for note in notes(make_table()))
+    assert sign_notes(sure.claims) == ["* holds for all claims of the table together (Holm, 5 %)"]
+    assert sign_notes(make_table().claims) == []
+
+
+def test_signs_stand_for_what_else_is_to_be_said_of_a_verdict(make_table) -> None:
+    claim = make_table().claims[0]
+    early = replace(claim, judgement=judged(2.0, 2.1, 1.9), holm=0.01)
+    assert verdict_signs(early) == "*‡"
+    assert sign_notes([claim, early])[1:] == ["‡ stopped early"]
+    assert verdict_signs(replace(claim, judgement=judged(0.2, 0.21, 0.19))) == "†‡"
+    assert verdict_signs(claim) == ""
+
+
+def test_only_what_is_undecided_waits_for_something(make_table) -> None:
+    claim, untested = make_table().claims
+    assert open_text(claim).startswith("EleAtt-GRU > Baseline-GRU, cross_view: the next look is at")
+    assert open_text(untested) == ""
+    assert open_text(replace(claim, judgement=judged(2.0, 2.1, 1.9))) == ""
+
+
+def test_what_is_not_tested_is_counted_in_one_line(make_table) -> None:
+    first, untested = make_table().claims
+    assert claim_notes(make_table())[-1] == "1 of 2 claims of table4 tested."
+    assert claim_notes(make_table(claims=(untested,))) == ["None of 1 claims of table4 tested."]
+    assert not any("tested" in note for note in claim_notes(make_table(claims=(first,))))
+
+
+@pytest.mark.parametrize(("digits", "text"), [(0, "62 ± 2 (n=3)"), (3, "62.000 ± 2.000 (n=3)")])
+def test_as_many_digits_as_are_asked_for(digits: int, text: str) -> None:
+    assert cell_text(cell(60.0, 62.0, 64.0), digits) == text
 
 
 def test_what_the_claims_columns_mean_is_said_where_they_are(make_table, folded: Table) -> None:
-    assert any("98.11 % t interval" in note and "subjects" in note for note in notes(make_table()))
-    assert any("samples" in note for note in notes(folded))
+    assert any("interval at 98.11 %" in note for note in notes(make_table()))
+    assert any("Over subjects too" in note for note in notes(make_table()))
+    assert not any("Over samples too" in note for note in notes(folded)), "it has no such column"
     assert not any("Claims" in note for note in notes(make_table(claims=())))
 
 
 def test_what_is_missing_is_said(make_table) -> None:
     assert any("eleatt-bench reproduce table4" in note for note in notes(make_table()))
-    assert not any("reproduce" in note for note in notes(make_table(finished=6, claims=())))
+    assert not any("reproduce" in note for note in notes(make_table(finished=6)))

@@ -51,7 +51,7 @@ def _object(table: Table) -> dict[str, Any]:
                 "better": claim.better,
                 "than": claim.than,
                 "column": claim.column,
-                **claim.judgement.plain(),
+                "judgement": claim.judgement.plain(),
                 "holm": claim.holm,
                 "crossed": None if claim.crossed is None else claim.crossed._asdict(),
                 "groups": claim.groups,

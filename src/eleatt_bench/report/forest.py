@@ -25,7 +25,7 @@ class Heading(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Line:
+class ForestLine:
     """A claim that was tested; what its headings say is not in the ``label``."""
 
     label: str
@@ -72,7 +72,7 @@ IS_OPEN = frozenset(verdict for verdict, mark in MARKS.items() if mark is _OPEN)
 """Verdicts whose marks are hollow."""
 
 
-def forest(table: Table, *, named: bool = False) -> list[Heading | Line]:
+def forest(table: Table, *, named: bool = False) -> list[Heading | ForestLine]:
     """The tested claims of ``table`` below the names of what they are about.
 
     Where all are of one column a line is called by its claim, else by its column. The name of the
@@ -80,7 +80,7 @@ def forest(table: Table, *, named: bool = False) -> list[Heading | Line]:
     """
     tested = [claim for claim in table.claims if is_tested(claim)]
     single = len({claim.column for claim in table.claims}) == 1
-    found: list[Heading | Line] = []
+    found: list[Heading | ForestLine] = []
     for section in table.sections:
         claims = [claim for claim in tested if claim.section == section.name]
         if claims and section.name:
@@ -91,18 +91,18 @@ def forest(table: Table, *, named: bool = False) -> list[Heading | Line]:
             if not single and text != above:
                 found.append(Heading(text, CLAIM))
             above = text
-            found.append(Line(text if single else claim.column, claim))
+            found.append(ForestLine(text if single else claim.column, claim))
     return [Heading(title(table), TABLE), *found] if found and named else found
 
 
-def whole_forest(tables: Sequence[Table]) -> list[Heading | Line]:
+def whole_forest(tables: Sequence[Table]) -> list[Heading | ForestLine]:
     """The tested claims of all ``tables``; their names stand above them where there are several."""
     return [one for table in tables for one in forest(table, named=len(tables) > 1)]
 
 
-def lines_of(shown: Iterable[Heading | Line]) -> list[Line]:
+def lines_of(shown: Iterable[Heading | ForestLine]) -> list[ForestLine]:
     """The lines among ``shown``."""
-    return [one for one in shown if isinstance(one, Line)]
+    return [one for one in shown if isinstance(one, ForestLine)]
 
 
 def reach(judgements: Iterable[Judgement]) -> Bounds:

@@ -11,8 +11,8 @@ from eleatt_bench.report.forest import (
     MARKS,
     SECTION,
     TABLE,
+    ForestLine,
     Heading,
-    Line,
     lines_of,
     reach,
     whole_forest,
@@ -34,13 +34,13 @@ def forest_figure(tables: Sequence[Table], title: str) -> Figure:
     """The tested claims of ``tables``, of which there is one at least."""
     shown = whole_forest(tables)
     lines = lines_of(shown)
-    names = max(len(one.label if isinstance(one, Line) else one.text) for one in shown)
+    names = max(len(one.label if isinstance(one, ForestLine) else one.text) for one in shown)
     figure = new_figure(5.2 + 0.062 * names, _HEIGHT * len(shown) + 1.5)
     figure.suptitle(title, fontsize=10)
     axes = figure.add_subplot()
     limits = reach(line.judgement for line in lines)
     for height, one in enumerate(shown):
-        if isinstance(one, Line):
+        if isinstance(one, ForestLine):
             _draw(axes, height, one, limits)
     axes.axvline(0, color=INK, lw=0.8, zorder=1)
     axes.set(xlim=limits, ylim=(len(shown) - 0.4, -0.6))
@@ -48,7 +48,7 @@ def forest_figure(tables: Sequence[Table], title: str) -> Figure:
     axes.tick_params(labelsize=7, left=False)
     axes.set_yticks(
         range(len(shown)),
-        [f"  {one.label}" if isinstance(one, Line) else one.text for one in shown],
+        [f"  {one.label}" if isinstance(one, ForestLine) else one.text for one in shown],
     )
     _align(axes, shown, 0.062 * names)
     axes.spines[["top", "right", "left"]].set_visible(False)
@@ -56,7 +56,7 @@ def forest_figure(tables: Sequence[Table], title: str) -> Figure:
     return figure
 
 
-def _align(axes: Any, shown: Sequence[Heading | Line], inches: float) -> None:
+def _align(axes: Any, shown: Sequence[Heading | ForestLine], inches: float) -> None:
     """Let all names begin at one place, headings in their own styles."""
     for label, one in zip(axes.get_yticklabels(), shown, strict=True):
         label.set_horizontalalignment("left")
@@ -67,7 +67,7 @@ def _align(axes: Any, shown: Sequence[Heading | Line], inches: float) -> None:
     axes.tick_params(axis="y", pad=72 * inches)
 
 
-def _draw(axes: Any, height: int, line: Line, limits: Bounds) -> None:
+def _draw(axes: Any, height: int, line: ForestLine, limits: Bounds) -> None:
     found = line.judgement
     mark = MARKS[found.verdict]
     axes.barh(height, 2 * found.margin, left=-found.margin, height=0.8, color=BAND, zorder=0)
@@ -96,7 +96,7 @@ def _point_beyond(
             axes.plot(end, height, shape, color=colour, ms=4, clip_on=False, zorder=2)
 
 
-def _marks(lines: Sequence[Line]) -> list[Any]:
+def _marks(lines: Sequence[ForestLine]) -> list[Any]:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 

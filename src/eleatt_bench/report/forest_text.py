@@ -10,7 +10,7 @@ from textwrap import wrap
 from rich.text import Text
 
 from eleatt_bench.common.text import printable
-from eleatt_bench.report.forest import MARKS, SECTION, TABLE, Heading, Line, lines_of, reach
+from eleatt_bench.report.forest import MARKS, SECTION, TABLE, ForestLine, Heading, lines_of, reach
 from eleatt_bench.report.wording import interval_text, verdict_signs
 from eleatt_bench.tables.judge import Judgement
 from eleatt_bench.tables.statistics import Bounds
@@ -23,7 +23,7 @@ _STYLES = {TABLE: "bold", SECTION: "italic"}
 _GAP = "  "
 
 
-def forest_text(shown: Sequence[Heading | Line], width: int, digits: int) -> Iterator[Text]:
+def forest_text(shown: Sequence[Heading | ForestLine], width: int, digits: int) -> Iterator[Text]:
     """Lines of at most ``width`` characters, where that is enough for the words."""
     lines = lines_of(shown)
     limits = reach(line.judgement for line in lines)
@@ -54,7 +54,7 @@ def forest_text(shown: Sequence[Heading | Line], width: int, digits: int) -> Ite
             yield found
 
 
-def _cells(line: Line, indent: str, digits: int) -> tuple[list[str], list[str], list[str]]:
+def _cells(line: ForestLine, indent: str, digits: int) -> tuple[list[str], list[str], list[str]]:
     """Its label, its interval and its verdict, each in lines."""
     label = wrap(printable(line.label), _LABEL, initial_indent=indent, subsequent_indent=indent)
     verdict = line.judgement.verdict + verdict_signs(line.claim)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from eleatt_bench.report.forest import SECTION, Heading, Line, forest, lines_of
+from eleatt_bench.report.forest import SECTION, ForestLine, Heading, forest, lines_of
 from eleatt_bench.report.latex import (
     COLUMN,
     boxed,
@@ -53,7 +53,9 @@ def _one(table: Table, digits: int) -> str:
     return environment("table", caption, label, body, said, _GAP, r"\footnotesize")
 
 
-def _tabular(shown: Sequence[Heading | Line], lines: Sequence[Line], digits: int) -> list[str]:
+def _tabular(
+    shown: Sequence[Heading | ForestLine], lines: Sequence[ForestLine], digits: int
+) -> list[str]:
     in_paper = any(line.judgement.paper is not None for line in lines)
     head = ["", "difference [95 %]", *["paper"] * in_paper, "verdict"]
     numbers = {id(line): _numbers(line, in_paper, digits) for line in lines}
@@ -83,7 +85,7 @@ def _tabular(shown: Sequence[Heading | Line], lines: Sequence[Line], digits: int
     ]
 
 
-def _numbers(line: Line, in_paper: bool, digits: int) -> list[str]:
+def _numbers(line: ForestLine, in_paper: bool, digits: int) -> list[str]:
     paper = line.judgement.paper
     of_paper = [] if not in_paper else ["" if paper is None else signed(paper, digits)]
     return [interval_text(line.judgement, digits), *of_paper]
@@ -102,7 +104,7 @@ def _signs(claim: Claim) -> str:
     return rf"\textsuperscript{{{signs}}}" if signs else ""
 
 
-def _key(lines: Sequence[Line]) -> list[str]:
+def _key(lines: Sequence[ForestLine]) -> list[str]:
     notes = sign_notes([line.claim for line in lines])
     said = [escape(note).replace(" ", "~", 1) for note in notes]  # a sign begins no line alone
     return [rf"\par\smallskip {'; '.join(said)}"] if said else []

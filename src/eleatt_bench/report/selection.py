@@ -30,7 +30,7 @@ def select(tables: Sequence[Table], chosen: Selection) -> list[Table]:
     _check("row", chosen.rows, (row.name for t in tables for row in t.rows))
     _check("section", chosen.sections, (s.name for t in tables for s in t.sections if s.name))
     found = [_of_table(table, chosen) for table in tables]
-    left = [table for table in found if table.columns and table.rows]
+    left = [t for t in found if t.columns and (t.sections or (t.cited and not chosen.sections))]
     if not left:
         raise UserError("Nothing is left: no table has all of these columns, rows and sections")
     return left

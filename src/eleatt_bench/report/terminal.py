@@ -11,7 +11,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from eleatt_bench.common.text import plain_console, printable
-from eleatt_bench.report.forest import Heading, Line, forest, lines_of, whole_forest
+from eleatt_bench.report.forest import ForestLine, Heading, forest, lines_of, whole_forest
 from eleatt_bench.report.forest_text import KEY, forest_text
 from eleatt_bench.report.grid import Grid, lay_out
 from eleatt_bench.report.numbers import DIGITS
@@ -87,7 +87,7 @@ def _print_claims(tables: Sequence[Table], console: Console, digits: int) -> Non
     _print_notes(dict.fromkeys(said), console)
 
 
-def _print_forest(shown: Sequence[Heading | Line], console: Console, digits: int) -> None:
+def _print_forest(shown: Sequence[Heading | ForestLine], console: Console, digits: int) -> None:
     if not shown:
         return
     for line in forest_text(shown, console.width, digits):

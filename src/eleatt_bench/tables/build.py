@@ -23,7 +23,7 @@ from eleatt_bench.tables.records import (
 )
 from eleatt_bench.tables.spec import Spec, sections_of
 from eleatt_bench.tables.statistics import mean
-from eleatt_bench.tables.table import Column, Row, Section, SeedResult, Source, Table, TableCell
+from eleatt_bench.tables.table import Column, Row, RunSource, Section, SeedResult, Table, TableCell
 
 
 def table(plan: Plan) -> Table:
@@ -91,7 +91,9 @@ def _seed(seed: int, folds: Sequence[Record | None], metric: str) -> SeedResult:
     return SeedResult(
         seed,
         tuple(None if one is None else accuracy(one, metric) for one in folds),
-        tuple(None if one is None else Source(one["run_id"], one["data_digest"]) for one in folds),
+        tuple(
+            None if one is None else RunSource(one["run_id"], one["data_digest"]) for one in folds
+        ),
     )
 
 

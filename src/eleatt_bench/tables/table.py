@@ -15,7 +15,7 @@ from eleatt_bench.tables.judge import Judgement
 from eleatt_bench.tables.statistics import CONFIDENCE, LEAST_SEEDS, Bounds, mean, std
 
 
-class Source(NamedTuple):
+class RunSource(NamedTuple):
     """The run that an accuracy is of, and the content digest of its data."""
 
     run_id: str
@@ -28,7 +28,7 @@ class SeedResult:
 
     seed: int
     accuracies: tuple[float | None, ...]
-    runs: tuple[Source | None, ...] = ()
+    runs: tuple[RunSource | None, ...] = ()
 
     @property
     def done(self) -> tuple[float, ...]:
