@@ -120,7 +120,9 @@ def test_the_numbers_above_are_where_they_say(low: float, high: float, width: in
     for word in re.finditer(r"\S+", text):
         middle = word.start() + len(word[0]) // 2
         value = low + middle * (high - low) / (width - 1)
-        assert float(word[0].replace("−", "-")) == pytest.approx(value, abs=1.1 * (high - low) / width)
+        assert float(word[0].replace("−", "-")) == pytest.approx(
+            value, abs=1.1 * (high - low) / width
+        )
 
 
 @pytest.mark.parametrize("width", [50, 80, 120, 200])

@@ -6,20 +6,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from eleatt_bench.cli.arguments import Parser, choose
+from eleatt_bench.cli.dry_run import dry_run
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.files import write_text
-from eleatt_bench.common.text import closing, duration
+from eleatt_bench.common.text import closing
 from eleatt_bench.config.composer import Composer
-from eleatt_bench.data.datasets import prepare_command
 from eleatt_bench.report.explain import explain
 from eleatt_bench.report.numbers import MOST_DIGITS
 from eleatt_bench.report.render import FORMATS, render
 from eleatt_bench.report.selection import Selection, select
+from eleatt_bench.report.verdict_text import standing
 from eleatt_bench.tables.build import table as make_table
-from eleatt_bench.tables.estimate import expected
 from eleatt_bench.tables.plan import Plan, members, plans
 from eleatt_bench.tables.records import key, missing
 from eleatt_bench.tables.spec import declared
+from eleatt_bench.tables.table import Claim
 
 WRITTEN = ("md", "tex", "csv", "json")
 """What ``reproduce`` writes, cells and claims in files of their own."""
@@ -95,8 +96,8 @@ def reproduce(arguments: list[str]) -> int:
     """``eleatt-bench reproduce NAME``."""
     parser = Parser(
         "eleatt-bench reproduce",
-        description="Do the runs that a table lacks, then write the table. A stopped table "
-        "continues when the same command is given again.",
+        description="Do the runs that a table's first look lacks, then write the table. A stopped "
+        "table continues when the same command is given again.",
     )
     parser.add_argument("name", help="one of: eleatt-bench tables")
     parser.add_argument(
@@ -106,17 +107,23 @@ def reproduce(arguments: list[str]) -> int:
         help="said of every run, e.g. trainer=gpu, launcher.jobs=4, 'table.seeds=[0,1]'",
     )
     parser.add_argument(
+        "--until-decided",
+        action="store_true",
+        help="go on, look by look, with more seeds for the rows of claims that are undecided",
+    )
+    parser.add_argument(
         "--dry-run", action="store_true", help="list the runs that the table lacks, and stop"
     )
     given = parser.parse(arguments)
     name = given.name
     made = plans(name, given.overrides)  # before any run starts: do all overrides apply?
     if given.dry_run:
-        _list_missing(made)
+        dry_run(made)
         return 0
     from eleatt_bench.cli.train import run_hydra
 
-    sweep = ["hydra/sweeper=eleatt_table", f"table={name}", *given.overrides]
+    sweeper = "eleatt_until_decided" if given.until_decided else "eleatt_table"
+    sweep = [f"hydra/sweeper={sweeper}", f"table={name}", *given.overrides]
     try:
         run_hydra("train", ["--multirun"], sweep)
     finally:
@@ -137,24 +144,6 @@ def _check_complete(made: Sequence[Plan]) -> None:
         )
 
 
-def _list_missing(made: Sequence[Plan]) -> None:
-    """The commands of the runs that are still to be done, and what they will take."""
-    found = expected(made)
-    for one in found:
-        time = "? min" if one.seconds is None else duration(one.seconds)
-        print(f"{time:>10}  {one.run.command}")
-    known = [one for one in found if one.seconds is not None]
-    total = sum(one.seconds or 0.0 for one in known)
-    space = sum(one.bytes or 0.0 for one in known) / 1e6
-    print(f"{len(found):,} runs are to be done", end="")
-    if known:
-        print(f"; {len(known):,} of them will take about {duration(total)} of one job's time and "
-              f"{space:,.0f} MB, judging by finished runs that are like them", end="")  # fmt: skip
-    print(".")
-    for name in dict.fromkeys(name for plan in made for name in plan.unprepared):
-        print(f"Data set {name} is not prepared: {prepare_command(name)}")
-
-
 def _write(made: Sequence[Plan], asked: Sequence[str]) -> None:
     """Write and show the tables; ``asked`` are their name and the user's overrides."""
     results = [make_table(plan) for plan in made]
@@ -166,13 +155,15 @@ def _write(made: Sequence[Plan], asked: Sequence[str]) -> None:
                 text = render([result], form, claims=True)
                 write_text(folder / f"{plan.file_stem}-claims.{form}", text)
     print(render(results, "term"), end="")
-    _close(made, asked)
+    _close(made, asked, [claim for result in results for claim in result.claims])
 
 
-def _close(made: Sequence[Plan], asked: Sequence[str]) -> None:
-    """Where everything lies, and what to type next."""
+def _close(made: Sequence[Plan], asked: Sequence[str], claims: Sequence[Claim]) -> None:
+    """Where everything lies, how far the claims are, and what to type next."""
     runs_dir = made[0].runs_dir
     folder, forms = runs_dir / "tables", ", ".join(f".{form}" for form in WRITTEN)
+    apart = ", ".join(f".{form}" for form in WRITTEN if FORMATS[form].claims is not None)
+    forms += f"; claims: -claims{apart}" if claims else ""
     stems = ", ".join(plan.file_stem for plan in made)
     runs = {key(run) for plan in made for run in plan.first_look}
     lack = {key(run) for plan in made for run in missing(plan)}
@@ -180,7 +171,11 @@ def _close(made: Sequence[Plan], asked: Sequence[str]) -> None:
         "table": f"{folder / stems}{forms}" if len(made) == 1 else f"{folder}: {stems} as {forms}",
         "runs": f"{runs_dir}, {len(runs - lack)} of {len(runs)} done",
     }
+    if not made[0].quick:
+        where["claims"] = "; ".join(standing(claims)) or "none"
     then = {"rest": ["reproduce", *asked]} if lack else {}
+    if any(claim.judgement.next_look for claim in claims):
+        then["seeds"] = ["reproduce", *asked, "--until-decided"]
     then |= {"curves": ["tensorboard"], "pages": ["report", *asked[1:]]}
     then |= {"LaTeX": ["table", *asked, "--format", "tex"]}
     if len(made) == 1:

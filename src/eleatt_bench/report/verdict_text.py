@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import compress
 
 from eleatt_bench.report.numbers import signed
@@ -10,6 +10,7 @@ from eleatt_bench.tables.family import Family
 from eleatt_bench.tables.judge import Judgement
 from eleatt_bench.tables.power import MOST_SEEDS
 from eleatt_bench.tables.statistics import Bounds
+from eleatt_bench.tables.table import Claim
 from eleatt_bench.tables.verdicts import Verdict
 
 
@@ -69,6 +70,23 @@ def counting_line(found: Family) -> str:
     holding = len(found.holding)
     verb = "holds" if holding == 1 else "hold"
     return f"{text}; {holding} {verb} for the whole family (Holm)" if holding else text
+
+
+def standing(claims: Iterable[Claim]) -> Iterator[str]:
+    """How far the claims of tables are: a line for those that are decided, and for each reason why
+    others are not."""
+    found: dict[str, list[str]] = {}
+    for claim in claims:
+        said = claim.judgement
+        why = "decided"
+        if not said.verdict.decided:
+            why = "undecided at the last look" if said.next_look is None else "not finished"
+            why = "blocked by failed runs" if said.blocked_by else why
+        seeds = f": seed {', '.join(map(str, said.blocked_by))}" if said.blocked_by else ""
+        where = ", ".join(filter(None, (claim.section, claim.column)))
+        found.setdefault(why, []).append(f"{claim.better} > {claim.than} ({where}{seeds})")
+    for why, named in found.items():
+        yield f"{len(named)} {why}" + ("" if why == "decided" else f": {', '.join(named)}")
 
 
 def _seeds(count: int) -> str:

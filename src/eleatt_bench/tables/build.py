@@ -13,6 +13,7 @@ from eleatt_bench.tables.claims import Comparisons, claims
 from eleatt_bench.tables.collapse import Collapse
 from eleatt_bench.tables.parameters import parameters
 from eleatt_bench.tables.plan import Place, Plan, PlannedRun
+from eleatt_bench.tables.recorded import held_against
 from eleatt_bench.tables.records import (
     accuracy,
     failed,
@@ -39,8 +40,9 @@ def table(plan: Plan) -> Table:
         collapsed = comparisons.collapsed(own, metric)
         cells[section, row, column] = _cell(own, asked, paper, metric, records, collapsed)
     folds = {column: len({run.fold for run in own}) for (_, _, column), own in plan.by_cell.items()}
-    claimed = claims(plan, cells, failed(plan, records), comparisons)
+    judged = claims(plan, cells, failed(plan, records), comparisons)
     comparisons.keep()
+    claimed, of_plan = held_against(plan, judged)
     return Table(
         name=spec["name"],
         title=spec["title"],
@@ -52,6 +54,7 @@ def table(plan: Plan) -> Table:
         notes=(
             *spec["notes"],
             *_remarks(plan, records),
+            *of_plan,
             *_collapsed(cells),
             *_some([*comparisons.problems]),
         ),

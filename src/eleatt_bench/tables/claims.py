@@ -29,7 +29,7 @@ from eleatt_bench.tables.judge import Design, Judgement, judge
 from eleatt_bench.tables.plan import Place, Plan, PlannedRun
 from eleatt_bench.tables.records import accuracy, key
 from eleatt_bench.tables.samples import Compared, Gains, compare, gains
-from eleatt_bench.tables.spec import Spec, design_of, sections_of
+from eleatt_bench.tables.spec import Spec, claims_of
 from eleatt_bench.tables.table import Claim, TableCell
 from eleatt_bench.tables.verdicts import levels_of
 
@@ -48,11 +48,8 @@ def claims(
     ``failed`` are the keys of runs that have.
     """
     found = [
-        _claim(plan, section, claim, column, cells, failed, comparisons)
-        for section in sections_of(plan.spec)
-        for claim in plan.spec["claims"]
-        for column in plan.spec["columns"]
-        if not claim["columns"] or column["name"] in claim["columns"]
+        _claim(plan, section["name"], claim, column, design, cells, failed, comparisons)
+        for section, claim, column, design in claims_of(plan.spec)
     ]
     adjusted = family((claim.runs, claim.judgement) for claim in found).adjusted
     return tuple(
@@ -63,24 +60,20 @@ def claims(
 
 def _claim(
     plan: Plan,
-    section: Spec,
+    section: str,
     claim: Spec,
     column: Spec,
+    design: Design,
     cells: Mapping[Place, TableCell],
     failed: Collection[str],
     comparisons: Comparisons,
 ) -> Claim:
-    places = [(section["name"], claim[row], column["name"]) for row in ("better", "than")]
+    places = [(section, claim[row], column["name"]) for row in ("better", "than")]
     better, than = (cells[place] for place in places)
     pairs = list(zip(*(plan.by_cell[place] for place in places), strict=True))
-    papers = (better.paper, than.paper)
-    paper = None
-    if section["in_paper"] and papers[0] is not None and papers[1] is not None:
-        paper = papers[0] - papers[1]
-    design = design_of(column, paper, claim["margin"])
     compared = comparisons.samples(pairs, column["metric"], design)
     return Claim(
-        section=section["name"],
+        section=section,
         better=claim["better"],
         than=claim["than"],
         column=column["name"],

@@ -49,6 +49,7 @@ class Plan:
     untrained: tuple[str, ...] = ()  # those whose features a network with random weights made
     quick: bool = False  # a rehearsal
     undeclared: bool = False  # looks, seeds or claims are not those of the table's file
+    accelerator: str = "auto"  # what runs are computed on, as `trainer.accelerator` says it
 
     @cached_property
     def by_cell(self) -> dict[Place, list[PlannedRun]]:
@@ -63,6 +64,11 @@ class Plan:
         """The runs that the table needs before anything else."""
         first = {column["name"]: column["looks"][0] for column in self.spec["columns"]}
         return [run for run in self.runs if run.turn < first[run.column]]
+
+    @property
+    def as_declared(self) -> bool:
+        """Whether the table's runs are those that its file describes, whichever their seeds."""
+        return not self.quick and all(_key(o).startswith("table.") for o in self.variation)
 
     @property
     def file_stem(self) -> str:
@@ -139,6 +145,7 @@ def plan(table: str, overrides: Sequence[str] = (), composer: Composer | None = 
         untrained=tuple(sorted(cells.untrained)),
         quick=quick,
         undeclared=undeclared,
+        accelerator=str(base["trainer"]["accelerator"]),
     )
 
 

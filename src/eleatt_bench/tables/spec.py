@@ -68,6 +68,20 @@ def folds_of(column: Spec, data: Mapping[str, Any]) -> list[int]:
     return list(range(protocols[data["protocol"]].folds))
 
 
+def claims_of(spec: Spec) -> Iterator[tuple[Spec, Spec, Spec, Design]]:
+    """Every claim of a `declared` table in every (section, claim, column), and how it is judged."""
+    papers = {row["name"]: row["paper"] for row in spec["rows"]}
+    for section in sections_of(spec):
+        for claim in spec["claims"]:
+            for column in spec["columns"]:
+                name = column["name"]
+                if not claim["columns"] or name in claim["columns"]:
+                    two = [papers[claim[row]].get(name) for row in ("better", "than")]
+                    known = section["in_paper"] and None not in two
+                    paper = two[0] - two[1] if known else None
+                    yield section, claim, column, design_of(column, paper, claim["margin"])
+
+
 def check_spec(spec: Spec) -> None:
     """Refuse a `declared` table that speaks of what it does not have.
 
