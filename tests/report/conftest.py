@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
+from eleatt_bench.runs.record import RunFolder
+from eleatt_bench.tables.build import table
 from eleatt_bench.tables.chance import Crossed
 from eleatt_bench.tables.judge import Design, Judgement, judge
+from eleatt_bench.tables.plan import every_plan
+from eleatt_bench.tables.records import key
 from eleatt_bench.tables.statistics import Bounds
 from eleatt_bench.tables.table import (
     Claim,
@@ -55,7 +60,7 @@ CLAIMS = (
 
 @pytest.fixture
 def make_table() -> MakeTable:
-    table = Table(
+    made = Table(
         name="table4",
         title="N-UCLA & co, 100 %",
         columns=(Column("cross_view"), Column("cross_view_clean")),
@@ -70,7 +75,7 @@ def make_table() -> MakeTable:
     )
 
     def make(**changes: object) -> Table:
-        return replace(table, **changes)  # type: ignore[arg-type]
+        return replace(made, **changes)  # type: ignore[arg-type]
 
     return make
 
@@ -94,3 +99,24 @@ def folded(make_table: MakeTable) -> Table:
         cited=(),
         claims=(claim,),
     )
+
+
+@pytest.fixture(scope="session")
+def made_up(tmp_path_factory: pytest.TempPathFactory, record_of) -> list[Table]:
+    """Every shipped table with a made-up finished run for each of its first look."""
+    folder = tmp_path_factory.mktemp("made up")
+    plans = every_plan([f"runs_dir={folder / 'runs'}", f"data_dir={folder / 'data'}"])
+    for plan in plans:
+        papers = {row["name"]: row["paper"] for row in plan.spec["rows"]}
+        for run in {key(run): run for run in plan.first_look}.values():
+            name = run.run_id or f"elsewhere-{hashlib.sha256(key(run).encode()).hexdigest()[:12]}"
+            noise = 6 * (int(name[-6:], 16) / 16**6 - 0.5)
+            accuracy = (papers[run.row].get(run.column, 90.0) + noise) / 100
+            metrics = dict.fromkeys(("accuracy", "accuracy_clean"), accuracy)
+            RunFolder(plan.runs_dir, name).write(
+                record_of(
+                    name, identity=run.identity, metrics={"val": metrics, "test": metrics},
+                    timing={"seconds_per_epoch": 2.0},
+                )
+            )  # fmt: skip
+    return [table(plan) for plan in plans]

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import cycle, zip_longest
 from typing import TYPE_CHECKING, Any
 
-from eleatt_bench.report.canvas import add_legend, new_figure
+from eleatt_bench.report.canvas import add_legend, add_title, new_figure
 from eleatt_bench.report.losses import LOSSES, Curves, Panels, band
 from eleatt_bench.report.wording import section_title, title
 from eleatt_bench.tables.table import Row, Section, Table
@@ -36,7 +36,7 @@ def accuracies(table: Table) -> Figure:
     figure = new_figure(
         0.075 * names + 2.6 * across + 0.2, sum(0.26 * len(rows) + 0.6 for _, rows, _ in panels) + 1
     )
-    figure.suptitle(title(table), fontsize=10)
+    add_title(figure, title(table))
     grid = figure.subplots(
         len(panels), across, squeeze=False, sharey="row",
         height_ratios=[len(rows) + 1 for _, rows, _ in panels],
@@ -105,7 +105,7 @@ def losses(table: Table, panels: Panels, count: str) -> Figure:
     ``count`` says in words what the runs of a row are.
     """
     figure = new_figure(3.7 * len(LOSSES), 2.6 * len(panels) + 0.7)
-    figure.suptitle(title(table), fontsize=11)
+    add_title(figure, title(table))
     grid = figure.subplots(len(panels), len(LOSSES), squeeze=False, sharex="row")
     for axes_of_panel, (panel, rows) in zip(grid, panels.items(), strict=True):
         for axes, (tag, name) in zip(axes_of_panel, LOSSES.items(), strict=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from eleatt_bench.report.canvas import add_legend, new_figure
+from eleatt_bench.report.canvas import add_legend, add_title, new_figure
 from eleatt_bench.report.forest import (
     IS_OPEN,
     MARKS,
@@ -36,7 +36,7 @@ def forest_figure(tables: Sequence[Table], title: str) -> Figure:
     lines = lines_of(shown)
     names = max(len(one.label if isinstance(one, ForestLine) else one.text) for one in shown)
     figure = new_figure(5.2 + 0.062 * names, _HEIGHT * len(shown) + 1.5)
-    figure.suptitle(title, fontsize=10)
+    add_title(figure, title)
     axes = figure.add_subplot()
     limits = reach(line.judgement for line in lines)
     for height, one in enumerate(shown):

@@ -2,11 +2,12 @@ r"""The tested claims of a table in LaTeX, readable at the width of one column."
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from eleatt_bench.report.forest import SECTION, ForestLine, Heading, forest, lines_of
 from eleatt_bench.report.latex import (
     COLUMN,
+    PAGE,
     boxed,
     document,
     environment,
@@ -48,32 +49,35 @@ def _one(table: Table, digits: int) -> str:
         return "\n".join(map(comment, [*said, "Nothing is printed: no claim is tested."]))
     counts = [line.judgement.count for line in lines]
     caption = f"{heading(table)}: differences in points, {seeds_text(counts)}."
-    body = _tabular(shown, lines, digits)
+    kind, body = _tabular(shown, lines, digits)
     label = f"{table.name}-claims"
-    return environment("table", caption, label, body, said, _GAP, r"\footnotesize")
+    return environment(kind, caption, label, body, said, _GAP, r"\footnotesize")
 
 
 def _tabular(
     shown: Sequence[Heading | ForestLine], lines: Sequence[ForestLine], digits: int
-) -> list[str]:
+) -> tuple[str, list[str]]:
+    """The environment that is wide enough, and what is in it."""
     in_paper = any(line.judgement.paper is not None for line in lines)
     head = ["", "difference [95 %]", *["paper"] * in_paper, "verdict"]
     numbers = {id(line): _numbers(line, in_paper, digits) for line in lines}
     columns = zip(head[1:-1], *numbers.values(), strict=True)
-    taken = sum(2 * _GAP + SIZE * max(map(width, texts)) for texts in columns)
-    words = max(SIZE * max(map(width, halves(line.judgement.verdict))) for line in lines)
-    words += SIZE * width("*†‡")
+    verdicts = _widest(part for line in lines for part in halves(line.judgement.verdict))
+    verdicts += _widest(["*†‡"])
     indent = "" if len(lines) == len(shown) else r"\enspace "
-    label = COLUMN - taken - words - 2 * _GAP - (SIZE / 2 if indent else 0)
+    taken = verdicts + sum(2 * _GAP + _widest(texts) for texts in columns)
+    taken += 2 * _GAP + (SIZE / 2 if indent else 0)
+    least = _widest(word for line in lines for word in plain(line.label).split())
+    kind, limit = ("table", COLUMN) if taken + least <= COLUMN else ("table*", PAGE)
     body: list[str] = []
     for one in shown:
         if isinstance(one, Heading):
             body += _heading(one, len(head), bool(body))
         else:
-            verdict = boxed(one.judgement.verdict, words, SIZE, _signs(one.claim))
-            name = indent + boxed(plain(one.label), label, SIZE)
+            verdict = boxed(one.judgement.verdict, verdicts, SIZE, _signs(one.claim))
+            name = indent + boxed(plain(one.label), limit - taken, SIZE)
             body.append(row([name, *map(escape, numbers[id(one)]), verdict]))
-    return [
+    return kind, [
         rf"\begin{{tabular}}{{@{{}}l{'r' * (len(head) - 2)}l@{{}}}}",
         r"\toprule",
         row([*map(escape, head)]),
@@ -83,6 +87,11 @@ def _tabular(
         r"\end{tabular}",
         *_key(lines),
     ]
+
+
+def _widest(texts: Iterable[str]) -> float:
+    """In points."""
+    return SIZE * max(map(width, texts))
 
 
 def _numbers(line: ForestLine, in_paper: bool, digits: int) -> list[str]:

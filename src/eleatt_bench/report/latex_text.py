@@ -13,7 +13,7 @@ _SIGNS = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
-    '"': r"\textquotedbl{}",
+    '"': r"\textquotedblright{}",
     "`": r"\textasciigrave{}",
     "±": r"$\pm$",
     "−": "$-$",
