@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,37 @@ def test_an_interrupted_table_keeps_what_is_finished_continues_and_is_then_compl
     shown = command_line("table", "digits", *smaller, "--format", "tex", "--out", str(out))
     assert shown.returncode == 0, shown.stderr
     assert r"\toprule" in out.read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_a_table_that_is_killed_goes_on_until_it_is_decided(
+    command_line, user_environment, tmp_path: Path
+) -> None:
+    asked = ["reproduce", "digits", "model.hidden_size=4", "trainer.max_epochs=1",
+             "table.looks=[3,4]", "--until-decided"]  # fmt: skip
+    for least in (5, 18):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "eleatt_bench", *asked], cwd=tmp_path, env=user_environment,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        while process.poll() is None and len(finished(tmp_path)) < least:
+            time.sleep(0.02)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    done = command_line(*asked)
+    assert done.returncode == 0, done.stderr
+    (written,) = tmp_path.glob("runs/tables/digits-????????.json")
+    (made,) = json.loads(written.read_text(encoding="utf-8"))
+    judged = [claim["judgement"] for claim in made["claims"]]
+    assert all(one["decided_at"] == 3 or one["count"] == 4 for one in judged)
+    assert not any(one["exploratory"] for one in judged)
+    seeds = {cell["row"]: cell["seeds"] for cell in made["cells"]}
+    for claim, one in zip(made["claims"], judged, strict=True):
+        assert seeds[claim["better"]] == seeds[claim["than"]] == one["count"]
+    again = command_line(*asked)
+    assert again.returncode == 0, again.stderr
+    assert "started" not in again.stdout
 
 
 def interrupted_after_a_run(arguments: list[str], folder: Path, env: dict[str, str]) -> str:

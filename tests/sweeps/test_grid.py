@@ -144,7 +144,7 @@ def test_only_rows_of_undecided_claims_get_more_seeds(record_of) -> None:
 def test_what_was_stopped_goes_on_where_it_was(record_of) -> None:
     class Stopped(Worker):
         def launch(self, jobs: Sequence[Sequence[str]], initial_job_idx: int) -> list[Any]:
-            super().launch(jobs[:3], initial_job_idx)
+            super().launch(jobs[:7], initial_job_idx)
             raise KeyboardInterrupt
 
     done: list[tuple[str, int]] = []

@@ -33,9 +33,9 @@ def _seeds(made: Sequence[Plan], place: int) -> str:
 
 
 def _sum(found: Sequence[Expected], *, at_most: bool) -> str:
-    """``at most 12 runs are to do, about 3 h of one job's time and 40 MB; 30 wait for data``."""
+    """``at most 12 to do, about 3 h of one job's time and 40 MB; 30 wait for ntu``."""
     ready = [one for one in found if not one.waits_for]
-    said = f"{'at most ' if at_most and ready else ''}{len(ready):,} runs are to do"
+    said = f"{'at most ' if at_most and ready else ''}{len(ready):,} to do"
     known = [one for one in ready if one.seconds is not None]
     if known:
         total = duration(sum(one.seconds or 0.0 for one in known))
@@ -46,4 +46,4 @@ def _sum(found: Sequence[Expected], *, at_most: bool) -> str:
         said += f" ({', '.join(dict.fromkeys(one.source for one in known))})"
     waiting = [one for one in found if one.waits_for]
     names = ", ".join(dict.fromkeys(name for one in waiting for name in one.waits_for))
-    return f"{said}; {len(waiting):,} wait for data set {names}" if waiting else said
+    return f"{said}; {len(waiting):,} wait for {names}" if waiting else said

@@ -275,9 +275,11 @@ def sweep_tables(
     returned: list[JobReturn] = []
     tried: set[str | None] = {None}  # the data of these are not here
     while runs := _untried(made, until_decided, tried):
-        if lack and len(tried) == 1:
-            print(lack, flush=True)
         first = len(tried) - 1
+        if first:
+            print(f"Undecided claims need {len(runs)} more runs", flush=True)
+        elif lack:
+            print(lack, flush=True)
         tried |= {run.run_id for run in with_pretrainings(runs)}  # each has a log by its number
         try:
             returned += launcher.launch([list(run.overrides) for run in runs], first)
