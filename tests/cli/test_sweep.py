@@ -150,11 +150,12 @@ def interrupted_after_a_run(arguments: list[str], folder: Path, env: dict[str, s
 
 def check_table(folder: Path) -> None:
     """Hold the table's numbers of two seeds against the records."""
-    file = max(folder.glob("runs/tables/digits-*.csv"), key=lambda path: path.stat().st_mtime_ns)
+    tables = folder / "runs" / "tables"
+    file = max(tables.glob("digits-????????.csv"), key=lambda path: path.stat().st_mtime_ns)
     rows = list(csv.DictReader(file.read_text(encoding="utf-8").splitlines()))
-    assert [(row["kind"], row["seeds"]) for row in rows] == [("ours", "2")] * 6 + [
-        ("claim", "2")
-    ] * 3
+    assert [(row["cited"], row["n"]) for row in rows] == [("False", "2")] * 6
+    claims = file.with_name(f"{file.stem}-claims.csv").read_text(encoding="utf-8")
+    assert [row["n"] for row in csv.DictReader(claims.splitlines())] == ["2"] * 3
     accuracies = {
         (r["identity"]["model"]["cell"], bool(r["identity"]["model"]["gate"]), r["seed"]): 100
         * r["metrics"]["test"]["accuracy"]
@@ -163,7 +164,7 @@ def check_table(folder: Path) -> None:
     gru = next(row for row in rows if row["row"] == "EleAtt-GRU")
     expected = [accuracies["gru", True, seed] for seed in (0, 1)]
     assert abs(float(gru["mean"]) - sum(expected) / 2) < 1e-5
-    assert abs(float(gru["std"]) - abs(expected[0] - expected[1]) / 2**0.5) < 1e-5
+    assert abs(float(gru["sd"]) - abs(expected[0] - expected[1]) / 2**0.5) < 1e-5
 
 
 def finished(folder: Path) -> dict[str, int]:

@@ -51,7 +51,7 @@ def _object(table: Table) -> dict[str, Any]:
                 "better": claim.better,
                 "than": claim.than,
                 "column": claim.column,
-                "judgement": claim.judgement.plain(),
+                **_judged(claim),
                 "holm": claim.holm,
                 "crossed": None if claim.crossed is None else claim.crossed._asdict(),
                 "groups": claim.groups,
@@ -90,6 +90,11 @@ def _numbers(cell: TableCell) -> dict[str, Any]:
         "difference": cell.difference,
         "parameters": cell.parameters,
     }
+
+
+def _judged(claim: Claim) -> dict[str, Any]:
+    found = claim.judgement.plain()
+    return {"seeds": found.pop("count"), **found}
 
 
 def _test(claim: Claim, index: int) -> dict[str, Any]:
