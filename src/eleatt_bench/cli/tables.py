@@ -13,14 +13,15 @@ from eleatt_bench.common.text import closing
 from eleatt_bench.config.composer import Composer
 from eleatt_bench.report.explain import explain
 from eleatt_bench.report.render import FORMATS, render
-from eleatt_bench.report.verdict_text import standing
+from eleatt_bench.report.verdict_text import of_all, standing
 from eleatt_bench.tables.build import table as make_table
 from eleatt_bench.tables.plan import Plan, members, plans
 from eleatt_bench.tables.records import key, missing
 from eleatt_bench.tables.spec import declared
-from eleatt_bench.tables.table import Claim
+from eleatt_bench.tables.table import Table
 
 WRITTEN = ("md", "tex", "csv", "json")
+_READ = ("term", "md")  # by people, as it is
 
 
 def tables(arguments: list[str]) -> int:
@@ -52,7 +53,10 @@ def table(arguments: list[str]) -> int:
         _check_single(given.name)
     made = plans(given.name, given.overrides)
     if given.explain is None:
-        text = render([make_table(plan) for plan in made], form)
+        found = [make_table(plan) for plan in made]
+        text = render(found, form)
+        if len(found) > 1 and form in _READ:
+            text += f"\n{of_all(found)}\n"
     else:
         text = explain(made[0], *given.explain)
     if given.out is None:
@@ -130,11 +134,12 @@ def _write(made: Sequence[Plan], asked: Sequence[str]) -> None:
         for form in WRITTEN:
             write_text(folder / f"{plan.file_stem}.{form}", render([result], form))
     print(render(results, "term"), end="")
-    _close(made, asked, [claim for result in results for claim in result.claims])
+    _close(made, asked, results)
 
 
-def _close(made: Sequence[Plan], asked: Sequence[str], claims: Sequence[Claim]) -> None:
+def _close(made: Sequence[Plan], asked: Sequence[str], results: Sequence[Table]) -> None:
     """Where everything lies, how far the claims are, and what to type next."""
+    claims = [claim for result in results for claim in result.claims]
     runs_dir = made[0].runs_dir
     folder, forms = runs_dir / "tables", ", ".join(f".{form}" for form in WRITTEN)
     stems = ", ".join(plan.file_stem for plan in made)
@@ -145,7 +150,7 @@ def _close(made: Sequence[Plan], asked: Sequence[str], claims: Sequence[Claim]) 
         "runs": f"{runs_dir}, {len(runs - lack)} of {len(runs)} done",
     }
     if not made[0].quick:
-        where["claims"] = "; ".join(standing(claims)) or "none"
+        where["claims"] = "; ".join([of_all(results), *standing(claims)])
     then = {"rest": ["reproduce", *asked]} if lack else {}
     if any(claim.judgement.next_look for claim in claims):
         then["seeds"] = ["reproduce", *asked, "--until-decided"]
