@@ -15,12 +15,12 @@ from eleatt_bench.report.explain import explain
 from eleatt_bench.report.numbers import MOST_DIGITS
 from eleatt_bench.report.render import FORMATS, render
 from eleatt_bench.report.selection import Selection, select
-from eleatt_bench.report.verdict_text import standing
+from eleatt_bench.report.verdict_text import of_all, standing
 from eleatt_bench.tables.build import table as make_table
 from eleatt_bench.tables.plan import Plan, members, plans
 from eleatt_bench.tables.records import key, missing
 from eleatt_bench.tables.spec import declared
-from eleatt_bench.tables.table import Claim
+from eleatt_bench.tables.table import Table
 
 WRITTEN = ("md", "tex", "csv", "json")
 """What ``reproduce`` writes, cells and claims in files of their own."""
@@ -155,11 +155,12 @@ def _write(made: Sequence[Plan], asked: Sequence[str]) -> None:
                 text = render([result], form, claims=True)
                 write_text(folder / f"{plan.file_stem}-claims.{form}", text)
     print(render(results, "term"), end="")
-    _close(made, asked, [claim for result in results for claim in result.claims])
+    _close(made, asked, results)
 
 
-def _close(made: Sequence[Plan], asked: Sequence[str], claims: Sequence[Claim]) -> None:
+def _close(made: Sequence[Plan], asked: Sequence[str], results: Sequence[Table]) -> None:
     """Where everything lies, how far the claims are, and what to type next."""
+    claims = [claim for result in results for claim in result.claims]
     runs_dir = made[0].runs_dir
     folder, forms = runs_dir / "tables", ", ".join(f".{form}" for form in WRITTEN)
     apart = ", ".join(f".{form}" for form in WRITTEN if FORMATS[form].claims is not None)
@@ -172,7 +173,7 @@ def _close(made: Sequence[Plan], asked: Sequence[str], claims: Sequence[Claim]) 
         "runs": f"{runs_dir}, {len(runs - lack)} of {len(runs)} done",
     }
     if not made[0].quick:
-        where["claims"] = "; ".join(standing(claims)) or "none"
+        where["claims"] = "; ".join([of_all(results), *standing(claims)])
     then = {"rest": ["reproduce", *asked]} if lack else {}
     if any(claim.judgement.next_look for claim in claims):
         then["seeds"] = ["reproduce", *asked, "--until-decided"]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from eleatt_bench.report.grid import Grid, lay_out, lay_out_claims
 from eleatt_bench.report.numbers import DIGITS
+from eleatt_bench.report.verdict_text import of_all
 from eleatt_bench.report.wording import cell_notes, claim_notes, remarks, title
 from eleatt_bench.tables.table import Table
 
@@ -20,11 +21,12 @@ def markdown(tables: Sequence[Table], digits: int = DIGITS) -> str:
 
 def markdown_claims(tables: Sequence[Table], digits: int = DIGITS) -> str:
     """The tested claims of each table that has any claims, and their notes."""
-    return "\n".join(
+    found = [
         _one(table, _grid(lay_out_claims(table, digits), ":--"), claim_notes(table))
         for table in tables
         if table.claims
-    )
+    ]
+    return "\n".join([*found, *([f"{of_all(tables)}\n"] if len(tables) > 1 else [])])
 
 
 def _one(table: Table, grid: Sequence[str], said: Sequence[str]) -> str:

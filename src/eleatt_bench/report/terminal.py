@@ -15,6 +15,7 @@ from eleatt_bench.report.forest import ForestLine, Heading, forest, lines_of, wh
 from eleatt_bench.report.forest_text import KEY, forest_text
 from eleatt_bench.report.grid import Grid, lay_out
 from eleatt_bench.report.numbers import DIGITS
+from eleatt_bench.report.verdict_text import of_all
 from eleatt_bench.report.wording import (
     cell_notes,
     claim_notes,
@@ -75,8 +76,8 @@ def _print(tables: Sequence[Table], console: Console, digits: int) -> None:
             console.print()
         console.print(_grid(lay_out(table, console.width, digits), Text(title(table))))
         _print_forest(forest(table), console, digits)
-        said = [*cell_notes(table), *claim_notes(table), *remarks(table)]
-        _print_notes(said, console)
+        _print_notes([*cell_notes(table), *claim_notes(table), *remarks(table)], console)
+    _print_count(tables, console)
 
 
 def _print_claims(tables: Sequence[Table], console: Console, digits: int) -> None:
@@ -85,6 +86,12 @@ def _print_claims(tables: Sequence[Table], console: Console, digits: int) -> Non
     if len(tables) == 1:
         said += remarks(tables[0])
     _print_notes(dict.fromkeys(said), console)
+    _print_count(tables, console)
+
+
+def _print_count(tables: Sequence[Table], console: Console) -> None:
+    if len(tables) > 1:
+        console.print(f"\n{of_all(tables)}")
 
 
 def _print_forest(shown: Sequence[Heading | ForestLine], console: Console, digits: int) -> None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import compress
 
 from eleatt_bench.report.numbers import signed
-from eleatt_bench.tables.family import Family
+from eleatt_bench.tables.family import Family, family
 from eleatt_bench.tables.judge import Judgement
 from eleatt_bench.tables.power import MOST_SEEDS
 from eleatt_bench.tables.statistics import Bounds
-from eleatt_bench.tables.table import Claim
+from eleatt_bench.tables.table import Claim, Table
 from eleatt_bench.tables.verdicts import Verdict
 
 
@@ -72,21 +72,32 @@ def counting_line(found: Family) -> str:
     return f"{text}; {holding} {verb} for the whole family (Holm)" if holding else text
 
 
+def of_all(tables: Sequence[Table]) -> str:
+    """`counting_line` of the claims of all ``tables``: those of the same runs count once."""
+    claims = [(claim.runs, claim.judgement) for table in tables for claim in table.claims]
+    return counting_line(family(claims))
+
+
 def standing(claims: Iterable[Claim]) -> Iterator[str]:
-    """How far the claims of tables are: a line for those that are decided, and for each reason why
-    others are not."""
+    """Which claims are not decided, for each reason why."""
     found: dict[str, list[str]] = {}
     for claim in claims:
         said = claim.judgement
-        why = "decided"
-        if not said.verdict.decided:
-            why = "undecided at the last look" if said.next_look is None else "not finished"
-            why = "blocked by failed runs" if said.blocked_by else why
-        seeds = f": seed {', '.join(map(str, said.blocked_by))}" if said.blocked_by else ""
-        where = ", ".join(filter(None, (claim.section, claim.column)))
-        found.setdefault(why, []).append(f"{claim.better} > {claim.than} ({where}{seeds})")
+        if said.verdict.decided:
+            continue
+        seeds = ", ".join(map(str, said.blocked_by))
+        if said.blocked_by:
+            why = "blocked by failed runs"
+        else:
+            why = "undecided at the last look" if said.next_look is None else "not looked at yet"
+        where = ", ".join(filter(None, (claim.section, claim.column, seeds and f"seed {seeds}")))
+        found.setdefault(why, []).append(f"{claim.better} > {claim.than} ({where})")
     for why, named in found.items():
-        yield f"{len(named)} {why}" + ("" if why == "decided" else f": {', '.join(named)}")
+        more = f" and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
+        yield f"{len(named)} {why}: {', '.join(named[:_NAMED])}{more}"
+
+
+_NAMED = 4  # claims of what may be many
 
 
 def _seeds(count: int) -> str:

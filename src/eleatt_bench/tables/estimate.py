@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from eleatt_bench.launch.devices import Memory
-from eleatt_bench.runs.identity import model_name, without_digest
+from eleatt_bench.runs.identity import model_name, without_digest, without_seed
 from eleatt_bench.runs.record import Record, RunFolder, all_runs
 from eleatt_bench.runs.wanted import WantedRun
 from eleatt_bench.tables.parameters import parameters
@@ -186,10 +186,8 @@ def _like(
 
 def _same(identity: Mapping[str, Any]) -> str:
     """Everything but seed, fold and the digest of the data."""
-    plain = without_digest(identity)
-    return json.dumps(
-        {**plain, "seed": None, "data": {**plain["data"], "fold": None}}, sort_keys=True
-    )
+    plain = without_seed(without_digest(identity))
+    return json.dumps({**plain, "data": {**plain["data"], "fold": None}}, sort_keys=True)
 
 
 def _similar(identity: Mapping[str, Any]) -> str:
