@@ -11,12 +11,13 @@ from rich.text import Text
 
 from eleatt_bench.common.text import printable
 from eleatt_bench.report.forest import MARKS, SECTION, TABLE, ForestLine, Heading, lines_of, reach
-from eleatt_bench.report.wording import interval_text, verdict_signs
+from eleatt_bench.report.wording import interval_text, sign_notes, verdict_signs
 from eleatt_bench.tables.judge import Judgement
 from eleatt_bench.tables.statistics import Bounds
 
-KEY = "░ differences that do not matter; ◇ the paper's"
 _ZERO, _BAND, _PAPER = "│", "░", "◇"
+_WITHIN = {" ": "─", _BAND: "═", _ZERO: "┼"}
+"""An interval, where it is on these."""
 _LABEL, _VERDICT = 30, 15  # characters: what is longer is broken
 _PLOT = (15, 64)  # at least, or it says nothing, and at most
 _STYLES = {TABLE: "bold", SECTION: "italic"}
@@ -54,6 +55,14 @@ def forest_text(shown: Sequence[Heading | ForestLine], width: int, digits: int) 
             yield found
 
 
+def key(lines: Sequence[ForestLine]) -> str:
+    """What the signs mean, as far as there are any."""
+    said = [f"{_BAND} {_WITHIN[_BAND]} differences that do not matter"]
+    if any(line.judgement.paper is not None for line in lines):
+        said.append(f"{_PAPER} the paper's")
+    return "; ".join([*said, *sign_notes([line.claim for line in lines])])
+
+
 def _cells(line: ForestLine, indent: str, digits: int) -> tuple[list[str], list[str], list[str]]:
     """Its label, its interval and its verdict, each in lines."""
     label = wrap(printable(line.label), _LABEL, initial_indent=indent, subsequent_indent=indent)
@@ -71,7 +80,7 @@ def strip(found: Judgement, limits: Bounds, width: int) -> str:
     if found.low is not None and found.high is not None:
         low, high = at(found.low), at(found.high)
         for place in range(low, high + 1):
-            signs[place] = "─"
+            signs[place] = _WITHIN[signs[place]]
         signs[low] = "<" if found.low < limits.low else "├"
         signs[high] = ">" if found.high > limits.high else "┤"
     if found.paper is not None:

@@ -44,7 +44,7 @@ def _one(table: Table, digits: int) -> str:
     shown = forest(table)
     lines = lines_of(shown)
     said = [title(table), *claim_notes(table), *remarks(table)]
-    said += (f"{claim_place(line.claim)}: {judgement_text(line.judgement)}" for line in lines)
+    said += (_in_full(line.claim, digits) for line in lines)
     if not lines:
         return "\n".join(map(comment, [*said, "Nothing is printed: no claim is tested."]))
     counts = [line.judgement.count for line in lines]
@@ -52,6 +52,12 @@ def _one(table: Table, digits: int) -> str:
     kind, body = _tabular(shown, lines, digits)
     label = f"{table.name}-claims"
     return environment(kind, caption, label, body, said, _GAP, r"\footnotesize")
+
+
+def _in_full(claim: Claim, digits: int) -> str:
+    over = f"over {claim.groups} too {interval_text(claim.crossed, digits)}"
+    also = "" if claim.crossed is None else f"; {over}"
+    return f"{claim_place(claim)}: {judgement_text(claim.judgement)}{also}"
 
 
 def _tabular(

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from eleatt_bench.common.text import plain_console, printable
 from eleatt_bench.report.forest import ForestLine, Heading, forest, lines_of, whole_forest
-from eleatt_bench.report.forest_text import KEY, forest_text
+from eleatt_bench.report.forest_text import forest_text, key
 from eleatt_bench.report.grid import Grid, lay_out
 from eleatt_bench.report.numbers import DIGITS
 from eleatt_bench.report.verdict_text import of_all
@@ -21,7 +21,6 @@ from eleatt_bench.report.wording import (
     claim_notes,
     open_text,
     remarks,
-    sign_notes,
     title,
 )
 from eleatt_bench.tables.table import Table
@@ -100,8 +99,8 @@ def _print_forest(shown: Sequence[Heading | ForestLine], console: Console, digit
     for line in forest_text(shown, console.width, digits):
         console.print(line, no_wrap=True, overflow="ignore", crop=False)
     console.print()
-    claims = [line.claim for line in lines_of(shown)]
-    _print_notes(["; ".join([KEY, *sign_notes(claims)]), *map(open_text, claims)], console)
+    lines = lines_of(shown)
+    _print_notes([key(lines), *(open_text(line.claim) for line in lines)], console)
 
 
 def _print_notes(said: Iterable[str], console: Console) -> None:

@@ -118,7 +118,7 @@ def title(table: Table) -> str:
 
 def notes(table: Table) -> list[str]:
     """What has to be said below the table and its claims."""
-    return [*cell_notes(table), *claim_notes(table), *remarks(table)]
+    return [*cell_notes(table), *claim_notes(table), *crossed_notes(table), *remarks(table)]
 
 
 def cell_notes(table: Table) -> list[str]:
@@ -170,12 +170,16 @@ def claim_notes(table: Table) -> list[str]:
     levels = dict.fromkeys(100 * claim.judgement.confidence for claim in tested)
     listed = " or ".join(f"{percent:.4g} %" for percent in levels)
     found = [_CLAIMS.format(levels=listed)] if tested else []
-    groups = dict.fromkeys(claim.groups for claim in tested if claim.crossed is not None)
-    found += (_CROSSED.format(groups=name) for name in groups)
     if len(tested) < len(table.claims):
         done = len(tested) or "None"
         found.append(f"{done} of {len(table.claims)} claims of {table.name} tested.")
     return found
+
+
+def crossed_notes(table: Table) -> list[str]:
+    """What the second interval of a claim is, where it is shown."""
+    groups = dict.fromkeys(claim.groups for claim in table.claims if claim.crossed is not None)
+    return [_CROSSED.format(groups=name) for name in groups]
 
 
 def seconds_text(cell: TableCell, table: Table) -> str:
