@@ -20,7 +20,7 @@ def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_one_file_is_written_the_cells_or_the_claims(tmp_path: Path) -> None:
     for flags, name in (([], "cells.csv"), (["--claims"], "claims.csv")):
         assert main(["table", "digits", "--format", "csv", *flags, "--out", name]) == 0
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["cells.csv", "claims.csv"]
+    assert sorted(path.name for path in tmp_path.glob("*.*")) == ["cells.csv", "claims.csv"]
     with (tmp_path / "cells.csv").open(newline="") as file:
         assert [row["row"] for row in csv.DictReader(file)][:2] == ["EleAtt-GRU", "GRU"]
     with (tmp_path / "claims.csv").open(newline="") as file:

@@ -210,7 +210,7 @@ def _tabular(block: Sequence[_Part], groups: Sequence[_Group], name_width: float
             if any(texts):
                 lines.append(row([boxed(one.name, name_width, SMALL), *map(escape, texts)]))
         if lines:
-            body += [r"\midrule", *section_line(group.title, columns + 1), *lines]
+            body += [r"\midrule", *_section_line(group.title, columns + 1), *lines]
     return "\n".join(
         [
             rf"\begin{{tabular}}{{@{{}}l{'r' * columns}@{{}}}}",
@@ -223,7 +223,7 @@ def _tabular(block: Sequence[_Part], groups: Sequence[_Group], name_width: float
     )
 
 
-def section_line(name: str, columns: int) -> list[str]:
+def _section_line(name: str, columns: int) -> list[str]:
     """The line of a section's name above its rows."""
     if not name:
         return []

@@ -13,7 +13,6 @@ from eleatt_bench.report.latex import (
     environment,
     heading,
     row,
-    section_line,
     seeds_text,
 )
 from eleatt_bench.report.latex_text import comment, escape, halves, plain, width
@@ -32,6 +31,7 @@ from eleatt_bench.tables.table import Claim, Table
 
 SIZE = 8.0  # points: the size of \footnotesize
 _GAP = 3.0
+_RAISED = 0.75  # of the size: what is raised is so large
 
 
 def latex_claims(tables: Sequence[Table], digits: int = DIGITS) -> str:
@@ -68,21 +68,24 @@ def _tabular(
     head = ["", "difference [95 %]", *["paper"] * in_paper, "verdict"]
     numbers = {id(line): _numbers(line, in_paper, digits) for line in lines}
     columns = zip(head[1:-1], *numbers.values(), strict=True)
-    verdicts = _widest(part for line in lines for part in halves(line.judgement.verdict))
-    verdicts += _widest(["*†‡"])
+    verdicts = max(_widest(halves(line.judgement.verdict)) for line in lines)
+    raised = _RAISED * _widest(verdict_signs(line.claim) for line in lines)
     indent = "" if len(lines) == len(shown) else r"\enspace "
-    taken = verdicts + sum(2 * _GAP + _widest(texts) for texts in columns)
+    taken = verdicts + raised + sum(2 * _GAP + _widest(texts) for texts in columns)
     taken += 2 * _GAP + (SIZE / 2 if indent else 0)
     least = _widest(word for line in lines for word in plain(line.label).split())
     kind, limit = ("table", COLUMN) if taken + least <= COLUMN else ("table*", PAGE)
     body: list[str] = []
+    above: Heading | ForestLine | None = None
     for one in shown:
         if isinstance(one, Heading):
-            body += _heading(one, len(head), bool(body))
+            body += [r"\addlinespace"] * isinstance(above, ForestLine)
+            body.append(_heading(one, len(head)))
         else:
-            verdict = boxed(one.judgement.verdict, verdicts, SIZE, _signs(one.claim))
+            verdict = boxed(one.judgement.verdict, verdicts + raised, SIZE, _signs(one.claim))
             name = indent + boxed(plain(one.label), limit - taken, SIZE)
             body.append(row([name, *map(escape, numbers[id(one)]), verdict]))
+        above = one
     return kind, [
         rf"\begin{{tabular}}{{@{{}}l{'r' * (len(head) - 2)}l@{{}}}}",
         r"\toprule",
@@ -106,12 +109,10 @@ def _numbers(line: ForestLine, in_paper: bool, digits: int) -> list[str]:
     return [interval_text(line.judgement, digits), *of_paper]
 
 
-def _heading(one: Heading, columns: int, between: bool) -> list[str]:
-    space = [r"\addlinespace"] if between else []
-    if one.level == SECTION:
-        return [*space, *section_line(one.text, columns)]
+def _heading(one: Heading, columns: int) -> str:
     text = boxed(one.text, COLUMN, SIZE)
-    return [*space, rf"\multicolumn{{{columns}}}{{@{{}}l}}{{{text}}} \\"]
+    text = rf"\textit{{{text}}}" if one.level == SECTION else text
+    return rf"\multicolumn{{{columns}}}{{@{{}}l}}{{{text}}} \\"
 
 
 def _signs(claim: Claim) -> str:

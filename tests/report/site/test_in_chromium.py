@@ -154,7 +154,7 @@ def test_the_numbers_of_a_chart_can_be_unfolded(site: Path, page: Page) -> None:
 def test_the_forest_plot_has_a_verdict_in_words_beside_each_claim(site: Path, page: Page) -> None:
     open_page(page, of_table(site))
     figure = page.locator("figure", has_text="Differences").first
-    (word,) = figure.locator(".annotation-text").all_inner_texts()
+    (word,) = figure.locator(".annotation-text").all_text_contents()
     assert word == "undecided"
     inside = figure.evaluate(
         "e => [...e.querySelectorAll('.annotation-text, .ytick text, .legendtext')].every(t => {"
