@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 PAPER, INK, BAND = "#222222", "#222222", "#e6e6e6"
 _HEIGHT = 0.19  # inches of a line
+_BELOW = 0.27  # of it: so far below is the second interval
 _WEIGHT = {TABLE: "bold", SECTION: "normal"}
 _STYLE = {SECTION: "italic"}
 
@@ -71,11 +72,11 @@ def _draw(axes: Any, height: int, line: ForestLine, limits: Bounds) -> None:
     found = line.judgement
     mark = MARKS[found.verdict]
     axes.barh(height, 2 * found.margin, left=-found.margin, height=0.8, color=BAND, zorder=0)
-    for ends, width in ((line.claim.crossed, 0.8), (found, 2.0)):
+    for ends, width, at in ((found, 2.0, height), (line.claim.crossed, 0.8, height + _BELOW)):
         if ends is not None and ends.low is not None and ends.high is not None:
-            axes.plot([ends.low, ends.high], [height, height], color=mark.colour, lw=width,
+            axes.plot([ends.low, ends.high], [at, at], color=mark.colour, lw=width,
                       solid_capstyle="butt", zorder=2)  # fmt: skip
-            _point_beyond(axes, height, ends.low, ends.high, limits, mark.colour)
+            _point_beyond(axes, at, ends.low, ends.high, limits, mark.colour)
     face = "white" if found.verdict in IS_OPEN else mark.colour
     axes.plot(found.mean, height, mark.shape, color=mark.colour, mfc=face, ms=5, zorder=4)
     if found.paper is not None:
@@ -87,7 +88,7 @@ def _draw(axes: Any, height: int, line: ForestLine, limits: Bounds) -> None:
 
 
 def _point_beyond(
-    axes: Any, height: int, low: float, high: float, limits: Bounds, colour: str
+    axes: Any, height: float, low: float, high: float, limits: Bounds, colour: str
 ) -> None:
     """An arrow's head where an interval goes on beyond the axis."""
     for beyond, end, shape in ((low < limits.low, limits.low, "<"),
@@ -108,7 +109,8 @@ def _marks(lines: Sequence[ForestLine]) -> list[Any]:
         marks.append(
             Line2D([], [], color=PAPER, marker="D", ms=4, mfc="none", ls="", label="the paper")
         )
-    if any(line.claim.crossed is not None for line in lines):
-        label = "thin: over other samples, too"
+    groups = {line.claim.groups: None for line in lines if line.claim.crossed is not None}
+    if groups:
+        label = f"its interval over {' or '.join(groups)} too"
         marks.append(Line2D([], [], color=INK, lw=0.8, label=label))
     return marks

@@ -36,7 +36,7 @@ def accuracies(table: Table, section: Section) -> Iterator[Chart]:
         }
         for number, place in enumerate(places):
             axis = str(number + 1) if number else ""
-            of_column = {"text": f"{table.columns[place].name}, accuracy (%)"}
+            of_column = {"text": f"{table.columns[place].name} (%)"}
             layout[f"xaxis{axis}"] = {"automargin": True, "nticks": 6, "title": of_column}
             data += _dots(rows, place, {"xaxis": f"x{axis}", "showlegend": not number})
         says = f"Mean accuracies of {len(rows)} rows in {names}; the table above says the same"
@@ -105,8 +105,7 @@ def forest(tables: Sequence[Table], title: str) -> Chart | None:
         "legend": _LEGEND,
         "xaxis": {"automargin": True, "title": {"text": "difference (percentage points)"},
                   "range": list(reach(claim.judgement for claim in names.values()))},
-        "shapes": [{"type": "line", "x0": 0, "x1": 0, "y0": 0, "y1": 1, "yref": "paper",
-                    "layer": "below", "line": {"width": 1}}],
+        "shapes": [{"type": "line", "x0": 0, "x1": 0, "y0": 0, "y1": 1, "yref": "paper",  "line": {"width": 1}}],
         "yaxis": _rows(list(names), texts),
         "annotations": [
             {"x": 1, "xref": "paper", "xanchor": "left", "xshift": 8, "y": name,
