@@ -88,8 +88,10 @@ def standing(claims: Iterable[Claim]) -> Iterator[str]:
         seeds = ", ".join(map(str, said.blocked_by))
         if said.blocked_by:
             why = "blocked by failed runs"
+        elif said.next_look is None:
+            why = "undecided at the last look"
         else:
-            why = "undecided at the last look" if said.next_look is None else "not looked at yet"
+            why = "undecided so far" if said.looks else "not looked at yet"
         where = ", ".join(filter(None, (claim.section, claim.column, seeds and f"seed {seeds}")))
         found.setdefault(why, []).append(f"{claim.better} > {claim.than} ({where})")
     for why, named in found.items():

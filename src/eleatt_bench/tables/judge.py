@@ -113,7 +113,8 @@ class Judgement:
     stopped_early: bool
     """Decided before the last look, so the estimate is likely too far from 0."""
     exploratory: bool
-    """Seeds outside the plan are among those of the estimate."""
+    """Seeds outside the plan are among those of the estimate, or the plan is not what was declared
+    before they were seen (`eleatt_bench.tables.recorded`)."""
     next_look: int | None
     """How many seeds the next look needs; None once decided, or after the last look."""
     blocked_by: tuple[int, ...]
