@@ -2,8 +2,8 @@
 
     .venv/bin/python scripts/bench_table.py --csv docs/performance/table.csv
 
-Trains one network on the digits for an epoch and copies what it left, record and predictions, under
-the names of all the runs that the table of the digits needs, then times the command that shows it:
+Trains one network on the digits and copies what it left, record, epochs and predictions, under the
+names of all the runs that the table of the digits needs, then times the command that shows it:
 the first time, when nothing is kept of earlier commands (`eleatt_bench.common.cache`), and later
 ones.
 """
@@ -27,7 +27,7 @@ from bench_layer import machine, write_csv
 from eleatt_bench.runs.record import RunFolder, all_runs
 from eleatt_bench.tables.plan import plans
 
-TRAIN = ("train", "experiment=digits", "model=eleatt_gru", "trainer.max_epochs=1")
+TRAIN = ("train", "experiment=digits", "model=eleatt_gru", "trainer.max_epochs=39")
 
 
 def seeds_override(seeds: int) -> str:
@@ -51,6 +51,7 @@ def fill(runs_dir: Path, seeds: int) -> int:
         own = {**record, "run_id": run.run_id, "identity": run.identity, "seed": run.seed}
         folder.record.write_text(json.dumps(own, indent=2), encoding="utf-8")
         shutil.copyfile(template.predictions, folder.predictions)
+        shutil.copyfile(template.epochs, folder.epochs)
     return len(plan.runs)
 
 

@@ -20,7 +20,9 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import yaml
 
+from eleatt_bench.common.locations import config_dir
 from eleatt_bench.tables.chance import contributions, intervals
 from eleatt_bench.tables.crossing import crossing
 from eleatt_bench.tables.family import holm
@@ -44,8 +46,20 @@ Random = np.random.Generator
 Rows = Callable[[Random, tuple[int, ...]], Floats]
 """Differences of two rows, in points, in any shape."""
 
-LOOKS = ((5, 10, 20), (3, 6, 12), (3,), (5,))
-"""Those of the tables in configs/table/."""
+
+def looks_of_tables() -> tuple[tuple[int, ...], ...]:
+    """The looks of all columns of the tables in configs/table/, those with the most seeds first."""
+    files = (config_dir() / "table").glob("*.yaml")
+    specs = [yaml.safe_load(file.read_text(encoding="utf-8")) for file in files]
+    found = {
+        tuple(column.get("looks") or spec["looks"])
+        for spec in specs
+        for column in spec.get("columns", ())
+    }
+    return tuple(sorted(found, key=lambda looks: (-looks[-1], looks)))
+
+
+LOOKS = looks_of_tables()
 
 
 class Figure(NamedTuple):

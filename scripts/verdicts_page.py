@@ -14,11 +14,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from simulate_verdicts import looks_of_tables
+
 from eleatt_bench.tables.power import detectable, seeds_needed
 from eleatt_bench.tables.verdicts import Verdict, levels_of
 
 Row = dict[str, str]
-LOOKS = ((5, 10, 20), (3, 6, 12), (3,), (5,))
+LOOKS = looks_of_tables()
 COUNTS = (3, 5, 10, 20)
 
 

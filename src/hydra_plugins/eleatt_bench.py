@@ -54,7 +54,10 @@ class EleattGridSweeper(BasicSweeper):
 
 
 class EleattTableSweeper(Sweeper):
-    """Turns the table of the config into the runs it still lacks."""
+    """Turns the table of the config into the runs it still lacks, look by look if so asked."""
+
+    def __init__(self, until_decided: bool = False) -> None:
+        self.until_decided = until_decided
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
@@ -70,7 +73,7 @@ class EleattTableSweeper(Sweeper):
         from eleatt_bench.sweeps.grid import sweep_tables
 
         assert self.launcher is not None  # set up before
-        return sweep_tables(arguments, self.launcher)
+        return sweep_tables(arguments, self.launcher, self.until_decided)
 
 
 class EleattSearchPath(SearchPathPlugin):
@@ -91,6 +94,7 @@ for group, name, plugin, options in (
     ("hydra/launcher", "eleatt_bench", EleattLauncher, {}),
     ("hydra/sweeper", "eleatt_grid", EleattGridSweeper, {"max_batch_size": None, "params": None}),
     ("hydra/sweeper", "eleatt_table", EleattTableSweeper, {}),
+    ("hydra/sweeper", "eleatt_until_decided", EleattTableSweeper, {"until_decided": True}),
 ):
     node = {"_target_": f"hydra_plugins.eleatt_bench.{plugin.__name__}", **options}
     ConfigStore.instance().store(group=group, name=name, node=node)

@@ -18,7 +18,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from scipy import stats
 
+from eleatt_bench.cli import main
 from eleatt_bench.runs.record import RunFolder
 from eleatt_bench.tables.statistics import mcnemar
 
@@ -123,7 +125,8 @@ def test_two_runs_are_compared(command_line, runs) -> None:
     assert ["test/accuracy", "50.00%", "75.00%", "-25.00", "points"] in lines
     a, b = int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())
     gain = right[0].astype(int) - right[1].astype(int)
-    said = done.stdout.splitlines()[-1]
+    said, over_seeds = (line for line in done.stdout.splitlines() if line[:3] in ("On ", "No "))
+    assert over_seeds == "No seed of both is finished, so nothing is said over seeds."
     assert f"On the same 200 test samples A is right alone on {a}, B alone on {b}" in said
     assert f"{100 * gain.mean():+.2f} points" in said
     assert f"p = {mcnemar(a, b):.2g}" in said
@@ -137,6 +140,32 @@ def test_two_runs_are_compared(command_line, runs) -> None:
     assert "A left no predictions" in said
     same = command_line("runs", "compare", "aaaa", "aaaa").stdout
     assert "No setting differs." in same
+
+
+def test_two_runs_are_compared_over_all_seeds_of_both(
+    monkeypatch, tmp_path: Path, capsys, record_of
+) -> None:
+    monkeypatch.setenv("ELEATT_RUNS", str(tmp_path))
+    gains = {0: 0.030, 1: 0.034, 2: 0.029, 4: 0.031}
+    for seed in range(5):
+        for cell in ("gru", "lstm"):
+            run = RunFolder(tmp_path, f"{cell}-{seed}")
+            blank = record_of(run.run_id)
+            this = {**blank["identity"], "seed": seed, "model": {"cell": cell, "gated_layers": []},
+                    "recipe_version": 1}  # fmt: skip
+            accuracy = 0.5 + (cell == "gru") * gains.get(seed, 0.9)
+            status = "failed" if (cell, seed) == ("lstm", 3) else "finished"
+            run.write(record_of(run.run_id, accuracy, identity=this, status=status))
+    assert main(["runs", "compare", "gru-0", "lstm-0"]) == 0
+    said = capsys.readouterr().out.splitlines()[-1]
+    expected = stats.ttest_1samp([100 * gain for gain in gains.values()], 0)
+    low, high = expected.confidence_interval(0.95)
+    assert said == (
+        f"Over 4 seeds of both (0, 1, 2, 4) A − B is +3.1 points, 95 % interval +{low:.1f} to "
+        f"+{high:.1f} (t): better at 4 seeds (exploratory)."
+    )
+    assert main(["runs", "compare", "gru-0", "gru-1"]) == 0
+    assert "Over" not in capsys.readouterr().out
 
 
 def test_runs_are_removed_when_one_agrees_and_never_while_they_run(

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,37 @@ def test_an_interrupted_table_keeps_what_is_finished_continues_and_is_then_compl
     assert r"\toprule" in out.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
+def test_a_table_that_is_killed_goes_on_until_it_is_decided(
+    command_line, user_environment, tmp_path: Path
+) -> None:
+    asked = ["reproduce", "digits", "model.hidden_size=4", "trainer.max_epochs=1",
+             "table.looks=[3,4]", "--until-decided"]  # fmt: skip
+    for least in (5, 18):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "eleatt_bench", *asked], cwd=tmp_path, env=user_environment,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        while process.poll() is None and len(finished(tmp_path)) < least:
+            time.sleep(0.02)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    done = command_line(*asked)
+    assert done.returncode == 0, done.stderr
+    (written,) = tmp_path.glob("runs/tables/digits-????????.json")
+    (made,) = json.loads(written.read_text(encoding="utf-8"))
+    judged = [claim["judgement"] for claim in made["claims"]]
+    assert all(one["decided_at"] == 3 or one["count"] == 4 for one in judged)
+    assert not any(one["exploratory"] for one in judged)
+    seeds = {cell["row"]: cell["seeds"] for cell in made["cells"]}
+    for claim, one in zip(made["claims"], judged, strict=True):
+        assert seeds[claim["better"]] == seeds[claim["than"]] == one["count"]
+    again = command_line(*asked)
+    assert again.returncode == 0, again.stderr
+    assert "started" not in again.stdout
+
+
 def interrupted_after_a_run(arguments: list[str], folder: Path, env: dict[str, str]) -> str:
     """What a sweep printed that was stopped by Ctrl-C as soon as a run was finished."""
     process = subprocess.Popen(
@@ -118,11 +150,12 @@ def interrupted_after_a_run(arguments: list[str], folder: Path, env: dict[str, s
 
 def check_table(folder: Path) -> None:
     """Hold the table's numbers of two seeds against the records."""
-    file = max(folder.glob("runs/tables/digits-*.csv"), key=lambda path: path.stat().st_mtime_ns)
+    tables = folder / "runs" / "tables"
+    file = max(tables.glob("digits-????????.csv"), key=lambda path: path.stat().st_mtime_ns)
     rows = list(csv.DictReader(file.read_text(encoding="utf-8").splitlines()))
-    assert [(row["kind"], row["seeds"]) for row in rows] == [("ours", "2")] * 6 + [
-        ("claim", "2")
-    ] * 3
+    assert [(row["cited"], row["n"]) for row in rows] == [("False", "2")] * 6
+    claims = file.with_name(f"{file.stem}-claims.csv").read_text(encoding="utf-8")
+    assert [row["n"] for row in csv.DictReader(claims.splitlines())] == ["2"] * 3
     accuracies = {
         (r["identity"]["model"]["cell"], bool(r["identity"]["model"]["gate"]), r["seed"]): 100
         * r["metrics"]["test"]["accuracy"]
@@ -131,7 +164,7 @@ def check_table(folder: Path) -> None:
     gru = next(row for row in rows if row["row"] == "EleAtt-GRU")
     expected = [accuracies["gru", True, seed] for seed in (0, 1)]
     assert abs(float(gru["mean"]) - sum(expected) / 2) < 1e-5
-    assert abs(float(gru["std"]) - abs(expected[0] - expected[1]) / 2**0.5) < 1e-5
+    assert abs(float(gru["sd"]) - abs(expected[0] - expected[1]) / 2**0.5) < 1e-5
 
 
 def finished(folder: Path) -> dict[str, int]:

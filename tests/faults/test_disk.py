@@ -99,7 +99,7 @@ LIKE_SMALL = [
 ]  # fmt: skip
 WRITING = {  # a verb, what it writes, and what it says of another place
     "report": (["report", "--out", "FULL/report"], "FULL/report", "--out FOLDER"),
-    "figures": (["report", "figures", "digits", *LIKE_SMALL, "--out", "FULL"], "-bars.p",
+    "figures": (["report", "figures", "digits", *LIKE_SMALL, "--out", "FULL"], "-accuracies.p",
                 "--out FOLDER"),
     "table": (["table", "digits", "--format", "json", "--out", "FULL/t.json"], "FULL/t.json",
               "--out FILE"),

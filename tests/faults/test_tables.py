@@ -46,7 +46,8 @@ def test_a_table_is_the_same_after_any_kills(work, data_dir) -> None:
         assert work.do(command) == 0, work.output
         assert contents(work.folder) == expected
         for path in work.folder.glob("runs/tables/*"):
-            path.unlink()
+            if not path.name.endswith(".plan.json"):  # that was recorded before any run
+                path.unlink()
         calls += 1
     assert calls > 3
 

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
-from eleatt_bench.tables.statistics import Bounds, Difference, paired_difference
+from eleatt_bench.runs.record import RunFolder
+from eleatt_bench.tables.build import table
+from eleatt_bench.tables.chance import Crossed
+from eleatt_bench.tables.judge import Design, Judgement, judge
+from eleatt_bench.tables.plan import every_plan
+from eleatt_bench.tables.records import key
+from eleatt_bench.tables.statistics import Bounds
 from eleatt_bench.tables.table import (
     Claim,
     Column,
@@ -26,6 +33,12 @@ def seeds(*values: float | None) -> tuple[SeedResult, ...]:
     return tuple(SeedResult(seed, (value,)) for seed, value in enumerate(values))
 
 
+def judged(*differences: float, paper: float | None = None) -> Judgement:
+    """A claim whose looks are at 3, 6 and 12 seeds, of which these are the differences so far."""
+    design = Design(tuple(range(12)), (3, 6, 12), paper)
+    return judge(dict(enumerate(differences)), dict.fromkeys(range(12), 0.0), design)
+
+
 BASELINE = Row(
     "Baseline-GRU",
     (
@@ -38,17 +51,16 @@ GATED = Row(
 )
 CITED = Row("HOJ3D", (TableCell((), 54.5), TableCell((), None)))
 CLAIMS = (
-    Claim("", "EleAtt-GRU", "Baseline-GRU", "cross_view",
-          paired_difference({0: 61.0, 1: 64.0, 2: 67.0}, {0: 60.0, 1: 62.0, 2: 64.0}), 4.7,
-          (SampleTest(0, 9, 3, p=0.146), SampleTest(1, 90, 3, p=1e-9))),
-    Claim("", "EleAtt-GRU", "Baseline-GRU", "cross_view_clean",
-          Difference(0, None, None, None, None), None, ()),
+    Claim("", "EleAtt-GRU", "Baseline-GRU", "cross_view", judged(1.0, 2.0, 3.0, paper=4.7), "first",
+          crossed=Crossed(2.0, -3.5, 7.5, 10, 4.2), groups="subjects", holm=0.31, collapsed=(2,),
+          tests=(SampleTest(0, 9, 3, p=0.146), SampleTest(1, 90, 3, p=1e-9))),
+    Claim("", "EleAtt-GRU", "Baseline-GRU", "cross_view_clean", judged(), "second"),
 )  # fmt: skip
 
 
 @pytest.fixture
 def make_table() -> MakeTable:
-    table = Table(
+    made = Table(
         name="table4",
         title="N-UCLA & co, 100 %",
         columns=(Column("cross_view"), Column("cross_view_clean")),
@@ -63,7 +75,7 @@ def make_table() -> MakeTable:
     )
 
     def make(**changes: object) -> Table:
-        return replace(table, **changes)  # type: ignore[arg-type]
+        return replace(made, **changes)  # type: ignore[arg-type]
 
     return make
 
@@ -74,14 +86,9 @@ def folded(make_table: MakeTable) -> Table:
     results = (SeedResult(0, (60.0, 64.0)), SeedResult(1, (70.0, None)))
     cell = TableCell(results, 82.1, 10, {"GPU, triton": 0.5, "a CPU, scan": 123.4})
     claim = Claim(
-        "from scratch",
-        "A",
-        "B",
-        "cross_subject",
-        paired_difference({0: 60.0}, {0: 61.0}),
-        -0.5,
-        (SampleTest(0, 4, 5, interval=Bounds(-2.0, 0.04)),),
-    )
+        "from scratch", "A", "B", "cross_subject", judged(-1.0, paper=-0.5), "third",
+        tests=(SampleTest(0, 4, 5, interval=Bounds(-2.0, 0.04)),),
+    )  # fmt: skip
     return make_table(
         name="table5",
         columns=(Column("cross_subject", folds=2),),
@@ -92,3 +99,24 @@ def folded(make_table: MakeTable) -> Table:
         cited=(),
         claims=(claim,),
     )
+
+
+@pytest.fixture(scope="session")
+def made_up(tmp_path_factory: pytest.TempPathFactory, record_of) -> list[Table]:
+    """Every shipped table with a made-up finished run for each of its first look."""
+    folder = tmp_path_factory.mktemp("made up")
+    plans = every_plan([f"runs_dir={folder / 'runs'}", f"data_dir={folder / 'data'}"])
+    for plan in plans:
+        papers = {row["name"]: row["paper"] for row in plan.spec["rows"]}
+        for run in {key(run): run for run in plan.first_look}.values():
+            name = run.run_id or f"elsewhere-{hashlib.sha256(key(run).encode()).hexdigest()[:12]}"
+            noise = 6 * (int(name[-6:], 16) / 16**6 - 0.5)
+            accuracy = (papers[run.row].get(run.column, 90.0) + noise) / 100
+            metrics = dict.fromkeys(("accuracy", "accuracy_clean"), accuracy)
+            RunFolder(plan.runs_dir, name).write(
+                record_of(
+                    name, identity=run.identity, metrics={"val": metrics, "test": metrics},
+                    timing={"seconds_per_epoch": 2.0},
+                )
+            )  # fmt: skip
+    return [table(plan) for plan in plans]

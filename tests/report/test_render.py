@@ -8,9 +8,13 @@ import json
 import xml.etree.ElementTree as ElementTree
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
 
+from eleatt_bench.common.errors import UserError
 from eleatt_bench.report.render import FORMATS, render
-from eleatt_bench.tables.table import Table
+from eleatt_bench.tables.table import Column, Row, Section, SeedResult, Table, TableCell
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -20,29 +24,36 @@ def test_every_format_ends_in_one_newline(make_table, folded: Table, form: str) 
     assert not text.endswith("\n\n")
 
 
+@pytest.mark.parametrize("form", [form for form, made in FORMATS.items() if made.claims])
+def test_so_do_the_claims_of_every_format_that_has_them_apart(make_table, folded, form) -> None:
+    text = render([make_table(), folded], form, claims=True)
+    assert text.endswith("\n")
+    assert not text.endswith("\n\n")
+
+
 @pytest.mark.parametrize("form", ["md", "term", "tex"])
 def test_people_are_told_what_the_papers_values_are_and_what_is_missing(make_table, form) -> None:
-    text = " ".join(render([make_table()], form).split())
+    text = " ".join(render([make_table()], form).replace("%", " ").split())
     assert "with NTU pre-training" in text
     assert "3 of 6 runs are done" in text
     assert "eleatt-bench reproduce table4" in text
-    assert "would decide" in text
+    claims = " ".join(render([make_table()], form, claims=True).split())
+    assert "the next look is at 6" in claims
+    assert "1 of 2 claims of table4 tested" in claims
+
+
+def grid_of(text: str) -> list[str]:
+    return [line for line in text.splitlines() if line.startswith("|")]
 
 
 def test_markdown_has_every_row_and_the_same_number_of_cells_in_each(make_table, folded) -> None:
     for table in (make_table(), folded):
-        grids: list[list[str]] = [[]]
-        for one in render([table], "md").splitlines():
-            if one.startswith("|"):
-                grids[-1].append(one)
-            elif grids[-1]:
-                grids.append([])
-        cells, claims = grids[:2]
+        cells, claims = (grid_of(render([table], "md", claims=part)) for part in (False, True))
         for grid in (cells, claims):
             assert len({one.replace("\\|", "").count("|") for one in grid}) == 1
         named = sum(bool(section.name) for section in table.sections)
         assert len(cells) == 2 + len(table.rows) + named
-        assert len(claims) == 2 + len(table.claims) + named
+        assert len(claims) == 2 + 1 + bool(named), "one claim of each is tested"
     expected = "| Baseline-GRU | 62.0 ± 2.0 (n=3) | 84.3 (−22.3) | 55.0 ± – (1/3 seeds) | 1,234 |"
     assert expected in render([make_table()], "md")
 
@@ -52,29 +63,69 @@ def test_markdown_escapes_what_would_be_markup(make_table) -> None:
     assert "a\\|b \\<c\\> \\`d\\` \\\\e" in text
 
 
-def test_csv_holds_the_numbers_themselves(make_table, folded: Table) -> None:
-    lines = list(csv.DictReader(io.StringIO(render([make_table(), folded], "csv"))))
-    assert [line["kind"] for line in lines] == (
-        ["cited"] * 2 + ["ours"] * 4 + ["claim"] * 2 + ["ours"] * 2 + ["claim"]
-    )
+def read_csv(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_csv_has_a_line_of_plain_numbers_for_each_cell(make_table, folded: Table) -> None:
+    lines = read_csv(render([make_table(), folded], "csv"))
+    assert [line["cited"] for line in lines] == ["True"] * 2 + ["False"] * 6
     ours = lines[2]
     assert (ours["table"], ours["row"], ours["column"]) == ("table4", "Baseline-GRU", "cross_view")
-    values = dict(pair.split(":") for pair in ours["values"].split("; "))
-    assert {int(k): float(v) for k, v in values.items()} == {0: 60.0, 1: 62.0, 2: 64.0}
-    assert (float(ours["mean"]), float(ours["std"])) == (62.0, 2.0)
-    assert (ours["seeds"], ours["seeds_asked"], ours["paper"]) == ("3", "3", "84.3")
-    assert float(ours["difference"]) == 62.0 - 84.3
-    assert ours["seconds_per_epoch"] == "2.345 on CPU_1, 1 thread"
+    assert [float(ours[key]) for key in ("mean", "sd", "n", "paper")] == [62.0, 2.0, 3, 84.3]
+    low, high = stats.t.interval(0.95, 2, loc=62.0, scale=2.0 / 3**0.5)
+    assert float(ours["low"]) == pytest.approx(low)
+    assert float(ours["high"]) == pytest.approx(high)
     empty = lines[4]
-    assert (empty["mean"], empty["std"], empty["seeds"]) == ("", "", "0")
-    claim = lines[6]
-    assert (claim["row"], claim["than"]) == ("EleAtt-GRU", "Baseline-GRU")
-    found = make_table().claims[0].difference
+    assert (empty["mean"], empty["sd"], empty["low"], empty["n"]) == ("", "", "", "0")
+    assert (lines[6]["folds"], lines[6]["folds_sd"], lines[6]["n_asked"]) == (
+        "2",
+        repr(8**0.5),
+        "2",
+    )
+
+
+def test_csv_has_a_line_of_plain_numbers_for_each_claim(make_table, folded: Table) -> None:
+    claim, untested, other = read_csv(render([make_table(), folded], "csv", claims=True))
+    assert (claim["better"], claim["than"]) == ("EleAtt-GRU", "Baseline-GRU")
+    found = make_table().claims[0].judgement
     assert (float(claim["low"]), float(claim["high"])) == (found.low, found.high)
-    assert (claim["verdict"], claim["seeds_to_decide"]) == ("undecided", "4")
-    assert claim["tests"] == "0:p=0.146; 1:p=1e-09"
-    assert lines[-1]["tests"] == "0:-2.0..0.04"
-    assert (lines[-3]["fold_std"], lines[-3]["runs"]) == (repr(8**0.5), "3")
+    assert (claim["verdict"], claim["decided_at"], claim["paper"]) == ("undecided", "", "4.7")
+    assert (float(claim["p"]), claim["holm"], claim["crossed_low"]) == (found.p, "0.31", "-3.5")
+    assert (untested["verdict"], untested["n"], untested["mean"]) == ("not tested", "0", "")
+    assert (other["section"], other["n"], other["mean"]) == ("from scratch", "1", "-1.0")
+
+
+@given(cells=st.lists(st.floats(0, 100), min_size=3, max_size=6))
+def test_csv_gives_back_the_very_numbers(cells: list[float]) -> None:
+    cell = TableCell(tuple(SeedResult(k, (v,)) for k, v in enumerate(cells)), 1 / 3)
+    table = Table("t", "T", (Column("c"),), (Section("", (Row("a", (cell,)),)),), (), (), "", (), 1,
+                  1, "")  # fmt: skip
+    (line,) = read_csv(render([table], "csv"))
+    assert (float(line["mean"]), float(line["sd"])) == (cell.mean, cell.std)
+    assert 0 <= float(line["low"]) <= float(line["mean"]) + 1e-9
+    assert float(line["mean"]) <= float(line["high"]) + 1e-9 <= 100 + 1e-9
+    assert float(line["paper"]) == 1 / 3
+
+
+@pytest.mark.parametrize(
+    ("form", "asked", "says"),
+    [
+        ("json", {"claims": True}, "--claims is not for json"),
+        ("json", {"digits": 2}, "--digits is not for json"),
+        ("csv", {"digits": 2}, "--digits is not for csv"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(make_table, form: str, asked: dict, says: str) -> None:
+    with pytest.raises(UserError, match=says):
+        render([make_table()], form, **asked)
+
+
+@pytest.mark.parametrize("form", ["term", "md", "tex", "svg"])
+def test_digits_are_those_that_are_asked_for(make_table, form: str) -> None:
+    text = render([make_table()], form, digits=2).replace("&#160;", " ").replace("$\\pm$", "±")
+    assert "62.00 ± 2.00" in text
+    assert "62.0 ± 2.0" not in text
 
 
 def test_json_holds_everything(make_table, folded: Table) -> None:
@@ -85,13 +136,20 @@ def test_json_holds_everything(make_table, folded: Table) -> None:
     assert (baseline["mean"], baseline["std"], baseline["parameters"]) == (62.0, 2.0, 1234)
     assert baseline["seconds_per_epoch"] == {"CPU_1, 1 thread": 2.345}
     claim = first["claims"][0]
-    assert (claim["better"], claim["than"], claim["seeds"]) == ("EleAtt-GRU", "Baseline-GRU", 3)
+    assert (claim["better"], claim["than"]) == ("EleAtt-GRU", "Baseline-GRU")
     assert claim["tests"][1] == {
         "seed": 1, "better_only": 90, "than_only": 3, "mcnemar_p": 1e-9,
     }  # fmt: skip
+    found = {**claim, "count": claim["seeds"]}
+    plain = make_table().claims[0].judgement.plain()
+    assert {key: found[key] for key in plain} == plain
+    assert claim["crossed"] == {
+        "mean": 2.0, "low": -3.5, "high": 7.5, "groups": 10, "degrees": 4.2,
+    }  # fmt: skip
+    assert (claim["groups"], claim["collapsed"], claim["holm"]) == ("subjects", [2], 0.31)
     assert second["columns"] == [{"name": "cross_subject", "folds": 2}]
     assert second["cells"][0]["results"][1] == {
-        "seed": 1, "mean": None, "accuracies": [70.0, None],
+        "seed": 1, "mean": None, "accuracies": [70.0, None], "runs": [],
     }  # fmt: skip
     assert second["claims"][0]["tests"][0]["bootstrap_high"] == 0.04
 

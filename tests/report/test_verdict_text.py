@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from eleatt_bench.report.verdict_text import counting_line, judgement_text
+from eleatt_bench.report.verdict_text import counting_line, judgement_text, of_all, standing
 from eleatt_bench.tables.family import family
 from eleatt_bench.tables.judge import Design, Judgement, judge
+from eleatt_bench.tables.table import Claim
 
 
 def claim(
@@ -72,3 +73,30 @@ def test_claims_are_counted_in_one_line() -> None:
     assert counting_line(family(listed)) == (
         "4 claims: 1 reproduced, 2 undecided, 1 not tested; 1 holds for the whole family (Holm)"
     )
+
+
+def made(name: str, found: Judgement, section: str = "") -> Claim:
+    return Claim(section, name, "B", "c", found, runs=name)
+
+
+def test_claims_that_are_not_decided_are_named_with_the_reason() -> None:
+    undecided = claim(0.5, 4, 20)
+    claims = [made("decided", claim(4, 1, 5)), made("last", undecided, "from scratch"),
+              made("blocked", claim(0.5, 4, 5, failed=(7, 6))), made("open", claim(0, 0, 0)),
+              made("early", claim(0.5, 4, 5)),
+              *(made(f"last{n}", undecided) for n in range(5))]  # fmt: skip
+    assert list(standing(claims)) == [
+        "6 undecided at the last look: last > B (from scratch, c), "
+        "last0 > B (c), last1 > B (c), last2 > B (c) and 2 more",
+        "1 blocked by failed runs: blocked > B (c, seed 6, 7)",
+        "1 not looked at yet: open > B (c)",
+        "1 undecided so far: early > B (c)",
+    ]
+    assert list(standing(claims[:1])) == []
+
+
+def test_claims_of_the_same_runs_in_several_tables_count_once(make_table) -> None:
+    first, second = made("A", claim(4, 1, 5)), made("C", claim(0.5, 4, 5))
+    tables = [make_table(claims=(first, second)), make_table(claims=(first,))]
+    assert of_all(tables).startswith("2 claims: 1 reproduced, 1 undecided")
+    assert of_all([make_table(claims=())]) == "no claims"

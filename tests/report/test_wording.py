@@ -8,16 +8,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from eleatt_bench.report.numbers import signed
 from eleatt_bench.report.wording import (
     cell_text,
     claim_line,
+    claim_notes,
+    family_mark,
     notes,
+    open_text,
     paper_text,
     seconds_text,
-    signed,
+    sign_notes,
+    verdict_signs,
 )
-from eleatt_bench.tables.statistics import Bounds, Difference, paired_difference
-from eleatt_bench.tables.table import Claim, SampleTest, SeedResult, Table, TableCell
+from eleatt_bench.tables.judge import Design, Judgement, judge
+from eleatt_bench.tables.table import SeedResult, Table, TableCell
+
+
+def judged(*differences: float) -> Judgement:
+    """A claim of one look at three seeds, of six."""
+    design = Design(tuple(range(6)), (3, 6), None)
+    return judge(dict(enumerate(differences)), dict.fromkeys(range(6), 0.0), design)
 
 
 def cell(*values: float | None, paper: float | None = None) -> TableCell:
@@ -73,68 +84,62 @@ def test_sections_say_what_the_papers_values_are(folded: Table) -> None:
     assert "From scratch: the paper's are with pre-training." in notes(folded)
 
 
-def verdict(difference: Difference) -> str:
-    return claim_line(Claim("", "A", "B", "c", difference, None, ()))[4]
-
-
-def by_seed(*values: float) -> Difference:
-    return paired_difference(dict(enumerate(values)), dict.fromkeys(range(len(values)), 0.0))
-
-
-@pytest.mark.parametrize(
-    ("difference", "text"),
-    [
-        (by_seed(2.0, 2.1, 1.9), "reproduced at 3 seeds"),
-        (by_seed(-2.0, -2.1, -1.9), "not reproduced at 3 seeds"),
-        (by_seed(1.0, 2.0, 3.0), "undecided at 3 seeds; 4 would decide"),
-        (by_seed(1.0, -1.0, 0.001), "undecided at 3 seeds; a thousand would not decide"),
-        (by_seed(2.0, 2.0), "undecided at 2 seeds; 3 would decide"),
-        (by_seed(2.0), "undecided at 1 seed; 3 at least"),
-        (by_seed(), "undecided at 0 seeds; 3 at least"),
-    ],
-)
-def test_a_verdict_in_words(difference: Difference, text: str) -> None:
-    assert verdict(difference) == text
-
-
 def test_a_claim_in_words(make_table, folded: Table) -> None:
     first, second = (claim_line(claim) for claim in make_table().claims)
-    assert first[:4] == [
-        "EleAtt-GRU > Baseline-GRU", "cross_view", "+2.0 [−0.5, +4.5]", "+4.7"
+    assert first[:5] == [
+        "EleAtt-GRU > Baseline-GRU", "cross_view", "+2.0 [−2.1, +6.1]", "+2.0 [−3.5, +7.5]", "+4.7"
     ]  # fmt: skip
-    assert first[5] == "p 0.146, <0.001"
-    assert (second[2], second[5]) == ("–", "–")
+    assert first[5].startswith("undecided at 3 seeds; the next look is at 6")
+    assert second[2:] == ["–", "–", "–", "not tested"]
     (claim,) = folded.claims
-    assert claim_line(claim)[0] == "A > B"
-    assert claim_line(claim)[2:4] == ["−1.0", "−0.5"]
-    assert claim_line(claim)[5] == "[−2.0, 0.0]"
+    assert claim_line(claim)[:5] == ["A > B", "cross_subject", "−1.0", "–", "−0.5"]
 
 
-def test_many_tests_are_counted(make_table) -> None:
+def test_what_holds_for_all_claims_together_has_a_mark(make_table) -> None:
     claim = make_table().claims[0]
+    marks = [family_mark(replace(claim, holm=p)) for p in (None, 0.051, 0.05)]
+    assert marks == ["", "", "*"]
+    sure = make_table(claims=(replace(claim, holm=0.01),))
+    assert claim_line(sure.claims[0])[5].endswith("*")
+    assert sign_notes(sure.claims) == ["* holds for all claims of the table together (Holm, 5 %)"]
+    assert sign_notes(make_table().claims) == []
 
-    def text(*tests: SampleTest) -> str:
-        return claim_line(replace(claim, tests=tests))[5]
 
-    better, worse, equal = (
-        SampleTest(0, *counts, p=p) for *counts, p in ((9, 1, 0.02), (1, 9, 0.02), (9, 1, 0.06))
-    )
-    assert text(*[better] * 10).startswith("p 0.020, 0.020")
-    assert text(*[better] * 7, *[worse] * 3, equal) == "p < 0.05 for 7 better and 3 worse of 11"
-    above, below, across = (
-        SampleTest(0, 1, 1, interval=Bounds(*ends)) for ends in ((0.1, 2), (-2, -0.1), (0, 2))
-    )
-    assert text(*[above] * 7, *[below] * 3, across) == (
-        "interval without 0 for 7 better and 3 worse of 11"
-    )
+def test_signs_stand_for_what_else_is_to_be_said_of_a_verdict(make_table) -> None:
+    claim = make_table().claims[0]
+    early = replace(claim, judgement=judged(2.0, 2.1, 1.9), holm=0.01)
+    assert verdict_signs(early) == "*‡"
+    assert sign_notes([claim, early])[1:] == ["‡ stopped early"]
+    assert verdict_signs(replace(claim, judgement=judged(0.2, 0.21, 0.19))) == "†‡"
+    assert verdict_signs(claim) == ""
+
+
+def test_only_what_is_undecided_waits_for_something(make_table) -> None:
+    claim, untested = make_table().claims
+    assert open_text(claim).startswith("EleAtt-GRU > Baseline-GRU, cross_view: the next look is at")
+    assert open_text(untested) == ""
+    assert open_text(replace(claim, judgement=judged(2.0, 2.1, 1.9))) == ""
+
+
+def test_what_is_not_tested_is_counted_in_one_line(make_table) -> None:
+    first, untested = make_table().claims
+    assert claim_notes(make_table())[-1] == "1 of 2 claims of table4 tested."
+    assert claim_notes(make_table(claims=(untested,))) == ["None of 1 claims of table4 tested."]
+    assert not any("tested" in note for note in claim_notes(make_table(claims=(first,))))
+
+
+@pytest.mark.parametrize(("digits", "text"), [(0, "62 ± 2 (n=3)"), (3, "62.000 ± 2.000 (n=3)")])
+def test_as_many_digits_as_are_asked_for(digits: int, text: str) -> None:
+    assert cell_text(cell(60.0, 62.0, 64.0), digits) == text
 
 
 def test_what_the_claims_columns_mean_is_said_where_they_are(make_table, folded: Table) -> None:
-    assert any("McNemar" in note for note in notes(make_table()))
-    assert any("bootstrap" in note for note in notes(folded))
+    assert any("interval at 98.11 %" in note for note in notes(make_table()))
+    assert any("Over subjects too" in note for note in notes(make_table()))
+    assert not any("Over samples too" in note for note in notes(folded)), "it has no such column"
     assert not any("Claims" in note for note in notes(make_table(claims=())))
 
 
 def test_what_is_missing_is_said(make_table) -> None:
     assert any("eleatt-bench reproduce table4" in note for note in notes(make_table()))
-    assert not any("reproduce" in note for note in notes(make_table(finished=6, claims=())))
+    assert not any("reproduce" in note for note in notes(make_table(finished=6)))

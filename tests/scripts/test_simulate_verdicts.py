@@ -90,9 +90,13 @@ def test_the_page_shows_what_was_run(scripts: tuple) -> None:
         assert f"<!-- simulated: {name} -->\n|" in text
 
 
-def test_looks_of_the_page_are_those_simulated(scripts: tuple) -> None:
+def test_looks_are_those_of_the_tables_and_all_were_simulated(scripts: tuple) -> None:
     simulate, page = scripts
-    assert page.LOOKS == simulate.LOOKS
+    assert page.LOOKS == simulate.LOOKS == ((5, 10, 20), (3, 6, 12), (3,))
+    for part in ("null", "edge", "paper", "power", "families"):
+        assert {row["looks"] for row in rows() if row["part"] == part} == {
+            simulate.named(looks) for looks in simulate.LOOKS
+        }
 
 
 @pytest.mark.slow

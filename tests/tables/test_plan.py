@@ -17,14 +17,13 @@ def test_of_several_overrides_for_one_key_the_last_stays() -> None:
     assert merged == ("seed=1", "model=gru", "experiment=nucla_aug")
 
 
-def test_the_digits_table_is_six_rows_of_three_seeds(planned) -> None:
+def test_the_digits_table_begins_with_six_rows_of_three_seeds(planned) -> None:
     made = planned("digits")
-    assert len(made.runs) == 18
-    assert len({run.run_id for run in made.runs}) == 18
-    assert {run.seed for run in made.runs} == {0, 1, 2}
+    assert len(made.first_look) == len({run.run_id for run in made.first_look}) == 18
+    assert {run.seed for run in made.first_look} == {0, 1, 2}
     assert made.variation == ()
     assert made.file_stem == "digits"
-    assert [len(runs) for runs in made.by_cell.values()] == [3] * 6
+    assert [len(runs) for runs in made.by_cell.values()] == [12] * 6
 
 
 def test_a_planned_run_is_named_as_the_run_its_command_makes(composer) -> None:
@@ -99,6 +98,48 @@ def test_a_column_of_folds_has_a_run_for_each(composer) -> None:
 
 
 @pytest.mark.parametrize(
+    ("said", "seeds", "looks"),
+    [
+        ((), range(12), [3, 6, 12]),
+        (["table.seeds=[4,1]"], [4, 1], [2]),
+        (["table.looks=[4,8]"], range(8), [4, 8]),
+        (["table.seeds=[7,3,5,1]", "table.looks=[2,3]"], [7, 3, 5, 1], [2, 3]),
+        (["quick=true"], [0, 1], [2]),
+        (["quick=true", "table.seeds=[9]"], [9], [1]),
+    ],
+)
+def test_seeds_and_looks_are_those_that_are_typed_or_else_the_tables(
+    composer, said, seeds, looks
+) -> None:
+    made = plan("digits", said, composer)
+    (column,) = made.spec["columns"]
+    assert (column["seeds"], column["looks"]) == (list(seeds), looks)
+    runs = made.by_cell["", "GRU", "accuracy"]
+    assert [run.seed for run in runs] == list(seeds)
+    first = [run.seed for run in made.first_look if run.row == "GRU"]
+    assert first == list(seeds)[: looks[0]]
+    assert made.undeclared == any(o.startswith("table.") for o in said)
+    assert bool(made.variation) == made.undeclared
+
+
+def test_a_column_may_have_looks_of_its_own(composer) -> None:
+    columns = "table.columns=[{name: cheap, looks: [5, 10]}, {name: dear}]"
+    made = plan("digits", [columns], composer)
+    assert [column["looks"] for column in made.spec["columns"]] == [[5, 10], [3, 6, 12]]
+    assert len(made.by_cell["", "GRU", "cheap"]) == 10
+    typed = plan("digits", [columns, "table.looks=[4]"], composer)
+    assert [column["looks"] for column in typed.spec["columns"]] == [[4], [4]]
+
+
+def test_a_plan_of_other_looks_or_claims_has_files_of_its_own(composer) -> None:
+    stems = {
+        plan("digits", said, composer).file_stem
+        for said in ((), ["table.looks=[6,12]"], ["table.claims=[]"], ["table.seeds=[0,1,2]"])
+    }
+    assert len(stems) == 4
+
+
+@pytest.mark.parametrize(
     ("override", "says"),
     [
         ("seed=1", r"table\.seeds=\[0,1,2\]"),
@@ -106,6 +147,14 @@ def test_a_column_of_folds_has_a_run_for_each(composer) -> None:
         ("data.fold=1", "each of its columns says which"),
         ("table.seeds=[]", "Table digits has no seeds"),
         ("table.seeds=[0,0]", "has seed 0 twice"),
+        ("table.looks=[]", "Table digits has no seeds"),
+        ("table.looks=[5,3]", "Table digits, column accuracy: looks are .5, 3.; they must be"),
+        ("table.looks=[0,3]", "they must be numbers of seeds that rise"),
+        ("table.looks=[-3]", "they must be numbers of seeds that rise"),
+        ("table.looks=[3,1000000000]", "1,000 seeds are the most"),
+        ("table.columns=[{name: a, looks: [3, 3]}]", "column a: looks are .3, 3."),
+        ("table.claims=[{better: GRU, than: RNN, margin: 0}]", "GRU > RNN: a margin is 0"),
+        ("table.claims=[{better: GRU, than: RNN, margin: nan}]", "must be a finite number"),
         ("table.columns=[]", "Table digits has no columns"),
         ("table.columns=[{name: a}, {name: a}]", "has column 'a' twice"),
         ("table.columns=[{name: accuracy, folds: some}]", "must be all, or a list"),

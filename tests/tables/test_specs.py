@@ -12,7 +12,8 @@ from eleatt_bench.common.locations import config_dir
 from eleatt_bench.config.composer import Composer
 from eleatt_bench.config.setup import options
 from eleatt_bench.tables.plan import cells_of, merge
-from eleatt_bench.tables.spec import check_spec, folds_of
+from eleatt_bench.tables.spec import check_spec, declared, folds_of
+from eleatt_bench.tables.statistics import LEAST_SEEDS
 
 NAMES = [
     *("digits", "fig2", "gesture", "mnist", "paper", "table1", "table2", "table3", "table4"),
@@ -72,8 +73,7 @@ PAPER: dict[str, dict[str, tuple[float | None, ...]]] = {
 @pytest.fixture
 def spec_of(composer: Composer):
     def get(name: str) -> dict[str, Any]:
-        spec: dict[str, Any] = composer.config([f"table={name}"])["table"]
-        return spec
+        return declared(composer.config([f"table={name}"])["table"])
 
     return get
 
@@ -116,7 +116,7 @@ def test_the_paper_is_all_tables(spec_of) -> None:
 def test_every_row_is_what_its_name_says(composer, spec_of, name: str) -> None:
     spec = spec_of(name)
     check_spec(spec)
-    assert len(spec["seeds"]) >= 3
+    assert all(column["looks"][0] >= LEAST_SEEDS for column in spec["columns"])
     assert spec["claims"]
     configs: dict[str, list[str]] = {}
     for section, row, column in cells_of(spec):
@@ -162,7 +162,7 @@ def test_table_4_shows_both_test_accuracies_and_says_why(spec_of) -> None:
     }  # fmt: skip
     assert "464" in spec["notes"][0]
     assert "369" in spec["notes"][0]
-    assert len(spec["seeds"]) == 5
+    assert [column["looks"] for column in spec["columns"]] == [[5, 10, 20]] * 2
 
 
 @pytest.mark.parametrize("name", ["table4", "table5"])
@@ -170,6 +170,7 @@ def test_sections_from_scratch_and_pre_trained(spec_of, name: str) -> None:
     scratch, pretrained = spec_of(name)["sections"]
     assert (scratch["name"], scratch["overrides"]) == ("from scratch", [])
     assert "with pre-training on NTU RGB+D" in scratch["paper_note"]
+    assert (scratch["in_paper"], pretrained["in_paper"]) == (False, True)
     assert pretrained["name"] == "pre-trained on NTU RGB+D"
     assert pretrained["overrides"] == ["pretraining=ntu_v1"]
     assert pretrained["paper_note"] == ""

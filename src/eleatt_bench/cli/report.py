@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from eleatt_bench.cli.arguments import Parser, choose
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.files import check_writable
 from eleatt_bench.report.losses import panels
+from eleatt_bench.report.wording import is_tested, title
 from eleatt_bench.runs.curves import Curve, CurveReader
 from eleatt_bench.runs.record import RunFolder
 from eleatt_bench.tables.build import table as make_table
 from eleatt_bench.tables.plan import Plan, every_plan, plans
+from eleatt_bench.tables.table import Table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _VECTOR, _PIXELS = "pdf", "png"
 
@@ -54,32 +61,57 @@ def _show(done: int, total: int) -> None:
 def _figures(arguments: list[str]) -> int:
     parser = Parser(
         "eleatt-bench report figures",
-        description="Draw the accuracies of a table and the losses of its runs, as PDF and PNG.",
+        description="Draw the accuracies of a table, its claims and the losses of its runs, as PDF "
+        "and PNG.",
     )
     parser.add_argument("name", help="one of: eleatt-bench tables")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="as for `reproduce`")
     parser.add_argument("--out", type=Path, metavar="DIR", help="RUNS/tables")
     given = parser.parse(arguments)
-    for plan in plans(given.name, given.overrides):
-        check_writable(given.out or plan.runs_dir / "tables")
-        _draw(plan, given.out or plan.runs_dir / "tables")
+    made = plans(given.name, given.overrides)
+    out = given.out or made[0].runs_dir / "tables"
+    check_writable(out)
+    tables = [make_table(plan) for plan in made]
+    done = [table for table in tables if table.finished]
+    if not done:
+        commands = dict.fromkeys(table.command for table in tables)
+        raise UserError(
+            f"No run of table {given.name} is finished. Do them: {next(iter(commands))}"
+        )
+    for plan, table in zip(made, tables, strict=True):
+        if table.finished:
+            _draw(plan, table, out)
+    if len(made) > 1:
+        variation = made[0].file_stem.removeprefix(made[0].spec["name"])
+        _draw_claims(done, "All claims that were tested", out / f"{given.name}{variation}")
     return 0
 
 
-def _draw(plan: Plan, out: Path) -> None:
-    from eleatt_bench.report.canvas import save
-    from eleatt_bench.report.figures import bars, losses
+def _draw(plan: Plan, table: Table, out: Path) -> None:
+    from eleatt_bench.report.figures import accuracies, losses
 
-    made = make_table(plan)
-    found = panels(plan, _curves)
-    if not found:
-        raise UserError(f"No run of table {made.name} is finished. Do them: {made.command}")
-    several = any(column.folds > 1 for column in made.columns)
+    several = any(column.folds > 1 for column in table.columns)
     count = "runs, one per seed and fold" if several else "runs, one per seed"
-    for kind, figure in (("bars", bars(made)), ("losses", losses(made, found, count))):
-        for form in (_VECTOR, _PIXELS):
-            save(figure, out / f"{plan.file_stem}-{kind}.{form}")
-        print(f"{out / plan.file_stem}-{kind}.{_VECTOR}, .{_PIXELS}")
+    if any(section.done for section in table.sections):
+        _save(accuracies(table), out / f"{plan.file_stem}-accuracies")
+    _draw_claims([table], title(table), out / plan.file_stem)
+    if found := panels(plan, _curves):
+        _save(losses(table, found, count), out / f"{plan.file_stem}-losses")
+
+
+def _draw_claims(tables: Sequence[Table], name: str, stem: Path) -> None:
+    from eleatt_bench.report.forest_figure import forest_figure
+
+    if any(map(is_tested, (claim for table in tables for claim in table.claims))):
+        _save(forest_figure(tables, name), stem.with_name(f"{stem.name}-claims"))
+
+
+def _save(figure: Figure, stem: Path) -> None:
+    from eleatt_bench.report.canvas import save
+
+    for form in (_VECTOR, _PIXELS):
+        save(figure, stem.with_name(f"{stem.name}.{form}"))
+    print(f"{stem}.{_VECTOR}, .{_PIXELS}")
 
 
 def _curves(folder: RunFolder) -> dict[str, Curve]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from eleatt_bench.cli.arguments import Parser
@@ -11,7 +13,8 @@ from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.locations import runs_dir
 from eleatt_bench.common.nested import leaves
 from eleatt_bench.common.text import columns, terminal_width
-from eleatt_bench.runs.record import find_run
+from eleatt_bench.runs.identity import without_seed
+from eleatt_bench.runs.record import all_runs, find_run
 from eleatt_bench.runs.values import Run
 
 _OF_A_RUN = ("epochs", "best_epoch", "parameters", "timing.seconds_per_epoch", "device")
@@ -24,7 +27,8 @@ def compare(arguments: Sequence[str]) -> None:
     parser = Parser(
         "eleatt-bench runs compare",
         description="Two runs side by side: the settings in which they differ, what they came to, "
-        "and the paired difference on the test samples that both have predicted.",
+        "the paired difference on the test samples that both have predicted, and that over all "
+        "seeds that are finished of both.",
     )
     for name in ("a", "b"):
         parser.add_argument(name, metavar=name.upper(), help="an id, or a beginning of it")
@@ -43,6 +47,8 @@ def compare(arguments: Sequence[str]) -> None:
     for line in columns(["", "A", "B", "A − B"], list(_metrics(a, b)), width):
         print(line)
     print(f"\n{_on_the_same_samples(a, b)}")
+    if over_seeds := _over_seeds(a, b):
+        print(f"\n{over_seeds}")
 
 
 def differences(a: Run, b: Run) -> Iterator[tuple[str, Any, Any]]:
@@ -100,3 +106,43 @@ def _on_the_same_samples(a: Run, b: Run) -> str:
         f"{b_alone:,}: A − B is {100 * gain.mean():+.2f} points, 95 % interval {low:+.2f} to "
         f"{high:+.2f} (paired bootstrap), p = {mcnemar(a_alone, b_alone):.2g} (McNemar, exact)."
     )
+
+
+def _over_seeds(a: Run, b: Run) -> str:
+    """What all finished seeds of both say, judged as a claim of a table that nobody declared.
+
+    Nothing of runs that no seed tells apart, or that were tested on different data sets.
+    """
+    from eleatt_bench.report.numbers import signed
+    from eleatt_bench.report.verdict_text import judgement_text
+    from eleatt_bench.tables.judge import Design, judge
+    from eleatt_bench.tables.power import MOST_SEEDS
+
+    same = [without_seed(run.record["identity"]) for run in (a, b) if "identity" in run.record]
+    if len(same) < 2 or same[0] == same[1] or a.get("data.name") != b.get("data.name"):
+        return ""
+    of_a, of_b = (_by_seed(one, a.folder.path.parent) for one in same)
+    seeds = tuple(sorted(of_a.keys() & of_b.keys()))[:MOST_SEEDS]
+    if not seeds:
+        return "No seed of both is finished, so nothing is said over seeds."
+    found = judge(of_a, of_b, Design(seeds, (len(seeds),)))
+    found = replace(found, exploratory=True)
+    assert found.mean is not None  # of one seed at least
+    text = f"Over {len(seeds)} seeds of both ({', '.join(map(str, seeds))}) A − B is "
+    text += f"{signed(found.mean)} points"
+    if found.low is not None and found.high is not None:
+        text += f", {100 * found.confidence:.0f} % interval {signed(found.low)} to "
+        text += f"{signed(found.high)} (t)"
+    return f"{text}: {judgement_text(found)}."
+
+
+def _by_seed(same: dict[str, Any], runs: Path) -> dict[int, float]:
+    """The test accuracies (%) of the finished ``runs`` that have this identity but for the seed."""
+    records = (folder.read() for folder in all_runs(runs))
+    return {
+        record["identity"]["seed"]: 100 * record["metrics"]["test"]["accuracy"]
+        for record in records
+        if record is not None
+        and record["status"] == "finished"
+        and without_seed(record["identity"]) == same
+    }

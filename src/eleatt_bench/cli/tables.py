@@ -6,19 +6,24 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from eleatt_bench.cli.arguments import Parser, choose
+from eleatt_bench.cli.dry_run import dry_run
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.files import write_text
-from eleatt_bench.common.text import closing, duration
+from eleatt_bench.common.text import closing
 from eleatt_bench.config.composer import Composer
-from eleatt_bench.data.datasets import prepare_command
 from eleatt_bench.report.explain import explain
+from eleatt_bench.report.numbers import MOST_DIGITS
 from eleatt_bench.report.render import FORMATS, render
+from eleatt_bench.report.selection import Selection, select
+from eleatt_bench.report.verdict_text import of_all, standing
 from eleatt_bench.tables.build import table as make_table
-from eleatt_bench.tables.estimate import expected
 from eleatt_bench.tables.plan import Plan, members, plans
 from eleatt_bench.tables.records import key, missing
+from eleatt_bench.tables.spec import declared
+from eleatt_bench.tables.table import Table
 
 WRITTEN = ("md", "tex", "csv", "json")
+"""What ``reproduce`` writes, cells and claims in files of their own."""
 
 
 def tables(arguments: list[str]) -> int:
@@ -26,8 +31,9 @@ def tables(arguments: list[str]) -> int:
     Parser("eleatt-bench tables", description="List the tables.").parse(arguments)
     with Composer() as composer:
         for name in composer.options("table"):
-            spec = composer.config([f"table={name}"])["table"]
-            what = f"{len(spec['rows'])} rows, {len(spec['seeds'])} seeds"
+            spec = declared(composer.config([f"table={name}"])["table"])
+            looks = dict.fromkeys(", ".join(map(str, c["looks"])) for c in spec["columns"])
+            what = f"{len(spec['rows'])} rows, looks at {' and at '.join(looks)} seeds"
             print(f"{name:<10} {spec['title']}: {', '.join(spec['tables']) or what}")
     print("\nRun one: eleatt-bench reproduce NAME    Look at one: eleatt-bench table NAME")
     return 0
@@ -39,17 +45,31 @@ def table(arguments: list[str]) -> int:
     parser.add_argument("name", help="one of: eleatt-bench tables")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="as for `reproduce`")
     parser.add_argument("--format", default="term", help=", ".join(FORMATS))
+    parser.add_argument("--claims", action="store_true", help="the claims instead of the cells")
+    for kind in ("columns", "rows", "sections"):
+        parser.add_argument(f"--{kind}", nargs="+", default=(), metavar="NAME",
+                            help=f"these {kind} alone")  # fmt: skip
+    parser.add_argument("--no-cited", action="store_true", help="without other people's results")
+    parser.add_argument("--digits", type=int, metavar="N", help="after the point; 1")
     parser.add_argument("--out", type=Path, metavar="PATH", help="write to a file instead")
     parser.add_argument(
         "--explain", nargs=2, metavar=("ROW", "COLUMN"), help="list the runs of one cell instead"
     )
     given = parser.parse(arguments)
     form = choose("format", given.format, list(FORMATS))
+    _check_digits(given.digits)
     if given.explain:
         _check_single(given.name)
     made = plans(given.name, given.overrides)
     if given.explain is None:
-        text = render([make_table(plan) for plan in made], form)
+        chosen = Selection(
+            columns=tuple(given.columns),
+            rows=tuple(given.rows),
+            sections=tuple(given.sections),
+            cited=not given.no_cited,
+        )
+        found = select([make_table(plan) for plan in made], chosen)
+        text = render(found, form, claims=given.claims, digits=given.digits)
     else:
         text = explain(made[0], *given.explain)
     if given.out is None:
@@ -58,6 +78,11 @@ def table(arguments: list[str]) -> int:
         write_text(given.out, text)
         print(f"Wrote {given.out}")
     return 0
+
+
+def _check_digits(digits: int | None) -> None:
+    if digits is not None and not 0 <= digits <= MOST_DIGITS:
+        raise UserError(f"--digits is {digits}; it must be a number from 0 to {MOST_DIGITS}")
 
 
 def _check_single(name: str) -> None:
@@ -71,8 +96,8 @@ def reproduce(arguments: list[str]) -> int:
     """``eleatt-bench reproduce NAME``."""
     parser = Parser(
         "eleatt-bench reproduce",
-        description="Do the runs that a table lacks, then write the table. A stopped table "
-        "continues when the same command is given again.",
+        description="Do the runs that a table's first look lacks, then write the table. A stopped "
+        "table continues when the same command is given again.",
     )
     parser.add_argument("name", help="one of: eleatt-bench tables")
     parser.add_argument(
@@ -82,17 +107,23 @@ def reproduce(arguments: list[str]) -> int:
         help="said of every run, e.g. trainer=gpu, launcher.jobs=4, 'table.seeds=[0,1]'",
     )
     parser.add_argument(
+        "--until-decided",
+        action="store_true",
+        help="go on, look by look, with more seeds for the rows of claims that are undecided",
+    )
+    parser.add_argument(
         "--dry-run", action="store_true", help="list the runs that the table lacks, and stop"
     )
     given = parser.parse(arguments)
     name = given.name
     made = plans(name, given.overrides)  # before any run starts: do all overrides apply?
     if given.dry_run:
-        _list_missing(made)
+        dry_run(made)
         return 0
     from eleatt_bench.cli.train import run_hydra
 
-    sweep = ["hydra/sweeper=eleatt_table", f"table={name}", *given.overrides]
+    sweeper = "eleatt_until_decided" if given.until_decided else "eleatt_table"
+    sweep = [f"hydra/sweeper={sweeper}", f"table={name}", *given.overrides]
     try:
         run_hydra("train", ["--multirun"], sweep)
     finally:
@@ -113,24 +144,6 @@ def _check_complete(made: Sequence[Plan]) -> None:
         )
 
 
-def _list_missing(made: Sequence[Plan]) -> None:
-    """The commands of the runs that are still to be done, and what they will take."""
-    found = expected(made)
-    for one in found:
-        time = "? min" if one.seconds is None else duration(one.seconds)
-        print(f"{time:>10}  {one.run.command}")
-    known = [one for one in found if one.seconds is not None]
-    total = sum(one.seconds or 0.0 for one in known)
-    space = sum(one.bytes or 0.0 for one in known) / 1e6
-    print(f"{len(found):,} runs are to be done", end="")
-    if known:
-        print(f"; {len(known):,} of them will take about {duration(total)} of one job's time and "
-              f"{space:,.0f} MB, judging by finished runs that are like them", end="")  # fmt: skip
-    print(".")
-    for name in dict.fromkeys(name for plan in made for name in plan.unprepared):
-        print(f"Data set {name} is not prepared: {prepare_command(name)}")
-
-
 def _write(made: Sequence[Plan], asked: Sequence[str]) -> None:
     """Write and show the tables; ``asked`` are their name and the user's overrides."""
     results = [make_table(plan) for plan in made]
@@ -138,22 +151,32 @@ def _write(made: Sequence[Plan], asked: Sequence[str]) -> None:
     for plan, result in zip(made, results, strict=True):
         for form in WRITTEN:
             write_text(folder / f"{plan.file_stem}.{form}", render([result], form))
+            if result.claims and FORMATS[form].claims is not None:
+                text = render([result], form, claims=True)
+                write_text(folder / f"{plan.file_stem}-claims.{form}", text)
     print(render(results, "term"), end="")
-    _close(made, asked)
+    _close(made, asked, results)
 
 
-def _close(made: Sequence[Plan], asked: Sequence[str]) -> None:
-    """Where everything lies, and what to type next."""
+def _close(made: Sequence[Plan], asked: Sequence[str], results: Sequence[Table]) -> None:
+    """Where everything lies, how far the claims are, and what to type next."""
+    claims = [claim for result in results for claim in result.claims]
     runs_dir = made[0].runs_dir
     folder, forms = runs_dir / "tables", ", ".join(f".{form}" for form in WRITTEN)
+    apart = ", ".join(f".{form}" for form in WRITTEN if FORMATS[form].claims is not None)
+    forms += f"; claims: -claims{apart}" if claims else ""
     stems = ", ".join(plan.file_stem for plan in made)
-    runs = {key(run) for plan in made for run in plan.runs}
+    runs = {key(run) for plan in made for run in plan.first_look}
     lack = {key(run) for plan in made for run in missing(plan)}
     where = {
         "table": f"{folder / stems}{forms}" if len(made) == 1 else f"{folder}: {stems} as {forms}",
         "runs": f"{runs_dir}, {len(runs - lack)} of {len(runs)} done",
     }
+    if not made[0].quick:
+        where["claims"] = "; ".join([of_all(results), *standing(claims)])
     then = {"rest": ["reproduce", *asked]} if lack else {}
+    if any(claim.judgement.next_look for claim in claims):
+        then["seeds"] = ["reproduce", *asked, "--until-decided"]
     then |= {"curves": ["tensorboard"], "pages": ["report", *asked[1:]]}
     then |= {"LaTeX": ["table", *asked, "--format", "tex"]}
     if len(made) == 1:

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _STAND_INS = {"−": "-", "–": "-", "—": "-", "─": "-", "━": "-", "×": "x", "·": ".", "±": "+/-",
-              "…": "...", "√": "sqrt", "≤": "<=", "≥": ">=", "→": "->", "█": "#"}  # fmt: skip
+              "…": "...", "√": "sqrt", "≤": "<=", "≥": ">=", "→": "->", "█": "#", "░": ":",
+              "│": "|", "├": "[", "┤": "]", "●": "@", "○": "o", "■": "#", "▼": "v", "◀": "(",
+              "▶": ")", "◇": "^", "†": "+", "‡": "++", "§": "$",
+              "═": "=", "┼": "+"}  # fmt: skip
 """For characters that an encoding lacks; others become a question mark."""
 
 
@@ -33,8 +36,12 @@ def make_output_safe() -> None:
 def _stand_in(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
-    lacking = error.object[error.start : error.end]
-    return "".join(_STAND_INS.get(character, "?") for character in lacking), error.end
+    return ascii_only(error.object[error.start : error.end]), error.end
+
+
+def ascii_only(text: str) -> str:
+    """``text`` with a stand-in for each character that ASCII lacks."""
+    return "".join(c if c.isascii() else _STAND_INS.get(c, "?") for c in text)
 
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")

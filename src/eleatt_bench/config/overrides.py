@@ -17,7 +17,13 @@ from eleatt_bench.config import schema
 from eleatt_bench.config.literal import literal
 from eleatt_bench.config.setup import groups, hydra_ready, options
 
-_OWN_HYDRA = frozenset({"hydra/launcher=eleatt_bench", "hydra/sweeper=eleatt_table"})
+_OWN_HYDRA = frozenset(
+    {
+        "hydra/launcher=eleatt_bench",
+        "hydra/sweeper=eleatt_table",
+        "hydra/sweeper=eleatt_until_decided",
+    }
+)
 _KEY = re.compile(r"(\+\+|\+|~)?(?P<key>[^=]*)(=(?P<value>.*))?", re.DOTALL)
 
 

@@ -14,6 +14,8 @@ class ColumnConfig:
     metric: str = "accuracy"
     overrides: list[str] = field(default_factory=list)
     folds: Any = None  # a list of folds, or all; None: the one fold that data.fold says
+    looks: list[int] = field(default_factory=list)  # none: the table's
+    minutes: float | None = None  # of a run on one core of an AMD EPYC, where that is known
 
 
 @dataclass
@@ -29,6 +31,7 @@ class SectionConfig:
 
     name: str = MISSING
     overrides: list[str] = field(default_factory=list)
+    in_paper: bool = True  # no: the paper's values are of something else, so claims have none
     paper_note: str = ""  # said of the paper's values in this section
 
 
@@ -45,6 +48,7 @@ class ClaimConfig:
     better: str = MISSING
     than: str = MISSING
     columns: list[str] = field(default_factory=list)  # none: all of them
+    margin: float | None = None  # points that do not matter; None: see tables.verdicts.margin_of
 
 
 @dataclass
@@ -53,7 +57,8 @@ class TableConfig:
     title: str = MISSING
     tables: list[str] = field(default_factory=list)  # a table of tables: nothing else but these
     overrides: list[str] = field(default_factory=list)
-    seeds: list[int] = field(default_factory=list)
+    looks: list[int] = field(default_factory=list)  # numbers of seeds; none: one, of all seeds
+    seeds: list[int] = field(default_factory=list)  # none: 0, 1, … as many as the last look needs
     columns: list[ColumnConfig] = field(default_factory=list)
     sections: list[SectionConfig] = field(default_factory=list)  # none: the rows as they are
     rows: list[RowConfig] = field(default_factory=list)

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any
 
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.files import replacing
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.figure import Figure
 
+_DPI = 150
+_SIGN = 0.085  # inches: more than most characters of a title take
 FORMATS = ("png", "pdf", "svg")
 
 
@@ -27,7 +32,30 @@ def new_figure(width: float, height: float) -> Figure:
         raise UserError(
             "Pictures need matplotlib, which is not installed: pip install 'eleatt-bench[figures]'"
         ) from error
-    return Figure(figsize=(width, height), layout="constrained")
+    return Figure(figsize=(width, height), layout="constrained", dpi=_DPI)
+
+
+def add_title(figure: Figure, text: str) -> None:
+    """Write ``text`` above everything, in as many lines as the figure's width makes of it."""
+    figure.suptitle("\n".join(wrap(text, int(figure.get_figwidth() / _SIGN))), fontsize=10)
+
+
+def add_legend(figure: Figure, handles: Sequence[Artist], title: str | None = None) -> None:
+    """Explain ``handles`` below everything, in as many columns as the figure's width holds."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    renderer: Any = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
+    for columns in range(len(handles), 0, -1):
+        legend = figure.legend(
+            handles=handles, loc="outside lower center", ncols=columns, title=title,
+            fontsize=7, title_fontsize=7, frameon=False, columnspacing=1.2, handletextpad=0.5,
+        )  # fmt: skip
+        wide = legend.get_window_extent(renderer).width / figure.dpi
+        if wide <= figure.get_figwidth():
+            return
+        if columns > 1:
+            legend.remove()
+    figure.set_figwidth(wide)
 
 
 def save(figure: Figure, path: Path) -> None:
@@ -44,6 +72,6 @@ def save(figure: Figure, path: Path) -> None:
     # Fonts as outlines that can be searched and edited, not as pictures of letters.
     content = io.BytesIO()  # what is left of a full disk makes many errors of Pillow's
     with matplotlib.rc_context({"pdf.fonttype": 42, "svg.fonttype": "none"}):
-        figure.savefig(content, format=form, dpi=150)
+        figure.savefig(content, format=form)
     with replacing(path) as temporary:
         temporary.write_bytes(content.getbuffer())

@@ -9,11 +9,12 @@ from rich.table import Table as Grid
 
 from eleatt_bench.common.errors import unknown
 from eleatt_bench.common.text import plain_console, printable
-from eleatt_bench.report.wording import NOTHING, cell_text, section_title
+from eleatt_bench.report.numbers import NOTHING
+from eleatt_bench.report.wording import cell_text, section_title
 from eleatt_bench.runs.record import RunFolder
-from eleatt_bench.tables.build import accuracy, table
+from eleatt_bench.tables.build import table
 from eleatt_bench.tables.plan import Plan, PlannedRun
-from eleatt_bench.tables.records import find_records, key
+from eleatt_bench.tables.records import accuracy, find_records, key
 from eleatt_bench.tables.spec import sections_of
 
 _WIDTH = 200  # where there is no terminal; run names and commands are long
@@ -36,7 +37,8 @@ def explain(plan: Plan, row: str, column: str) -> str:
             cell = next(r for r in shown.rows if r.name == row).cells[place]
             where = ", ".join(filter(None, (plan.spec["name"], section_title(shown), row, column)))
             console.print(f"{where}: {cell_text(cell)}")
-            runs = plan.by_cell[section["name"], row, column]
+            seeds = {result.seed for result in cell.results}
+            runs = [r for r in plan.by_cell[section["name"], row, column] if r.seed in seeds]
             console.print(_grid(plan, runs, plan.spec["columns"][place]["metric"]))
     return capture.get()
 

@@ -1,78 +1,102 @@
-"""Figures of a table: its accuracies as bars (the paper's Figure 2), its losses (Figure 4)."""
+"""Figures of a table: its accuracies (the paper's Figure 2) and its losses (Figure 4)."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from itertools import cycle
+from itertools import cycle, zip_longest
 from typing import TYPE_CHECKING, Any
 
-from eleatt_bench.report.canvas import new_figure
+from eleatt_bench.report.canvas import add_legend, add_title, new_figure
 from eleatt_bench.report.losses import LOSSES, Curves, Panels, band
-from eleatt_bench.report.wording import section_title
+from eleatt_bench.report.wording import section_title, title
 from eleatt_bench.tables.table import Row, Section, Table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_OURS, _PAPER, _INK = "#7da7d9", "#c44e00", "#222222"  # light, dark and black in grey
+PAPER, INK, QUIET = "#D55E00", "#222222", "#767676"
+_OURS = "#0072B2"
 _LINES = ("-", "--", ":", "-.")
+_ACROSS = 3  # columns beside each other: as many as a page is wide
 _COLOURS = ("#1f4e8c", "#c44e00", "#2a8a5c", "#8a5a9e", "#666666")
 
 
-def bars(table: Table) -> Figure:
-    """A bar for the mean of every row, its sample standard deviation, each seed and the paper."""
-    sections = [section for section in table.sections if section.rows]
-    names = max(len(row.name) for section in sections for row in section.rows)
-    width = 0.09 * names + 3.2 * len(table.columns)
-    height = sum(0.42 * len(section.rows) + 0.9 for section in sections) + 0.9
-    figure = new_figure(width, height)
-    figure.suptitle(table.title, fontsize=11)
+def accuracies(table: Table) -> Figure:
+    """A dot for the mean of every row that has a finished seed, with its 95 % interval; its seeds,
+    and the paper's value where there is one."""
+    sections = [(section, section.done) for section in table.sections if section.done]
+    names = max(len(row.name) for _, rows in sections for row in rows)
+    across = min(_ACROSS, len(table.columns))
+    panels = [
+        (section, rows, range(len(table.columns))[first : first + across])
+        for section, rows in sections
+        for first in range(0, len(table.columns), across)
+    ]
+    figure = new_figure(
+        0.075 * names + 2.6 * across + 0.2, sum(0.26 * len(rows) + 0.6 for _, rows, _ in panels) + 1
+    )
+    add_title(figure, title(table))
     grid = figure.subplots(
-        len(sections), len(table.columns), squeeze=False, sharey="row", sharex=True,
-        height_ratios=[len(section.rows) + 1 for section in sections],
+        len(panels), across, squeeze=False, sharey="row",
+        height_ratios=[len(rows) + 1 for _, rows, _ in panels],
     )  # fmt: skip
-    for axes_of_section, section in zip(grid, sections, strict=True):
-        for place, (axes, column) in enumerate(zip(axes_of_section, table.columns, strict=True)):
-            _bars(axes, section.rows, place)
-            axes.set_title(_panel(section, column.name), fontsize=9, loc="left")
-    for axes in grid[-1]:
-        axes.set_xlabel("accuracy (%)", fontsize=8)
-    _explain_bars(figure)
+    by_column = defaultdict(list)
+    for axes_of_panel, (section, rows, places) in zip(grid, panels, strict=True):
+        for axes, place in zip_longest(axes_of_panel, places):
+            if place is None:
+                axes.set_axis_off()
+                continue
+            _dots(axes, rows, place)
+            axes.set_title(_panel(section, table.columns[place].name), fontsize=8, loc="left")
+            by_column[place].append(axes)
+    for of_column in by_column.values():  # on one scale in all sections
+        limits = [axes.get_xlim() for axes in of_column]
+        for axes in of_column:
+            axes.set_xlim(min(low for low, _ in limits), max(high for _, high in limits))
+        of_column[-1].set_xlabel("accuracy (%)", fontsize=8)
+    cells = [cell for _, rows in sections for row in rows for cell in row.cells]
+    add_legend(figure, _marks(any(cell.paper is not None for cell in cells)))
     return figure
 
 
-def _bars(axes: Any, rows: Sequence[Row], place: int) -> None:
+def _dots(axes: Any, rows: Sequence[Row], place: int) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     for height, row in enumerate(rows):
         cell = row.cells[place]
-        if cell.mean is not None:
-            axes.barh(height, cell.mean, height=0.62, color=_OURS)
-            spread = "" if cell.std is None else f" ± {cell.std:.1f}"
-            if cell.std is not None:
-                axes.errorbar(cell.mean, height, xerr=cell.std, color=_INK, capsize=3, lw=1)
-            axes.plot(cell.values, [height] * len(cell.values), ".", color=_INK, ms=3)
-            label = f" {cell.mean:.1f}{spread} (n={len(cell.values)})"
-        else:
-            label = " no finished seed"
+        axes.plot(cell.values, [height] * len(cell.values), "|", color=QUIET, ms=7, mew=0.8)
         if cell.paper is not None:
-            axes.plot(cell.paper, height, "D", color=_PAPER, ms=5, mfc="white", mew=1.5)
-        axes.text(1.5, height, label.strip(), va="center", fontsize=7, color=_INK)
+            axes.plot(cell.paper, height, "D", color=PAPER, ms=5, mfc="none", mew=1.2, zorder=4)
+        if cell.mean is None:
+            continue
+        if cell.interval is not None:
+            axes.plot(
+                cell.interval, [height, height], "-", color=_OURS, lw=2, solid_capstyle="butt"
+            )
+        axes.plot(cell.mean, height, "o", color=_OURS, ms=6)
     axes.set_yticks(range(len(rows)), [row.name for row in rows])
-    axes.set(xlim=(0, 100), ylim=(len(rows) - 0.5, -0.5))
-    axes.tick_params(labelsize=8)
-    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.margins(x=0.08)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.grid(axis="x", color="#dddddd", lw=0.6)
+    axes.set_axisbelow(True)
+    axes.tick_params(labelsize=8, left=False)
+    axes.spines[["top", "right", "left"]].set_visible(False)
 
 
-def _explain_bars(figure: Figure) -> None:
+def _marks(in_paper: bool) -> list[Any]:
     from matplotlib.lines import Line2D
-    from matplotlib.patches import Patch
 
     marks = [
-        Patch(color=_OURS, label="mean over seeds"),
-        Line2D([], [], color=_INK, lw=1, label="± sample standard deviation"),
-        Line2D([], [], color=_INK, marker=".", ls="", ms=4, label="a seed"),
-        Line2D([], [], color=_PAPER, marker="D", ls="", mfc="white", mew=1.5, label="the paper"),
+        Line2D([], [], color=_OURS, marker="o", ms=6, lw=2, label="mean, 95 % interval"),
+        Line2D([], [], color=QUIET, marker="|", ms=7, ls="", label="a seed"),
     ]
-    figure.legend(handles=marks, loc="outside lower center", ncols=4, fontsize=7, frameon=False)
+    if in_paper:
+        marks.append(
+            Line2D([], [], color=PAPER, marker="D", ms=5, ls="", mfc="none", label="the paper")
+        )
+    return marks
 
 
 def losses(table: Table, panels: Panels, count: str) -> Figure:
@@ -81,7 +105,7 @@ def losses(table: Table, panels: Panels, count: str) -> Figure:
     ``count`` says in words what the runs of a row are.
     """
     figure = new_figure(3.7 * len(LOSSES), 2.6 * len(panels) + 0.7)
-    figure.suptitle(table.title, fontsize=11)
+    add_title(figure, title(table))
     grid = figure.subplots(len(panels), len(LOSSES), squeeze=False, sharex="row")
     for axes_of_panel, (panel, rows) in zip(grid, panels.items(), strict=True):
         for axes, (tag, name) in zip(axes_of_panel, LOSSES.items(), strict=True):
@@ -90,10 +114,9 @@ def losses(table: Table, panels: Panels, count: str) -> Figure:
             axes.set_xlabel("epoch", fontsize=8)
             _scales(axes)
             axes.spines[["top", "right"]].set_visible(False)
-    handles, labels = grid[0][0].get_legend_handles_labels()
-    figure.legend(
-        handles, labels, loc="outside lower center", ncols=3, fontsize=8, frameon=False,
-        title=f"mean and sample standard deviation of {count}", title_fontsize=7,
+    add_legend(
+        figure, grid[0][0].get_legend_handles_labels()[0],
+        f"mean and sample standard deviation of {count}",
     )  # fmt: skip
     return figure
 

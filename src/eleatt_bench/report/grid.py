@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from eleatt_bench.report.numbers import DIGITS, NOTHING, number
 from eleatt_bench.report.wording import (
-    NOTHING,
     cell_text,
     claim_line,
-    number,
+    is_tested,
     paper_text,
     seconds_text,
     section_title,
 )
 from eleatt_bench.tables.table import Row, Table, TableCell
 
-CLAIM_HEADER = ("claim", "column", "difference [95 %]", "paper", "verdict", "same samples, by seed")
+CLAIM_HEADER = ("claim", "column", "over seeds", "over samples too", "paper", "verdict")
 
 
 @dataclass(frozen=True)
@@ -40,52 +40,63 @@ class Grid:
         return sum(2 + max(map(len, column)) for column in zip(*lines, strict=True))
 
 
-def lay_out(table: Table, width: int | None = None) -> Grid:
+def lay_out(table: Table, width: int | None = None, digits: int = DIGITS) -> Grid:
     """A line for each row, or where that is wider than ``width`` one for each row and column."""
-    wide = _wide(table)
-    return wide if width is None or wide.width <= width else _long(table)
+    wide = _wide(table, digits)
+    return wide if width is None or wide.width <= width else _long(table, digits)
 
 
-def lay_out_claims(table: Table) -> Grid:
-    """A line for each claim and column, below the names of the sections."""
-    in_paper = any(claim.paper is not None for claim in table.claims)
-    shown = [name for name in CLAIM_HEADER if in_paper or name != "paper"]
+def lay_out_claims(table: Table, digits: int = DIGITS) -> Grid:
+    """A line for each claim and column that was tested, below the names of the sections.
+
+    What the paper has no number for, and what was not tested over samples, has no column for it.
+    """
+    tested = [claim for claim in table.claims if is_tested(claim)]
+    unknown = {
+        "over samples too": all(claim.crossed is None for claim in tested),
+        "paper": all(claim.judgement.paper is None for claim in tested),
+    }
+    shown = [name for name in CLAIM_HEADER if not unknown.get(name)]
     groups = []
     for section in table.sections:
-        claims = (claim for claim in table.claims if claim.section == section.name)
-        texts = (dict(zip(CLAIM_HEADER, claim_line(claim), strict=True)) for claim in claims)
+        texts = (
+            dict(zip(CLAIM_HEADER, claim_line(claim, digits), strict=True))
+            for claim in tested
+            if claim.section == section.name
+        )
         lines = tuple(tuple(text[name] for name in shown) for text in texts)
-        groups.append(Group(section_title(section), lines))
+        if lines:
+            groups.append(Group(section_title(section), lines))
     return Grid(tuple(shown), tuple(groups))
 
 
-def _wide(table: Table) -> Grid:
+def _wide(table: Table, digits: int) -> Grid:
     header = [""]
     for column, in_paper in zip(table.columns, table.in_paper, strict=True):
         header.append(column.name)
         header += ["± folds"] if column.folds > 1 else []
         header += ["paper (difference)"] if in_paper else []
-    groups = [Group(section_title(s), _lines(table, s.rows)) for s in table.sections]
+    groups = [Group(section_title(s), _lines(table, s.rows, digits)) for s in table.sections]
     if table.cited:
-        groups.insert(0, Group("", _lines(table, table.cited), cited=True))
+        groups.insert(0, Group("", _lines(table, table.cited, digits), cited=True))
     return Grid((*header, "parameters", "s/epoch"), tuple(groups))
 
 
-def _lines(table: Table, rows: Sequence[Row]) -> tuple[tuple[str, ...], ...]:
-    return tuple(_line(table, row) for row in rows)
+def _lines(table: Table, rows: Sequence[Row], digits: int) -> tuple[tuple[str, ...], ...]:
+    return tuple(_line(table, row, digits) for row in rows)
 
 
-def _line(table: Table, row: Row) -> tuple[str, ...]:
+def _line(table: Table, row: Row, digits: int) -> tuple[str, ...]:
     found = [row.name]
     for column, in_paper, cell in zip(table.columns, table.in_paper, row.cells, strict=True):
-        found.append(cell_text(cell))
-        found += [number(cell.fold_std)] if column.folds > 1 else []
-        found += [paper_text(cell)] if in_paper else []
+        found.append(cell_text(cell, digits))
+        found += [number(cell.fold_std, digits)] if column.folds > 1 else []
+        found += [paper_text(cell, digits)] if in_paper else []
     parameters = joined(parameters_text(cell) for cell in row.cells)
     return (*found, parameters, joined(seconds_text(cell, table) for cell in row.cells))
 
 
-def _long(table: Table) -> Grid:
+def _long(table: Table, digits: int) -> Grid:
     folds, in_paper = any(c.folds > 1 for c in table.columns), any(table.in_paper)
     header = ["", "accuracy", *["± folds"] * folds, *["paper (difference)"] * in_paper]
     groups = []
@@ -95,11 +106,14 @@ def _long(table: Table) -> Grid:
             lines = []
             for row in rows:
                 cell = row.cells[index]
-                line = [row.name, cell_text(cell), *[number(cell.fold_std)] * folds]
-                line += [paper_text(cell)] * in_paper
+                if not cell.results and cell.paper is None:
+                    continue
+                line = [row.name, cell_text(cell, digits)]
+                line += [number(cell.fold_std, digits)] * folds
+                line += [paper_text(cell, digits)] * in_paper
                 lines.append((*line, parameters_text(cell), seconds_text(cell, table)))
             title = ": ".join(filter(None, (column.name, name)))
-            if rows:
+            if lines:
                 groups.append(Group(title, tuple(lines), cited=number_of_part == 0))
     return Grid((*header, "parameters", "s/epoch"), tuple(groups))
 

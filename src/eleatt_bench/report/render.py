@@ -3,23 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
-from eleatt_bench.report.csv_json import csv, json
+from eleatt_bench.common.errors import UserError
+from eleatt_bench.report.as_csv import csv, csv_claims
+from eleatt_bench.report.as_json import json
 from eleatt_bench.report.latex import latex
-from eleatt_bench.report.markdown import markdown
-from eleatt_bench.report.terminal import svg, terminal
+from eleatt_bench.report.latex_claims import latex_claims
+from eleatt_bench.report.markdown import markdown, markdown_claims
+from eleatt_bench.report.terminal import svg, svg_claims, terminal, terminal_claims
 from eleatt_bench.tables.table import Table
 
-FORMATS: dict[str, Callable[[Sequence[Table]], str]] = {
-    "term": terminal,
-    "md": markdown,
-    "tex": latex,
-    "csv": csv,
-    "json": json,
-    "svg": svg,
+Write = Callable[..., str]
+"""Of tables, and maybe the number of digits after the point."""
+
+
+class Format(NamedTuple):
+    """How tables are written, and their claims alone; without the latter they are among the
+    former."""
+
+    tables: Write
+    claims: Write | None
+    exact: bool = False  # numbers have all their digits
+
+
+FORMATS = {
+    "term": Format(terminal, terminal_claims),
+    "md": Format(markdown, markdown_claims),
+    "tex": Format(latex, latex_claims),
+    "csv": Format(csv, csv_claims, exact=True),
+    "json": Format(json, None, exact=True),
+    "svg": Format(svg, svg_claims),
 }
 
 
-def render(tables: Sequence[Table], form: str) -> str:
-    """``tables`` in the format ``form``, one of `FORMATS`, ending in a newline."""
-    return FORMATS[form](tables)
+def render(
+    tables: Sequence[Table], form: str, *, claims: bool = False, digits: int | None = None
+) -> str:
+    """``tables``, or their ``claims`` alone, in the format ``form``, ending in a newline.
+
+    Raises:
+        UserError: ``digits`` of a format that has all of them, or ``claims`` of one that does not
+            set them apart.
+    """
+    made = FORMATS[form]
+    if made.exact and digits is not None:
+        raise UserError(f"--digits is not for {form}, whose numbers have all their digits")
+    if claims and made.claims is None:
+        raise UserError(f"--claims is not for {form}, which holds cells and claims in one")
+    write = made.claims if claims and made.claims is not None else made.tables
+    return write(tables) if made.exact or digits is None else write(tables, digits)

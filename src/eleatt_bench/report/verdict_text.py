@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import compress
 
-from eleatt_bench.report.wording import signed
-from eleatt_bench.tables.family import Family
+from eleatt_bench.report.numbers import signed
+from eleatt_bench.tables.family import Family, family
 from eleatt_bench.tables.judge import Judgement
 from eleatt_bench.tables.power import MOST_SEEDS
 from eleatt_bench.tables.statistics import Bounds
+from eleatt_bench.tables.table import Claim, Table
 from eleatt_bench.tables.verdicts import Verdict
 
 
@@ -20,17 +22,18 @@ def judgement_text(found: Judgement) -> str:
     if found.verdict is Verdict.NOT_TESTED:
         return found.verdict
     seeds = found.decided_at or (found.looks[-1].count if found.looks else found.count)
-    marks = [
-        mark
-        for mark, true in (
-            ("within the margin", found.within_margin),
-            ("stopped early", found.stopped_early),
-            ("exploratory", found.exploratory),
-        )
-        if true
-    ]
-    text = f"{found.verdict} at {_seeds(seeds)}" + (f" ({', '.join(marks)})" if marks else "")
+    also = ", ".join(marks(found))
+    text = f"{found.verdict} at {_seeds(seeds)}" + (f" ({also})" if also else "")
     return "; ".join([text, *outlook(found)])
+
+
+SIGNS = {"within the margin": "†", "stopped early": "‡", "exploratory": "§"}
+"""What may be said of a verdict besides, and a sign for it where there is no room."""
+
+
+def marks(found: Judgement) -> list[str]:
+    """Those of `SIGNS` that are true of ``found``."""
+    return list(compress(SIGNS, (found.within_margin, found.stopped_early, found.exploratory)))
 
 
 def outlook(found: Judgement) -> Iterator[str]:
@@ -67,6 +70,36 @@ def counting_line(found: Family) -> str:
     holding = len(found.holding)
     verb = "holds" if holding == 1 else "hold"
     return f"{text}; {holding} {verb} for the whole family (Holm)" if holding else text
+
+
+def of_all(tables: Sequence[Table]) -> str:
+    """`counting_line` of the claims of all ``tables``: those of the same runs count once."""
+    claims = [(claim.runs, claim.judgement) for table in tables for claim in table.claims]
+    return counting_line(family(claims))
+
+
+def standing(claims: Iterable[Claim]) -> Iterator[str]:
+    """Which claims are not decided, for each reason why."""
+    found: dict[str, list[str]] = {}
+    for claim in claims:
+        said = claim.judgement
+        if said.verdict.decided:
+            continue
+        seeds = ", ".join(map(str, said.blocked_by))
+        if said.blocked_by:
+            why = "blocked by failed runs"
+        elif said.next_look is None:
+            why = "undecided at the last look"
+        else:
+            why = "undecided so far" if said.looks else "not looked at yet"
+        where = ", ".join(filter(None, (claim.section, claim.column, seeds and f"seed {seeds}")))
+        found.setdefault(why, []).append(f"{claim.better} > {claim.than} ({where})")
+    for why, named in found.items():
+        more = f" and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
+        yield f"{len(named)} {why}: {', '.join(named[:_NAMED])}{more}"
+
+
+_NAMED = 4  # claims of what may be many
 
 
 def _seeds(count: int) -> str:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from eleatt_bench.tables.statistics import CONFIDENCE, LEAST_SEEDS
-from eleatt_bench.tables.table import Claim, SampleTest, Section, Table, TableCell
+from eleatt_bench.report.numbers import DIGITS, NOTHING, number, signed
+from eleatt_bench.report.verdict_text import SIGNS, judgement_text, marks, outlook
+from eleatt_bench.tables.chance import Crossed
+from eleatt_bench.tables.judge import Judgement
+from eleatt_bench.tables.looks import ERROR
+from eleatt_bench.tables.table import Claim, Section, Table, TableCell
+from eleatt_bench.tables.verdicts import Verdict
 
-NOTHING = "–"
-_LISTED = 10  # tests of one claim
 
-
-def cell_text(cell: TableCell) -> str:
+def cell_text(cell: TableCell, digits: int = DIGITS) -> str:
     """``95.3 ± 0.4 (n=3)``, or ``95.1 ± – (1/3 seeds)`` while seeds are missing."""
     if not cell.results:
         return NOTHING
@@ -21,16 +23,14 @@ def cell_text(cell: TableCell) -> str:
         count += f", {cell.finished}/{cell.runs} runs"
     if cell.mean is None:
         return count
-    return f"{cell.mean:.1f} ± {number(cell.std)} ({count})"
+    return f"{number(cell.mean, digits)} ± {number(cell.std, digits)} ({count})"
 
 
-def paper_text(cell: TableCell) -> str:
+def paper_text(cell: TableCell, digits: int = DIGITS) -> str:
     """The paper's value and how far this project's is from it: ``84.3 (−19.2)``."""
-    if cell.paper is None:
-        return NOTHING
-    if cell.difference is None:
-        return f"{cell.paper:.1f}"
-    return f"{cell.paper:.1f} ({signed(cell.difference)})"
+    if cell.paper is None or cell.difference is None:
+        return number(cell.paper, digits)
+    return f"{number(cell.paper, digits)} ({signed(cell.difference, digits)})"
 
 
 def devices(table: Table) -> list[str]:
@@ -43,71 +43,67 @@ def section_title(section: Section) -> str:
     return section.name[:1].upper() + section.name[1:]
 
 
-def claim_line(claim: Claim) -> list[str]:
-    """A claim, as `layout.CLAIM_HEADER` says."""
+def claim_text(claim: Claim) -> str:
+    """``EleAtt-GRU > GRU``."""
+    return f"{claim.better} > {claim.than}"
+
+
+def claim_place(claim: Claim) -> str:
+    """``from scratch, EleAtt-GRU > GRU, cross_view``."""
+    return ", ".join(filter(None, (claim.section, claim_text(claim), claim.column)))
+
+
+def open_text(claim: Claim) -> str:
+    """What an undecided claim waits for, in one line; nothing of others."""
+    said = "; ".join(outlook(claim.judgement))
+    return f"{claim_place(claim)}: {said}." if said else ""
+
+
+def is_tested(claim: Claim) -> bool:
+    return claim.judgement.verdict is not Verdict.NOT_TESTED
+
+
+def claim_line(claim: Claim, digits: int = DIGITS) -> list[str]:
+    """A claim, as `grid.CLAIM_HEADER` says."""
+    found = claim.judgement
     return [
-        f"{claim.better} > {claim.than}",
+        claim_text(claim),
         claim.column,
-        difference_text(claim),
-        NOTHING if claim.paper is None else signed(claim.paper),
-        verdict_text(claim),
-        tests_text(claim),
+        interval_text(found, digits),
+        interval_text(claim.crossed, digits),
+        NOTHING if found.paper is None else signed(found.paper, digits),
+        judgement_text(found) + family_mark(claim),
     ]
 
 
-def difference_text(claim: Claim) -> str:
+def interval_text(found: Judgement | Crossed | None, digits: int = DIGITS) -> str:
     """``+1.2 [−0.3, +2.7]``."""
-    found = claim.difference
-    if found.mean is None:
+    if found is None or found.mean is None:
         return NOTHING
+    center = signed(found.mean, digits)
     if found.low is None or found.high is None:
-        return signed(found.mean)
-    return f"{signed(found.mean)} [{signed(found.low)}, {signed(found.high)}]"
+        return center
+    return f"{center} [{signed(found.low, digits)}, {signed(found.high, digits)}]"
 
 
-def verdict_text(claim: Claim) -> str:
-    """The verdict with the number of seeds, and how many would decide where it is undecided."""
-    found = claim.difference
-    text = f"{found.verdict} at {found.count} seed{'s' * (found.count != 1)}"
-    if found.verdict != "undecided":
-        return text
-    if found.seeds_to_decide is not None:
-        return f"{text}; {found.seeds_to_decide} would decide"
-    if found.count < LEAST_SEEDS:
-        return f"{text}; {LEAST_SEEDS} at least"
-    return f"{text}; a thousand would not decide"
+def family_mark(claim: Claim) -> str:
+    """A star for a claim that holds for all of the table together."""
+    return "*" if claim.holm is not None and claim.holm <= ERROR else ""
 
 
-def tests_text(claim: Claim) -> str:
-    """What the same test samples say, seed by seed: values of p, or intervals.
-
-    Of more seeds than anyone would read, how many say that the rows differ, and which way.
-    """
-    if not claim.tests:
-        return NOTHING
-    intervals = [t.interval for t in claim.tests if t.interval is not None]
-    if len(claim.tests) > _LISTED:
-        return _counted(claim.tests)
-    if intervals:
-        return ", ".join(f"[{signed(low)}, {signed(high)}]" for low, high in intervals)
-    return "p " + ", ".join(_p(t.p) for t in claim.tests if t.p is not None)
+def verdict_signs(claim: Claim) -> str:
+    """A sign for each thing that is to be said of the verdict besides: ``*‡``."""
+    return family_mark(claim) + "".join(SIGNS[mark] for mark in marks(claim.judgement))
 
 
-def _counted(tests: Sequence[SampleTest]) -> str:
-    """``p < 0.05 for 3 better and 1 worse of 20``."""
-    signs = [_sign(test) for test in tests]
-    sure = "interval without 0" if tests[0].interval is not None else f"p < {1 - CONFIDENCE:.2g}"
-    return f"{sure} for {signs.count(1)} better and {signs.count(-1)} worse of {len(tests)}"
+def sign_notes(claims: Sequence[Claim]) -> list[str]:
+    """What the signs of `verdict_signs` mean, as far as ``claims`` have them."""
+    used = {mark for claim in claims for mark in marks(claim.judgement)}
+    family = [_FAMILY] if any(family_mark(claim) for claim in claims) else []
+    return [*family, *(f"{sign} {mark}" for mark, sign in SIGNS.items() if mark in used)]
 
 
-def _sign(test: SampleTest) -> int:
-    """1 if the row that is said to be better is so, −1 if the other is, 0 if that is not sure."""
-    if test.interval is not None:
-        return int(test.interval.low > 0) - int(test.interval.high < 0)
-    if test.p is None or test.p >= 1 - CONFIDENCE:
-        return 0
-    return 1 if test.better_only > test.than_only else -1
-
+_FAMILY = "* holds for all claims of the table together (Holm, 5 %)"
 
 _REHEARSAL = (
     "A REHEARSAL (quick=true) of a few epochs, seeds, folds and samples, to see that everything "
@@ -121,10 +117,13 @@ def title(table: Table) -> str:
 
 
 def notes(table: Table) -> list[str]:
-    """What has to be said below the table."""
+    """What has to be said below the table and its claims."""
+    return [*cell_notes(table), *claim_notes(table), *crossed_notes(table), *remarks(table)]
+
+
+def cell_notes(table: Table) -> list[str]:
+    """What the numbers in the cells are."""
     found = ["Accuracy in %: mean ± sample standard deviation over n seeds"]
-    if table.rehearsal:
-        found.insert(0, _REHEARSAL)
     if any(column.folds > 1 for column in table.columns):
         found[-1] += (
             ", each seed being the mean over all folds; ± folds: sample standard deviation over "
@@ -137,7 +136,12 @@ def notes(table: Table) -> list[str]:
     for section in table.sections:
         if section.paper_note:
             found.append(f"{section_title(section)}: {section.paper_note}.")
-    found += _device_notes(table) + _claim_notes(table)
+    return found + _device_notes(table)
+
+
+def remarks(table: Table) -> list[str]:
+    """What has to be said of all numbers of the table: that it is a rehearsal, what is missing."""
+    found = [_REHEARSAL] if table.rehearsal else []
     if table.finished < table.runs:
         found.append(f"{table.finished} of {table.runs} runs are done. The others: {table.command}")
     return [*found, *table.notes]
@@ -154,46 +158,28 @@ def _device_notes(table: Table) -> list[str]:
 
 
 _CLAIMS = (
-    "Claims: mean difference in percentage points and its 95 % t interval, paired by seed; "
-    "reproduced if the interval lies above 0, not reproduced if it lies below, undecided under "
-    f"{LEAST_SEEDS} seeds. So many seeds would decide: the least n for which "
-    "t(0.975, n − 1) · s / √n is below the difference, if that and its standard deviation s stay "
-    "as they are."
+    "Claims: mean difference in percentage points, paired by seed, and its t interval at "
+    "{levels}: over all looks of a claim it holds in 95 %."
 )
+_CROSSED = "Over {groups} too: the same with seeds and {groups} as crossed random effects."
 
 
-def _claim_notes(table: Table) -> list[str]:
-    if not table.claims:
-        return []
-    found = [_CLAIMS]
-    tests = [test for claim in table.claims for test in claim.tests]
-    if any(test.p is not None for test in tests):
-        found.append(
-            "Same samples: p of McNemar's exact test, on those that only one of the two has right."
-        )
-    if any(test.interval is not None for test in tests):
-        found.append(
-            "Same samples: 95 % interval of the difference when test samples, each with all its "
-            "folds, are drawn anew (paired bootstrap)."
-        )
+def claim_notes(table: Table) -> list[str]:
+    """What the numbers of the claims are, and how many claims have none."""
+    tested = [claim for claim in table.claims if is_tested(claim)]
+    levels = dict.fromkeys(100 * claim.judgement.confidence for claim in tested)
+    listed = " or ".join(f"{percent:.4g} %" for percent in levels)
+    found = [_CLAIMS.format(levels=listed)] if tested else []
+    if len(tested) < len(table.claims):
+        done = len(tested) or "None"
+        found.append(f"{done} of {len(table.claims)} claims of {table.name} tested.")
     return found
 
 
-def signed(value: float) -> str:
-    """``+1.2`` or ``−1.2``, and ``0.0`` without a sign."""
-    text = f"{abs(value):.1f}"
-    if text == "0.0":
-        return text
-    return ("−" if value < 0 else "+") + text
-
-
-def number(value: float | None) -> str:
-    """``1.2``, or a dash for none."""
-    return NOTHING if value is None else f"{value:.1f}"
-
-
-def _p(value: float) -> str:
-    return "<0.001" if value < 0.001 else f"{value:.3f}"
+def crossed_notes(table: Table) -> list[str]:
+    """What the second interval of a claim is, where it is shown."""
+    groups = dict.fromkeys(claim.groups for claim in table.claims if claim.crossed is not None)
+    return [_CROSSED.format(groups=name) for name in groups]
 
 
 def seconds_text(cell: TableCell, table: Table) -> str:

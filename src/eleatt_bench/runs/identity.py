@@ -84,6 +84,14 @@ def without_digest(identity: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
+def without_seed(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """What the runs of other seeds agree with ``identity`` in, their pre-trainings too."""
+    result = {**identity, "seed": None}
+    if "pretraining" in result:
+        result["pretraining"] = without_seed(result["pretraining"])
+    return result
+
+
 def is_named(identity: Mapping[str, Any]) -> bool:
     """Whether all data that the run needs are known by their digests, so that it has a name."""
     before = identity.get("pretraining")

@@ -1,13 +1,13 @@
 """Many jobs from one command line: checked before the first starts, summed up after the last.
 
-A grid comes from ``-m``; the jobs that tables still lack from the sweeper
-`hydra/sweeper=eleatt_table`.
+A grid comes from ``-m``; the jobs that tables still lack from the sweepers
+`hydra/sweeper=eleatt_table` and `hydra/sweeper=eleatt_until_decided`.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,8 +31,10 @@ from eleatt_bench.runs.record import RunFolder, find_run
 from eleatt_bench.runs.title import accuracy_text
 from eleatt_bench.runs.wanted import WantedRun
 from eleatt_bench.tables.estimate import expected_memory
+from eleatt_bench.tables.pending import wanted_now
 from eleatt_bench.tables.plan import Plan, plans
-from eleatt_bench.tables.records import missing
+from eleatt_bench.tables.recorded import record_plan
+from eleatt_bench.tables.records import with_pretrainings
 from eleatt_bench.training.folder import wanted_run
 
 Overrides = Sequence[str]
@@ -241,13 +243,6 @@ def asked_tables(arguments: Sequence[str]) -> list[Plan]:
     return plans(tables[-1], arguments)
 
 
-def missing_jobs(made: Sequence[Plan]) -> list[list[str]]:
-    """The overrides of every run that the tables lack and whose data are here, each run once."""
-    jobs = {run.run_id: list(run.overrides) for plan in made for run in missing(plan)}
-    jobs.pop(None, None)
-    return list(jobs.values())
-
-
 def lacking_data(made: Sequence[Plan]) -> str:
     """A sentence that names the data sets which are not prepared; nothing if all are."""
     tables: dict[str, list[str]] = {}
@@ -261,21 +256,45 @@ def lacking_data(made: Sequence[Plan]) -> str:
     )
 
 
-def sweep_tables(arguments: Sequence[str], launcher: Launcher) -> Sequence[JobReturn]:
-    """What Hydra's table sweeper does: let ``launcher`` do the runs that the tables still lack.
+def sweep_tables(
+    arguments: Sequence[str], launcher: Launcher, until_decided: bool = False
+) -> list[JobReturn]:
+    """What Hydra's table sweepers do: let ``launcher`` do the runs that the tables still lack.
+
+    That is their first look; ``until_decided`` goes on, look by look, with the rows of claims that
+    are undecided. A run that fails is not tried again, and its claims wait for whoever mends it.
 
     Raises:
         UserError: after all that could be done, the jobs that failed, the data sets that lack, and
             runs that the tables lack although they were done.
     """
     made = asked_tables(arguments)
-    jobs, lack = missing_jobs(made), lacking_data(made)
-    if lack and jobs:
-        print(lack, flush=True)
-    try:
-        returned = launcher.launch(jobs, initial_job_idx=0) if jobs else []
-    except UserError as failed:
-        raise UserError(f"{failed}\n\n{lack}" if lack else str(failed)) from failed
-    if lack:
-        raise UserError(lack)
+    for plan in made:
+        record_plan(plan)
+    lack, failures = lacking_data(made), list[str]()
+    returned: list[JobReturn] = []
+    tried: set[str | None] = {None}  # the data of these are not here
+    while runs := _untried(made, until_decided, tried):
+        first = len(tried) - 1
+        if first:
+            print(f"Undecided claims need {len(runs)} more runs", flush=True)
+        elif lack:
+            print(lack, flush=True)
+        tried |= {run.run_id for run in with_pretrainings(runs)}  # each has a log by its number
+        try:
+            returned += launcher.launch([list(run.overrides) for run in runs], first)
+        except UserError as failed:
+            failures.append(str(failed))
+        if not until_decided:
+            break
+    if failures or lack:
+        raise UserError("\n\n".join([*failures, *([lack] if lack else [])]))
     return returned
+
+
+def _untried(
+    made: Sequence[Plan], until_decided: bool, tried: Collection[str | None]
+) -> list[WantedRun]:
+    """The runs that the tables want now, each once."""
+    runs = {run.run_id: run for plan in made for run in wanted_now(plan, until_decided)}
+    return [run for name, run in runs.items() if name not in tried]

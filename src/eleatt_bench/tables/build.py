@@ -3,33 +3,46 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from itertools import groupby
 
 from eleatt_bench.data import catalog
 from eleatt_bench.data.datasets import prepare_command
 from eleatt_bench.runs.record import Record, RunFolder
 from eleatt_bench.tables.claims import Comparisons, claims
+from eleatt_bench.tables.collapse import Collapse
 from eleatt_bench.tables.parameters import parameters
 from eleatt_bench.tables.plan import Place, Plan, PlannedRun
-from eleatt_bench.tables.records import find_records, key, trainings
+from eleatt_bench.tables.recorded import held_against
+from eleatt_bench.tables.records import (
+    accuracy,
+    failed,
+    find_records,
+    key,
+    trainings,
+    with_pretrainings,
+)
 from eleatt_bench.tables.spec import Spec, sections_of
 from eleatt_bench.tables.statistics import mean
-from eleatt_bench.tables.table import Column, Row, Section, SeedResult, Table, TableCell
+from eleatt_bench.tables.table import Column, Row, RunSource, Section, SeedResult, Table, TableCell
 
 
 def table(plan: Plan) -> Table:
     """The cells of ``plan`` from the finished runs in its ``runs_dir``."""
     spec, records = plan.spec, find_records(plan)
-    papers = {row["name"]: row["paper"] for row in spec["rows"]}
-    cells = {
-        place: _cell(own, papers[place[1]].get(place[2]), _metric(spec, place[2]), records)
-        for place, own in plan.by_cell.items()
-    }
-    folds = {column: len({run.fold for run in own}) for (_, _, column), own in plan.by_cell.items()}
-    needed = {key(training) for training in trainings(plan)}
     comparisons = Comparisons(plan, records)
-    claimed = tuple(claims(plan, records, cells, comparisons))
+    papers = {row["name"]: row["paper"] for row in spec["rows"]}
+    metrics = {column["name"]: column["metric"] for column in spec["columns"]}
+    asked = {key(run) for run in with_pretrainings(plan.first_look)} | records.keys()
+    cells = {}
+    for (section, row, column), own in plan.by_cell.items():
+        paper, metric = papers[row].get(column), metrics[column]
+        collapsed = comparisons.collapsed(own, metric)
+        cells[section, row, column] = _cell(own, asked, paper, metric, records, collapsed)
+    folds = {column: len({run.fold for run in own}) for (_, _, column), own in plan.by_cell.items()}
+    judged = claims(plan, cells, failed(plan, records), comparisons)
     comparisons.keep()
+    claimed, of_plan = held_against(plan, judged)
     return Table(
         name=spec["name"],
         title=spec["title"],
@@ -38,35 +51,52 @@ def table(plan: Plan) -> Table:
         cited=tuple(_cited(spec, row) for row in spec["cited"]),
         claims=claimed,
         paper_note=spec["paper_note"],
-        notes=(*spec["notes"], *_remarks(plan, records), *_some([*comparisons.problems])),
-        runs=len(needed),
-        finished=len(needed & records.keys()),
+        notes=(
+            *spec["notes"],
+            *_remarks(plan, records),
+            *of_plan,
+            *_collapsed(cells),
+            *_some([*comparisons.problems]),
+        ),
+        runs=len(asked),
+        finished=len(records),
         command=plan.command,
         rehearsal=plan.quick,
     )
 
 
-def accuracy(record: Record, metric: str) -> float | None:
-    """What a finished run came to, in %; None where it was not measured."""
-    found = record["metrics"]["test"].get(metric)
-    return None if found is None else 100 * float(found)
-
-
 def _cell(
-    runs: Sequence[PlannedRun], paper: float | None, metric: str, records: Mapping[str, Record]
+    runs: Sequence[PlannedRun],
+    asked: Collection[str],
+    paper: float | None,
+    metric: str,
+    records: Mapping[str, Record],
+    collapsed: Mapping[int, Collapse],
 ) -> TableCell:
-    values: dict[int, list[float | None]] = defaultdict(list)
+    results: list[SeedResult] = []
     done: list[Record] = []
-    for run in runs:
-        record = records.get(key(run))
-        values[run.seed].append(None if record is None else accuracy(record, metric))
-        if record is not None:
-            done.append(record)
+    for seed, of_seed in groupby(runs, key=lambda run: run.seed):
+        folds = list(of_seed)
+        if any(key(run) in asked for run in folds):
+            found = [records.get(key(run)) for run in folds]
+            results.append(_seed(seed, found, metric))
+            done += [one for one in found if one is not None]
     return TableCell(
-        results=tuple(SeedResult(seed, tuple(of_seed)) for seed, of_seed in values.items()),
+        results=tuple(results),
         paper=paper,
         parameters=int(done[0]["parameters"]) if done else parameters(runs[0].identity),
         seconds=_seconds(done),
+        collapsed=collapsed,
+    )
+
+
+def _seed(seed: int, folds: Sequence[Record | None], metric: str) -> SeedResult:
+    return SeedResult(
+        seed,
+        tuple(None if one is None else accuracy(one, metric) for one in folds),
+        tuple(
+            None if one is None else RunSource(one["run_id"], one["data_digest"]) for one in folds
+        ),
     )
 
 
@@ -88,17 +118,13 @@ def device(record: Record) -> str:
     return f"{record['device']}, {threads} thread{'s' * (threads > 1)}, {record['backend']}"
 
 
-def _metric(spec: Spec, name: str) -> str:
-    return next(str(column["metric"]) for column in spec["columns"] if column["name"] == name)
-
-
 def _section(spec: Spec, section: Spec, cells: Mapping[Place, TableCell]) -> Section:
     columns = [column["name"] for column in spec["columns"]]
     rows = tuple(
         Row(row["name"], tuple(cells[section["name"], row["name"], column] for column in columns))
         for row in spec["rows"]
     )
-    return Section(section["name"], rows, section["paper_note"])
+    return Section(section["name"], rows, section["paper_note"], section["in_paper"])
 
 
 def _cited(spec: Spec, row: Spec) -> Row:
@@ -136,6 +162,19 @@ def _remarks(plan: Plan, records: Mapping[str, Record]) -> list[str]:
         if run.run_id is not None and key(run) not in records
     )
     return remarks + _some([damage for damage in damages if damage is not None])
+
+
+def _collapsed(cells: Mapping[Place, TableCell]) -> list[str]:
+    """Of each row, the seeds that collapsed, and how; once where several columns show it."""
+    found: dict[str, None] = {}
+    for (section, row, _), cell in cells.items():
+        for how in dict.fromkeys(cell.collapsed.values()):
+            seeds = [str(seed) for seed, word in cell.collapsed.items() if word is how]
+            named = ", ".join(filter(None, (section, row)))
+            found[f"COLLAPSED: {named}, seed{'s' * (len(seeds) > 1)} {', '.join(seeds)}: {how}"] = (
+                None
+            )
+    return _some([*found])
 
 
 def _of_commits(commits: Counter[str | None]) -> list[str]:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+import hashlib
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, replace
+from functools import cache
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 import h5py
@@ -14,33 +18,44 @@ import scipy
 from eleatt_bench.common.cache import Cache, fingerprint
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.locations import package_code
+from eleatt_bench.data import catalog
+from eleatt_bench.runs.curves import CurveReader
 from eleatt_bench.runs.predictions import Predictions, read_predictions
 from eleatt_bench.runs.record import Record, RunFolder
+from eleatt_bench.tables.collapse import Collapse, collapsed
+from eleatt_bench.tables.crossing import Floats
+from eleatt_bench.tables.family import family
+from eleatt_bench.tables.judge import Design, Judgement, judge
 from eleatt_bench.tables.plan import Place, Plan, PlannedRun
-from eleatt_bench.tables.records import key
-from eleatt_bench.tables.spec import Spec, sections_of
-from eleatt_bench.tables.statistics import (
-    Bounds,
-    Difference,
-    mcnemar,
-    paired_bootstrap,
-    paired_difference,
-)
-from eleatt_bench.tables.table import Claim, SampleTest, TableCell
+from eleatt_bench.tables.records import accuracy, key
+from eleatt_bench.tables.samples import Compared, Gains, compare, gains
+from eleatt_bench.tables.spec import Spec, claims_of
+from eleatt_bench.tables.table import Claim, TableCell
+from eleatt_bench.tables.verdicts import levels_of
+
+Pair = tuple[PlannedRun, PlannedRun]
+"""Runs of both rows with the same seed and fold."""
 
 
 def claims(
     plan: Plan,
-    records: Mapping[str, Record],
     cells: Mapping[Place, TableCell],
+    failed: Collection[str],
     comparisons: Comparisons,
-) -> Iterator[Claim]:
-    """Every claim of the table, in each section and column that it is made of."""
-    for section in sections_of(plan.spec):
-        for claim in plan.spec["claims"]:
-            for column in plan.spec["columns"]:
-                if not claim["columns"] or column["name"] in claim["columns"]:
-                    yield _claim(plan, section["name"], claim, column, cells, comparisons)
+) -> tuple[Claim, ...]:
+    """Every claim of the table, in each section and column that it is made of.
+
+    ``failed`` are the keys of runs that have.
+    """
+    found = [
+        _claim(plan, section["name"], claim, column, design, cells, failed, comparisons)
+        for section, claim, column, design in claims_of(plan.spec)
+    ]
+    adjusted = family((claim.runs, claim.judgement) for claim in found).adjusted
+    return tuple(
+        claim if claim.judgement.p is None else replace(claim, holm=adjusted[claim.runs])
+        for claim in found
+    )
 
 
 def _claim(
@@ -48,27 +63,46 @@ def _claim(
     section: str,
     claim: Spec,
     column: Spec,
+    design: Design,
     cells: Mapping[Place, TableCell],
+    failed: Collection[str],
     comparisons: Comparisons,
 ) -> Claim:
-    better, than = (cells[section, claim[row], column["name"]] for row in ("better", "than"))
-    papers = (better.paper, than.paper)
-    runs = (plan.by_cell[section, claim[row], column["name"]] for row in ("better", "than"))
-    pairs = list(zip(*runs, strict=True))  # of the same seed and fold
+    places = [(section, claim[row], column["name"]) for row in ("better", "than")]
+    better, than = (cells[place] for place in places)
+    pairs = list(zip(*(plan.by_cell[place] for place in places), strict=True))
+    compared = comparisons.samples(pairs, column["metric"], design)
     return Claim(
         section=section,
         better=claim["better"],
         than=claim["than"],
         column=column["name"],
-        difference=comparisons.difference(better.by_seed, than.by_seed),
-        paper=None if None in papers else float(papers[0]) - float(papers[1]),  # type: ignore[arg-type]
-        tests=tuple(comparisons.tests(pairs, column["metric"])),
+        judgement=comparisons.judgement(
+            better.by_seed, than.by_seed, design, _failed(pairs, failed)
+        ),
+        runs=_name(pairs, column["metric"]),
+        crossed=compared.crossed,
+        groups=compared.groups,
+        collapsed=tuple(sorted({*better.collapsed, *than.collapsed})),
+        tests=compared.tests,
     )
 
 
-Pair = tuple[PlannedRun, PlannedRun]
+def _failed(pairs: Sequence[Pair], failed: Collection[str]) -> list[int]:
+    """The seeds of which a run has, or that whose weights it was to begin with."""
+    if not failed:
+        return []
+    needed = ((run.seed, one) for pair in pairs for run in pair for one in (run, run.before))
+    return sorted({seed for seed, run in needed if run is not None and key(run) in failed})
 
-_MOST = 20_000  # of a hundred bytes each
+
+def _name(pairs: Sequence[Pair], metric: str) -> str:
+    """The runs of the first seed stand for those of all."""
+    first = [[key(run) for run in pair] for pair in pairs if pair[0].seed == pairs[0][0].seed]
+    return hashlib.sha256(json.dumps([metric, first]).encode()).hexdigest()[:16]
+
+
+_MOST = 20_000  # of a kilobyte each
 _VERSIONS = (h5py.__version__, np.__version__, scipy.__version__)
 
 
@@ -88,60 +122,105 @@ class Comparisons:
         self._cache = Cache("comparisons", fingerprint(code, *_VERSIONS), _MOST)
         self.problems: dict[str, None] = {}  # in order, each once
         self._damaged: dict[str, str] = {}  # by run
+        self._subjects = cache(self._read_subjects)
         self._digests = {
             record["run_id"]: record.get("predictions_digest") for record in records.values()
         }
 
-    def tests(self, pairs: Sequence[Pair], metric: str) -> Iterator[SampleTest]:
-        """A test for each seed all of whose folds are finished in both rows of ``pairs``.
+    def judgement(
+        self,
+        better: Mapping[int, float],
+        than: Mapping[int, float],
+        design: Design,
+        failed: Sequence[int],
+    ) -> Judgement:
+        """As `judge`."""
+        rows = [sorted(row.items()) for row in (better, than)]
+        question = ["judge", rows, asdict(design), list(failed)]
+        found = self._cache.find(question, lambda: judge(better, than, design, failed).plain())
+        return Judgement.of_plain(found)
+
+    def samples(self, pairs: Sequence[Pair], metric: str, design: Design) -> Compared:
+        """What the seeds say all of whose folds are finished in both rows of ``pairs``.
 
         Left out are seeds of which predictions are not there, or are not of the same samples.
         """
+        seeds: dict[int, list[Pair]] = {}
+        states: list[Any] = []
         for seed, of_seed in groupby(pairs, key=lambda pair: pair[0].seed):
             folds = list(of_seed)
             if all(key(run) in self._records for pair in folds for run in pair):
-                found = self._test(folds, metric)
-                if found is not None:
-                    yield SampleTest(seed, **found)
+                state = [self._predictions(self._folder(run)) for pair in folds for run in pair]
+                if None not in state:
+                    seeds[seed] = folds
+                    states.append([seed, [pair[0].fold for pair in folds], state])
+        if not seeds:
+            return compare({}, None, 1)
+        data = str(pairs[0][0].identity["data"]["name"])
+        question = ["samples", metric, design.looks, data not in self._plan.unprepared, states]
+        answer = self._cache.find(question, lambda: self._find(seeds, metric, design, data))
+        self.problems |= dict.fromkeys(answer["damaged"])
+        return Compared.of_plain(answer["found"])
 
-    def difference(self, better: Mapping[int, float], than: Mapping[int, float]) -> Difference:
-        """As `paired_difference`."""
-        question = ["difference", sorted(better.items()), sorted(than.items())]
-        return Difference(
-            **self._cache.find(question, lambda: asdict(paired_difference(better, than)))
-        )
+    def collapsed(self, runs: Sequence[PlannedRun], metric: str) -> dict[int, Collapse]:
+        """The seeds of a cell's ``runs`` that collapsed, in any of its folds."""
+        by_fold: dict[int, dict[int, Record]] = {}
+        for run in runs:
+            record = self._records.get(key(run))
+            if record is not None:
+                by_fold.setdefault(run.fold, {})[run.seed] = record
+        found: dict[int, Collapse] = {}
+        for records in by_fold.values():
+            for seed, how in self._collapsed(records, metric):
+                found.setdefault(seed, Collapse(how))
+        return dict(sorted(found.items()))
+
+    def _collapsed(self, records: Mapping[int, Record], metric: str) -> list[tuple[int, str]]:
+        """Of one fold, by seed."""
+        known = {seed: accuracy(record, metric) for seed, record in records.items()}
+        accuracies = {seed: value for seed, value in known.items() if value is not None}
+        folders = {
+            seed: RunFolder(self._plan.runs_dir, record["run_id"])
+            for seed, record in records.items()
+        }
+        states = {seed: self._state(folder.epochs) for seed, folder in folders.items()}
+        curves = [seed for seed, state in states.items() if state is not None]
+        question = ["collapsed", sorted(accuracies.items()), [[s, states[s]] for s in curves]]
+
+        def find() -> list[list[Any]]:
+            read = {seed: _curves(folders[seed]) for seed in curves}
+            return [[seed, how] for seed, how in collapsed(accuracies, read).items()]
+
+        return [(seed, how) for seed, how in self._cache.find(question, find)]
 
     def keep(self) -> None:
         """Write what was found to where it is kept."""
         self._cache.write()
 
-    def _test(self, folds: Sequence[Pair], metric: str) -> dict[str, Any] | None:
-        runs = [(self._folder(better), self._folder(than)) for better, than in folds]
-        try:
-            states = [self._state(folder) for pair in runs for folder in pair]
-        except FileNotFoundError:
-            return None
-        numbers = [better.fold for better, _ in folds]
-        question = ["test", metric, numbers, states]
-        answer = self._cache.find(question, lambda: self._find(runs, numbers, metric))
-        if answer is not None and "damaged" in answer:
-            self.problems[answer["damaged"]] = None
-            return None
-        if answer is not None and "interval" in answer:
-            return {**answer, "interval": Bounds(*answer["interval"])}
-        return answer
-
     def _find(
-        self, runs: Sequence[tuple[RunFolder, RunFolder]], folds: Sequence[int], metric: str
-    ) -> dict[str, Any] | None:
-        try:
-            read = [[self._read(folder, metric) for folder in pair] for pair in runs]
-        except UserError as error:
-            return {"damaged": str(error)}
-        return _test(read, folds)
+        self, seeds: Mapping[int, Sequence[Pair]], metric: str, design: Design, data: str
+    ) -> dict[str, Any]:
+        by_seed: dict[int, Gains] = {}
+        damaged: list[str] = []
+        for seed, folds in seeds.items():
+            try:
+                read = {
+                    better.fold: (self._read(better, metric), self._read(than, metric))
+                    for better, than in folds
+                }
+            except UserError as error:
+                damaged.append(str(error))
+                continue
+            found = gains(read)
+            if found is not None:
+                by_seed[seed] = found
+        subjects = self._subjects(data) if by_seed else None
+        compared = compare(by_seed, subjects, levels_of(design.looks).sign)
+        return {"found": compared.plain(), "damaged": damaged}
 
-    def _read(self, folder: RunFolder, metric: str) -> Predictions | None:
+    def _read(self, run: PlannedRun, metric: str) -> Predictions | None:
         """As `read_predictions`; to find out that they are damaged may take long, so only once."""
+        folder = self._folder(run)
         if folder.run_id not in self._damaged:
             try:
                 return read_predictions(folder, metric)
@@ -149,31 +228,35 @@ class Comparisons:
                 self._damaged[folder.run_id] = str(error)
         raise UserError(self._damaged[folder.run_id])
 
+    def _read_subjects(self, data: str) -> dict[bytes, int] | None:
+        """Whose the samples of a data set are; None where it is not here, or does not say."""
+        if data in self._plan.unprepared:
+            return None
+        store = catalog.open_store(self._plan.data_dir, data)
+        if "subject" not in store.metadata:
+            return None
+        subjects = store.metadata["subject"].tolist()
+        return {name.encode(): subject for name, subject in zip(store.names, subjects, strict=True)}
+
     def _folder(self, run: PlannedRun) -> RunFolder:
         return RunFolder(self._plan.runs_dir, self._records[key(run)]["run_id"])
 
-    def _state(self, folder: RunFolder) -> list[Any]:
-        """What is another whenever the predictions, or what vouches for them, are."""
-        found = folder.predictions.stat()
-        digest = self._digests.get(folder.run_id)
-        return [found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, digest]
+    def _predictions(self, folder: RunFolder) -> list[Any] | None:
+        """What is another whenever the predictions, or what vouches for them, are; None of none."""
+        found = self._state(folder.predictions)
+        return found and [*found, self._digests.get(folder.run_id)]
 
-
-def _test(
-    read: Sequence[Sequence[Predictions | None]], folds: Sequence[int]
-) -> dict[str, Any] | None:
-    """The fields of a `SampleTest`; None where two files are of different samples."""
-    gains, names, fold_of = [], [], []
-    for fold, (ours, theirs) in zip(folds, read, strict=True):
-        if ours is None or theirs is None or not np.array_equal(ours.names, theirs.names):
+    def _state(self, path: Path) -> list[int] | None:
+        try:
+            found = path.stat()
+        except FileNotFoundError:
             return None
-        gains.append(ours.right.astype(np.int64) - theirs.right)
-        names.append(ours.names)
-        fold_of.append(np.full(len(ours.names), fold))
-    gain = np.concatenate(gains)
-    counts = {"better_only": int((gain > 0).sum()), "than_only": int((gain < 0).sum())}
-    if len(folds) == 1:
-        return {**counts, "p": mcnemar(counts["better_only"], counts["than_only"])}
-    sample = np.unique(np.concatenate(names), return_inverse=True)[1]
-    interval = paired_bootstrap(gain, sample, np.concatenate(fold_of))
-    return {**counts, "interval": list(interval)}
+        return [found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns]
+
+
+def _curves(folder: RunFolder) -> tuple[Floats, Floats]:
+    """Learning rate and training accuracy, of the epochs of which both are known."""
+    found = CurveReader(folder).read()
+    rate, accuracy = found["lr"], found["train/accuracy"]
+    epochs = [epoch for epoch in rate if epoch in accuracy]
+    return np.array([rate[e] for e in epochs]), np.array([accuracy[e] for e in epochs])

@@ -1,7 +1,9 @@
 """How long runs will take, how much disk and how much memory: from those that are done.
 
 A run is expected to be like the finished runs of the same configuration with another seed or fold;
-where there is none, like the finished runs of the same data set and cell, by epochs.
+where there is none, like those of the same data set and cell, by epochs, samples and parameters,
+which stand for width and layers; where there is none either, as the table's recipe says. Runs on
+GPUs tell nothing of runs on CPUs, and rehearsals tell nothing.
 """
 
 from __future__ import annotations
@@ -9,18 +11,21 @@ from __future__ import annotations
 import json
 import statistics
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from eleatt_bench.launch.devices import Memory
-from eleatt_bench.runs.identity import model_name, without_digest
+from eleatt_bench.runs.identity import model_name, without_digest, without_seed
 from eleatt_bench.runs.record import Record, RunFolder, all_runs
 from eleatt_bench.runs.wanted import WantedRun
-from eleatt_bench.tables.plan import Plan
-from eleatt_bench.tables.records import find_records, key, trainings
+from eleatt_bench.tables.parameters import parameters
+from eleatt_bench.tables.pending import wanted_by_look
+from eleatt_bench.tables.plan import Plan, PlannedRun
+from eleatt_bench.tables.records import find_records, key, with_pretrainings
 
 
 @dataclass(frozen=True)
@@ -29,8 +34,10 @@ class Expected:
 
     run: WantedRun
     tables: tuple[str, ...]
-    seconds: float | None
-    bytes: float | None
+    seconds: float | None = None
+    bytes: float | None = None
+    source: str = ""  # of what is known
+    waits_for: tuple[str, ...] = ()  # the data sets that it cannot start without
 
 
 class _Done:
@@ -54,23 +61,73 @@ class _Done:
         files = (path for path in self._folder.path.rglob("*") if path.is_file())
         return sum(path.stat().st_size for path in files)
 
+    def is_on(self, accelerator: str) -> bool:
+        """Whether it tells of runs with ``trainer.accelerator`` of that value."""
+        return accelerator == "auto" or (accelerator == "cpu") == (
+            self._record["accelerator"] == "cpu"
+        )
+
+    def scales(self, identity: Mapping[str, Any]) -> Iterator[tuple[float, float]]:
+        """How many times its seconds per epoch, and its bytes, a run takes; nothing if unknown."""
+        wanted = parameters(identity)
+        samples = self._record.get("samples", {}).get("train")
+        limits = [one["data"].get("limit") for one in (self._record["identity"], identity)]
+        if limits[0] not in (None, limits[1]):
+            return  # how many there are without the limit is not known
+        share = min(1.0, limits[1] / samples) if samples and limits[0] != limits[1] else 1.0
+        size = wanted / self._record["parameters"] if wanted and self._record["parameters"] else 1.0
+        yield share * size, size
+
     def peak(self, of: str) -> int:
         """Bytes of ``memory`` or ``device_memory``; 0 where the record does not say."""
         return int(self._record["timing"].get(f"peak_{of}") or 0)
 
 
-def expected(plans: Sequence[Plan]) -> list[Expected]:
-    """Every run that ``plans`` lack, pre-trainings included, each once, in the plans' order."""
-    lacking: dict[str, tuple[WantedRun, list[str]]] = {}
-    for plan in plans:
-        records = find_records(plan)
-        for run in trainings(plan):
-            if key(run) not in records:
-                lacking.setdefault(key(run), (run, []))[1].append(plan.spec["name"])
-    done = _finished(plans[0].runs_dir) if lacking else {}
+def expected(plans: Sequence[Plan]) -> list[list[Expected]]:
+    """Every run that ``plans`` lack, look by look, as `wanted_by_look`; pre-trainings included.
+
+    Each is there once, at the first look that needs it.
+    """
+    looks: list[dict[str, tuple[WantedRun, Plan, list[str]]]] = []
+    told: dict[str, list[str]] = {}
+    finished = {name for plan in plans for name in find_records(plan)}
+    for place, wanted in enumerate(zip_longest(*map(wanted_by_look, plans), fillvalue=())):
+        looks.append({})
+        for plan, runs in zip(plans, wanted, strict=True):
+            for run in with_pretrainings(runs):
+                if key(run) not in finished:
+                    names = told.setdefault(key(run), [])
+                    if not names:
+                        looks[place][key(run)] = (run, plan, names)
+                    names.append(plan.spec["name"])
+    done = _finished(plans[0].runs_dir) if told else {}
     return [
-        Expected(run, tuple(names), *_like(run.identity, done)) for run, names in lacking.values()
+        [_expected(run, plan, dict.fromkeys(names), done) for run, plan, names in look.values()]
+        for look in looks
     ]
+
+
+def _expected(
+    run: WantedRun, plan: Plan, names: Iterable[str], done: Mapping[str, list[_Done]]
+) -> Expected:
+    made = Expected(run, tuple(names), waits_for=_waits_for(run))
+    seconds, size = _like(run.identity, plan.accelerator, done)
+    if seconds is not None:
+        return replace(made, seconds=seconds, bytes=size, source="by runs that are like them")
+    minutes = None
+    if isinstance(run, PlannedRun) and plan.as_declared:
+        columns = {column["name"]: column for column in plan.spec["columns"]}
+        minutes = columns[run.column]["minutes"]
+    if minutes is None:
+        return made
+    return replace(made, seconds=60 * minutes, source="by the recipe: one core of an AMD EPYC")
+
+
+def _waits_for(run: WantedRun) -> tuple[str, ...]:
+    needed = (run.identity, run.identity.get("pretraining"))
+    return tuple(
+        str(one["data"]["name"]) for one in needed if one and one["data"]["digest"] is None
+    )
 
 
 def expected_memory(identities: Sequence[Mapping[str, Any]], runs_dir: Path) -> list[Memory]:
@@ -95,32 +152,42 @@ def _finished(runs_dir: Path) -> dict[str, list[_Done]]:
         if record is None or record["status"] != "finished":
             continue
         done = _Done(folder, record)
-        for likeness in (_same(record["identity"]), _similar(record["identity"])):
-            found[likeness].append(done)
+        found[_same(record["identity"])].append(done)
+        if not record["identity"].get("quick"):
+            found[_similar(record["identity"])].append(done)
     return found
 
 
 def _like(
-    identity: Mapping[str, Any], done: Mapping[str, list[_Done]]
+    identity: Mapping[str, Any], accelerator: str, done: Mapping[str, list[_Done]]
 ) -> tuple[float | None, float | None]:
+    """Seconds and bytes of such a run."""
     for likeness in (_same(identity), _similar(identity)):
-        timed = [(one.seconds, one) for one in done.get(likeness, []) if one.seconds is not None]
-        if not timed:
-            continue
-        size = statistics.median(one.bytes for _, one in timed)
+        timed = [
+            (one.seconds, one)
+            for one in done.get(likeness, [])
+            if one.seconds is not None and one.is_on(accelerator)
+        ]
         if likeness == _same(identity):
-            return statistics.median(seconds for seconds, _ in timed), size
-        per_epoch = statistics.median(seconds / one.epochs for seconds, one in timed)
-        return per_epoch * identity["trainer"]["max_epochs"], size
+            found = [(seconds, float(one.bytes)) for seconds, one in timed]
+        else:
+            found = [
+                (
+                    seconds / one.epochs * identity["trainer"]["max_epochs"] * factor,
+                    one.bytes * size,
+                )
+                for seconds, one in timed
+                for factor, size in one.scales(identity)
+            ]
+        if found:
+            return tuple(map(statistics.median, zip(*found, strict=True)))
     return None, None
 
 
 def _same(identity: Mapping[str, Any]) -> str:
     """Everything but seed, fold and the digest of the data."""
-    plain = without_digest(identity)
-    return json.dumps(
-        {**plain, "seed": None, "data": {**plain["data"], "fold": None}}, sort_keys=True
-    )
+    plain = without_seed(without_digest(identity))
+    return json.dumps({**plain, "data": {**plain["data"], "fold": None}}, sort_keys=True)
 
 
 def _similar(identity: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.tables.crossing import Looks, quantile
 from eleatt_bench.tables.looks import deciding, overall_level
-from eleatt_bench.tables.power import detectable, power, seeds_needed, spread_range
+from eleatt_bench.tables.power import MOST_SEEDS, detectable, power, seeds_needed, spread_range
 from eleatt_bench.tables.statistics import LEAST_SEEDS, Bounds, mean, std
 from eleatt_bench.tables.verdicts import (
     NO_SPREAD,
@@ -37,7 +37,8 @@ class Design:
     ``margin``.
 
     Raises:
-        UserError: looks that do not rise, or of more seeds than there are; a margin of 0 or less.
+        UserError: looks that do not rise, or of more seeds than there are or than anyone will
+            train; a margin of 0 or less.
     """
 
     seeds: tuple[int, ...]
@@ -52,6 +53,8 @@ class Design:
             raise UserError(
                 f"looks are {list(self.looks)}; they must be numbers of seeds that rise"
             )
+        if self.looks[-1] > MOST_SEEDS:
+            raise UserError(f"looks are {list(self.looks)}; {MOST_SEEDS:,} seeds are the most")
         if self.looks[-1] > len(self.seeds):
             raise UserError(
                 f"looks are {list(self.looks)}, but there are {len(self.seeds)} seeds: give as "
@@ -110,7 +113,8 @@ class Judgement:
     stopped_early: bool
     """Decided before the last look, so the estimate is likely too far from 0."""
     exploratory: bool
-    """Seeds outside the plan are among those of the estimate."""
+    """Seeds outside the plan are among those of the estimate, or the plan is not what was declared
+    before they were seen (`eleatt_bench.tables.recorded`)."""
     next_look: int | None
     """How many seeds the next look needs; None once decided, or after the last look."""
     blocked_by: tuple[int, ...]

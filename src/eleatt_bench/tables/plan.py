@@ -18,7 +18,7 @@ from eleatt_bench.data import catalog
 from eleatt_bench.data.store import RANDOM_WEIGHTS
 from eleatt_bench.runs.identity import is_place
 from eleatt_bench.runs.wanted import WantedRun, wanted
-from eleatt_bench.tables.spec import QUICK, Spec, check_spec, folds_of, quick_spec, sections_of
+from eleatt_bench.tables.spec import QUICK, Spec, check_spec, declared, folds_of, sections_of
 
 Place = tuple[str, str, str]
 """Section, row and column."""
@@ -33,11 +33,12 @@ class PlannedRun(WantedRun):
     column: str
     seed: int
     fold: int
+    turn: int  # the place of its seed among its column's
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A table's specification (`eleatt_bench.config.tables.TableConfig` as dicts) and its runs."""
+    """A table's specification (a `tables.spec.declared` one) and its runs: those of all looks."""
 
     spec: Spec
     runs_dir: Path
@@ -47,6 +48,8 @@ class Plan:
     unprepared: tuple[str, ...]  # the data sets that are not on this machine
     untrained: tuple[str, ...] = ()  # those whose features a network with random weights made
     quick: bool = False  # a rehearsal
+    undeclared: bool = False  # looks, seeds or claims are not those of the table's file
+    accelerator: str = "auto"  # what runs are computed on, as `trainer.accelerator` says it
 
     @cached_property
     def by_cell(self) -> dict[Place, list[PlannedRun]]:
@@ -55,6 +58,17 @@ class Plan:
         for run in self.runs:
             found[run.section, run.row, run.column].append(run)
         return dict(found)
+
+    @cached_property
+    def first_look(self) -> list[PlannedRun]:
+        """The runs that the table needs before anything else."""
+        first = {column["name"]: column["looks"][0] for column in self.spec["columns"]}
+        return [run for run in self.runs if run.turn < first[run.column]]
+
+    @property
+    def as_declared(self) -> bool:
+        """Whether the table's runs are those that its file describes, whichever their seeds."""
+        return not self.quick and all(_key(o).startswith("table.") for o in self.variation)
 
     @property
     def file_stem(self) -> str:
@@ -102,23 +116,24 @@ def plan(table: str, overrides: Sequence[str] = (), composer: Composer | None = 
     Raises:
         UserError: an unknown table, an override that does not apply, or one that a table sets.
     """
-    of_table = [o for o in overrides if o.startswith("table.")]
-    user = [o for o in overrides if not o.startswith(("table.", "table="))]
+    of_table = [o for o in overrides if _key(o).startswith("table.")]
+    user = [o for o in overrides if not _key(o).startswith("table.") and _key(o) != "table"]
     for override in user:
         _check_user(override)
     composer = composer or Composer()
     base = composer.config([f"table={table}", *of_table, *user])
     quick = bool(base["quick"])
-    spec = quick_spec(base["table"]) if quick else base["table"]
+    spec = declared(base["table"], {_key(o).split(".")[1] for o in of_table}, quick=quick)
     check_spec(spec)
     cells = _Cells(spec, user, quick, composer)
-    changes = [o for o in user if o.partition("=")[0] != "quick"]
+    changes = [o for o in user if _key(o) != "quick"]
     variation: tuple[str, ...] = ()
+    undeclared = False
     if of_table or changes:
         quickly = ["quick=true"] if quick else []
-        own = composer.config([f"table={table}", *quickly])["table"]
-        theirs = _Cells(quick_spec(own) if quick else own, quickly, quick, composer)
-        if [run.identity for run in theirs.runs] != [run.identity for run in cells.runs]:
+        own = declared(composer.config([f"table={table}", *quickly])["table"], quick=quick)
+        undeclared = own != spec
+        if undeclared or _Cells(own, quickly, quick, composer).identities != cells.identities:
             variation = (*of_table, *changes)
     return Plan(
         spec=spec,
@@ -129,11 +144,17 @@ def plan(table: str, overrides: Sequence[str] = (), composer: Composer | None = 
         unprepared=tuple(sorted(cells.unprepared)),
         untrained=tuple(sorted(cells.untrained)),
         quick=quick,
+        undeclared=undeclared,
+        accelerator=str(base["trainer"]["accelerator"]),
     )
 
 
+def _key(override: str) -> str:
+    return override.partition("=")[0].lstrip("+~")
+
+
 def _check_user(override: str) -> None:
-    key = override.split("=")[0].lstrip("+")
+    key = _key(override)
     if key == "seed":
         raise UserError("A table sets the seeds itself. Choose them: 'table.seeds=[0,1,2]'")
     if key == "data.fold":
@@ -156,13 +177,17 @@ class _Cells:
             runs.extend(self._cell((section["name"], row["name"], column["name"]), column, said))
         self.runs = tuple(runs)
 
+    @property
+    def identities(self) -> list[dict[str, Any]]:
+        return [run.identity for run in self.runs]
+
     def _cell(self, place: Place, column: Spec, said: tuple[str, ...]) -> Iterator[PlannedRun]:
         """The runs of one cell, seed by seed and within a seed fold by fold."""
         section, row, name = place
         config = self._composer.config(said)
         digest = self._digest(config)
         folds = folds_of(column, config["data"])
-        for seed in self._spec["seeds"]:
+        for turn, seed in enumerate(column["seeds"]):
             before = self._before(self._composer.config((*said, f"seed={seed}")))
             for fold in folds[:QUICK] if self._quick else folds:
                 of_fold = [f"data.fold={fold}"] if column["folds"] is not None else []
@@ -170,7 +195,7 @@ class _Cells:
                 this = wanted(overrides, self._composer.config(overrides), digest, before)
                 yield PlannedRun(
                     this.overrides, this.identity, this.run_id, before,
-                    section=section, row=row, column=name, seed=seed, fold=fold,
+                    section=section, row=row, column=name, seed=seed, fold=fold, turn=turn,
                 )  # fmt: skip
 
     def _before(self, config: dict[str, Any]) -> WantedRun | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -54,8 +54,13 @@ def _find(plan: Plan) -> dict[str, Record]:
 
 def trainings(plan: Plan) -> list[WantedRun]:
     """All runs of ``plan``, each once, and the pre-trainings that they begin with."""
+    return with_pretrainings(plan.runs)
+
+
+def with_pretrainings(runs: Iterable[WantedRun]) -> list[WantedRun]:
+    """All of ``runs``, each once, and the pre-trainings that they begin with."""
     found: dict[str, WantedRun] = {}
-    for run in plan.runs:
+    for run in runs:
         for training in (run.before, run):
             if training is not None:
                 found.setdefault(key(training), training)
@@ -63,13 +68,35 @@ def trainings(plan: Plan) -> list[WantedRun]:
 
 
 def missing(plan: Plan) -> list[PlannedRun]:
-    """The table's own runs without a finished record, each once, seed by seed: rows grow together.
+    """The table's own runs of the first look without a finished record, each once, seed by seed:
+    rows grow together.
 
     Pre-trainings are left out: whoever starts a run sees to what it needs.
     """
-    records = find_records(plan)
-    left = {key(run): run for run in plan.runs if key(run) not in records}
-    return sorted(left.values(), key=lambda run: plan.spec["seeds"].index(run.seed))
+    return lacking(plan.first_look, find_records(plan))
+
+
+def lacking(runs: Iterable[PlannedRun], records: Mapping[str, Record]) -> list[PlannedRun]:
+    """Those of ``runs`` that are not among ``records``, each once, seed by seed."""
+    left = {key(run): run for run in runs if key(run) not in records}
+    return sorted(left.values(), key=lambda run: run.turn)
+
+
+def failed(plan: Plan, records: Mapping[str, Record]) -> set[str]:
+    """The keys of the runs that failed, pre-trainings included."""
+    return {
+        key(run)
+        for run in trainings(plan)
+        if run.run_id is not None
+        and key(run) not in records
+        and run.folder(plan.runs_dir).status() == "failed"
+    }
+
+
+def accuracy(record: Record, metric: str) -> float | None:
+    """What a finished run came to, in %; None where it was not measured."""
+    found = record["metrics"]["test"].get(metric)
+    return None if found is None else 100 * float(found)
 
 
 def key(run: WantedRun) -> str:

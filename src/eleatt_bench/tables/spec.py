@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from eleatt_bench.common.errors import UserError, unknown
 from eleatt_bench.data.protocols import PROTOCOLS
+from eleatt_bench.tables.judge import Design
+from eleatt_bench.tables.power import MOST_SEEDS
 
 Spec = dict[str, Any]
 """`eleatt_bench.config.tables.TableConfig`, or a part of it, as plain values."""
@@ -15,14 +18,38 @@ QUICK = 2
 """How many seeds, and folds of each, a rehearsal has at most."""
 
 
-def quick_spec(spec: Spec) -> Spec:
-    """``spec`` with the seeds of a rehearsal."""
-    return {**spec, "seeds": spec["seeds"][:QUICK]}
+def declared(spec: Spec, typed: Collection[str] = (), *, quick: bool = False) -> Spec:
+    """``spec`` in which each column has its own ``seeds`` and ``looks``, of a rehearsal if `quick`.
+
+    A column's looks win over the table's, and what is ``typed`` of "seeds" and "looks" over what
+    the table's file says. Seeds without looks are one look at all of them; looks without seeds are
+    at 0, 1, … as far as the last one goes.
+    """
+    columns = []
+    for column in spec["columns"]:
+        looks = (spec["looks"] if "looks" in typed else column["looks"]) or spec["looks"]
+        if "seeds" in typed and "looks" not in typed:
+            looks = []
+        last = min(max(looks, default=0), MOST_SEEDS)
+        seeds = list(spec["seeds"] or range(last))
+        if quick:
+            seeds, looks = seeds[:QUICK], []
+        columns.append({**column, "seeds": seeds, "looks": list(looks or [len(seeds)])})
+    return {**spec, "columns": columns}
+
+
+def design_of(column: Spec, paper: float | None = None, margin: float | None = None) -> Design:
+    """How a claim in a column of a `declared` table is judged.
+
+    Raises:
+        UserError: as `Design`.
+    """
+    return Design(tuple(column["seeds"]), tuple(column["looks"]), paper, margin)
 
 
 def sections_of(spec: Spec) -> list[Spec]:
     """The table's sections; one without a name where it has none."""
-    return spec["sections"] or [{"name": "", "overrides": [], "paper_note": ""}]
+    return spec["sections"] or [{"name": "", "overrides": [], "in_paper": True, "paper_note": ""}]
 
 
 def folds_of(column: Spec, data: Mapping[str, Any]) -> list[int]:
@@ -41,22 +68,36 @@ def folds_of(column: Spec, data: Mapping[str, Any]) -> list[int]:
     return list(range(protocols[data["protocol"]].folds))
 
 
+def claims_of(spec: Spec) -> Iterator[tuple[Spec, Spec, Spec, Design]]:
+    """Every claim of a `declared` table in every (section, claim, column), and how it is judged."""
+    papers = {row["name"]: row["paper"] for row in spec["rows"]}
+    for section in sections_of(spec):
+        for claim in spec["claims"]:
+            for column in spec["columns"]:
+                name = column["name"]
+                if not claim["columns"] or name in claim["columns"]:
+                    two = [papers[claim[row]].get(name) for row in ("better", "than")]
+                    known = section["in_paper"] and None not in two
+                    paper = two[0] - two[1] if known else None
+                    yield section, claim, column, design_of(column, paper, claim["margin"])
+
+
 def check_spec(spec: Spec) -> None:
-    """Refuse a table that speaks of what it does not have.
+    """Refuse a `declared` table that speaks of what it does not have.
 
     Raises:
         UserError: no seeds, columns or rows, a name given twice, folds that are no list of numbers,
-            or an unknown row or column.
+            looks or a margin that make no sense, or an unknown row or column.
     """
     name = spec["name"]
-    for part in ("seeds", "columns", "rows"):
+    for part in ("columns", "rows"):
         if not spec[part]:
             raise UserError(f"Table {name} has no {part}: give it some, table.{part}=[…]")
     rows = _distinct(name, "row", [r["name"] for r in (*spec["rows"], *spec["cited"])])
     columns = _distinct(name, "column", [column["name"] for column in spec["columns"]])
     _distinct(name, "section", [section["name"] for section in spec["sections"]])
-    _distinct(name, "seed", spec["seeds"])
     for column in spec["columns"]:
+        _check_looks(name, column)
         _check_folds(name, column)
     for row in (*spec["rows"], *spec["cited"]):
         _known(name, "column", row["paper"], columns)
@@ -64,6 +105,26 @@ def check_spec(spec: Spec) -> None:
     for claim in spec["claims"]:
         _known(name, "row", (claim["better"], claim["than"]), own)
         _known(name, "column", claim["columns"], columns)
+        with _said_of(f"Table {name}, claim {claim['better']} > {claim['than']}"):
+            design_of(spec["columns"][0], margin=claim["margin"])
+
+
+def _check_looks(table: str, column: Spec) -> None:
+    if column["looks"] == [0]:
+        raise UserError(
+            f"Table {table} has no seeds: give it some, table.seeds=[…], or table.looks=[…]"
+        )
+    _distinct(table, "seed", column["seeds"])
+    with _said_of(f"Table {table}, column {column['name']}"):
+        design_of(column)
+
+
+@contextmanager
+def _said_of(what: str) -> Iterator[None]:
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{what}: {error}") from error
 
 
 def _check_folds(table: str, column: Spec) -> None:

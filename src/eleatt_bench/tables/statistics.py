@@ -6,10 +6,8 @@ comparisons are kept (`eleatt_bench.tables.claims`).
 
 from __future__ import annotations
 
-import math
 import statistics
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +17,6 @@ CONFIDENCE = 0.95
 LEAST_SEEDS = 3
 """Under so many pairs nothing is decided: an interval from two is wider than any effect."""
 
-_MOST_SEEDS = 1000  # beyond that nobody will train
 _REPLICATES = 2000
 _CHUNK = 100  # of them at once: some megabytes
 
@@ -35,63 +32,6 @@ def mean(values: Sequence[float]) -> float | None:
 def std(values: Sequence[float]) -> float | None:
     """The sample standard deviation (n − 1), None for fewer than two values."""
     return statistics.stdev(values) if len(values) > 1 else None
-
-
-def half_width(spread: float, count: int) -> float:
-    """Half the 95 % t interval of the mean of ``count`` values with that sample deviation."""
-    from scipy.special import stdtrit
-
-    quantile = float(stdtrit(count - 1, 0.5 + CONFIDENCE / 2))
-    return quantile * spread / math.sqrt(count)
-
-
-@dataclass(frozen=True)
-class Difference:
-    """The mean of ``count`` paired differences and its 95 % t interval.
-
-    ``mean`` is None of nothing; ``std``, ``low`` and ``high`` are None for fewer than two pairs.
-    ``seeds_to_decide`` is that of `seeds_to_decide`.
-    """
-
-    count: int
-    mean: float | None
-    std: float | None
-    low: float | None
-    high: float | None
-    seeds_to_decide: int | None = None
-
-    @property
-    def verdict(self) -> str:
-        """``reproduced`` or ``not reproduced`` if the interval lies on one side of 0 and there
-        are `LEAST_SEEDS` pairs, else ``undecided``."""
-        if self.count < LEAST_SEEDS or self.low is None or self.high is None:
-            return "undecided"
-        if self.low > 0:
-            return "reproduced"
-        return "not reproduced" if self.high < 0 else "undecided"
-
-
-def seeds_to_decide(center: float, spread: float) -> int | None:
-    """How many seeds would decide if the observed mean and deviation stayed as they are.
-
-    The least n ≥ `LEAST_SEEDS` for which t(0.975, n − 1) · spread / √n < |center|. None where that
-    cannot be said: a mean of 0, or more than a thousand seeds.
-    """
-    if center == 0:
-        return None
-    counts = range(LEAST_SEEDS, _MOST_SEEDS + 1)
-    return next((n for n in counts if half_width(spread, n) < abs(center)), None)
-
-
-def paired_difference(better: Mapping[int, float], than: Mapping[int, float]) -> Difference:
-    """``better`` less ``than``, paired by seed; seeds that only one of them has are left out."""
-    differences = [better[seed] - than[seed] for seed in sorted(better.keys() & than.keys())]
-    center, spread, count = mean(differences), std(differences), len(differences)
-    if center is None or spread is None:
-        return Difference(count, center, None, None, None)
-    half = half_width(spread, count)
-    decide = seeds_to_decide(center, spread)
-    return Difference(count, center, spread, center - half, center + half, decide)
 
 
 def mcnemar(only_first: int, only_second: int) -> float:

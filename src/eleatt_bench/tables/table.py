@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
-from eleatt_bench.tables.statistics import Bounds, Difference, mean, std
+from eleatt_bench.tables.chance import Crossed
+from eleatt_bench.tables.collapse import Collapse
+from eleatt_bench.tables.crossing import quantile
+from eleatt_bench.tables.judge import Judgement
+from eleatt_bench.tables.statistics import CONFIDENCE, LEAST_SEEDS, Bounds, mean, std
+
+
+class RunSource(NamedTuple):
+    """The run that an accuracy is of, and the content digest of its data."""
+
+    run_id: str
+    data_digest: str
 
 
 @dataclass(frozen=True)
@@ -15,6 +28,7 @@ class SeedResult:
 
     seed: int
     accuracies: tuple[float | None, ...]
+    runs: tuple[RunSource | None, ...] = ()
 
     @property
     def done(self) -> tuple[float, ...]:
@@ -30,13 +44,16 @@ class SeedResult:
 class TableCell:
     """One row and column: what its runs came to, beside the paper's value.
 
-    ``seconds`` are those of an epoch, averaged over the runs on each device.
+    ``results`` are those of the seeds of the first look, and of later looks as far as there are
+    runs of them; none of a cited row. ``seconds`` are those of an epoch, averaged over the runs on
+    each device.
     """
 
-    results: tuple[SeedResult, ...]  # one per seed that the table asks for; none: a cited row
+    results: tuple[SeedResult, ...]
     paper: float | None
     parameters: int | None = None
     seconds: Mapping[str, float] | None = None
+    collapsed: Mapping[int, Collapse] = field(default_factory=dict)  # of these seeds, and how
 
     @cached_property
     def by_seed(self) -> dict[int, float]:
@@ -55,6 +72,16 @@ class TableCell:
     def std(self) -> float | None:
         """Sample standard deviation over seeds (n − 1); None for fewer than two."""
         return std(self.values)
+
+    @property
+    def interval(self) -> Bounds | None:
+        """The 95 % t interval of the mean over seeds, as far as it is within 0 and 100; None of
+        fewer than `LEAST_SEEDS`."""
+        if self.mean is None or self.std is None or len(self.values) < LEAST_SEEDS:
+            return None
+        count = len(self.values)
+        half = quantile(count, 1 - CONFIDENCE) * self.std / math.sqrt(count)
+        return Bounds(max(0.0, self.mean - half), min(100.0, self.mean + half))
 
     @property
     def fold_std(self) -> float | None:
@@ -82,14 +109,29 @@ class Row:
     name: str
     cells: tuple[TableCell, ...]
 
+    @property
+    def is_done(self) -> bool:
+        """Whether a seed is finished in any column."""
+        return any(cell.values for cell in self.cells)
+
 
 @dataclass(frozen=True)
 class Section:
-    """The rows of this project, under one name; ``paper_note`` is said of their paper values."""
+    """The rows of this project, under one name; ``paper_note`` is said of their paper values.
+
+    The paper's values of a section that is not ``in_paper`` are of something else; no claim in it
+    has a difference of the paper's.
+    """
 
     name: str
     rows: tuple[Row, ...]
     paper_note: str = ""
+    in_paper: bool = True
+
+    @property
+    def done(self) -> tuple[Row, ...]:
+        """The rows of which a seed is finished."""
+        return tuple(row for row in self.rows if row.is_done)
 
 
 @dataclass(frozen=True)
@@ -121,9 +163,16 @@ class Claim:
     better: str
     than: str
     column: str
-    difference: Difference
-    paper: float | None  # the paper's difference
-    tests: tuple[SampleTest, ...]  # one per seed of which the predictions are there
+    judgement: Judgement  # the paper's difference is in it
+    runs: str
+    """Names the runs of both rows: claims of the same runs, in whatever tables, are one."""
+    crossed: Crossed | None = None
+    """The difference over seeds and ``groups``, of the seeds in ``tests``; at the same level."""
+    groups: str = "samples"  # or subjects
+    holm: float | None = None
+    """Its adjusted p among the claims of the table; None before its first look."""
+    collapsed: tuple[int, ...] = ()  # seeds that did in either row
+    tests: tuple[SampleTest, ...] = ()  # one per seed of which the predictions are there
 
 
 @dataclass(frozen=True)
@@ -138,9 +187,9 @@ class Table:
     claims: tuple[Claim, ...]
     paper_note: str
     notes: tuple[str, ...]
-    runs: int  # how many the table needs, pre-trainings included
+    runs: int  # of the first look, and what is there of later ones; pre-trainings included
     finished: int
-    command: str  # does the runs that it lacks
+    command: str  # does what is lacking of the first look
     rehearsal: bool = False  # its numbers mean nothing
 
     @property

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
+import plotly.graph_objects as go
 import pytest
 
 from eleatt_bench.config.compose import compose_config
 from eleatt_bench.report.site import write_site
+from eleatt_bench.report.site.charts import Chart
 from eleatt_bench.runs.record import RunFolder
 from eleatt_bench.tables.plan import plans
 from eleatt_bench.training.run import train
@@ -55,3 +58,16 @@ def _harm(runs: Path) -> None:
     unreadable = RunFolder(runs, UNREADABLE)
     unreadable.record.write_text('{"status": ')
     unreadable.epochs.unlink()  # as if an earlier version had made it
+
+
+@pytest.fixture
+def check() -> Callable[[Chart], None]:
+    """Plotly refuses what it does not know; JSON must have words for everything."""
+
+    def check(chart: Chart) -> None:
+        json.dumps({"data": chart.data, "layout": chart.layout}, allow_nan=False)
+        go.Figure({"data": chart.data, "layout": chart.layout})
+        assert chart.title
+        assert chart.says
+
+    return check

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from math import inf, nan
 
 import numpy as np
-import plotly.graph_objects as go
 import pytest
 
-from eleatt_bench.report.site.charts import Chart, bars, confusion, curves, losses
+from eleatt_bench.report.site.charts import confusion, curves
 
 LOGGED = {
     "train/loss": {1: 2.0, 2: 1.0, 3: 0.123456},
@@ -22,15 +20,7 @@ LOGGED = {
 }
 
 
-def check(chart: Chart) -> None:
-    """Plotly refuses what it does not know; JSON must have words for everything."""
-    json.dumps({"data": chart.data, "layout": chart.layout}, allow_nan=False)
-    go.Figure({"data": chart.data, "layout": chart.layout})
-    assert chart.title
-    assert chart.says
-
-
-def test_curves_are_those_that_were_logged() -> None:
+def test_curves_are_those_that_were_logged(check) -> None:
     charts = {chart.title: chart for chart in curves(LOGGED, 2)}
     assert list(charts) == ["Loss", "Accuracy (%)", "Learning rate", "Mean of the gate, 0 to 1"]
     for chart in charts.values():
@@ -47,7 +37,9 @@ def test_curves_are_those_that_were_logged() -> None:
 
 
 @pytest.mark.parametrize("classes", [3, 21])
-def test_a_confusion_matrix_shows_shares_of_rows_and_counts_where_they_fit(classes: int) -> None:
+def test_a_confusion_matrix_shows_shares_of_rows_and_counts_where_they_fit(
+    classes: int, check
+) -> None:
     counts = np.arange(classes**2).reshape(classes, classes)
     counts[1] = 0
     names = [f"class {k}" for k in range(classes)]
@@ -59,32 +51,3 @@ def test_a_confusion_matrix_shows_shares_of_rows_and_counts_where_they_fit(class
     assert ("text" in trace) == (classes == 3)
     if classes == 3:
         assert trace["text"][2] == ["6", "7", "8"]
-
-
-def test_bars_are_the_means_with_seeds_and_the_paper_beside_them(make_table) -> None:
-    table = make_table()
-    rows = table.sections[0].rows
-    chart = bars(table, "From scratch", rows)
-    check(chart)
-    by_axis = {axis: [t for t in chart.data if t["xaxis"] == axis] for axis in ("x", "x2")}
-    for place, (mean, seeds, paper) in enumerate(by_axis.values()):
-        cells = [row.cells[place] for row in rows]
-        assert mean["x"] == [cell.mean for cell in cells]
-        assert mean["error_x"]["array"] == [cell.std for cell in cells]
-        assert seeds["x"] == [value for cell in cells for value in cell.values]
-        assert paper["x"] == [cell.paper for cell in cells if cell.paper is not None]
-    assert [t["showlegend"] for t in by_axis["x"] + by_axis["x2"]] == [True] * 3 + [False] * 3
-
-
-def test_losses_are_means_with_a_band_where_there_are_several_runs() -> None:
-    first, second = {1: 3.0, 2: 2.0, 3: 1.0}, {1: 1.0, 2: 4.0}
-    rows = {"GRU": {"train/loss": [first, second], "val/loss": [first, {}]}}
-    train, val = losses({"from scratch": rows})
-    check(train)
-    check(val)
-    low, high, mean = train.data
-    assert mean["y"] == [2.0, 3.0]
-    assert mean["name"] == "GRU (n=2)"
-    assert high["y"] == pytest.approx([2 + 2**0.5, 3 + 2**0.5], abs=1e-3)
-    assert low["y"] == pytest.approx([1.0, 2.0], abs=1e-3)
-    assert [trace["name"] for trace in val.data] == ["GRU (n=1)"], "one run has no spread"

@@ -154,6 +154,23 @@ def test_the_numbers_of_a_chart_can_be_unfolded(site: Path, page: Page) -> None:
     sync_api.expect(matrix.locator("tr")).to_have_count(11)
 
 
+def test_the_forest_plot_has_a_verdict_in_words_beside_each_claim(site: Path, page: Page) -> None:
+    open_page(page, of_table(site))
+    figure = page.locator("figure", has_text="Differences").first
+    (word,) = figure.locator(".annotation-text").all_text_contents()
+    assert word == "undecided"
+    inside = figure.evaluate(
+        "e => [...e.querySelectorAll('.annotation-text, .ytick text, .legendtext')].every(t => {"
+        " const [a, b] = [t.getBoundingClientRect(), e.getBoundingClientRect()];"
+        " return a.left >= b.left && a.right <= b.right; })"
+    )
+    assert inside, "all words are whole"
+    figure.locator("summary").click()
+    sync_api.expect(figure.locator("tr")).to_have_count(2)
+    row = figure.locator("tr").nth(1).inner_text()
+    assert re.fullmatch(r"EleAtt-GRU > GRU, accuracy\t-?[\d.]+ \[-?[\d.]+, -?[\d.]+\]", row)
+
+
 def test_from_a_table_to_a_run_by_the_keyboard_alone(site: Path, page: Page) -> None:
     open_page(page, site / "index.html")
     page.keyboard.press("Tab")

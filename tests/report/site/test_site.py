@@ -79,6 +79,11 @@ def test_the_index_tells_how_far_each_table_is(site: Path) -> None:
     made = table(plan)
     assert (made.finished, made.runs) == (4, 12)
     assert "All 7 runs" in text
+    row = text.split(">table4<")[1].split("</tr>")[0]
+    assert "<td>not tested</td>" in row, "of a table without runs that is all there is to say"
+    row = text.split(">digits<")[1].split("</tr>")[0]
+    assert "<td>1 undecided, 2 not tested</td>" in row
+    assert text.count('class="plot"') == 1, "the forest plot"
 
 
 def test_what_happened_to_a_run_is_said_on_its_page(site: Path) -> None:

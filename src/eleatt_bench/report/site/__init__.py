@@ -21,6 +21,8 @@ from eleatt_bench.common.files import naming
 from eleatt_bench.report.site.pages import MARK, check_installed, write_assets, write_page
 from eleatt_bench.report.site.run import Line, Made, RunPage, write_run
 from eleatt_bench.report.site.table import page_of, write_table
+from eleatt_bench.report.site.table_charts import forest
+from eleatt_bench.report.verdict_text import of_all
 from eleatt_bench.runs.cleaning import lives
 from eleatt_bench.runs.curves import Curve
 from eleatt_bench.runs.record import RunFolder, all_runs
@@ -85,8 +87,12 @@ def _write(plans: Sequence[Plan], folders: Sequence[RunFolder], out: Path, step:
     ]
     now = datetime.now().astimezone().isoformat(sep=" ", timespec="minutes")
     common = {"lines": lines, "runs_dir": str(plans[0].runs_dir)}
-    write_page(out, "index.html", "index", progress=progress, now=now, version=__version__,
-               **common)  # fmt: skip
+    made_tables = [one.table for one in progress]
+    write_page(
+        out, "index.html", "index", progress=progress, now=now, version=__version__,
+        forest=forest(made_tables, "All claims that were tested"),
+        counts=of_all(made_tables), **common,
+    )  # fmt: skip
     write_page(out, "runs.html", "runs", **common)
 
 

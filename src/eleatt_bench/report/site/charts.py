@@ -1,4 +1,4 @@
-"""Charts of the site, as Plotly's specifications; a browser draws them when a page is opened.
+"""Charts of runs, as Plotly's specifications; a browser draws them when a page is opened.
 
 ``meta.colour`` of a trace is its place in the palette of ``assets/site.js``, which gives every
 chart the colours of the page, light or dark.
@@ -13,9 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from eleatt_bench.report.losses import LOSSES, Panels, band
 from eleatt_bench.runs.curves import Curve
-from eleatt_bench.tables.table import Row, Table
 
 Json = dict[str, Any]
 _DASHES = ("solid", "dash", "dot", "dashdot")
@@ -44,13 +42,13 @@ def curves(logged: Mapping[str, Curve], best_epoch: int | None) -> list[Chart]:
     found = []
     for title, lines, scale, is_log in groups:
         data = [
-            _line(name, tag, logged[tag], scale, place)
+            line(name, tag, logged[tag], scale, place)
             for place, (name, tag) in enumerate(lines.items())
             if logged.get(tag)
         ]
         if data:
             says = f"{title} by epoch, {len(data)} line{'s' * (len(data) > 1)}"
-            found.append(Chart(title, says, data, _by_epoch(is_log, best_epoch, len(data) > 1)))
+            found.append(Chart(title, says, data, by_epoch(is_log, best_epoch, len(data) > 1)))
     return found
 
 
@@ -59,25 +57,25 @@ def _layers(logged: Mapping[str, Curve], prefix: str) -> dict[str, str]:
     return {tag.removeprefix(prefix).replace("_", " "): tag for tag in tags}
 
 
-def _line(name: str, tag: str, curve: Curve, scale: float, place: int) -> Json:
+def line(name: str, tag: str, curve: Curve, scale: float, place: int) -> Json:
     return {
         "type": "scatter",
         "mode": "lines",
         "name": name or tag.rpartition("/")[2],
-        **_epochs(list(curve)),
-        "y": [_short(scale * value) for value in curve.values()],
+        **epochs_of(list(curve)),
+        "y": [short(scale * value) for value in curve.values()],
         "line": {"dash": _DASHES[place % len(_DASHES)], "width": 2},
         "meta": {"colour": place},
     }
 
 
-def _epochs(epochs: Sequence[int]) -> Json:
+def epochs_of(epochs: Sequence[int]) -> Json:
     if epochs == list(range(1, len(epochs) + 1)):
         return {"x0": 1, "dx": 1}
     return {"x": list(epochs)}
 
 
-def _by_epoch(is_log: bool, best_epoch: int | None, legend: bool) -> Json:
+def by_epoch(is_log: bool, best_epoch: int | None, legend: bool) -> Json:
     layout: Json = {
         "height": 260,
         "showlegend": legend,
@@ -130,90 +128,6 @@ def _classes(title: str) -> Json:
     return {"title": title_of, "automargin": True, "type": "category", "dtick": 1}
 
 
-def bars(table: Table, title: str, rows: Sequence[Row]) -> Chart:
-    """The paper's Figure 2: means of some rows, column beside column, with seeds and the paper."""
-    data: list[Json] = []
-    layout: Json = {
-        "height": 110 + 44 * len(rows),
-        "margin": {"l": 8, "r": 12, "t": 34, "b": 8},
-        "grid": {"rows": 1, "columns": len(table.columns), "pattern": "coupled", "xgap": 0.06},
-        "showlegend": True,
-        "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
-        "yaxis": {"autorange": "reversed", "automargin": True, "type": "category"},
-    }
-    for place, column in enumerate(table.columns):
-        axis = str(place + 1) if place else ""
-        layout[f"xaxis{axis}"] = {"range": [0, 100], "automargin": True,
-                                  "title": {"text": f"{column.name}, accuracy (%)"}}  # fmt: skip
-        data += _bars(rows, place, f"x{axis}")
-    says = f"Mean accuracies of {len(rows)} rows as bars; the table above says the same"
-    return Chart(title, says, data, layout)
-
-
-def _bars(rows: Sequence[Row], place: int, axis: str) -> list[Json]:
-    cells = {row.name: row.cells[place] for row in rows}
-    names = list(cells)
-    seeds = [(name, value) for name in names for value in cells[name].values]
-    papers = [(name, cell.paper) for name, cell in cells.items() if cell.paper is not None]
-    common = {"xaxis": axis, "showlegend": place == 0}
-    mean: Json = {
-        "type": "bar", "orientation": "h", "name": "mean ± s over seeds", "y": names,
-        "x": [_short(cell.mean) for cell in cells.values()],
-        "error_x": {"array": [_short(cell.std) for cell in cells.values()], "thickness": 1.2},
-        "hovertemplate": "%{y}: %{x:.1f} %<extra>mean</extra>",
-        "legendgroup": "mean", "meta": {"colour": 0, "pale": True}, **common,
-    }  # fmt: skip
-    return [
-        mean,
-        _marks("a seed", seeds, {"symbol": "circle", "size": 5}, None) | common,
-        _marks("the paper", papers, {"symbol": "diamond-open", "size": 10}, 1) | common,
-    ]
-
-
-def _marks(name: str, points: Sequence[tuple[str, Any]], marker: Json, colour: int | None) -> Json:
-    return {
-        "type": "scatter", "mode": "markers", "name": name, "legendgroup": name,
-        "y": [y for y, _ in points], "x": [_short(x) for _, x in points],
-        "marker": marker,
-        "hovertemplate": f"%{{y}}: %{{x:.1f}} %<extra>{name}</extra>",
-        "meta": {"colour": colour},
-    }  # fmt: skip
-
-
-def losses(panels: Panels) -> list[Chart]:
-    """The paper's Figure 4: a row's mean loss and ± s over its runs, by epoch."""
-    return [
-        Chart(
-            _capitalised(", ".join(filter(None, (panel, name)))),
-            f"Mean {name} by epoch of {len(rows)} rows, each with a band of one sample "
-            "standard deviation",
-            [trace for place, (row, of_row) in enumerate(rows.items())
-             for trace in _band(row, of_row[tag], place)],
-            _by_epoch(True, None, True) | {"height": 320},
-        )
-        for panel, rows in panels.items()
-        for tag, name in LOSSES.items()
-    ]  # fmt: skip
-
-
-def _band(name: str, of_row: Sequence[Curve], place: int) -> list[Json]:
-    found = band(of_row)
-    line = _line(f"{name} (n={found.runs})", "", dict(zip(found.epochs, found.mean, strict=True)),
-                 1, place)  # fmt: skip
-    if found.runs < 2:
-        return [line]
-    edge = {"type": "scatter", "mode": "lines", "line": {"width": 0}, "showlegend": False,
-            "hoverinfo": "skip", "legendgroup": name, **_epochs(found.epochs)}  # fmt: skip
-    low = {**edge, "y": [_short(value) for value in found.low], "meta": {"colour": place}}
-    high = {**edge, "y": [_short(value) for value in found.high], "fill": "tonexty",
-            "meta": {"colour": place}}  # fmt: skip
-    return [low, high, {**line, "legendgroup": name}]
-
-
-def _capitalised(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
-def _short(value: float | None) -> float | None:
+def short(value: float | None) -> float | None:
     """Four digits: more than is seen. JSON has no word for what is not finite."""
     return None if value is None or not math.isfinite(value) else float(f"{value:.4g}")

@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from eleatt_bench.report.grid import CLAIM_HEADER, joined, lay_out, parameters_text
+from eleatt_bench.report.grid import joined, lay_out, lay_out_claims, parameters_text
 from eleatt_bench.report.losses import Read, panels
-from eleatt_bench.report.site import charts
+from eleatt_bench.report.numbers import number
+from eleatt_bench.report.site import table_charts
 from eleatt_bench.report.site.pages import write_page
 from eleatt_bench.report.wording import (
     cell_text,
-    claim_line,
+    claim_place,
+    is_tested,
     notes,
-    number,
     paper_text,
     seconds_text,
     section_title,
     title,
 )
 from eleatt_bench.runs.record import Record, RunFolder
-from eleatt_bench.tables.build import accuracy, table
+from eleatt_bench.tables.build import table
 from eleatt_bench.tables.plan import Plan, PlannedRun
-from eleatt_bench.tables.records import find_records, key
+from eleatt_bench.tables.records import accuracy, find_records, key
 from eleatt_bench.tables.spec import sections_of
 from eleatt_bench.tables.table import Row, Table
+from eleatt_bench.tables.verdicts import Verdict
 
 
 class Square(NamedTuple):
@@ -61,13 +64,10 @@ class CellRuns(NamedTuple):
 class Progress(NamedTuple):
     """A table in the index."""
 
-    name: str
+    table: Table
     page: str
     title: str
-    done: int
-    asked: int
-    verdicts: dict[str, int]  # how many claims came out how
-    command: str
+    verdicts: str
 
 
 def page_of(plan: Plan) -> str:
@@ -87,21 +87,24 @@ def write_table(plan: Plan, out: Path, pages: frozenset[str], read: Read) -> Pro
         made=made,
         header=["row", *lay_out(made).header[1:]],
         groups=list(_groups(made)),
-        claim_header=CLAIM_HEADER,
-        claims=[(section_title(s), [claim_line(c) for c in made.claims if c.section == s.name])
-                for s in made.sections],
+        claims=lay_out_claims(made),
+        untested=[claim_place(claim) for claim in made.claims if not is_tested(claim)],
         notes=notes(made),
-        bars=[charts.bars(made, section_title(s) or "Accuracies", s.rows)
-              for s in made.sections if any(cell.values for row in s.rows for cell in row.cells)],
-        losses=charts.losses(panels(plan, read)),
+        forest=table_charts.forest([made], "Differences"),
+        accuracies=[chart for section in made.sections if section.done
+                    for chart in table_charts.accuracies(made, section)],
+        losses=table_charts.losses(panels(plan, read)),
         cells=list(_cells(plan, made, pages)),
     )  # fmt: skip
-    verdicts: dict[str, int] = {}
-    for claim in made.claims:
-        verdicts[claim.difference.verdict] = verdicts.get(claim.difference.verdict, 0) + 1
-    return Progress(
-        made.name, page_of(plan), heading, made.finished, made.runs, verdicts, made.command
-    )
+    return Progress(made, page_of(plan), heading, _verdicts(made))
+
+
+def _verdicts(made: Table) -> str:
+    """How many claims came out how; ``not tested`` where no run is done."""
+    found = Counter(claim.judgement.verdict for claim in made.claims)
+    if found.keys() == {Verdict.NOT_TESTED}:
+        return Verdict.NOT_TESTED
+    return ", ".join(f"{found[verdict]} {verdict}" for verdict in Verdict if found[verdict])
 
 
 def _groups(made: Table) -> Iterator[SquareGroup]:
@@ -140,7 +143,9 @@ def _cells(plan: Plan, made: Table, pages: frozenset[str]) -> Iterator[CellRuns]
     ):
         for number_of_row, row in enumerate(shown.rows):
             for index, column in enumerate(plan.spec["columns"]):
-                runs = plan.by_cell[section["name"], row.name, column["name"]]
+                seeds = {result.seed for result in row.cells[index].results}
+                place_of = (section["name"], row.name, column["name"])
+                runs = [run for run in plan.by_cell[place_of] if run.seed in seeds]
                 where = (section_title(shown), row.name, column["name"])
                 yield CellRuns(
                     _anchor(place, number_of_row, index),

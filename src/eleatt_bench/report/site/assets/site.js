@@ -31,14 +31,10 @@ function dressTrace(trace, theme) {
   if (scale) dressed.colorscale = [[0, theme.paper], [1, theme.palette[0]]];
   if (colour === undefined) return dressed;
   const own = colour === null ? theme.ink : theme.palette[colour % theme.palette.length];
-  if (trace.type === "bar") {
-    dressed.marker = { ...trace.marker, color: isPale ? pale(own) : own, line: { color: own, width: 1 } };
-    dressed.error_x = { ...trace.error_x, color: theme.ink };
-  } else {
-    dressed.marker = { ...trace.marker, color: own };
-    dressed.line = { ...trace.line, color: own };
-    if (trace.fill) dressed.fillcolor = pale(own);
-  }
+  dressed.marker = { ...trace.marker, color: own };
+  dressed.line = { ...trace.line, color: isPale ? pale(own) : own };
+  if (trace.fill) dressed.fillcolor = pale(own);
+  if (trace.error_x) dressed.error_x = { ...trace.error_x, color: own };
   return dressed;
 }
 
@@ -101,9 +97,15 @@ function rowsOf(data) {
     return [["", ...x], ...z.map((row, place) => [y[place], ...row])];
   }
   const traces = data.filter((trace) => trace.hoverinfo !== "skip");
-  const acrossBars = traces[0].type === "bar";
-  const where = (trace) => (acrossBars ? trace.y : trace.x ?? trace.y.map((_, place) => trace.x0 + place));
-  const what = (trace) => (acrossBars ? trace.x : trace.y);
+  const byRow = typeof traces[0].y[0] === "string"; // else by epoch
+  const where = (trace) => (byRow ? trace.y : trace.x ?? trace.y.map((_, place) => trace.x0 + place));
+  const what = (trace, place) => {
+    if (!byRow) return trace.y[place] ?? "–";
+    const { array, arrayminus } = trace.error_x ?? {};
+    const center = trace.x[place];
+    if (!array?.[place]) return center;
+    return `${center} [${(center - arrayminus[place]).toFixed(2)}, ${(center + array[place]).toFixed(2)}]`;
+  };
   const name = (trace) => {
     const axis = trace.xaxis ?? "x";
     return axis === "x" ? trace.name : `${trace.name} (${axis})`;
@@ -111,10 +113,10 @@ function rowsOf(data) {
   const rows = new Map();
   traces.forEach((trace, column) => where(trace).forEach((key, place) => {
     if (!rows.has(key)) rows.set(key, traces.map(() => []));
-    rows.get(key)[column].push(what(trace)[place] ?? "–");
+    rows.get(key)[column].push(what(trace, place));
   }));
   const lines = [...rows].map(([key, cells]) => [key, ...cells.map((c) => c.join(", ") || "–")]);
-  return [[acrossBars ? "row" : "epoch", ...traces.map(name)], ...lines];
+  return [[byRow ? "row" : "epoch", ...traces.map(name)], ...lines];
 }
 
 // Tables: a click or a key on a column's name sorts each of their parts, what has no value last.

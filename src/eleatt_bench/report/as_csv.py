@@ -1,0 +1,112 @@
+"""The numbers of tables for other programs: a line per cell, or a line per claim."""
+
+from __future__ import annotations
+
+import csv as csv_module
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from eleatt_bench.tables.table import Claim, Row, Table, TableCell
+
+_WHERE = ("table", "rehearsal", "section")
+_NUMBERS = ("mean", "sd", "n", "low", "high", "paper")
+_CELLS = (
+    *_WHERE,
+    "row",
+    "column",
+    "cited",
+    *_NUMBERS,
+    "n_asked",
+    "folds",
+    "folds_sd",
+    "parameters",
+)
+_CLAIMS = (
+    *_WHERE, "better", "than", "column", *_NUMBERS, "margin", "verdict", "decided_at",
+    "within_margin", "stopped_early", "exploratory", "p", "holm", "crossed_low", "crossed_high",
+)  # fmt: skip
+
+
+def csv(tables: Sequence[Table]) -> str:
+    """A line per cell: the mean accuracy (%) of ``n`` seeds, their sample standard deviation and
+    the 95 % t interval of the mean, beside the paper's value.
+
+    What is not known is empty; ``folds_sd`` is the spread over the folds of a seed.
+    """
+    return _written(_CELLS, (line for table in tables for line in _cells(table)))
+
+
+def csv_claims(tables: Sequence[Table]) -> str:
+    """A line per claim: the mean difference of ``better`` less ``than`` in percentage points, over
+    ``n`` seeds that both have, with the interval that it is judged by."""
+    lines = (_claim(table, claim) for table in tables for claim in table.claims)
+    return _written(_CLAIMS, lines)
+
+
+def _written(fields: Sequence[str], lines: Iterable[Mapping[str, Any]]) -> str:
+    out = io.StringIO()
+    writer = csv_module.DictWriter(out, fields, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    return out.getvalue()
+
+
+def _cells(table: Table) -> Iterator[dict[str, Any]]:
+    rows: list[tuple[str, Row, bool]] = [("", row, True) for row in table.cited]
+    rows += [(section.name, row, False) for section in table.sections for row in section.rows]
+    for section, row, cited in rows:
+        for column, cell in zip(table.columns, row.cells, strict=True):
+            yield {
+                **_where(table, section),
+                "row": row.name,
+                "column": column.name,
+                "cited": cited,
+                **_numbers(cell),
+                "folds": column.folds,
+            }
+
+
+def _where(table: Table, section: str) -> dict[str, Any]:
+    return {"table": table.name, "rehearsal": table.rehearsal, "section": section}
+
+
+def _numbers(cell: TableCell) -> dict[str, Any]:
+    low, high = cell.interval or (None, None)
+    return {
+        "mean": cell.mean,
+        "sd": cell.std,
+        "n": len(cell.values),
+        "low": low,
+        "high": high,
+        "paper": cell.paper,
+        "n_asked": len(cell.results),
+        "folds_sd": cell.fold_std,
+        "parameters": cell.parameters,
+    }
+
+
+def _claim(table: Table, claim: Claim) -> dict[str, Any]:
+    found, both = claim.judgement, claim.crossed
+    return {
+        **_where(table, claim.section),
+        "better": claim.better,
+        "than": claim.than,
+        "column": claim.column,
+        "mean": found.mean,
+        "sd": found.std,
+        "n": found.count,
+        "low": found.low,
+        "high": found.high,
+        "paper": found.paper,
+        "margin": found.margin,
+        "verdict": found.verdict,
+        "decided_at": found.decided_at,
+        "within_margin": found.within_margin,
+        "stopped_early": found.stopped_early,
+        "exploratory": found.exploratory,
+        "p": found.p,
+        "holm": claim.holm,
+        "crossed_low": None if both is None else both.low,
+        "crossed_high": None if both is None else both.high,
+    }

@@ -1,0 +1,123 @@
+"""What a forest plot shows: the claims of some tables, line by line, and how each is marked.
+
+The plots in print, on pages and in terminals have this in common.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from eleatt_bench.report.wording import claim_text, is_tested, section_title, title
+from eleatt_bench.tables.judge import Judgement
+from eleatt_bench.tables.statistics import Bounds
+from eleatt_bench.tables.table import Claim, Table
+from eleatt_bench.tables.verdicts import Verdict
+
+CLAIM, SECTION, TABLE = range(3)
+"""What a `Heading` names, from the least to the greatest."""
+
+
+class Heading(NamedTuple):
+    text: str
+    level: int
+
+
+@dataclass(frozen=True)
+class ForestLine:
+    """A claim that was tested; what its headings say is not in the ``label``."""
+
+    label: str
+    claim: Claim
+
+    @property
+    def judgement(self) -> Judgement:
+        return self.claim.judgement
+
+
+class Mark(NamedTuple):
+    """How a verdict looks: shapes differ as well as colours, which differ for everyone.
+
+    Colours are after Okabe and Ito's, for white; ``place`` is that in the palette of the pages.
+    """
+
+    sign: str
+    shape: str  # as matplotlib calls it
+    symbol: str  # as Plotly calls it
+    colour: str
+    place: int | None
+    style: str  # of a terminal
+
+
+_FOR = Mark("●", "o", "circle", "#0072B2", 0, "cyan")
+_SMALLER = Mark("◀", "<", "triangle-left", "#00785A", 2, "green")
+_LARGER = _SMALLER._replace(sign="▶", shape=">", symbol="triangle-right")
+_AGAINST = Mark("▼", "v", "triangle-down", "#D55E00", 1, "yellow")
+_SAME = Mark("■", "s", "square", "#222222", None, "")
+_OPEN = Mark("○", "o", "circle-open", "#767676", 4, "dim")
+
+MARKS = {
+    Verdict.REPRODUCED: _FOR,
+    Verdict.SMALLER: _SMALLER,
+    Verdict.LARGER: _LARGER,
+    Verdict.CONTRADICTED: _AGAINST,
+    Verdict.BETTER: _FOR,
+    Verdict.WORSE: _AGAINST,
+    Verdict.NO_DIFFERENCE: _SAME,
+    Verdict.UNDECIDED: _OPEN,
+    Verdict.NOT_TESTED: _OPEN,
+}
+IS_OPEN = frozenset(verdict for verdict, mark in MARKS.items() if mark is _OPEN)
+"""Verdicts whose marks are hollow."""
+
+
+def forest(table: Table, *, named: bool = False) -> list[Heading | ForestLine]:
+    """The tested claims of ``table`` below the names of what they are about.
+
+    Where all are of one column a line is called by its claim, else by its column. The name of the
+    table comes first if it is ``named``.
+    """
+    tested = [claim for claim in table.claims if is_tested(claim)]
+    single = len({claim.column for claim in table.claims}) == 1
+    found: list[Heading | ForestLine] = []
+    for section in table.sections:
+        claims = [claim for claim in tested if claim.section == section.name]
+        if claims and section.name:
+            found.append(Heading(section_title(section), SECTION))
+        above = None
+        for claim in claims:
+            text = claim_text(claim)
+            if not single and text != above:
+                found.append(Heading(text, CLAIM))
+            above = text
+            found.append(ForestLine(text if single else claim.column, claim))
+    return [Heading(title(table), TABLE), *found] if found and named else found
+
+
+def whole_forest(tables: Sequence[Table]) -> list[Heading | ForestLine]:
+    """The tested claims of all ``tables``; their names stand above them where there are several."""
+    return [one for table in tables for one in forest(table, named=len(tables) > 1)]
+
+
+def lines_of(shown: Iterable[Heading | ForestLine]) -> list[ForestLine]:
+    """The lines among ``shown``."""
+    return [one for one in shown if isinstance(one, ForestLine)]
+
+
+def reach(judgements: Iterable[Judgement]) -> Bounds:
+    """From where to where an axis goes: past 0, every difference, the paper's and the margins.
+
+    Intervals are whole on it, unless they are much wider than all that.
+    """
+    core, ends = [0.0], []
+    for found in judgements:
+        core += [found.mean or 0.0, -found.margin, found.margin]
+        core += [] if found.paper is None else [found.paper]
+        ends += [end for end in (found.low, found.high) if end is not None]
+    low, high = min(core), max(core)
+    most = high - low
+    low = max(low - most, min([low, *ends]))
+    high = min(high + most, max([high, *ends]))
+    air = 0.04 * (high - low)
+    return Bounds(low - air, high + air)

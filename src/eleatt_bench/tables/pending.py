@@ -1,0 +1,46 @@
+"""Which runs a table wants: those of its first look, then those of claims that are undecided."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from eleatt_bench.tables.build import table
+from eleatt_bench.tables.plan import Plan, PlannedRun
+from eleatt_bench.tables.records import find_records, key, lacking
+from eleatt_bench.tables.table import Claim
+
+
+def wanted_now(plan: Plan, until_decided: bool) -> list[PlannedRun]:
+    """The runs without a finished record, each once, seed by seed: rows grow together.
+
+    Those of the first look and, ``until_decided``, of the next look of each undecided claim.
+    Pre-trainings are left out: whoever starts a run sees to what it needs.
+    """
+    runs = list(plan.first_look)
+    if until_decided:
+        for claim in table(plan).claims:
+            runs += _up_to(plan, claim, claim.judgement.next_look or 0)
+    return lacking(runs, find_records(plan))
+
+
+def wanted_by_look(plan: Plan) -> Iterator[list[PlannedRun]]:
+    """What each look lacks, as `wanted_now`; of later looks what they need at most."""
+    records, claims = find_records(plan), table(plan).claims
+    looks = {column["name"]: column["looks"] for column in plan.spec["columns"]}
+    told: set[str] = set()
+    for place in range(max(map(len, looks.values()))):
+        runs = list(plan.first_look) if place == 0 else []
+        for claim in claims:
+            if not claim.judgement.verdict.decided and place < len(looks[claim.column]):
+                runs += _up_to(plan, claim, looks[claim.column][place])
+        left = [run for run in lacking(runs, records) if key(run) not in told]
+        told |= {key(run) for run in left}
+        yield left
+
+
+def _up_to(plan: Plan, claim: Claim, count: int) -> Iterator[PlannedRun]:
+    """The runs of both rows with the first ``count`` seeds."""
+    for row in (claim.better, claim.than):
+        for run in plan.by_cell[claim.section, row, claim.column]:
+            if run.turn < count:
+                yield run

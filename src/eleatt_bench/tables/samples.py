@@ -1,0 +1,95 @@
+"""What the predictions of two rows say: which test samples each has right, seed by seed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from eleatt_bench.runs.predictions import Predictions
+from eleatt_bench.tables.chance import Crossed, contributions, crossed
+from eleatt_bench.tables.statistics import Bounds, Integers, mcnemar, paired_bootstrap
+from eleatt_bench.tables.table import SampleTest
+
+Pair = tuple[Predictions | None, Predictions | None]
+
+
+class Gains(NamedTuple):
+    """Of one seed, over all folds: 1 where the first row alone is right, −1 where the second is."""
+
+    gain: Integers  # (M,)
+    names: np.ndarray[Any, np.dtype[np.bytes_]]  # (M,)
+    fold: Integers  # (M,)
+
+
+class Compared(NamedTuple):
+    tests: tuple[SampleTest, ...]
+    crossed: Crossed | None
+    groups: str  # those of ``crossed``: subjects, or samples
+
+    def plain(self) -> dict[str, Any]:
+        """It as JSON holds it."""
+        tests = [{**vars(test), "interval": _listed(test.interval)} for test in self.tests]
+        return {"tests": tests, "crossed": _listed(self.crossed), "groups": self.groups}
+
+    @classmethod
+    def of_plain(cls, values: Mapping[str, Any]) -> Compared:
+        """What `plain` was made of."""
+        ends = [None if t["interval"] is None else Bounds(*t["interval"]) for t in values["tests"]]
+        tests = zip(values["tests"], ends, strict=True)
+        return cls(
+            tuple(SampleTest(**{**test, "interval": interval}) for test, interval in tests),
+            None if values["crossed"] is None else Crossed(*values["crossed"]),
+            values["groups"],
+        )
+
+
+def _listed(values: Sequence[float] | None) -> list[float] | None:
+    return None if values is None else list(values)
+
+
+def gains(folds: Mapping[int, Pair]) -> Gains | None:
+    """Those of the two runs of each fold; None where two of them are not of the same samples."""
+    gain, names, fold_of = [], [], []
+    for fold, (ours, theirs) in folds.items():
+        if ours is None or theirs is None or not np.array_equal(ours.names, theirs.names):
+            return None
+        gain.append(ours.right.astype(np.int64) - theirs.right)
+        names.append(ours.names)
+        fold_of.append(np.full(len(ours.names), fold))
+    return Gains(np.concatenate(gain), np.concatenate(names), np.concatenate(fold_of))
+
+
+def compare(
+    by_seed: Mapping[int, Gains], subjects: Mapping[bytes, int] | None, level: float
+) -> Compared:
+    """A test for each seed, and the interval over seeds and ``subjects`` at a two-sided ``level``.
+
+    ``subjects`` are by the names of samples; where they are not known samples take their place. The
+    interval is of the seeds that were tested on the same samples as the first.
+    """
+    tests = tuple(_test(seed, found) for seed, found in by_seed.items())
+    if not by_seed:
+        return Compared(tests, None, "samples")
+    first = next(iter(by_seed.values()))
+    alike = [
+        found.gain
+        for found in by_seed.values()
+        if np.array_equal(found.names, first.names) and np.array_equal(found.fold, first.fold)
+    ]
+    names, sample = np.unique(first.names, return_inverse=True)
+    groups, group = "samples", sample
+    if subjects is not None and all(name in subjects for name in names.tolist()):
+        groups, group = "subjects", np.array([subjects[name] for name in names.tolist()])[sample]
+    parts = contributions(np.array(alike, np.float64), group, first.fold)
+    return Compared(tests, crossed(*parts, level), groups)
+
+
+def _test(seed: int, found: Gains) -> SampleTest:
+    better, than = int((found.gain > 0).sum()), int((found.gain < 0).sum())
+    if len(np.unique(found.fold)) == 1:
+        return SampleTest(seed, better, than, p=mcnemar(better, than))
+    sample = np.unique(found.names, return_inverse=True)[1]
+    interval = paired_bootstrap(found.gain, sample, found.fold)
+    return SampleTest(seed, better, than, interval=interval)

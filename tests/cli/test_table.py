@@ -1,0 +1,56 @@
+"""``eleatt-bench table``: what is asked for is shown or written, and mistakes are named."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from eleatt_bench.cli import main
+
+
+@pytest.fixture(autouse=True)
+def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("ELEATT_DATA", "ELEATT_RUNS"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_one_file_is_written_the_cells_or_the_claims(tmp_path: Path) -> None:
+    for flags, name in (([], "cells.csv"), (["--claims"], "claims.csv")):
+        assert main(["table", "digits", "--format", "csv", *flags, "--out", name]) == 0
+    assert sorted(path.name for path in tmp_path.glob("*.*")) == ["cells.csv", "claims.csv"]
+    with (tmp_path / "cells.csv").open(newline="") as file:
+        assert [row["row"] for row in csv.DictReader(file)][:2] == ["EleAtt-GRU", "GRU"]
+    with (tmp_path / "claims.csv").open(newline="") as file:
+        assert {row["verdict"] for row in csv.DictReader(file)} == {"not tested"}
+
+
+def test_what_is_chosen_is_shown(capsys) -> None:
+    chosen = ["--rows", "GRU", "LSTM", "--columns", "accuracy", "--digits", "2"]
+    assert main(["table", "digits", *chosen, "--format", "md"]) == 0
+    shown = capsys.readouterr().out
+    assert "| GRU |" in shown
+    assert "| LSTM |" in shown
+    assert "EleAtt" not in shown
+    assert main(["table", "digits", "--rows", "RNN", "GRU", "--format", "tex"]) == 0
+    assert "left out: GRU, RNN." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        (["--columns", "accurracy"], "Unknown column 'accurracy'. Did you mean 'accuracy'?"),
+        (["--rows", "GRU", "Elleatt-GRU"], "Unknown row 'Elleatt-GRU'. Did you mean 'EleAtt-GRU'?"),
+        (["--sections", "from scratch"], "Unknown section 'from scratch'"),
+        (["--digits", "10"], "--digits is 10; it must be a number from 0 to 9"),
+        (["--digits", "-1"], "it must be a number from 0 to 9"),
+        (["--digits", "one"], "invalid int value: 'one'"),
+        (["--format", "json", "--claims"], "--claims is not for json"),
+        (["--format", "csv", "--digits", "2"], "--digits is not for csv"),
+    ],
+)
+def test_mistakes_are_named(flags: list[str], says: str, capsys) -> None:
+    assert main(["table", "digits", *flags]) == 1
+    assert says in capsys.readouterr().err

@@ -1,0 +1,182 @@
+"""The plan of a table is recorded before its seeds are seen, and changes of it are told."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from eleatt_bench.common.errors import UserError
+from eleatt_bench.tables.build import table
+from eleatt_bench.tables.plan import Plan, plan
+from eleatt_bench.tables.recorded import designs, plan_path, read_plan, record_plan
+from eleatt_bench.tables.spec import declared
+from eleatt_bench.tables.table import Table
+
+
+def finish_all(made: Plan, finish, count: int) -> None:
+    for run in made.runs:
+        if run.turn < count:
+            finish(made, run, accuracy=0.8 + (run.row == "EleAtt-GRU") / 10 + run.seed / 1000)
+
+
+def changed(made: Plan, **more: Any) -> Plan:
+    """The plan as if the table's file said otherwise."""
+    return replace(made, spec=declared({**made.spec, **more}))
+
+
+def told(made: Table) -> list[str]:
+    return [note for note in made.notes if "PLAN" in note or "plan.json" in note]
+
+
+def exploratory(made: Table) -> list[bool]:
+    return [claim.judgement.exploratory for claim in made.claims]
+
+
+def test_a_plan_is_recorded_once_and_says_all_that_judges(digits_plan: Plan) -> None:
+    record_plan(digits_plan)
+    path = plan_path(digits_plan)
+    assert path == digits_plan.runs_dir / "tables" / "digits.plan.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    assert content["claims"][0] == {
+        "section": "", "better": "EleAtt-GRU", "than": "GRU", "column": "accuracy",
+        "seeds": list(range(12)), "looks": [3, 6, 12], "paper": None, "margin": 1.0,
+        "seen": 0, "late": False,
+    }  # fmt: skip
+    written = path.stat().st_mtime_ns
+    record_plan(digits_plan)
+    assert path.stat().st_mtime_ns == written
+    assert {p: one.design for p, one in read_plan(digits_plan).claims.items()} == designs(
+        digits_plan
+    )
+
+
+def test_a_rehearsal_has_no_plan(digits_plan: Plan, finish) -> None:
+    quick = replace(digits_plan, quick=True)
+    record_plan(quick)
+    assert not plan_path(quick).exists()
+    finish_all(quick, finish, 2)
+    assert not any(exploratory(table(quick)))
+
+
+def test_what_goes_as_planned_needs_no_word(digits_plan: Plan, finish) -> None:
+    record_plan(digits_plan)
+    for count in (3, 6):
+        finish_all(digits_plan, finish, count)
+        record_plan(digits_plan)
+        found = table(digits_plan)
+        assert (told(found), exploratory(found)) == ([], [False] * 3)
+
+
+def test_before_any_seed_was_seen_a_plan_may_change(digits_plan: Plan, finish) -> None:
+    record_plan(digits_plan)
+    other = changed(digits_plan, looks=[4, 8], columns=[{**digits_plan.spec["columns"][0],
+                                                         "looks": [4, 8]}])  # fmt: skip
+    record_plan(other)
+    finish_all(digits_plan, finish, 4)
+    found = table(other)
+    assert (told(found), exploratory(found)) == ([], [False] * 3)
+
+
+def test_a_plan_changed_after_seeds_were_seen_is_told_and_explores(
+    digits_plan: Plan, finish
+) -> None:
+    record_plan(digits_plan)
+    before = plan_path(digits_plan).read_bytes()
+    finish_all(digits_plan, finish, 3)
+    column = {**digits_plan.spec["columns"][0], "looks": [4]}
+    claims = [{**claim, "margin": 2.5} for claim in digits_plan.spec["claims"]]
+    other = changed(digits_plan, columns=[column], claims=claims, seeds=list(range(12)))
+    record_plan(other)
+    assert plan_path(digits_plan).read_bytes() == before, "what was declared stays"
+    found = table(other)
+    assert exploratory(found) == [True] * 3
+    (note,) = told(found)
+    assert "changed after seeds were seen: looks 3, 6, 12 → 4; margin 1 → 2.5" in note
+    assert "3 claims" in note
+    assert str(plan_path(digits_plan)) in note
+
+
+def test_claims_are_held_against_the_plan_one_by_one(digits_plan: Plan, finish) -> None:
+    first, second, third = digits_plan.spec["claims"]
+    record_plan(changed(digits_plan, claims=[first, third]))
+    finish_all(digits_plan, finish, 3)
+    other = changed(digits_plan, claims=[first, second])
+    found = table(other)
+    assert exploratory(found) == [False, True]
+    added, dropped = told(found)
+    assert "1 claim declared after seeds of them were seen (EleAtt-LSTM > LSTM" in added
+    assert "1 claim no longer made (EleAtt-RNN > RNN" in dropped
+    record_plan(other)
+    assert exploratory(table(other)) == [False, True], "to record it now does not help"
+
+
+def test_looks_that_are_typed_once_seeds_are_seen_explore(
+    digits_plan: Plan, finish, composer, tmp_path: Path
+) -> None:
+    record_plan(digits_plan)
+    finish_all(digits_plan, finish, 4)
+    asked = ["table.seeds=[0,1,2,3]", f"data_dir={digits_plan.data_dir}",
+             f"runs_dir={digits_plan.runs_dir}"]  # fmt: skip
+    typed = plan("digits", asked, composer)
+    assert exploratory(table(typed)) == [True] * 3
+    record_plan(typed)
+    found = table(typed)
+    assert exploratory(found) == [True] * 3
+    assert "declared after 4 seeds of them were seen" in told(found)[0]
+    assert exploratory(table(digits_plan)) == [False] * 3
+
+
+def test_looks_that_are_typed_before_are_a_plan_like_any(finish, composer, tmp_path: Path) -> None:
+    typed = plan("digits", ["table.looks=[3,5]", f"runs_dir={tmp_path / 'runs'}"], composer)
+    record_plan(typed)
+    finish_all(typed, finish, 3)
+    assert exploratory(table(typed)) == [False] * 3
+
+
+def test_a_table_of_runs_that_were_there_before_says_so(digits_plan: Plan, finish) -> None:
+    finish_all(digits_plan, finish, 3)
+    record_plan(digits_plan)
+    found = table(digits_plan)
+    assert exploratory(found) == [False] * 3
+    assert "recorded when 3 seeds of them were finished" in told(found)[0]
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_damaged_plan_is_one_sentence_with_its_remedy(digits_plan: Plan, data) -> None:
+    path = plan_path(digits_plan)
+    path.unlink(missing_ok=True)
+    record_plan(digits_plan)
+    text = path.read_text(encoding="utf-8")
+    cut = data.draw(st.integers(0, len(text) - 2))
+    damage = st.sampled_from(["", "[]", '{"claims": [1]}', '{"claims": {}}', "\ud800", "[" * 9999])
+    content = text[:cut] + data.draw(damage)
+    path.write_text(content, encoding="utf-8", errors="surrogatepass")
+    with pytest.raises(UserError, match="damaged") as caught:
+        record_plan(digits_plan)
+    assert f"Remove it, and {digits_plan.command}" in str(caught.value)
+    assert path.read_text(encoding="utf-8", errors="surrogatepass") == content
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("looks", [6, 3]), ("looks", ["3"]), ("looks", [3, 6, 12, 24]), ("seeds", 3), ("margin", 0),
+     ("margin", "1"), ("margin", True), ("paper", [1]), ("column", None), ("seen", -1)],
+)  # fmt: skip
+def test_values_that_no_plan_has_are_damage(digits_plan: Plan, finish, key: str, value) -> None:
+    record_plan(digits_plan)
+    finish_all(digits_plan, finish, 3)
+    path = plan_path(digits_plan)
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["claims"][0][key] = value
+    path.write_text(json.dumps(content), encoding="utf-8")
+    found = table(digits_plan)
+    assert exploratory(found) == [True] * 3
+    (note,) = told(found)
+    assert "is damaged" in note
