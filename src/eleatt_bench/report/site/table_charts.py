@@ -105,7 +105,8 @@ def forest(tables: Sequence[Table], title: str) -> Chart | None:
         "legend": _LEGEND,
         "xaxis": {"automargin": True, "title": {"text": "difference (percentage points)"},
                   "range": list(reach(claim.judgement for claim in names.values()))},
-        "shapes": [{"type": "line", "x0": 0, "x1": 0, "y0": 0, "y1": 1, "yref": "paper",  "line": {"width": 1}}],
+        "shapes": [{"type": "line", "x0": 0, "x1": 0, "y0": 0, "y1": 1, "yref": "paper",
+                    "line": {"width": 1}}],
         "yaxis": _rows(list(names), texts),
         "annotations": [
             {"x": 1, "xref": "paper", "xanchor": "left", "xshift": 8, "y": name,
