@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from html import escape
 from typing import Any
 
 from eleatt_bench.report.forest import MARKS, reach
@@ -52,7 +53,7 @@ def _rows(names: Sequence[str], texts: Sequence[str] | None = None) -> Json:
         "range": [len(names) - 0.5, -0.5],
         "tickmode": "array",
         "tickvals": list(names),
-        "ticktext": list(texts or names),
+        "ticktext": list(texts or map(_plain, names)),
     }
 
 
@@ -124,7 +125,12 @@ def _name(table: Table, claim: Claim, several: bool) -> str:
 
 def _two_lines(table: Table, claim: Claim, several: bool) -> str:
     where = ", ".join(filter(None, (table.name if several else "", claim.section, claim.column)))
-    return f"{claim_text(claim)}<br>{where}"
+    return f"{_plain(claim_text(claim))}<br>{_plain(where)}"
+
+
+def _plain(text: str) -> str:
+    """``text`` without what Plotly would take for markup."""
+    return escape(text, quote=False)
 
 
 def _band(names: dict[str, Claim]) -> Iterator[Json]:
