@@ -86,8 +86,10 @@ def test_claims_that_are_not_decided_are_named_with_the_reason() -> None:
               made("early", claim(0.5, 4, 5)),
               *(made(f"last{n}", undecided) for n in range(5))]  # fmt: skip
     assert list(standing(claims)) == [
-        "6 undecided at the last look: last > B (from scratch, c), "
-        "last0 > B (c), last1 > B (c), last2 > B (c) and 2 more",
+        (
+            "6 undecided at the last look: last > B (from scratch, c), "
+            "last0 > B (c), last1 > B (c), last2 > B (c) and 2 more"
+        ),
         "1 blocked by failed runs: blocked > B (c, seed 6, 7)",
         "1 not looked at yet: open > B (c)",
         "1 undecided so far: early > B (c)",

@@ -8,13 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
 
 from eleatt_bench.data import catalog
 from eleatt_bench.data.store import Sample
 from eleatt_bench.data.writing import write_store
 from eleatt_bench.tables.build import table
 from eleatt_bench.tables.plan import Plan, plan
-from eleatt_bench.tables.table import SeedResult, Table, TableCell
+from eleatt_bench.tables.table import RunSource, SeedResult, Table, TableCell
 
 
 def cell_of(made: Table, row: str, column: int = 0) -> TableCell:
@@ -48,6 +51,28 @@ def test_a_cell_is_the_mean_over_its_finished_seeds(digits_plan: Plan, finish) -
     assert cell.parameters == 321
     assert cell.seconds == pytest.approx({"a CPU, 1 thread, scan": 4 * 0.92})
     assert (result.finished, result.runs) == (2, 18)
+
+
+def test_an_accuracy_names_its_run_and_the_digest_of_its_data(digits_plan: Plan, finish) -> None:
+    run = runs_of(digits_plan, "GRU")[1]
+    folder = finish(digits_plan, run, accuracy=0.9)
+    cell = cell_of(table(digits_plan), "GRU")
+    assert [result.runs for result in cell.results] == [
+        (None,), (RunSource(folder.run_id, "d" * 64),), (None,)
+    ]  # fmt: skip
+
+
+@given(st.lists(st.floats(0, 100), min_size=1, max_size=8))
+def test_the_interval_is_scipys_as_far_as_accuracies_go(values: list[float]) -> None:
+    cell = TableCell(tuple(SeedResult(k, (v,)) for k, v in enumerate(values)), None)
+    if len(values) < 3:
+        assert cell.interval is None
+        return
+    spread = statistics.stdev(values) / len(values) ** 0.5
+    center = statistics.fmean(values)
+    low, high = stats.t.interval(0.95, len(values) - 1) if spread else (0.0, 0.0)
+    expected = (max(0.0, center + low * spread), min(100.0, center + high * spread))
+    assert cell.interval == pytest.approx(expected)
 
 
 def test_times_of_different_devices_are_not_mixed(digits_plan: Plan, finish) -> None:

@@ -153,6 +153,12 @@ def test_a_plan_of_other_looks_or_claims_has_files_of_its_own(composer) -> None:
         ("table.looks=[-3]", "they must be numbers of seeds that rise"),
         ("table.looks=[3,1000000000]", "1,000 seeds are the most"),
         ("table.columns=[{name: a, looks: [3, 3]}]", "column a: looks are .3, 3."),
+        ("table.columns=[{name: a, minutes: -1}]", "column a: minutes are -1.0; they must be"),
+        ("table.claims=[{better: GRU, than: GRU}]", "row 'GRU' is better than itself"),
+        (
+            f"table.claims=[{', '.join(2 * ['{better: GRU, than: RNN}'])}]",
+            "has claim 'GRU > RNN, accuracy' twice",
+        ),
         ("table.claims=[{better: GRU, than: RNN, margin: 0}]", "GRU > RNN: a margin is 0"),
         ("table.claims=[{better: GRU, than: RNN, margin: nan}]", "must be a finite number"),
         ("table.columns=[]", "Table digits has no columns"),

@@ -18,7 +18,7 @@ from eleatt_bench.report.selection import Selection, select
 from eleatt_bench.report.verdict_text import of_all, standing
 from eleatt_bench.tables.build import table as make_table
 from eleatt_bench.tables.plan import Plan, members, plans
-from eleatt_bench.tables.records import key, missing
+from eleatt_bench.tables.records import find_records, key, missing
 from eleatt_bench.tables.spec import declared
 from eleatt_bench.tables.table import Table
 
@@ -166,15 +166,17 @@ def _close(made: Sequence[Plan], asked: Sequence[str], results: Sequence[Table])
     apart = ", ".join(f".{form}" for form in WRITTEN if FORMATS[form].claims is not None)
     forms += f"; claims: -claims{apart}" if claims else ""
     stems = ", ".join(plan.file_stem for plan in made)
-    runs = {key(run) for plan in made for run in plan.first_look}
-    lack = {key(run) for plan in made for run in missing(plan)}
+    first, done = set[str](), set[str]()
+    for plan in made:
+        first |= {key(run) for run in plan.first_look}
+        done |= find_records(plan).keys() & {key(run) for run in plan.runs}
     where = {
         "table": f"{folder / stems}{forms}" if len(made) == 1 else f"{folder}: {stems} as {forms}",
-        "runs": f"{runs_dir}, {len(runs - lack)} of {len(runs)} done",
+        "runs": f"{runs_dir}, {len(done)} of {len(first | done)} done",
     }
     if not made[0].quick:
         where["claims"] = "; ".join([of_all(results), *standing(claims)])
-    then = {"rest": ["reproduce", *asked]} if lack else {}
+    then = {"rest": ["reproduce", *asked]} if first - done else {}
     if any(claim.judgement.next_look for claim in claims):
         then["seeds"] = ["reproduce", *asked, "--until-decided"]
     then |= {"curves": ["tensorboard"], "pages": ["report", *asked[1:]]}

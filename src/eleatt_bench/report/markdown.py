@@ -35,7 +35,8 @@ def markdown_claims(tables: Sequence[Table], digits: int = DIGITS) -> str:
 
 def _one(table: Table, grid: Sequence[str], said: Sequence[str]) -> str:
     below = (f"- {_text(note)}" for note in (*said, *remarks(table)))
-    return "\n".join([f"**{_text(title(table))}**", "", *grid, "", *below]) + "\n"
+    above = [*grid, ""] if grid else []
+    return "\n".join([f"**{_text(title(table))}**", "", *above, *below]) + "\n"
 
 
 def _grid(layout: Grid, side: str) -> list[str]:

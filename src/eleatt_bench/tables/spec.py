@@ -87,7 +87,8 @@ def check_spec(spec: Spec) -> None:
 
     Raises:
         UserError: no seeds, columns or rows, a name given twice, folds that are no list of numbers,
-            looks or a margin that make no sense, or an unknown row or column.
+            looks, minutes or a margin that make no sense, an unknown row or column, or a row that
+            is better than itself.
     """
     name = spec["name"]
     for part in ("columns", "rows"):
@@ -102,11 +103,17 @@ def check_spec(spec: Spec) -> None:
     for row in (*spec["rows"], *spec["cited"]):
         _known(name, "column", row["paper"], columns)
     own = rows[: len(spec["rows"])]
+    places = []
     for claim in spec["claims"]:
-        _known(name, "row", (claim["better"], claim["than"]), own)
+        better, than = claim["better"], claim["than"]
+        _known(name, "row", (better, than), own)
         _known(name, "column", claim["columns"], columns)
-        with _said_of(f"Table {name}, claim {claim['better']} > {claim['than']}"):
+        if better == than:
+            raise UserError(f"Table {name} claims that row {better!r} is better than itself")
+        with _said_of(f"Table {name}, claim {better} > {than}"):
             design_of(spec["columns"][0], margin=claim["margin"])
+        places += [f"{better} > {than}, {column}" for column in claim["columns"] or columns]
+    _distinct(name, "claim", places)
 
 
 def _check_looks(table: str, column: Spec) -> None:
@@ -117,6 +124,8 @@ def _check_looks(table: str, column: Spec) -> None:
     _distinct(table, "seed", column["seeds"])
     with _said_of(f"Table {table}, column {column['name']}"):
         design_of(column)
+        if column["minutes"] is not None and column["minutes"] <= 0:
+            raise UserError(f"minutes are {column['minutes']}; they must be a number above 0")
 
 
 @contextmanager

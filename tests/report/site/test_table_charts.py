@@ -62,6 +62,18 @@ def test_the_forest_has_every_tested_claim_with_its_margin_and_verdict(
     assert words == [(name, "undecided") for name in names]
 
 
+def test_names_are_no_markup(make_table, check) -> None:
+    claim = replace(make_table().claims[0], better="<b>A & B</b>")
+    chart = forest([make_table(claims=(claim,))], "T")
+    assert chart is not None
+    check(chart)
+    (text,) = chart.layout["yaxis"]["ticktext"]
+    assert text.startswith("&lt;b&gt;A &amp; B&lt;/b&gt; &gt; Baseline-GRU<br>")
+    section = Section("", (Row("<i>", make_table().sections[0].rows[0].cells),))
+    (chart,) = accuracies(make_table(), section)
+    assert chart.layout["yaxis"]["ticktext"] == ["&lt;i&gt;"]
+
+
 def test_each_verdict_is_a_trace_of_its_own(make_table) -> None:
     claim = make_table().claims[0]
     sure = replace(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from html import escape
 from typing import Any
 
 from eleatt_bench.report.forest import MARKS, reach
@@ -52,7 +53,7 @@ def _rows(names: Sequence[str], texts: Sequence[str] | None = None) -> Json:
         "range": [len(names) - 0.5, -0.5],
         "tickmode": "array",
         "tickvals": list(names),
-        "ticktext": list(texts or names),
+        "ticktext": list(texts or map(_plain, names)),
     }
 
 
@@ -105,7 +106,8 @@ def forest(tables: Sequence[Table], title: str) -> Chart | None:
         "legend": _LEGEND,
         "xaxis": {"automargin": True, "title": {"text": "difference (percentage points)"},
                   "range": list(reach(claim.judgement for claim in names.values()))},
-        "shapes": [{"type": "line", "x0": 0, "x1": 0, "y0": 0, "y1": 1, "yref": "paper",  "line": {"width": 1}}],
+        "shapes": [{"type": "line", "x0": 0, "x1": 0, "y0": 0, "y1": 1, "yref": "paper",
+                    "line": {"width": 1}}],
         "yaxis": _rows(list(names), texts),
         "annotations": [
             {"x": 1, "xref": "paper", "xanchor": "left", "xshift": 8, "y": name,
@@ -123,7 +125,12 @@ def _name(table: Table, claim: Claim, several: bool) -> str:
 
 def _two_lines(table: Table, claim: Claim, several: bool) -> str:
     where = ", ".join(filter(None, (table.name if several else "", claim.section, claim.column)))
-    return f"{claim_text(claim)}<br>{where}"
+    return f"{_plain(claim_text(claim))}<br>{_plain(where)}"
+
+
+def _plain(text: str) -> str:
+    """``text`` without what Plotly would take for markup."""
+    return escape(text, quote=False)
 
 
 def _band(names: dict[str, Claim]) -> Iterator[Json]:
