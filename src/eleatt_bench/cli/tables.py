@@ -33,7 +33,9 @@ def tables(arguments: list[str]) -> int:
         for name in composer.options("table"):
             spec = declared(composer.config([f"table={name}"])["table"])
             looks = dict.fromkeys(", ".join(map(str, c["looks"])) for c in spec["columns"])
-            what = f"{len(spec['rows'])} rows, looks at {' and at '.join(looks)} seeds"
+            several = len(looks) > 1 or "," in "".join(looks)
+            seeds = f"{'looks at ' if several else ''}{' and at '.join(looks)} seeds"
+            what = f"{len(spec['rows'])} rows, {seeds}"
             print(f"{name:<10} {spec['title']}: {', '.join(spec['tables']) or what}")
     print("\nRun one: eleatt-bench reproduce NAME    Look at one: eleatt-bench table NAME")
     return 0
