@@ -120,7 +120,7 @@ def disturb(release: Path, data_dir: Path, environment: dict[str, str], number, 
     return True
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 def test_stopped_at_any_moment_and_then_not(
     release: Path, digest: str, tmp_path: Path, user_environment: dict[str, str]
 ) -> None:

@@ -66,7 +66,7 @@ def unfinished(run: RunFolder) -> None:
     [flip, *(pytest.param(damage, marks=pytest.mark.slow) for damage in (cut, foreign))],
     ids=lambda damage: damage.__name__,
 )
-@pytest.mark.few(1)
+@pytest.mark.slow
 def test_from_a_damaged_checkpoint_it_goes_back_to_the_one_before(
     work, undisturbed, assert_same, damage
 ) -> None:

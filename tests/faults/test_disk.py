@@ -98,12 +98,12 @@ LIKE_SMALL = [
     "scheduler=plateau", "table.seeds=[0]",
 ]  # fmt: skip
 WRITING = {  # a verb, what it writes, and what it says of another place
+    "export": (["runs", "export", "RUN", "--out", "FULL/x.zip"], "FULL/x.zip", "--out FILE"),
     "report": (["report", "--out", "FULL/report"], "FULL/report", "--out FOLDER"),
     "figures": (["report", "figures", "digits", *LIKE_SMALL, "--out", "FULL"], "-accuracies.p",
                 "--out FOLDER"),
     "table": (["table", "digits", "--format", "json", "--out", "FULL/t.json"], "FULL/t.json",
               "--out FILE"),
-    "export": (["runs", "export", "RUN", "--out", "FULL/x.zip"], "FULL/x.zip", "--out FILE"),
     "attention": (["attention", "run=RUN", "--out", "FULL/a"], "FULL/a", "--out FOLDER"),
     "show": (["data", "show", "digits", "--out", "FULL/x.png"], "FULL/x.png", "--out FILE"),
 }  # fmt: skip

@@ -106,6 +106,7 @@ assert float((torch.ones(300, 300) @ torch.ones(300, 300)).sum()) == 300 ** 3
 
 
 @linux_only
+@pytest.mark.slow
 def test_a_warm_job_has_the_environment_it_is_given(tmp_path: Path) -> None:
     job = Job(("runs", "list"), "list", tmp_path / "list.log")
     place = tmp_path / "elsewhere"

@@ -94,6 +94,7 @@ print(growth(torch.no_grad()(lambda: layer(x))), growth(lambda: layer(x)))
 @pytest.mark.parametrize(
     "backend", ["native", *(pytest.param(b, marks=pytest.mark.slow) for b in ("equations", "scan"))]
 )
+@pytest.mark.slow
 def test_memory_without_gradients_is_that_of_the_results(backend):
     """12.5 MiB of outputs (as much again where they are stacked) and 6.25 of input, projected.
 

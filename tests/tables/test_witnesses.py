@@ -50,6 +50,7 @@ def test_no_difference_that_matters(seed: int, mean: float, std: float, margin: 
 
 @settings(max_examples=8, deadline=None)  # theirs takes 70 ms
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=20))
+@pytest.mark.slow
 def test_holm(p: list[float]) -> None:
     assert holm(np.array(p)) == pytest.approx(multipletests(p, method="holm")[1])
 

@@ -132,7 +132,7 @@ def assert_agree(ours, theirs, tolerance: float) -> None:
 @everywhere
 @pytest.mark.parametrize("cell", CELLS, ids=str)
 @pytest.mark.parametrize(("reverse", "ragged", "bias"), WAYS)
-@pytest.mark.few(9)
+@pytest.mark.few(5)
 def test_everything_agrees_with_the_equations(device, cell, reverse, ragged, bias) -> None:
     problem = Problem(cell, 3, 3, 5, 3, ragged=ragged, bias=bias)
     expected = problem.results(equations.run, reverse=reverse)
@@ -147,7 +147,7 @@ def test_everything_agrees_with_the_equations(device, cell, reverse, ragged, bia
     [(3, 270, 140), (20, 1, 33), pytest.param((37, 70, 80), marks=pytest.mark.slow)],
     ids=str,
 )
-@pytest.mark.few(4)
+@pytest.mark.few(2)
 def test_several_tiles_and_blocks_of_columns(device, cell, size) -> None:
     B, D, N = size
     problem = Problem(cell, 3, B, D, N, scale=0.1)

@@ -61,14 +61,14 @@ def open_page(page: Page, path: Path) -> None:
 
 @pytest.mark.parametrize("step", [7, pytest.param(1, marks=pytest.mark.slow)])
 def test_every_page_opens_and_draws_all_of_its_charts(site: Path, page: Page, step: int) -> None:
-    drawn = 0
-    for path in sorted(site.rglob("*.html"))[::step]:
+    drawn, paths = 0, sorted(site.rglob("*.html"))[::step]
+    for path in paths:
         open_page(page, path)
         places = page.locator(".plot").count()
         assert page.locator(".plot:has(svg.main-svg)").count() == places, path
         assert page.title().endswith("– eleatt-bench"), "no text of a run was taken for a script"
         drawn += places
-    assert drawn > 60 // step
+    assert drawn >= 2 * len(paths)
 
 
 @in_both
@@ -136,6 +136,7 @@ def test_runs_are_found_by_words(site: Path, page: Page) -> None:
     assert page.get_by_role("status").inner_text() == "1 of 7 runs"
 
 
+@pytest.mark.slow
 def test_the_numbers_of_a_chart_can_be_unfolded(site: Path, page: Page) -> None:
     open_page(page, of_run(site))
     figure = page.locator("figure", has_text="Loss").first
@@ -171,6 +172,7 @@ def test_the_forest_plot_has_a_verdict_in_words_beside_each_claim(site: Path, pa
     assert re.fullmatch(r"EleAtt-GRU > GRU, accuracy\t-?[\d.]+ \[-?[\d.]+, -?[\d.]+\]", row)
 
 
+@pytest.mark.slow
 def test_from_a_table_to_a_run_by_the_keyboard_alone(site: Path, page: Page) -> None:
     open_page(page, site / "index.html")
     page.keyboard.press("Tab")
@@ -203,6 +205,7 @@ def test_it_prints_black_on_white_and_fits_the_paper(site: Path, page: Page) -> 
     assert page.pdf(format="A4").startswith(b"%PDF")
 
 
+@pytest.mark.slow
 def test_a_narrow_window_is_not_wider_than_itself(site: Path, page: Page) -> None:
     page.set_viewport_size({"width": 360, "height": 700})
     for path in (site / "index.html", site / "runs.html", of_table(site), of_run(site)):
