@@ -40,7 +40,7 @@ test: $(READY) ## run the tests
 test-slow: $(READY) ## run the tests that take minutes
 	scripts/test.sh -m "slow and not gpu"
 
-test-faults: $(READY) ## kill, fill disks, damage files: everything must come back (5 minutes)
+test-faults: $(READY) ## kill, fill disks, damage files: everything must come back (9 minutes)
 	scripts/test.sh -m "not gpu" -rP --show-capture=stdout tests/faults
 
 check: $(READY) ## formatting, lint, types
