@@ -18,7 +18,7 @@ from eleatt_bench.report.selection import Selection, select
 from eleatt_bench.report.verdict_text import of_all, standing
 from eleatt_bench.tables.build import table as make_table
 from eleatt_bench.tables.plan import Plan, members, plans
-from eleatt_bench.tables.records import find_records, key, missing
+from eleatt_bench.tables.records import find_records, key, missing, without_collector
 from eleatt_bench.tables.spec import declared
 from eleatt_bench.tables.table import Table
 
@@ -62,7 +62,9 @@ def table(arguments: list[str]) -> int:
     _check_digits(given.digits)
     if given.explain:
         _check_single(given.name)
-    made = plans(given.name, given.overrides)
+    with without_collector():
+        made = plans(given.name, given.overrides)
+        results = [] if given.explain else [make_table(plan) for plan in made]
     if given.explain is None:
         chosen = Selection(
             columns=tuple(given.columns),
@@ -70,7 +72,7 @@ def table(arguments: list[str]) -> int:
             sections=tuple(given.sections),
             cited=not given.no_cited,
         )
-        found = select([make_table(plan) for plan in made], chosen)
+        found = select(results, chosen)
         text = render(found, form, claims=given.claims, digits=given.digits)
     else:
         text = explain(made[0], *given.explain)

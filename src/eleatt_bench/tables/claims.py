@@ -122,6 +122,7 @@ class Comparisons:
         self._cache = Cache("comparisons", fingerprint(code, *_VERSIONS), _MOST)
         self.problems: dict[str, None] = {}  # in order, each once
         self._damaged: dict[str, str] = {}  # by run
+        self._folders: dict[str, RunFolder] = {}  # to make thousands of them anew takes time
         self._subjects = cache(self._read_subjects)
         self._digests = {
             record["run_id"]: record.get("predictions_digest") for record in records.values()
@@ -179,10 +180,7 @@ class Comparisons:
         """Of one fold, by seed."""
         known = {seed: accuracy(record, metric) for seed, record in records.items()}
         accuracies = {seed: value for seed, value in known.items() if value is not None}
-        folders = {
-            seed: RunFolder(self._plan.runs_dir, record["run_id"])
-            for seed, record in records.items()
-        }
+        folders = {seed: self._called(record["run_id"]) for seed, record in records.items()}
         states = {seed: self._state(folder.epochs) for seed, folder in folders.items()}
         curves = [seed for seed, state in states.items() if state is not None]
         question = ["collapsed", sorted(accuracies.items()), [[s, states[s]] for s in curves]]
@@ -239,7 +237,12 @@ class Comparisons:
         return {name.encode(): subject for name, subject in zip(store.names, subjects, strict=True)}
 
     def _folder(self, run: PlannedRun) -> RunFolder:
-        return RunFolder(self._plan.runs_dir, self._records[key(run)]["run_id"])
+        return self._called(self._records[key(run)]["run_id"])
+
+    def _called(self, name: str) -> RunFolder:
+        if name not in self._folders:
+            self._folders[name] = RunFolder(self._plan.runs_dir, name)
+        return self._folders[name]
 
     def _predictions(self, folder: RunFolder) -> list[Any] | None:
         """What is another whenever the predictions, or what vouches for them, are; None of none."""

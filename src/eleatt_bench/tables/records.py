@@ -20,12 +20,12 @@ def find_records(plan: Plan) -> dict[str, Record]:
     Where the data are on this machine a run is found by its name. Where they are not, any finished
     run that agrees in everything but the data's digest is taken.
     """
-    with _without_collector():
+    with without_collector():
         return _find(plan)
 
 
 @contextmanager
-def _without_collector() -> Iterator[None]:
+def without_collector() -> Iterator[None]:
     """Thousands of records are no garbage, and walking them again and again takes longer than
     reading them."""
     enabled = gc.isenabled()
