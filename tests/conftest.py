@@ -27,10 +27,10 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.hookimpl(tryfirst=True)  # before slow tests are left out
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Of a test marked ``few(n)`` n cases, evenly spread, are quick; the others are slow."""
+    """Of the quick cases of a test marked ``few(n)`` n, evenly spread, are left so."""
     cases: dict[str, list[pytest.Item]] = defaultdict(list)
     for item in items:
-        if item.get_closest_marker("few"):
+        if item.get_closest_marker("few") and not item.get_closest_marker("slow"):
             cases[item.nodeid.partition("[")[0]].append(item)
     for of_one in cases.values():
         (count,) = of_one[0].get_closest_marker("few").args  # type: ignore[union-attr]

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from eleatt_bench.cli.arguments import Parser, choose
-from eleatt_bench.cli.dry_run import dry_run
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.files import write_text
 from eleatt_bench.common.text import closing
@@ -62,20 +61,19 @@ def table(arguments: list[str]) -> int:
     _check_digits(given.digits)
     if given.explain:
         _check_single(given.name)
+    chosen = Selection(
+        columns=tuple(given.columns),
+        rows=tuple(given.rows),
+        sections=tuple(given.sections),
+        cited=not given.no_cited,
+    )
     with without_collector():
         made = plans(given.name, given.overrides)
-        results = [] if given.explain else [make_table(plan) for plan in made]
-    if given.explain is None:
-        chosen = Selection(
-            columns=tuple(given.columns),
-            rows=tuple(given.rows),
-            sections=tuple(given.sections),
-            cited=not given.no_cited,
-        )
-        found = select(results, chosen)
-        text = render(found, form, claims=given.claims, digits=given.digits)
-    else:
-        text = explain(made[0], *given.explain)
+        if given.explain:
+            text = explain(made[0], *given.explain)
+        else:
+            found = select([make_table(plan) for plan in made], chosen)
+            text = render(found, form, claims=given.claims, digits=given.digits)
     if given.out is None:
         print(text, end="")
     else:
@@ -122,6 +120,8 @@ def reproduce(arguments: list[str]) -> int:
     name = given.name
     made = plans(name, given.overrides)  # before any run starts: do all overrides apply?
     if given.dry_run:
+        from eleatt_bench.cli.dry_run import dry_run
+
         dry_run(made)
         return 0
     from eleatt_bench.cli.train import run_hydra
@@ -150,7 +150,8 @@ def _check_complete(made: Sequence[Plan]) -> None:
 
 def _write(made: Sequence[Plan], asked: Sequence[str]) -> None:
     """Write and show the tables; ``asked`` are their name and the user's overrides."""
-    results = [make_table(plan) for plan in made]
+    records = [find_records(plan) for plan in made]
+    results = list(map(make_table, made, records))
     folder = made[0].runs_dir / "tables"
     for plan, result in zip(made, results, strict=True):
         for form in WRITTEN:
@@ -159,21 +160,24 @@ def _write(made: Sequence[Plan], asked: Sequence[str]) -> None:
                 text = render([result], form, claims=True)
                 write_text(folder / f"{plan.file_stem}-claims.{form}", text)
     print(render(results, "term"), end="")
-    _close(made, asked, results)
+    _close(made, {name for of_plan in records for name in of_plan}, asked, results)
 
 
-def _close(made: Sequence[Plan], asked: Sequence[str], results: Sequence[Table]) -> None:
-    """Where everything lies, how far the claims are, and what to type next."""
+def _close(
+    made: Sequence[Plan], finished: set[str], asked: Sequence[str], results: Sequence[Table]
+) -> None:
+    """Where everything lies, how far the claims are, and what to type next.
+
+    ``finished`` are the keys of runs that are, pre-trainings among them.
+    """
     claims = [claim for result in results for claim in result.claims]
     runs_dir = made[0].runs_dir
     folder, forms = runs_dir / "tables", ", ".join(f".{form}" for form in WRITTEN)
     apart = ", ".join(f".{form}" for form in WRITTEN if FORMATS[form].claims is not None)
     forms += f"; claims: -claims{apart}" if claims else ""
     stems = ", ".join(plan.file_stem for plan in made)
-    first, done = set[str](), set[str]()
-    for plan in made:
-        first |= {key(run) for run in plan.first_look}
-        done |= find_records(plan).keys() & {key(run) for run in plan.runs}
+    first = {key(run) for plan in made for run in plan.first_look}
+    done = finished & {key(run) for plan in made for run in plan.runs}
     where = {
         "table": f"{folder / stems}{forms}" if len(made) == 1 else f"{folder}: {stems} as {forms}",
         "runs": f"{runs_dir}, {len(done)} of {len(first | done)} done",

@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from eleatt_bench.tables.table import Claim, Row, Table, TableCell
+from eleatt_bench.tables.table import Claim, Table, TableCell
 
 _WHERE = ("table", "rehearsal", "section")
 _NUMBERS = ("mean", "sd", "n", "low", "high", "paper")
@@ -53,9 +53,7 @@ def _written(fields: Sequence[str], lines: Iterable[Mapping[str, Any]]) -> str:
 
 
 def _cells(table: Table) -> Iterator[dict[str, Any]]:
-    rows: list[tuple[str, Row, bool]] = [("", row, True) for row in table.cited]
-    rows += [(section.name, row, False) for section in table.sections for row in section.rows]
-    for section, row, cited in rows:
+    for section, row, cited in table.placed_rows:
         for column, cell in zip(table.columns, row.cells, strict=True):
             yield {
                 **_where(table, section),

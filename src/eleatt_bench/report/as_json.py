@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json as json_module
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from eleatt_bench.tables.table import Claim, Row, Table, TableCell
+from eleatt_bench.tables.table import Claim, Table, TableCell
 
 
 def json(tables: Sequence[Table]) -> str:
@@ -26,7 +26,7 @@ def _object(table: Table) -> dict[str, Any]:
         "columns": [{"name": c.name, "folds": c.folds} for c in table.columns],
         "cells": [
             {
-                "kind": kind,
+                "kind": "cited" if cited else "ours",
                 "section": section,
                 "row": row.name,
                 "column": column.name,
@@ -42,7 +42,7 @@ def _object(table: Table) -> dict[str, Any]:
                     for r in cell.results
                 ],
             }
-            for kind, section, row in _rows(table)
+            for section, row, cited in table.placed_rows
             for column, cell in zip(table.columns, row.cells, strict=True)
         ],
         "claims": [
@@ -64,14 +64,6 @@ def _object(table: Table) -> dict[str, Any]:
         "section_notes": {s.name: s.paper_note for s in table.sections if s.paper_note},
         "notes": list(table.notes),
     }
-
-
-def _rows(table: Table) -> Iterator[tuple[str, str, Row]]:
-    for row in table.cited:
-        yield "cited", "", row
-    for section in table.sections:
-        for row in section.rows:
-            yield "ours", section.name, row
 
 
 def _numbers(cell: TableCell) -> dict[str, Any]:

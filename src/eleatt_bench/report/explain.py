@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich import box
 from rich.table import Table as Grid
@@ -11,8 +11,8 @@ from eleatt_bench.common.errors import unknown
 from eleatt_bench.common.text import plain_console, printable
 from eleatt_bench.report.numbers import NOTHING
 from eleatt_bench.report.wording import cell_text, section_title
-from eleatt_bench.runs.record import RunFolder
-from eleatt_bench.tables.build import table
+from eleatt_bench.runs.record import Record, RunFolder
+from eleatt_bench.tables.build import runs_of, table
 from eleatt_bench.tables.plan import Plan, PlannedRun
 from eleatt_bench.tables.records import accuracy, find_records, key
 from eleatt_bench.tables.spec import sections_of
@@ -27,7 +27,8 @@ def explain(plan: Plan, row: str, column: str) -> str:
         UserError: no such row or column, with the nearest match.
     """
     _check(plan, row, column)
-    made = table(plan)
+    records = find_records(plan)
+    made = table(plan, records)
     place = [c.name for c in made.columns].index(column)
     console = plain_console()
     if not console.is_terminal:
@@ -37,9 +38,8 @@ def explain(plan: Plan, row: str, column: str) -> str:
             cell = next(r for r in shown.rows if r.name == row).cells[place]
             where = ", ".join(filter(None, (plan.spec["name"], section_title(shown), row, column)))
             console.print(f"{where}: {cell_text(cell)}")
-            seeds = {result.seed for result in cell.results}
-            runs = [r for r in plan.by_cell[section["name"], row, column] if r.seed in seeds]
-            console.print(_grid(plan, runs, plan.spec["columns"][place]["metric"]))
+            runs = runs_of(plan, (section["name"], row, column), cell)
+            console.print(_grid(plan, runs, records, plan.spec["columns"][place]["metric"]))
     return capture.get()
 
 
@@ -55,8 +55,9 @@ def _check(plan: Plan, row: str, column: str) -> None:
         raise unknown(f"column of table {plan.spec['name']}", column, columns)
 
 
-def _grid(plan: Plan, runs: Sequence[PlannedRun], metric: str) -> Grid:
-    records = find_records(plan)
+def _grid(
+    plan: Plan, runs: Sequence[PlannedRun], records: Mapping[str, Record], metric: str
+) -> Grid:
     grid = Grid(box=box.SIMPLE_HEAD)
     pretrained = any(run.before is not None for run in runs)
     titles = ["seed", "fold", "accuracy", "status", "run", "command"]

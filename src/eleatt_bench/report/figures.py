@@ -15,7 +15,7 @@ from eleatt_bench.tables.table import Row, Section, Table
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-PAPER, INK, QUIET = "#D55E00", "#222222", "#767676"
+PAPER, QUIET = "#D55E00", "#767676"
 _OURS = "#0072B2"
 _LINES = ("-", "--", ":", "-.")
 _ACROSS = 3  # columns beside each other: as many as a page is wide

@@ -27,9 +27,12 @@ from eleatt_bench.tables.statistics import mean
 from eleatt_bench.tables.table import Column, Row, RunSource, Section, SeedResult, Table, TableCell
 
 
-def table(plan: Plan) -> Table:
-    """The cells of ``plan`` from the finished runs in its ``runs_dir``."""
-    spec, records = plan.spec, find_records(plan)
+def table(plan: Plan, records: Mapping[str, Record] | None = None) -> Table:
+    """The cells of ``plan`` from the finished runs in its ``runs_dir``.
+
+    ``records`` are those of `find_records`, of whoever has read them already.
+    """
+    spec, records = plan.spec, find_records(plan) if records is None else records
     comparisons = Comparisons(plan, records)
     papers = {row["name"]: row["paper"] for row in spec["rows"]}
     metrics = {column["name"]: column["metric"] for column in spec["columns"]}
@@ -63,6 +66,12 @@ def table(plan: Plan) -> Table:
         command=plan.command,
         rehearsal=plan.quick,
     )
+
+
+def runs_of(plan: Plan, place: Place, cell: TableCell) -> list[PlannedRun]:
+    """Those whose results are in the ``cell`` at ``place``, or are to be."""
+    seeds = {result.seed for result in cell.results}
+    return [run for run in plan.by_cell[place] if run.seed in seeds]
 
 
 def _cell(

@@ -90,8 +90,10 @@ def expected(plans: Sequence[Plan]) -> list[list[Expected]]:
     """
     looks: list[dict[str, tuple[WantedRun, Plan, list[str]]]] = []
     told: dict[str, list[str]] = {}
-    finished = {name for plan in plans for name in find_records(plan)}
-    for place, wanted in enumerate(zip_longest(*map(wanted_by_look, plans), fillvalue=())):
+    records = [find_records(plan) for plan in plans]
+    finished = {name for of_plan in records for name in of_plan}
+    by_look = map(wanted_by_look, plans, records)
+    for place, wanted in enumerate(zip_longest(*by_look, fillvalue=())):
         looks.append({})
         for plan, runs in zip(plans, wanted, strict=True):
             for run in with_pretrainings(runs):

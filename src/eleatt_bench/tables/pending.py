@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
+from eleatt_bench.runs.record import Record
 from eleatt_bench.tables.build import table
 from eleatt_bench.tables.plan import Plan, PlannedRun
 from eleatt_bench.tables.records import find_records, key, lacking
@@ -16,16 +17,16 @@ def wanted_now(plan: Plan, until_decided: bool) -> list[PlannedRun]:
     Those of the first look and, ``until_decided``, of the next look of each undecided claim.
     Pre-trainings are left out: whoever starts a run sees to what it needs.
     """
-    runs = list(plan.first_look)
+    runs, records = list(plan.first_look), find_records(plan)
     if until_decided:
-        for claim in table(plan).claims:
+        for claim in table(plan, records).claims:
             runs += _up_to(plan, claim, claim.judgement.next_look or 0)
-    return lacking(runs, find_records(plan))
+    return lacking(runs, records)
 
 
-def wanted_by_look(plan: Plan) -> Iterator[list[PlannedRun]]:
+def wanted_by_look(plan: Plan, records: Mapping[str, Record]) -> Iterator[list[PlannedRun]]:
     """What each look lacks, as `wanted_now`; of later looks what they need at most."""
-    records, claims = find_records(plan), table(plan).claims
+    claims = table(plan, records).claims
     looks = {column["name"]: column["looks"] for column in plan.spec["columns"]}
     told: set[str] = set()
     for place in range(max(map(len, looks.values()))):

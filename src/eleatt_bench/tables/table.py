@@ -193,9 +193,15 @@ class Table:
     rehearsal: bool = False  # its numbers mean nothing
 
     @property
+    def placed_rows(self) -> tuple[tuple[str, Row, bool], ...]:
+        """The cited ones, then all others: each with its section, and whether it is cited."""
+        ours = ((section.name, row, False) for section in self.sections for row in section.rows)
+        return (*(("", row, True) for row in self.cited), *ours)
+
+    @property
     def rows(self) -> tuple[Row, ...]:
         """The cited ones, then all others."""
-        return (*self.cited, *(row for section in self.sections for row in section.rows))
+        return tuple(row for _, row, _ in self.placed_rows)
 
     @property
     def in_paper(self) -> tuple[bool, ...]:

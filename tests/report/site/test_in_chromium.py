@@ -72,7 +72,6 @@ def test_every_page_opens_and_draws_all_of_its_charts(site: Path, page: Page, st
 
 
 @in_both
-@pytest.mark.few(1)
 def test_axe_finds_no_barrier(site: Path, page: Page) -> None:
     for path in (site / "index.html", site / "runs.html", of_table(site), of_run(site)):
         open_page(page, path)

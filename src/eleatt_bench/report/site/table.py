@@ -23,7 +23,7 @@ from eleatt_bench.report.wording import (
     title,
 )
 from eleatt_bench.runs.record import Record, RunFolder
-from eleatt_bench.tables.build import table
+from eleatt_bench.tables.build import runs_of, table
 from eleatt_bench.tables.plan import Plan, PlannedRun
 from eleatt_bench.tables.records import accuracy, find_records, key
 from eleatt_bench.tables.spec import sections_of
@@ -77,7 +77,8 @@ def page_of(plan: Plan) -> str:
 
 def write_table(plan: Plan, out: Path, pages: frozenset[str], read: Read) -> Progress:
     """Write a table's page; ``pages`` are the runs that have one, ``read`` gives their losses."""
-    made = table(plan)
+    records = find_records(plan)
+    made = table(plan, records)
     heading = title(made)
     write_page(
         out,
@@ -94,7 +95,7 @@ def write_table(plan: Plan, out: Path, pages: frozenset[str], read: Read) -> Pro
         accuracies=[chart for section in made.sections if section.done
                     for chart in table_charts.accuracies(made, section)],
         losses=table_charts.losses(panels(plan, read)),
-        cells=list(_cells(plan, made, pages)),
+        cells=list(_cells(plan, made, records, pages)),
     )  # fmt: skip
     return Progress(made, page_of(plan), heading, _verdicts(made))
 
@@ -135,17 +136,17 @@ def _entries(made: Table, row: Row, place: tuple[int, int] | None) -> list[Squar
     ]
 
 
-def _cells(plan: Plan, made: Table, pages: frozenset[str]) -> Iterator[CellRuns]:
+def _cells(
+    plan: Plan, made: Table, records: Mapping[str, Record], pages: frozenset[str]
+) -> Iterator[CellRuns]:
     """The runs of every cell, in the order of the table."""
-    records = find_records(plan)
     for place, (section, shown) in enumerate(
         zip(sections_of(plan.spec), made.sections, strict=True)
     ):
         for number_of_row, row in enumerate(shown.rows):
             for index, column in enumerate(plan.spec["columns"]):
-                seeds = {result.seed for result in row.cells[index].results}
-                place_of = (section["name"], row.name, column["name"])
-                runs = [run for run in plan.by_cell[place_of] if run.seed in seeds]
+                named = (section["name"], row.name, column["name"])
+                runs = runs_of(plan, named, row.cells[index])
                 where = (section_title(shown), row.name, column["name"])
                 yield CellRuns(
                     _anchor(place, number_of_row, index),
