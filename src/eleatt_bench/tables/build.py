@@ -6,7 +6,6 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from itertools import groupby
 
-from eleatt_bench.data import catalog
 from eleatt_bench.data.datasets import prepare_command
 from eleatt_bench.runs.record import Record, RunFolder
 from eleatt_bench.tables.claims import Comparisons, claims
@@ -156,7 +155,7 @@ def _remarks(plan: Plan, records: Mapping[str, Record]) -> list[str]:
             f"data's digest. Prepare it: {prepare_command(name)}"
         )
     for name in sorted({run.identity["data"]["name"] for run in plan.runs}):
-        if incomplete := catalog.incomplete(plan.data_dir, name):
+        if incomplete := plan.data.incomplete(name):
             remarks.append(f"DATA SET {name}: {incomplete} with published results")
     remarks += _of_commits(Counter(record.get("git_commit") for record in records.values()))
     unverified = sum("predictions_digest" not in record for record in records.values())

@@ -18,7 +18,6 @@ import scipy
 from eleatt_bench.common.cache import Cache, fingerprint
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.locations import package_code
-from eleatt_bench.data import catalog
 from eleatt_bench.runs.curves import CurveReader
 from eleatt_bench.runs.predictions import Predictions, read_predictions
 from eleatt_bench.runs.record import Record, RunFolder
@@ -158,7 +157,8 @@ class Comparisons:
         if not seeds:
             return compare({}, None, 1)
         data = str(pairs[0][0].identity["data"]["name"])
-        question = ["samples", metric, design.looks, data not in self._plan.unprepared, states]
+        known = data not in self._plan.unprepared and [self._plan.data.state(data)]
+        question = ["samples", metric, design.looks, known, states]
         answer = self._cache.find(question, lambda: self._find(seeds, metric, design, data))
         self.problems |= dict.fromkeys(answer["damaged"])
         return Compared.of_plain(answer["found"])
@@ -228,13 +228,7 @@ class Comparisons:
 
     def _read_subjects(self, data: str) -> dict[bytes, int] | None:
         """Whose the samples of a data set are; None where it is not here, or does not say."""
-        if data in self._plan.unprepared:
-            return None
-        store = catalog.open_store(self._plan.data_dir, data)
-        if "subject" not in store.metadata:
-            return None
-        subjects = store.metadata["subject"].tolist()
-        return {name.encode(): subject for name, subject in zip(store.names, subjects, strict=True)}
+        return None if data in self._plan.unprepared else self._plan.data.subjects(data)
 
     def _folder(self, run: PlannedRun) -> RunFolder:
         return self._called(self._records[key(run)]["run_id"])

@@ -14,10 +14,9 @@ from eleatt_bench.common.errors import UserError, unknown
 from eleatt_bench.common.locations import command, folder_at
 from eleatt_bench.config.composer import Composer
 from eleatt_bench.config.pretraining import source_of
-from eleatt_bench.data import catalog
-from eleatt_bench.data.store import RANDOM_WEIGHTS
 from eleatt_bench.runs.identity import is_place
 from eleatt_bench.runs.wanted import WantedRun, wanted
+from eleatt_bench.tables.facts import DataFacts
 from eleatt_bench.tables.spec import QUICK, Spec, check_spec, declared, folds_of, sections_of
 
 Place = tuple[str, str, str]
@@ -43,6 +42,7 @@ class Plan:
     spec: Spec
     runs_dir: Path
     data_dir: Path
+    data: DataFacts
     runs: tuple[PlannedRun, ...]
     variation: tuple[str, ...]  # the user's overrides, if they change what is run
     unprepared: tuple[str, ...]  # the data sets that are not on this machine
@@ -110,8 +110,15 @@ def every_plan(overrides: Sequence[str] = ()) -> list[Plan]:
         return [plan(name, overrides, composer) for name in names]
 
 
-def plan(table: str, overrides: Sequence[str] = (), composer: Composer | None = None) -> Plan:
+def plan(
+    table: str,
+    overrides: Sequence[str] = (),
+    composer: Composer | None = None,
+    data: DataFacts | None = None,
+) -> Plan:
     """The runs of ``table``; ``overrides`` are said of every one of them.
+
+    ``data`` says what there is to know of the data sets; by default their stores do.
 
     Raises:
         UserError: an unknown table, an override that does not apply, or one that a table sets.
@@ -125,7 +132,7 @@ def plan(table: str, overrides: Sequence[str] = (), composer: Composer | None = 
     quick = bool(base["quick"])
     spec = declared(base["table"], {_key(o).split(".")[1] for o in of_table}, quick=quick)
     check_spec(spec)
-    cells = _Cells(spec, user, quick, composer)
+    cells = _Cells(spec, user, quick, composer, data)
     changes = [o for o in user if _key(o) != "quick"]
     variation: tuple[str, ...] = ()
     undeclared = False
@@ -133,12 +140,13 @@ def plan(table: str, overrides: Sequence[str] = (), composer: Composer | None = 
         quickly = ["quick=true"] if quick else []
         own = declared(composer.config([f"table={table}", *quickly])["table"], quick=quick)
         undeclared = own != spec
-        if undeclared or _Cells(own, quickly, quick, composer).identities != cells.identities:
+        if undeclared or _Cells(own, quickly, quick, composer, data).identities != cells.identities:
             variation = (*of_table, *changes)
     return Plan(
         spec=spec,
         runs_dir=folder_at(base["runs_dir"]),
         data_dir=folder_at(base["data_dir"]),
+        data=data or DataFacts(folder_at(base["data_dir"])),
         runs=cells.runs,
         variation=variation,
         unprepared=tuple(sorted(cells.unprepared)),
@@ -164,8 +172,15 @@ def _check_user(override: str) -> None:
 class _Cells:
     """The ``runs`` of a table, and the names of data sets of which something has to be said."""
 
-    def __init__(self, spec: Spec, user: Sequence[str], quick: bool, composer: Composer) -> None:
-        self._spec, self._quick, self._composer = spec, quick, composer
+    def __init__(
+        self,
+        spec: Spec,
+        user: Sequence[str],
+        quick: bool,
+        composer: Composer,
+        data: DataFacts | None,
+    ) -> None:
+        self._spec, self._quick, self._composer, self._data = spec, quick, composer, data
         self._digests: dict[tuple[str, str], str | None] = {}
         self.unprepared: set[str] = set()
         self.untrained: set[str] = set()
@@ -207,10 +222,11 @@ class _Cells:
     def _digest(self, config: dict[str, Any]) -> str | None:
         where, name = config["data_dir"], config["data"]["name"]
         if (where, name) not in self._digests:
-            digest = self._digests[where, name] = catalog.data_digest(folder_at(where), name)
+            data = self._data or DataFacts(folder_at(where))
+            digest = self._digests[where, name] = data.digest(name)
             if digest is None:
                 self.unprepared.add(name)
-            elif catalog.read_layout(folder_at(where), name).get("weights") == RANDOM_WEIGHTS:
+            elif data.is_untrained(name):
                 self.untrained.add(name)
         return self._digests[where, name]
 

@@ -1,0 +1,27 @@
+"""What this repository publishes follows from the runs that it publishes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from eleatt_bench.cli import main
+
+ROOT = Path(__file__).resolve().parents[1]
+MOST = 15_000_000  # bytes
+
+
+def test_every_published_table_follows_from_its_runs(tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)  # where there are no data and no runs
+    assert main(["results", "verify", str(ROOT / "results")]) == 0, capsys.readouterr()
+
+
+def test_the_data_sets_are_those_that_the_docs_describe() -> None:
+    text = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
+    for path in (ROOT / "results" / "data").glob("*.json"):
+        assert json.loads(path.read_text())["content_digest"] in text, path.stem
+
+
+def test_they_are_small() -> None:
+    paths = (ROOT / "results").rglob("*")
+    assert sum(path.stat().st_size for path in paths if path.is_file()) < MOST
