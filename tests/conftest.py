@@ -88,13 +88,14 @@ def finished_run(record_of: MakeRecord) -> MakeFinished:
         right: tuple[int, ...] = (1, 1, 0, 1),
         config: Mapping[str, Any] = config,
         digest: str = "d" * 64,
+        labels: np.ndarray | None = None,
         **more: Any,
     ) -> RunFolder:
         mine = {**config, "seed": seed}
         this = identity(mine, digest)
         folder = RunFolder(runs_dir, run_id(this))
         random = np.random.default_rng(seed)
-        labels = random.integers(0, 2, len(right))
+        labels = random.integers(0, 2, len(right)) if labels is None else labels
         logits = random.normal(size=(len(right), 2)).astype(np.float32)
         wrong = logits.argmax(axis=1) != np.where(right, labels, 1 - labels)
         logits[wrong] = logits[wrong, ::-1]

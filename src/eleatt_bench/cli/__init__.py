@@ -19,6 +19,7 @@ from eleatt_bench.launch.ranks import forget_other_launchers, is_first
 VERBS = {
     "train": "train and test one run, or with -m a grid of runs",
     "eval": "test finished runs again: run=ID[,ID...]",
+    "ensemble": "what finished runs come to together: run=ID,ID[,ID...]",
     "search": "search for settings with the best validation accuracy",
     "reproduce": "do the runs that a table lacks, then write the table",
     "table": "show a table from the runs that are there",

@@ -107,7 +107,7 @@ class Publication:
         try:
             (found,) = json.loads(read_bounded(self.folder / f"{stem}.json", _MOST))
             for result in (result for cell in found["cells"] for result in cell["results"]):
-                for source, value in zip(result["runs"], result["accuracies"], strict=True):
+                for source, value in zip(result["runs"], result["accuracies"], strict=False):
                     if source is not None:
                         shown.setdefault(source["run_id"], []).append(float(value))
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:

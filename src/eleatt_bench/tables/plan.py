@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from eleatt_bench.common.errors import UserError, unknown
 from eleatt_bench.common.locations import command, folder_at
@@ -35,6 +35,14 @@ class PlannedRun(WantedRun):
     turn: int  # the place of its seed among its column's
 
 
+class Tested(NamedTuple):
+    """What one seed and fold of a row is made of: a run, or those of the members of an ensemble."""
+
+    seed: int
+    fold: int
+    runs: tuple[PlannedRun, ...]
+
+
 @dataclass(frozen=True)
 class Plan:
     """A table's specification (a `tables.spec.declared` one) and its runs: those of all looks."""
@@ -52,12 +60,27 @@ class Plan:
     accelerator: str = "auto"  # what runs are computed on, as `trainer.accelerator` says it
 
     @cached_property
-    def by_cell(self) -> dict[Place, list[PlannedRun]]:
-        """The runs of every cell, seed by seed and within a seed fold by fold."""
-        found: dict[Place, list[PlannedRun]] = defaultdict(list)
+    def tested(self) -> dict[Place, list[Tested]]:
+        """What every cell is made of, seed by seed and within a seed fold by fold."""
+        found: dict[Place, list[Tested]] = defaultdict(list)
         for run in self.runs:
-            found[run.section, run.row, run.column].append(run)
+            found[run.section, run.row, run.column].append(Tested(run.seed, run.fold, (run,)))
+        for section, row, column in cells_of(self.spec):
+            places = [(section["name"], member, column["name"]) for member in row["ensemble"]]
+            for parts in zip(*(found[place] for place in places), strict=True):
+                runs = tuple(run for part in parts for run in part.runs)
+                own = found[section["name"], row["name"], column["name"]]
+                own.append(Tested(parts[0].seed, parts[0].fold, runs))
         return dict(found)
+
+    @cached_property
+    def by_cell(self) -> dict[Place, list[PlannedRun]]:
+        """The runs of every cell, those of an ensemble's members too, seed by seed and within a
+        seed fold by fold."""
+        return {
+            place: [run for one in tested for run in one.runs]
+            for place, tested in self.tested.items()
+        }
 
     @cached_property
     def first_look(self) -> list[PlannedRun]:
@@ -186,6 +209,8 @@ class _Cells:
         self.untrained: set[str] = set()
         runs: list[PlannedRun] = []
         for section, row, column in cells_of(spec):
+            if row["ensemble"]:
+                continue
             said = merge(
                 spec["overrides"], column["overrides"], user, section["overrides"], row["overrides"]
             )
