@@ -16,6 +16,15 @@ def test_every_published_table_follows_from_its_runs(tmp_path, monkeypatch, caps
     assert main(["results", "verify", str(ROOT / "results")]) == 0, capsys.readouterr()
 
 
+def test_the_published_weights_give_their_numbers(tmp_path, monkeypatch, capsys) -> None:
+    """Those on the digits, which are always at hand; the others are said to be not tested."""
+    monkeypatch.chdir(tmp_path)
+    assert main(["results", "verify", str(ROOT / "results"), "--weights"]) == 0
+    said = capsys.readouterr().out
+    for path in (ROOT / "results" / "weights").glob("digits-*"):
+        assert f"{path.name}  accuracy " in said
+
+
 def test_the_data_sets_are_those_that_the_docs_describe() -> None:
     text = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
     for path in (ROOT / "results" / "data").glob("*.json"):

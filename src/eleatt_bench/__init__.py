@@ -13,8 +13,17 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from eleatt_bench.nn.convert import from_torch, to_torch
     from eleatt_bench.nn.layers import EleAttGRU, EleAttLSTM, EleAttRNN
+    from eleatt_bench.training.published import load_network
 
-__all__ = ["EleAttGRU", "EleAttLSTM", "EleAttRNN", "__version__", "from_torch", "to_torch"]
+__all__ = [
+    "EleAttGRU",
+    "EleAttLSTM",
+    "EleAttRNN",
+    "__version__",
+    "from_torch",
+    "load_network",
+    "to_torch",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -27,4 +36,8 @@ def __getattr__(name: str) -> Any:
         from eleatt_bench.nn import convert
 
         return getattr(convert, name)
+    if name == "load_network":
+        from eleatt_bench.training import published
+
+        return published.load_network
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -164,7 +164,7 @@ def test_older_tables_are_said_to_be(call: Call, tmp_path: Path) -> None:
 def test_tables_of_an_earlier_recipe_are_held_against_their_runs(
     call: Call, tmp_path: Path, monkeypatch
 ) -> None:
-    from eleatt_bench.cli import results as verb
+    from eleatt_bench.cli import results_verify as verb
     from eleatt_bench.report import publication
     from eleatt_bench.runs import form, soundness
 

@@ -98,6 +98,9 @@ def test_a_published_run_is_sound_small_and_always_the_same(finished_run, tmp_pa
         archive.extractall(tmp_path / "elsewhere")
     copy = find_run(tmp_path / "elsewhere", folder.run_id)
     record = sound(copy)
+    lines = copy.config.read_text().splitlines()
+    assert {"data_dir: data", "runs_dir: runs"} < set(lines), "nobody learns of others' folders"
+    assert len(lines) == len(folder.config.read_text().splitlines())
     assert record["whole_predictions_digest"] == (folder.read() or {})["predictions_digest"]
     assert copy.predictions.stat().st_size < folder.predictions.stat().st_size / 2
     module.export({folder.run_id: files_of(copy, published=True)}, again)

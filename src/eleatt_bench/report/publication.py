@@ -2,7 +2,7 @@
 
 ``runs/`` is a folder of runs like any other, of compact ones without weights; ``data/`` says what
 there is to know of the data sets, since these are not here; beside them lie the tables, and
-``published.json`` says which these are.
+``published.json`` says which these are; ``weights/`` has those of a few runs.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from eleatt_bench.common.nested import scalars
 from eleatt_bench.config.composer import Composer
 from eleatt_bench.report.render import files
 from eleatt_bench.runs.identity import RECIPE_VERSION
-from eleatt_bench.runs.record import RunFolder
+from eleatt_bench.runs.record import Record, RunFolder
 from eleatt_bench.tables.build import table
 from eleatt_bench.tables.facts import PublishedFacts
 from eleatt_bench.tables.plan import Plan, plan
@@ -57,6 +57,10 @@ class Publication:
     @property
     def data(self) -> Path:
         return self.folder / "data"
+
+    @property
+    def weights(self) -> Path:
+        return self.folder / "weights"
 
     @property
     def index(self) -> Path:
@@ -150,6 +154,18 @@ class Publication:
                 yield f"{name} cannot be read: {error}"
                 continue
             yield from (_of_json if name.endswith(".json") else _of_lines)(name, was, text)
+
+
+def of_no_table(publication: Publication, records: Mapping[str, Record]) -> list[str]:
+    """The runs that no table shows, and whose weights no run of one began with."""
+    needed: set[str] = set()
+    for stem in publication.entries():
+        try:
+            needed |= publication.shown_runs(stem).keys()
+        except ValueError:  # which is told where the table is compared
+            return []
+    needed |= {str(one.get("pretraining")) for name, one in records.items() if name in needed}
+    return sorted(records.keys() - needed)
 
 
 def _entry(found: Mapping[str, Any]) -> Entry:

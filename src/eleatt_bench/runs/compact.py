@@ -9,6 +9,7 @@ themselves are lost.
 from __future__ import annotations
 
 import io
+import re
 
 import h5py
 import numpy as np
@@ -17,6 +18,7 @@ import numpy.typing as npt
 from eleatt_bench.runs.predictions import Predictions, checked, digest_of
 from eleatt_bench.runs.record import Record, RunFolder
 
+_FOLDERS = re.compile(r"^(data|runs)_dir:.*\n(?: .*\n)*", re.MULTILINE)
 _WHOLE = "whole_predictions_digest"
 """The key of the digest that the predictions had before; what it names is the same run."""
 
@@ -37,6 +39,11 @@ def compact(folder: RunFolder, record: Record) -> tuple[Record, bytes]:
     if digest is None:  # of an earlier version: they stay unverified
         return record, content
     return {**record, "predictions_digest": digest_of(content), _WHOLE: digest}, content
+
+
+def placeless(config: str) -> str:
+    """The text of a ``config.yaml`` without the folders of the machine that trained the run."""
+    return _FOLDERS.sub(r"\1_dir: \1\n", config)
 
 
 def same(one: Record, other: Record) -> bool:

@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.files import replacing
-from eleatt_bench.runs.compact import compact
+from eleatt_bench.runs.compact import compact, placeless
 from eleatt_bench.runs.record import RunFolder, as_text
 
 Files = Mapping[str, Path | bytes]
@@ -60,7 +60,9 @@ def files_of(folder: RunFolder, *, published: bool = False) -> Files:
             record, predictions = compact(folder, record)
         except (OSError, ValueError) as error:
             raise UserError(f"{folder.predictions} is damaged ({error})") from error
+        config = placeless(folder.config.read_text(encoding="utf-8"))
         found |= {folder.record.name: as_text(record).encode()}
+        found |= {folder.config.name: config.encode()}
         found |= {folder.predictions.name: predictions}
     return found
 

@@ -50,7 +50,6 @@ class Plan:
     spec: Spec
     runs_dir: Path
     data_dir: Path
-    data: DataFacts
     runs: tuple[PlannedRun, ...]
     variation: tuple[str, ...]  # the user's overrides, if they change what is run
     unprepared: tuple[str, ...]  # the data sets that are not on this machine
@@ -58,6 +57,12 @@ class Plan:
     quick: bool = False  # a rehearsal
     undeclared: bool = False  # looks, seeds or claims are not those of the table's file
     accelerator: str = "auto"  # what runs are computed on, as `trainer.accelerator` says it
+    facts: DataFacts | None = None  # those of data sets that are not in `data_dir`
+
+    @property
+    def data(self) -> DataFacts:
+        """What there is to know of the data sets."""
+        return self.facts or DataFacts(self.data_dir)
 
     @cached_property
     def tested(self) -> dict[Place, list[Tested]]:
@@ -137,11 +142,11 @@ def plan(
     table: str,
     overrides: Sequence[str] = (),
     composer: Composer | None = None,
-    data: DataFacts | None = None,
+    facts: DataFacts | None = None,
 ) -> Plan:
     """The runs of ``table``; ``overrides`` are said of every one of them.
 
-    ``data`` says what there is to know of the data sets; by default their stores do.
+    ``facts`` are what there is to know of the data sets; by default their stores say it.
 
     Raises:
         UserError: an unknown table, an override that does not apply, or one that a table sets.
@@ -155,7 +160,7 @@ def plan(
     quick = bool(base["quick"])
     spec = declared(base["table"], {_key(o).split(".")[1] for o in of_table}, quick=quick)
     check_spec(spec)
-    cells = _Cells(spec, user, quick, composer, data)
+    cells = _Cells(spec, user, quick, composer, facts)
     changes = [o for o in user if _key(o) != "quick"]
     variation: tuple[str, ...] = ()
     undeclared = False
@@ -163,13 +168,15 @@ def plan(
         quickly = ["quick=true"] if quick else []
         own = declared(composer.config([f"table={table}", *quickly])["table"], quick=quick)
         undeclared = own != spec
-        if undeclared or _Cells(own, quickly, quick, composer, data).identities != cells.identities:
+        if (
+            undeclared
+            or _Cells(own, quickly, quick, composer, facts).identities != cells.identities
+        ):
             variation = (*of_table, *changes)
     return Plan(
         spec=spec,
         runs_dir=folder_at(base["runs_dir"]),
         data_dir=folder_at(base["data_dir"]),
-        data=data or DataFacts(folder_at(base["data_dir"])),
         runs=cells.runs,
         variation=variation,
         unprepared=tuple(sorted(cells.unprepared)),
@@ -177,6 +184,7 @@ def plan(
         quick=quick,
         undeclared=undeclared,
         accelerator=str(base["trainer"]["accelerator"]),
+        facts=facts,
     )
 
 
@@ -201,9 +209,9 @@ class _Cells:
         user: Sequence[str],
         quick: bool,
         composer: Composer,
-        data: DataFacts | None,
+        facts: DataFacts | None,
     ) -> None:
-        self._spec, self._quick, self._composer, self._data = spec, quick, composer, data
+        self._spec, self._quick, self._composer, self._facts = spec, quick, composer, facts
         self._digests: dict[tuple[str, str], str | None] = {}
         self.unprepared: set[str] = set()
         self.untrained: set[str] = set()
@@ -247,7 +255,7 @@ class _Cells:
     def _digest(self, config: dict[str, Any]) -> str | None:
         where, name = config["data_dir"], config["data"]["name"]
         if (where, name) not in self._digests:
-            data = self._data or DataFacts(folder_at(where))
+            data = self._facts or DataFacts(folder_at(where))
             digest = self._digests[where, name] = data.digest(name)
             if digest is None:
                 self.unprepared.add(name)
