@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from eleatt_bench.cli import main
+from eleatt_bench.data import catalog
 
 ROOT = Path(__file__).resolve().parents[1]
 MOST = 15_000_000  # bytes
@@ -25,8 +26,9 @@ def test_the_published_weights_give_their_numbers(tmp_path, monkeypatch, capsys)
         assert f"{path.name}  accuracy " in said
 
 
-def test_the_data_sets_are_those_that_the_docs_describe() -> None:
+def test_the_data_sets_are_those_that_the_docs_describe(tmp_path) -> None:
     text = (ROOT / "docs" / "data.md").read_text(encoding="utf-8")
+    assert f"| `digits` | `{catalog.data_digest(tmp_path, 'digits')}` |" in text
     for path in (ROOT / "results" / "data").glob("*.json"):
         assert json.loads(path.read_text())["content_digest"] in text, path.stem
 
