@@ -12,7 +12,7 @@ from errno import EEXIST, ENOTEMPTY
 from pathlib import Path
 
 from eleatt_bench.common.errors import HeldElsewhereError, UserError
-from eleatt_bench.common.files import replacing
+from eleatt_bench.common.files import naming, replacing
 from eleatt_bench.runs.compact import same
 from eleatt_bench.runs.export import Files, chunks, opened
 from eleatt_bench.runs.record import Record, RunFolder
@@ -38,8 +38,9 @@ def staging(runs_dir: Path) -> Iterator[Path]:
     """
     folder = runs_dir / f".taking.{os.getpid()}.tmp"
     try:
-        folder.mkdir(parents=True)
-        yield folder
+        with naming(runs_dir, folder):
+            folder.mkdir(parents=True)
+            yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
