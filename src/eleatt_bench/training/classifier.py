@@ -79,13 +79,13 @@ class SequenceClassifier(LightningModule):
         output, _ = self.recurrent(inputs, lengths=lengths)
         if self.readout == "last":
             last = (lengths - 1).view(-1, 1, 1).expand(-1, 1, output.shape[2])
-            kept = self.dropout.of_last(output.gather(1, last).squeeze(1), self._last_layer)
-            logits: Tensor = self.classifier(kept)
-            return logits
-        kept = self.dropout(output.transpose(0, 1), self._last_layer).transpose(0, 1)
-        logits = self.classifier(kept)
-        valid = torch.arange(inputs.shape[1], device=lengths.device) < lengths[:, None]
-        return logits.masked_fill(~valid[:, :, None], 0).sum(1) / lengths[:, None]
+            features = self.dropout.of_last(output.gather(1, last).squeeze(1), self._last_layer)
+        else:
+            # The mean of the frames' logits is that of their mean, and the padding is zero.
+            kept = self.dropout(output.transpose(0, 1), self._last_layer)
+            features = kept.sum(0) / lengths[:, None]
+        logits: Tensor = self.classifier(features)
+        return logits
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         batch = self.transforms(batch, training=True)
@@ -115,7 +115,7 @@ class SequenceClassifier(LightningModule):
         return losses
 
     def on_train_epoch_start(self) -> None:
-        seed_everything(self.config["seed"], self.current_epoch, self.global_rank)
+        seed_everything(self.config["seed"], self.current_epoch)
 
     def on_validation_epoch_end(self) -> None:
         # Validation closes the epoch, so the training metrics are complete here as well.
