@@ -60,8 +60,9 @@ def test_the_network_has_the_size_of_the_streams_it_sees(store: SequenceStore) -
 def augmented(store: SequenceStore, seed: int, epoch: int) -> dict[int, torch.Tensor]:
     """What the network sees of each training sample."""
     config = configured(
-        "experiment=nucla_aug", "data.transforms.scaling=0.1", "data.batch_size=7", f"seed={seed}"
-    )
+        "experiment=nucla_aug", "data.transforms.scaling=0.1", "data.batch_size=7",
+        "data.val_seed=0", f"seed={seed}",
+    )  # fmt: skip
     data = SequenceDataModule(config["data"], store, config["seed"])
     loader = data.train_dataloader()
     loader.sampler.set_epoch(epoch)

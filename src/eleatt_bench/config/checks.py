@@ -69,8 +69,6 @@ def _check_minima(config: Mapping[str, Any]) -> None:
 
 def _check_ranges(config: Mapping[str, Any]) -> None:
     data, model = config["data"], config["model"]
-    if data["val_seed"] >= 2**32:  # NumPy's RandomState takes 32 bits
-        raise UserError(f"data.val_seed is {data['val_seed']}; it must be below 2**32")
     if not 0 <= model["dropout"] < 1:
         raise UserError(f"model.dropout is {model['dropout']}; it must lie in [0, 1)")
     if not 0 < data["val_fraction"] < 1:

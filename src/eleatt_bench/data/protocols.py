@@ -136,8 +136,9 @@ def split(
         raise UserError(
             f"data.val_fraction={val_fraction} leaves none of {len(learn)} sequences to train on"
         )
-    # RandomState: its numbers are frozen across NumPy versions.
-    order = np.random.RandomState(val_seed).permutation(len(learn))
+    # RandomState: its numbers are frozen across NumPy versions. A seed of any size becomes its.
+    bits = np.random.MT19937(np.random.SeedSequence(val_seed))
+    order = np.random.RandomState(bits).permutation(len(learn))
     return Split(
         train=np.sort(learn[order[held_out:]]),
         val=np.sort(learn[order[:held_out]]),

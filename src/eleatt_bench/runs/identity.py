@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
-RECIPE_VERSION = 2
+RECIPE_VERSION = 3
 """Raised whenever a change of the code can change a number: older runs are then other runs."""
 
 PLACES = (
@@ -87,6 +87,8 @@ def without_digest(identity: Mapping[str, Any]) -> dict[str, Any]:
 def without_seed(identity: Mapping[str, Any]) -> dict[str, Any]:
     """What the runs of other seeds agree with ``identity`` in, their pre-trainings too."""
     result = {**identity, "seed": None}
+    if identity["data"].get("val_seed") == identity["seed"]:
+        result["data"] = {**identity["data"], "val_seed": None}
     if "pretraining" in result:
         result["pretraining"] = without_seed(result["pretraining"])
     return result
