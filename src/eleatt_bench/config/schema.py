@@ -81,6 +81,11 @@ class SchedulerConfig:
 
 
 @dataclass
+class LossConfig:
+    label_smoothing: float = 0.0  # of the cross-entropy, while training
+
+
+@dataclass
 class TrainerConfig:
     accelerator: Accelerator = Accelerator.cpu
     devices: int = 1
@@ -107,6 +112,7 @@ class TrainConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     scheduler: SchedulerConfig = field(default_factory=SchedulerConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     launcher: LauncherConfig = field(default_factory=LauncherConfig)
     table: TableConfig | None = None

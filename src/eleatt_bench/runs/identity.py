@@ -25,7 +25,11 @@ PLACES = (
 )
 """Sections and settings that say where and how a run is computed: no part of what it is."""
 
-OMITTED = (("data", "limit", None), ("", "quick", False))
+OMITTED = (
+    ("data", "limit", None),
+    ("", "quick", False),
+    ("", "loss", {"label_smoothing": 0.0}),
+)
 """Settings that came later, left out at the value that earlier runs had: these keep their names."""
 
 
