@@ -27,6 +27,7 @@ def hydra_once() -> Iterator[None]:
         ("model.hidden_size=0", "model.hidden_size is 0; it must be at least 1"),
         ("model.dropout=1", r"model.dropout is 1.0; it must lie in \[0, 1\)"),
         ("model.dropout=-0.1", "model.dropout"),
+        ("loss.label_smoothing=1", "loss.label_smoothing is 1.0; it must lie in"),
         ("data.val_fraction=0", "data.val_fraction"),
         ("data.val_fraction=1", "data.val_fraction"),
         ("optimizer.lr=nan", "optimizer.lr is nan; it must be a finite number"),

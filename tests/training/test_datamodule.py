@@ -92,3 +92,15 @@ def test_moving_a_batch_to_a_device_leaves_its_indices(store: SequenceStore) -> 
     assert moved.inputs.is_meta
     assert moved.indices is batch.indices
     assert (moved.epoch, moved.batch_size_global) == (batch.epoch, batch.batch_size_global)
+
+
+def test_labels_are_smoothed_while_training_alone(store: SequenceStore) -> None:
+    config = configured("loss.label_smoothing=0.2", "model.dropout=0")
+    data = SequenceDataModule(config["data"], store, config["seed"])
+    network = SequenceClassifier(config, data.input_size, store.num_classes, data.transforms)
+    batch = data.transforms(next(iter(data.train_dataloader())), training=False)
+    logs = network(batch.inputs, batch.lengths).log_softmax(1)
+    plain = -logs.gather(1, batch.labels[:, None]).squeeze(1)
+    smoothed = 0.8 * plain - 0.2 * logs.mean(1)
+    torch.testing.assert_close(network._observe(batch, "val"), plain)
+    torch.testing.assert_close(network._observe(batch, "train"), smoothed)

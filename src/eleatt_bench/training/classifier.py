@@ -106,9 +106,7 @@ class SequenceClassifier(LightningModule):
     def _observe(self, batch: Batch, stage: str) -> Tensor:
         logits = self(batch.inputs, batch.lengths)
         smoothing = self.config["loss"]["label_smoothing"] if stage == "train" else 0.0
-        losses = F.cross_entropy(
-            logits, batch.labels, reduction="none", label_smoothing=smoothing
-        )
+        losses = F.cross_entropy(logits, batch.labels, reduction="none", label_smoothing=smoothing)
         if len(batch.labels):
             loss, accuracy = self._metrics(stage)
             loss.update(losses.detach())
