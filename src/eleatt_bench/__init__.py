@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from eleatt_bench.common.errors import UserError
     from eleatt_bench.nn.convert import from_torch, to_torch
     from eleatt_bench.nn.layers import EleAttGRU, EleAttLSTM, EleAttRNN
+    from eleatt_bench.training.published import load_network
 
 __all__ = [
     "EleAttGRU",
@@ -28,6 +29,7 @@ __all__ = [
     "UserError",
     "__version__",
     "from_torch",
+    "load_network",
     "load_run",
     "load_runs",
     "reproduce",
@@ -42,6 +44,7 @@ _MODULES = {
     "api.runs": ("LoadedRun", "Runs", "load_run", "load_runs"),
     "api.frames": ("table",),
     "api.commands": ("reproduce", "train"),
+    "training.published": ("load_network",),
     "common.errors": ("UserError",),
 }
 

@@ -60,7 +60,9 @@ def _grid(
 ) -> Grid:
     grid = Grid(box=box.SIMPLE_HEAD)
     pretrained = any(run.before is not None for run in runs)
-    titles = ["seed", "fold", "accuracy", "status", "run", "command"]
+    members = len({run.row for run in runs}) > 1
+    titles = ["seed", "fold", *(["member"] if members else [])]
+    titles += ["accuracy", "status", "run", "command"]
     for title in [*titles, *(["begins with the weights of"] if pretrained else [])]:
         grid.add_column(title, overflow="fold", no_wrap=title in {"status", "run"})
     for run in runs:
@@ -70,7 +72,8 @@ def _grid(
         value = None if record is None else accuracy(record, metric)
         found = NOTHING if value is None else f"{value:.2f}"
         command = run.command if record is None else record["command"]
-        texts = [str(run.seed), str(run.fold), found, status, name or NOTHING, command]
+        texts = [str(run.seed), str(run.fold), *([run.row] if members else [])]
+        texts += [found, status, name or NOTHING, command]
         if run.before is not None:
             texts.append(run.before.run_id or run.before.command)
         grid.add_row(*map(printable, texts))

@@ -130,6 +130,12 @@ def cell_notes(table: Table) -> list[str]:
             "the folds of a seed, averaged over seeds"
         )
     found[-1] += "."
+    for row in {row.name: row for row in table.rows}.values():
+        if row.members:
+            found.append(
+                f"{row.name}: the mean of the probabilities of {', '.join(row.members)}, seed by "
+                "seed; parameters and times are their sums."
+            )
     if any(table.in_paper):
         note = "paper: the value printed in the paper"
         found.append(f"{note}, {table.paper_note}." if table.paper_note else f"{note}.")

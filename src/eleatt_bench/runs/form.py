@@ -259,6 +259,7 @@ _REST: dict[str, tuple[Fits, str]] = {
     "selection": (_SELECTIONS.__contains__, "best or last"),
     "samples": (_mapping_to(_is_count), "counts by stage"),
     "predictions_digest": _TEXT,
+    "whole_predictions_digest": _TEXT,
     "attributes_digest": _TEXT,
 }
 """What some have."""

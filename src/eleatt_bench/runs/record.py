@@ -106,8 +106,7 @@ class RunFolder:
 
     def write(self, record: Mapping[str, Any]) -> None:
         """Replace the record, atomically."""
-        text = json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False)
-        write_text(self.record, text + "\n")
+        write_text(self.record, as_text(record))
 
     def status(self) -> str:
         """``finished``, ``failed``, ``running``, ``interrupted``, ``damaged`` or ``not started``.
@@ -192,6 +191,11 @@ class RunFolder:
         self.record.unlink(missing_ok=True)  # first: without it nothing here counts as finished
         own, _ = belongings.contents(self.path, belongings.TRAINING)
         return belongings.remove(own, self.path)
+
+
+def as_text(record: Mapping[str, Any]) -> str:
+    """What a record's file has in it."""
+    return json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _remove(folder: Path) -> None:

@@ -18,23 +18,23 @@ import scipy
 from eleatt_bench.common.cache import Cache, fingerprint
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.locations import package_code
-from eleatt_bench.data import catalog
 from eleatt_bench.runs.curves import CurveReader
+from eleatt_bench.runs.ensembles import average
 from eleatt_bench.runs.predictions import Predictions, read_predictions
 from eleatt_bench.runs.record import Record, RunFolder
 from eleatt_bench.tables.collapse import Collapse, collapsed
 from eleatt_bench.tables.crossing import Floats
 from eleatt_bench.tables.family import family
 from eleatt_bench.tables.judge import Design, Judgement, judge
-from eleatt_bench.tables.plan import Place, Plan, PlannedRun
+from eleatt_bench.tables.plan import Place, Plan, PlannedRun, Tested
 from eleatt_bench.tables.records import accuracy, key
 from eleatt_bench.tables.samples import Compared, Gains, compare, gains
 from eleatt_bench.tables.spec import Spec, claims_of
 from eleatt_bench.tables.table import Claim, TableCell
 from eleatt_bench.tables.verdicts import levels_of
 
-Pair = tuple[PlannedRun, PlannedRun]
-"""Runs of both rows with the same seed and fold."""
+Pair = tuple[Tested, Tested]
+"""What both rows have of the same seed and fold."""
 
 
 def claims(
@@ -70,7 +70,7 @@ def _claim(
 ) -> Claim:
     places = [(section, claim[row], column["name"]) for row in ("better", "than")]
     better, than = (cells[place] for place in places)
-    pairs = list(zip(*(plan.by_cell[place] for place in places), strict=True))
+    pairs = list(zip(*(plan.tested[place] for place in places), strict=True))
     compared = comparisons.samples(pairs, column["metric"], design)
     return Claim(
         section=section,
@@ -92,13 +92,18 @@ def _failed(pairs: Sequence[Pair], failed: Collection[str]) -> list[int]:
     """The seeds of which a run has, or that whose weights it was to begin with."""
     if not failed:
         return []
-    needed = ((run.seed, one) for pair in pairs for run in pair for one in (run, run.before))
+    runs = (run for pair in pairs for one in pair for run in one.runs)
+    needed = ((run.seed, one) for run in runs for one in (run, run.before))
     return sorted({seed for seed, run in needed if run is not None and key(run) in failed})
 
 
 def _name(pairs: Sequence[Pair], metric: str) -> str:
     """The runs of the first seed stand for those of all."""
-    first = [[key(run) for run in pair] for pair in pairs if pair[0].seed == pairs[0][0].seed]
+    first = [
+        [list(map(key, one.runs)) for one in pair]
+        for pair in pairs
+        if pair[0].seed == pairs[0][0].seed
+    ]
     return hashlib.sha256(json.dumps([metric, first]).encode()).hexdigest()[:16]
 
 
@@ -150,37 +155,68 @@ class Comparisons:
         states: list[Any] = []
         for seed, of_seed in groupby(pairs, key=lambda pair: pair[0].seed):
             folds = list(of_seed)
-            if all(key(run) in self._records for pair in folds for run in pair):
-                state = [self._predictions(self._folder(run)) for pair in folds for run in pair]
-                if None not in state:
-                    seeds[seed] = folds
-                    states.append([seed, [pair[0].fold for pair in folds], state])
+            state = [self._predictions_of(one) for pair in folds for one in pair]
+            if None not in state:
+                seeds[seed] = folds
+                states.append([seed, [pair[0].fold for pair in folds], state])
         if not seeds:
             return compare({}, None, 1)
-        data = str(pairs[0][0].identity["data"]["name"])
-        question = ["samples", metric, design.looks, data not in self._plan.unprepared, states]
+        data = str(pairs[0][0].runs[0].identity["data"]["name"])
+        known = data not in self._plan.unprepared and [self._plan.data.state(data)]
+        question = ["samples", metric, design.looks, known, states]
         answer = self._cache.find(question, lambda: self._find(seeds, metric, design, data))
         self.problems |= dict.fromkeys(answer["damaged"])
         return Compared.of_plain(answer["found"])
 
-    def collapsed(self, runs: Sequence[PlannedRun], metric: str) -> dict[int, Collapse]:
-        """The seeds of a cell's ``runs`` that collapsed, in any of its folds."""
-        by_fold: dict[int, dict[int, Record]] = {}
-        for run in runs:
-            record = self._records.get(key(run))
-            if record is not None:
-                by_fold.setdefault(run.fold, {})[run.seed] = record
+    def accuracy(self, tested: Tested, metric: str) -> float | None:
+        """What a run came to, in %, or the mean of an ensemble's probabilities.
+
+        None while a run is not finished, where it was not measured, and of an ensemble whose
+        members' predictions are damaged, not there, or of other samples than each other's.
+        """
+        if len(tested.runs) == 1:
+            record = self._records.get(key(tested.runs[0]))
+            return None if record is None else accuracy(record, metric)
+        if any(key(run) not in self._records for run in tested.runs):
+            return None
+        states = self._predictions_of(tested)
+        if states is None:
+            lacking = (self._folder(run) for run in tested.runs)
+            names = [one.run_id for one in lacking if self._predictions(one) is None]
+            self.problems[f"An ensemble lacks the predictions of {', '.join(names)}"] = None
+            return None
+
+        def find() -> dict[str, Any]:
+            try:
+                read = self._read(tested, metric)
+            except UserError as error:
+                return {"damaged": str(error)}
+            return {"found": 100 * float(read.right.mean())} if read is not None else {}
+
+        answer = self._cache.find(["ensemble", metric, states], find)
+        if "damaged" in answer:
+            self.problems[answer["damaged"]] = None
+        found: float | None = answer.get("found")
+        return found
+
+    def collapsed(self, tested: Sequence[Tested], metric: str) -> dict[int, Collapse]:
+        """The seeds of a cell that collapsed, in any of its folds."""
+        by_fold: dict[int, dict[int, Tested]] = {}
+        for one in tested:
+            if all(key(run) in self._records for run in one.runs):
+                by_fold.setdefault(one.fold, {})[one.seed] = one
         found: dict[int, Collapse] = {}
-        for records in by_fold.values():
-            for seed, how in self._collapsed(records, metric):
+        for by_seed in by_fold.values():
+            for seed, how in self._collapsed(by_seed, metric):
                 found.setdefault(seed, Collapse(how))
         return dict(sorted(found.items()))
 
-    def _collapsed(self, records: Mapping[int, Record], metric: str) -> list[tuple[int, str]]:
-        """Of one fold, by seed."""
-        known = {seed: accuracy(record, metric) for seed, record in records.items()}
+    def _collapsed(self, tested: Mapping[int, Tested], metric: str) -> list[tuple[int, str]]:
+        """Of one fold, by seed; an ensemble has no curves."""
+        known = {seed: self.accuracy(one, metric) for seed, one in tested.items()}
         accuracies = {seed: value for seed, value in known.items() if value is not None}
-        folders = {seed: self._called(record["run_id"]) for seed, record in records.items()}
+        single = {seed: one.runs[0] for seed, one in tested.items() if len(one.runs) == 1}
+        folders = {seed: self._folder(run) for seed, run in single.items()}
         states = {seed: self._state(folder.epochs) for seed, folder in folders.items()}
         curves = [seed for seed, state in states.items() if state is not None]
         question = ["collapsed", sorted(accuracies.items()), [[s, states[s]] for s in curves]]
@@ -216,7 +252,19 @@ class Comparisons:
         compared = compare(by_seed, subjects, levels_of(design.looks).sign)
         return {"found": compared.plain(), "damaged": damaged}
 
-    def _read(self, run: PlannedRun, metric: str) -> Predictions | None:
+    def _read(self, tested: Tested, metric: str) -> Predictions | None:
+        """As `read_predictions`; of an ensemble their `average`."""
+        read = [self._read_run(run, metric) for run in tested.runs]
+        members = [one for one in read if one is not None]
+        if len(members) < len(read):
+            return None
+        try:
+            return members[0] if len(members) == 1 else average(members)
+        except ValueError as error:
+            names = ", ".join(self._folder(run).run_id for run in tested.runs)
+            raise UserError(f"{names} make no ensemble: {error}") from error
+
+    def _read_run(self, run: PlannedRun, metric: str) -> Predictions | None:
         """As `read_predictions`; to find out that they are damaged may take long, so only once."""
         folder = self._folder(run)
         if folder.run_id not in self._damaged:
@@ -228,13 +276,7 @@ class Comparisons:
 
     def _read_subjects(self, data: str) -> dict[bytes, int] | None:
         """Whose the samples of a data set are; None where it is not here, or does not say."""
-        if data in self._plan.unprepared:
-            return None
-        store = catalog.open_store(self._plan.data_dir, data)
-        if "subject" not in store.metadata:
-            return None
-        subjects = store.metadata["subject"].tolist()
-        return {name.encode(): subject for name, subject in zip(store.names, subjects, strict=True)}
+        return None if data in self._plan.unprepared else self._plan.data.subjects(data)
 
     def _folder(self, run: PlannedRun) -> RunFolder:
         return self._called(self._records[key(run)]["run_id"])
@@ -243,6 +285,13 @@ class Comparisons:
         if name not in self._folders:
             self._folders[name] = RunFolder(self._plan.runs_dir, name)
         return self._folders[name]
+
+    def _predictions_of(self, tested: Tested) -> list[Any] | None:
+        """As `_predictions`, of all runs; None where one is not finished or has none."""
+        if any(key(run) not in self._records for run in tested.runs):
+            return None
+        states = [self._predictions(self._folder(run)) for run in tested.runs]
+        return None if None in states else states
 
     def _predictions(self, folder: RunFolder) -> list[Any] | None:
         """What is another whenever the predictions, or what vouches for them, are; None of none."""

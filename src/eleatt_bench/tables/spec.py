@@ -87,8 +87,8 @@ def check_spec(spec: Spec) -> None:
 
     Raises:
         UserError: no seeds, columns or rows, a name given twice, folds that are no list of numbers,
-            looks, minutes or a margin that make no sense, an unknown row or column, or a row that
-            is better than itself.
+            looks, minutes or a margin that make no sense, an unknown row or column, a row that is
+            better than itself, or an ensemble of something else than two or more other rows.
     """
     name = spec["name"]
     for part in ("columns", "rows"):
@@ -103,6 +103,8 @@ def check_spec(spec: Spec) -> None:
     for row in (*spec["rows"], *spec["cited"]):
         _known(name, "column", row["paper"], columns)
     own = rows[: len(spec["rows"])]
+    for row in spec["rows"]:
+        _check_ensemble(name, row, [one["name"] for one in spec["rows"] if not one["ensemble"]])
     places = []
     for claim in spec["claims"]:
         better, than = claim["better"], claim["than"]
@@ -114,6 +116,17 @@ def check_spec(spec: Spec) -> None:
             design_of(spec["columns"][0], margin=claim["margin"])
         places += [f"{better} > {than}, {column}" for column in claim["columns"] or columns]
     _distinct(name, "claim", places)
+
+
+def _check_ensemble(table: str, row: Spec, choices: list[str]) -> None:
+    if not row["ensemble"]:
+        return
+    what = f"Table {table}: row {row['name']!r} is an ensemble"
+    _known(table, "row with runs", row["ensemble"], choices)
+    if len(set(row["ensemble"])) < max(2, len(row["ensemble"])):
+        raise UserError(f"{what}, which takes two different rows or more: {row['ensemble']}")
+    if row["overrides"]:
+        raise UserError(f"{what}, whose runs are those of its members: it takes no overrides")
 
 
 def _check_looks(table: str, column: Spec) -> None:

@@ -28,7 +28,7 @@ class SeedResult:
 
     seed: int
     accuracies: tuple[float | None, ...]
-    runs: tuple[RunSource | None, ...] = ()
+    runs: tuple[RunSource | None, ...] = ()  # none of an ensemble: its members' rows have them
 
     @property
     def done(self) -> tuple[float, ...]:
@@ -108,6 +108,7 @@ class TableCell:
 class Row:
     name: str
     cells: tuple[TableCell, ...]
+    members: tuple[str, ...] = ()  # the rows that it is an ensemble of
 
     @property
     def is_done(self) -> bool:

@@ -147,7 +147,8 @@ def _cells(
             for index, column in enumerate(plan.spec["columns"]):
                 named = (section["name"], row.name, column["name"])
                 runs = runs_of(plan, named, row.cells[index])
-                where = (section_title(shown), row.name, column["name"])
+                of = f"the mean of {', '.join(row.members)}" if row.members else ""
+                where = (section_title(shown), row.name, of, column["name"])
                 yield CellRuns(
                     _anchor(place, number_of_row, index),
                     ", ".join(filter(None, where)),
