@@ -59,10 +59,11 @@ def test_every_make_target_is_there_and_explained(target: str) -> None:
     assert re.search(rf"^  make {target} +\S", shown.stdout, re.MULTILINE)
 
 
-def test_the_python_example_runs() -> None:
-    (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+def test_the_python_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
-    exec(example, names)
+    for example in re.findall(r"```python\n(.*?)```", README, re.DOTALL):
+        exec(example, names)
     assert tuple(names["output"].shape) == (8, 40, 100)  # type: ignore[attr-defined]
     assert len(names["attention"]) == 3  # type: ignore[arg-type]
 

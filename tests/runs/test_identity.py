@@ -124,6 +124,7 @@ def test_a_rehearsal_is_another_run_and_its_name_says_so() -> None:
 
 def test_settings_that_came_later_do_not_rename_earlier_runs() -> None:
     this = identity(CONFIG, DIGEST)
+    assert "loss" not in this
     assert "quick" not in this
     assert "limit" not in this["data"]
     assert "pretraining" not in this

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any
 
-RECIPE_VERSION = 2
+RECIPE_VERSION = 3
 """Raised whenever a change of the code can change a number: older runs are then other runs."""
 
 PLACES = (
@@ -25,7 +25,11 @@ PLACES = (
 )
 """Sections and settings that say where and how a run is computed: no part of what it is."""
 
-OMITTED = (("data", "limit", None), ("", "quick", False))
+OMITTED = (
+    ("data", "limit", None),
+    ("", "quick", False),
+    ("", "loss", {"label_smoothing": 0.0}),
+)
 """Settings that came later, left out at the value that earlier runs had: these keep their names."""
 
 
@@ -87,6 +91,8 @@ def without_digest(identity: Mapping[str, Any]) -> dict[str, Any]:
 def without_seed(identity: Mapping[str, Any]) -> dict[str, Any]:
     """What the runs of other seeds agree with ``identity`` in, their pre-trainings too."""
     result = {**identity, "seed": None}
+    if identity["data"].get("val_seed") == identity["seed"]:
+        result["data"] = {**identity["data"], "val_seed": None}
     if "pretraining" in result:
         result["pretraining"] = without_seed(result["pretraining"])
     return result

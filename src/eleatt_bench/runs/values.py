@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -89,6 +89,17 @@ def select(runs: Sequence[Run], filters: Iterable[str]) -> list[Run]:
         _check_key(key, runs)
         selected = [run for run in selected if _is(run.get(key), value)]
     return selected
+
+
+def equal(runs: Sequence[Run], values: Mapping[str, Any]) -> list[Run]:
+    """Those of ``runs`` that have all of ``values``, by key.
+
+    Raises:
+        UserError: a key that no run has.
+    """
+    for key in values:
+        _check_key(key, runs)
+    return [run for run in runs if all(run.get(key) == value for key, value in values.items())]
 
 
 def ordered(runs: Sequence[Run], key: str, *, reverse: bool = False) -> list[Run]:
