@@ -83,6 +83,8 @@ def test_what_was_published_is_equal_without_any_data(call: Call, tmp_path: Path
     runs = all_runs(tmp_path / "results" / "runs")
     assert len(runs) == 6
     assert not list((tmp_path / "results").rglob("*.ckpt"))
+    table = (tmp_path / "results" / "tiny.json").read_text()
+    assert '"command": "eleatt-bench reproduce tiny"' in table, "nobody learns of others' folders"
     assert call("write") == (0, "Wrote tiny\n", "")
 
 

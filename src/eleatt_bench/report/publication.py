@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import zip_longest
@@ -18,6 +19,7 @@ from typing import Any
 
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.files import read_bounded, write_text
+from eleatt_bench.common.locations import config_flags
 from eleatt_bench.common.nested import scalars
 from eleatt_bench.config.composer import Composer
 from eleatt_bench.report.render import files
@@ -132,10 +134,14 @@ class Publication:
         return files(made.file_stem, self._table(made), forms)
 
     def _table(self, made: Plan) -> Table:
-        """The table; its notes name what is here by its path in this folder."""
+        """The table; it names what is here by its path in this folder, and nothing elsewhere."""
         found = table(made)
-        notes = (note.replace(f"{self.folder}/", "") for note in found.notes)
-        return replace(found, notes=tuple(notes))
+        flags = shlex.join(config_flags())
+        return replace(
+            found,
+            command=found.command.replace(f" {flags}", "") if flags else found.command,
+            notes=tuple(note.replace(f"{self.folder}/", "") for note in found.notes),
+        )
 
     def write(self, made: Plan) -> None:
         """Write all files of a table, made from the runs that are here."""
