@@ -60,7 +60,7 @@ def list(arguments: Sequence[str]) -> None:  # noqa: A001  (the action's name)
 
 def _print(runs: Sequence[Run], key: str | None) -> None:
     shown = dict(_COLUMNS)
-    if not any("test/accuracy_clean" in run.values for run in runs):
+    if not any("test/accuracy_clean" in run.results for run in runs):
         del shown["test/accuracy_clean"]
     if key is not None and key not in {"run", *shown}:
         shown = {key: (key, lambda value: json.dumps(value).strip('"')), **shown}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from eleatt_bench.common.errors import UserError, unknown
 from eleatt_bench.common.nested import leaves
 from eleatt_bench.runs.identity import OMITTED
 from eleatt_bench.runs.record import Record, RunFolder, all_runs
+from eleatt_bench.runs.summaries import LIKENESS, Summaries, Summary
 
 _RENAMED = {"run_id": "run", "pretraining": "pretraining.run"}
 _TWICE = ("status", "identity", "metrics", "overrides", "data_digest")
@@ -24,25 +25,41 @@ _TWICE = ("status", "identity", "metrics", "overrides", "data_digest")
 
 
 class Run:
-    """A run that left a record, with all its values."""
+    """A run that left a record, with all its values.
 
-    def __init__(self, folder: RunFolder) -> None:
-        self.folder = folder
-        self.record: Record = folder.read() or {}
+    With its ``summary`` the record is read only if it is asked for what a summary lacks.
+    """
+
+    def __init__(self, folder: RunFolder, summary: Summary | None = None) -> None:
+        self.folder, self._summary = folder, summary
+
+    @cached_property
+    def record(self) -> Record:
+        """Empty where it is damaged."""
+        return self.folder.read() or {}
+
+    @cached_property
+    def results(self) -> dict[str, Any]:
+        """Its name, its status and its metrics; of a damaged one, what is wrong with it."""
+        record = self.record if self._summary is None else self._summary
+        found = {"run": self.folder.run_id, "status": self.folder.status(self._summary)}
+        if found["status"] == "damaged":
+            found["error"] = self.folder.damage() or ""
+        for stage, metrics in record.get("metrics", {}).items():
+            found |= {f"{stage}/{name}": value for name, value in metrics.items()}
+        return found
 
     @cached_property
     def values(self) -> dict[str, Any]:
-        """All values of the record; results first. Of a damaged one, what is wrong with it."""
-        found = {"run": self.folder.run_id, "status": self.folder.status()}
-        if found["status"] == "damaged":
-            found["error"] = self.folder.damage() or ""
-        for stage, metrics in self.record.get("metrics", {}).items():
-            found |= {f"{stage}/{name}": value for name, value in metrics.items()}
-        own = {
-            _RENAMED.get(key, key): value for key, value in self.record.items() if key not in _TWICE
-        }
-        known = dict(leaves(self.record.get("identity", {}))) | dict(leaves(own))
-        return found | known | found
+        """All values of the record, the `results` first."""
+        known = dict(leaves(self.record.get("identity", {}))) | _own(self.record)
+        return self.results | known | self.results
+
+    @cached_property
+    def _short(self) -> dict[str, Any]:
+        """Those of the values that are known without the record."""
+        own = {key: value for key, value in (self._summary or {}).items() if key != LIKENESS}
+        return _own(own) | self.results
 
     @cached_property
     def config(self) -> dict[str, Any]:
@@ -57,22 +74,36 @@ class Run:
 
     def has(self, key: str) -> bool:
         """Whether the run has a value for ``key``, which may be None."""
-        return key in self.values or key in self.config or key in _DEFAULTS
+        return any(key in values for values in self._sources())
 
     def get(self, key: str) -> Any:
         """The value for ``key``, None where there is none."""
-        for values in (self.values, self.config, _DEFAULTS):
+        for values in self._sources():
             if key in values:
                 return values[key]
         return None
+
+    def _sources(self) -> Iterator[Mapping[str, Any]]:
+        """What is dearer to find comes later."""
+        yield self._short
+        yield self.values
+        yield self.config
+        yield _DEFAULTS
 
 
 _DEFAULTS = {f"{section}.{key}".lstrip("."): value for section, key, value in OMITTED}
 
 
+def _own(record: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(leaves({_RENAMED.get(k, k): v for k, v in record.items() if k not in _TWICE}))
+
+
 def read_runs(runs_dir: Path) -> list[Run]:
     """Every run below ``runs_dir`` that has a record, by name."""
-    return [Run(folder) for folder in all_runs(runs_dir)]
+    summaries = Summaries(runs_dir)
+    runs = [Run(folder, summaries.of(folder.run_id)) for folder in all_runs(runs_dir)]
+    summaries.keep()
+    return runs
 
 
 def select(runs: Sequence[Run], filters: Iterable[str]) -> list[Run]:

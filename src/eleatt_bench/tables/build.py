@@ -6,11 +6,10 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from itertools import groupby
 
-from eleatt_bench.data import catalog
-from eleatt_bench.data.datasets import prepare_command
-from eleatt_bench.runs.record import Record, RunFolder
+from eleatt_bench.data.prepared import DataSets
+from eleatt_bench.runs.record import RunFolder
+from eleatt_bench.runs.summaries import Summary
 from eleatt_bench.tables.claims import Comparisons, claims
-from eleatt_bench.tables.collapse import Collapse
 from eleatt_bench.tables.parameters import parameters
 from eleatt_bench.tables.plan import Place, Plan, PlannedRun
 from eleatt_bench.tables.recorded import held_against
@@ -24,10 +23,19 @@ from eleatt_bench.tables.records import (
 )
 from eleatt_bench.tables.spec import Spec, sections_of
 from eleatt_bench.tables.statistics import mean
-from eleatt_bench.tables.table import Column, Row, RunSource, Section, SeedResult, Table, TableCell
+from eleatt_bench.tables.table import (
+    Collapse,
+    Column,
+    Row,
+    RunSource,
+    Section,
+    SeedResult,
+    Table,
+    TableCell,
+)
 
 
-def table(plan: Plan, records: Mapping[str, Record] | None = None) -> Table:
+def table(plan: Plan, records: Mapping[str, Summary] | None = None) -> Table:
     """The cells of ``plan`` from the finished runs in its ``runs_dir``.
 
     ``records`` are those of `find_records`, of whoever has read them already.
@@ -79,11 +87,11 @@ def _cell(
     asked: Collection[str],
     paper: float | None,
     metric: str,
-    records: Mapping[str, Record],
+    records: Mapping[str, Summary],
     collapsed: Mapping[int, Collapse],
 ) -> TableCell:
     results: list[SeedResult] = []
-    done: list[Record] = []
+    done: list[Summary] = []
     for seed, of_seed in groupby(runs, key=lambda run: run.seed):
         folds = list(of_seed)
         if any(key(run) in asked for run in folds):
@@ -99,7 +107,7 @@ def _cell(
     )
 
 
-def _seed(seed: int, folds: Sequence[Record | None], metric: str) -> SeedResult:
+def _seed(seed: int, folds: Sequence[Summary | None], metric: str) -> SeedResult:
     return SeedResult(
         seed,
         tuple(None if one is None else accuracy(one, metric) for one in folds),
@@ -109,7 +117,7 @@ def _seed(seed: int, folds: Sequence[Record | None], metric: str) -> SeedResult:
     )
 
 
-def _seconds(records: Sequence[Record]) -> dict[str, float]:
+def _seconds(records: Sequence[Summary]) -> dict[str, float]:
     """The mean seconds of an epoch on each device."""
     found: dict[str, list[float]] = defaultdict(list)
     for record in records:
@@ -119,7 +127,7 @@ def _seconds(records: Sequence[Record]) -> dict[str, float]:
     return {name: value for name in sorted(found) if (value := mean(found[name])) is not None}
 
 
-def device(record: Record) -> str:
+def device(record: Summary) -> str:
     """What a run was computed on, as far as it matters for its time."""
     if record["accelerator"] != "cpu":
         return f"{record['device']}, {record['backend']}"
@@ -141,7 +149,7 @@ def _cited(spec: Spec, row: Spec) -> Row:
     return Row(row["name"], tuple(TableCell((), paper) for paper in papers))
 
 
-def _remarks(plan: Plan, records: Mapping[str, Record]) -> list[str]:
+def _remarks(plan: Plan, records: Mapping[str, Summary]) -> list[str]:
     remarks = []
     if plan.variation:
         remarks.append(f"A variation of the table: {' '.join(plan.variation)}")
@@ -151,13 +159,16 @@ def _remarks(plan: Plan, records: Mapping[str, Record]) -> list[str]:
             "trained, so these are no results"
         )
     for name in plan.unprepared:
+        from eleatt_bench.data.datasets import prepare_command
+
         remarks.append(
             f"Data set {name} is not prepared here, so runs were matched by everything but the "
             f"data's digest. Prepare it: {prepare_command(name)}"
         )
+    data_sets = DataSets(plan.data_dir)
     for name in sorted({run.identity["data"]["name"] for run in plan.runs}):
-        if incomplete := catalog.incomplete(plan.data_dir, name):
-            remarks.append(f"DATA SET {name}: {incomplete} with published results")
+        if (prepared := data_sets.of(name)) and prepared.incomplete:
+            remarks.append(f"DATA SET {name}: {prepared.incomplete} with published results")
     remarks += _of_commits(Counter(record.get("git_commit") for record in records.values()))
     unverified = sum("predictions_digest" not in record for record in records.values())
     if unverified and plan.spec["claims"]:

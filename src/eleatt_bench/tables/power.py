@@ -10,8 +10,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 
-from eleatt_bench.tables.crossing import quantile
-from eleatt_bench.tables.statistics import CONFIDENCE, LEAST_SEEDS, Bounds
+from eleatt_bench.tables.statistics import CONFIDENCE, LEAST_SEEDS, Bounds, quantile
 
 POWER = 0.8
 MOST_SEEDS = 1000
