@@ -30,8 +30,8 @@ class Cache:
     def __init__(self, name: str, fingerprint: str, most: int) -> None:
         self._path = cache_dir() / f"{name}.jsonl"
         self._fingerprint, self._most = fingerprint, most
-        self._answers: dict[bytes, bytes] | None = None  # not read yet
-        self._added: dict[bytes, bytes] = {}
+        self._answers: dict[str, str] | None = None  # not read yet
+        self._added: dict[str, str] = {}
 
     @property
     def added(self) -> int:
@@ -51,7 +51,7 @@ class Cache:
             return json.loads(kept)
         answer = find()
         if keep and json.loads(text := json.dumps(answer)) == answer:
-            self._added[key] = text.encode()
+            self._added[key] = text
         return answer
 
     def write(self) -> None:
@@ -61,7 +61,7 @@ class Cache:
         answers = self._read() | self._added
         if len(answers) > self._most:
             answers = dict(list(self._added.items())[-self._most :])
-        lines = b"\n".join(key + b" " + answer for key, answer in answers.items())
+        lines = "\n".join(f"{key} {answer}" for key, answer in answers.items()).encode()
         with suppress(OSError), replacing(self._path) as temporary:
             temporary.write_bytes(self._sum(lines) + b"\n" + lines)
 
@@ -70,7 +70,7 @@ class Cache:
         digest.update(lines)
         return digest.hexdigest().encode()
 
-    def _read(self) -> dict[bytes, bytes]:
+    def _read(self) -> dict[str, str]:
         try:
             content = read_bounded(self._path, _LARGEST)
         except (OSError, ValueError):
@@ -78,12 +78,14 @@ class Cache:
         first, _, lines = content.partition(b"\n")
         if first != self._sum(lines):
             return {}
-        return {line[:_KEY]: line[_KEY + 1 :] for line in lines.split(b"\n")}
+        return {line[:_KEY]: line[_KEY + 1 :] for line in lines.decode().split("\n")}
 
 
-def _key(question: Any) -> bytes:
-    text = json.dumps(question, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:_KEY].encode()
+_AS_JSON = json.JSONEncoder(sort_keys=True).encode  # making one takes as long as using it
+
+
+def _key(question: Any) -> str:
+    return hashlib.sha256(_AS_JSON(question).encode()).hexdigest()[:_KEY]
 
 
 def fingerprint(files: Iterable[Path], *words: str) -> str:

@@ -122,7 +122,7 @@ class RunFolder:
         ``unknown`` where the file system cannot tell whether an unfinished run is running. With its
         record, or the summary of it, ``known``, it is not read again.
         """
-        if not self.path.is_dir():
+        if known is None and not self.path.is_dir():
             return "not started"
         locked = self.is_locked()
         if locked:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from eleatt_bench.common.errors import UserError, unknown
-from eleatt_bench.common.nested import leaves
+from eleatt_bench.common.nested import leaves, value_at
 from eleatt_bench.runs.identity import OMITTED
 from eleatt_bench.runs.record import Record, RunFolder, all_runs
 from eleatt_bench.runs.summaries import LIKENESS, Summaries, Summary
@@ -22,6 +22,8 @@ from eleatt_bench.runs.summaries import LIKENESS, Summaries, Summary
 _RENAMED = {"run_id": "run", "pretraining": "pretraining.run"}
 _TWICE = ("status", "identity", "metrics", "overrides", "data_digest")
 """What of a record is not taken as it stands: most of it is there under another key."""
+_NOT_SHORT = frozenset({*_TWICE, *_RENAMED, LIKENESS})
+"""What is not to be looked up in a summary."""
 
 
 class Run:
@@ -52,14 +54,11 @@ class Run:
     @cached_property
     def values(self) -> dict[str, Any]:
         """All values of the record, the `results` first."""
-        known = dict(leaves(self.record.get("identity", {}))) | _own(self.record)
+        own = {
+            _RENAMED.get(key, key): value for key, value in self.record.items() if key not in _TWICE
+        }
+        known = dict(leaves(self.record.get("identity", {}))) | dict(leaves(own))
         return self.results | known | self.results
-
-    @cached_property
-    def _short(self) -> dict[str, Any]:
-        """Those of the values that are known without the record."""
-        own = {key: value for key, value in (self._summary or {}).items() if key != LIKENESS}
-        return _own(own) | self.results
 
     @cached_property
     def config(self) -> dict[str, Any]:
@@ -74,28 +73,23 @@ class Run:
 
     def has(self, key: str) -> bool:
         """Whether the run has a value for ``key``, which may be None."""
-        return any(key in values for values in self._sources())
+        return key in self.values or key in self.config or key in _DEFAULTS
 
     def get(self, key: str) -> Any:
         """The value for ``key``, None where there is none."""
-        for values in self._sources():
+        if key in self.results:
+            return self.results[key]
+        if self._summary is not None and key.partition(".")[0] not in _NOT_SHORT:
+            value = value_at(self._summary, key)
+            if value is not None and not isinstance(value, dict):
+                return value
+        for values in (self.values, self.config, _DEFAULTS):
             if key in values:
                 return values[key]
         return None
 
-    def _sources(self) -> Iterator[Mapping[str, Any]]:
-        """What is dearer to find comes later."""
-        yield self._short
-        yield self.values
-        yield self.config
-        yield _DEFAULTS
-
 
 _DEFAULTS = {f"{section}.{key}".lstrip("."): value for section, key, value in OMITTED}
-
-
-def _own(record: Mapping[str, Any]) -> dict[str, Any]:
-    return dict(leaves({_RENAMED.get(k, k): v for k, v in record.items() if k not in _TWICE}))
 
 
 def read_runs(runs_dir: Path) -> list[Run]:

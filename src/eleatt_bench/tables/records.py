@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from typing import TypeGuard
 
+from eleatt_bench.common.collector import without_collector
 from eleatt_bench.runs.identity import content
 from eleatt_bench.runs.record import all_runs
 from eleatt_bench.runs.summaries import LIKENESS, Summaries, Summary
@@ -22,19 +21,6 @@ def find_records(plan: Plan) -> dict[str, Summary]:
     """
     with without_collector():
         return _find(plan)
-
-
-@contextmanager
-def without_collector() -> Iterator[None]:
-    """Thousands of records are no garbage, and walking them again and again takes longer than
-    reading them."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _find(plan: Plan) -> dict[str, Summary]:
