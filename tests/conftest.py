@@ -13,6 +13,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import settings
+
+# Half of Hypothesis's own number, of tests that say none: --hypothesis-profile=default for all.
+settings.register_profile("quick", max_examples=50)
+settings.load_profile("quick")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -13,7 +13,8 @@ from eleatt_bench.common.text import columns, terminal_width
 from eleatt_bench.runs.ensembles import average
 from eleatt_bench.runs.predictions import CLEAN, Predictions, accuracy, read_predictions
 from eleatt_bench.runs.record import RunFolder, find_run
-from eleatt_bench.tables.statistics import mcnemar, paired_bootstrap, proportion
+from eleatt_bench.tables.bootstrap import paired_bootstrap
+from eleatt_bench.tables.statistics import mcnemar, proportion
 
 
 def ensemble(arguments: list[str]) -> int:

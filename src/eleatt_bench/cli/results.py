@@ -7,9 +7,9 @@ from importlib import import_module
 from pathlib import Path
 
 from eleatt_bench.cli.arguments import Parser, choose
+from eleatt_bench.common.collector import without_collector
 from eleatt_bench.config.composer import Composer
 from eleatt_bench.report.publication import Publication, is_current
-from eleatt_bench.tables.records import without_collector
 
 ACTIONS = {
     "add": "publish a table with its finished runs",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from eleatt_bench.cli.arguments import Parser
@@ -12,7 +12,7 @@ from eleatt_bench.config.composer import Composer
 from eleatt_bench.report.publication import Entry, Publication, of_no_table
 from eleatt_bench.runs.export import files_of
 from eleatt_bench.runs.identity import RECIPE_VERSION, is_place
-from eleatt_bench.runs.record import Record, RunFolder
+from eleatt_bench.runs.record import RunFolder
 from eleatt_bench.runs.soundness import sound
 from eleatt_bench.runs.taking import Outcome, put, staging, take
 from eleatt_bench.tables.facts import PublishedFacts, described
@@ -50,7 +50,8 @@ def add(arguments: Sequence[str]) -> None:
             records = find_records(made)
             if records:
                 asked += 1
-                _publish(publication, made, records, composer)
+                names = [record["run_id"] for record in records.values()]
+                _publish(publication, made, names, composer)
                 for run in _first_runs(made, given.weights):
                     _publish_weights(publication, made, records[key(run)]["run_id"])
     if not asked:
@@ -59,10 +60,10 @@ def add(arguments: Sequence[str]) -> None:
 
 
 def _publish(
-    publication: Publication, made: Plan, records: Mapping[str, Record], composer: Composer
+    publication: Publication, made: Plan, names: Sequence[str], composer: Composer
 ) -> None:
-    _describe(publication, made, records)
-    _copy(publication, made, [record["run_id"] for record in records.values()])
+    _describe(publication, made, names)
+    _copy(publication, made, names)
     said = tuple(o for o in made.variation if not is_place(o.partition("=")[0].lstrip("+~")))
     entry = Entry(str(made.spec["name"]), said, RECIPE_VERSION)
     published = publication.plan(entry, composer)
@@ -72,7 +73,7 @@ def _publish(
         plan_path(published).unlink(missing_ok=True)
     publication.write(published)
     publication.enter(published.file_stem, entry)
-    print(f"{published.file_stem}: {len(records):,} runs in {publication.folder}")
+    print(f"{published.file_stem}: {len(names):,} runs in {publication.folder}")
 
 
 def _first_runs(made: Plan, rows: Sequence[str]) -> Iterator[PlannedRun]:
@@ -97,13 +98,14 @@ def _publish_weights(publication: Publication, made: Plan, name: str) -> None:
     print(f"{path}  {path.stat().st_size / 1e6:,.1f} MB")
 
 
-def _describe(publication: Publication, made: Plan, records: Mapping[str, Record]) -> None:
-    """Say what there is to know of the data of all runs.
+def _describe(publication: Publication, made: Plan, names: Sequence[str]) -> None:
+    """Say what there is to know of the data of the runs with these names.
 
     Raises:
         UserError: they are not here, or those that are published are others.
     """
-    identities = [record["identity"] for record in records.values()]
+    records = (RunFolder(made.runs_dir, name).read() for name in names)
+    identities = [record["identity"] for record in records if record is not None]
     identities += [one["pretraining"] for one in identities if "pretraining" in one]
     for name, digest in sorted(
         {(one["data"]["name"], one["data"]["digest"]) for one in identities}

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from eleatt_bench.cli.arguments import Parser, choose
+from eleatt_bench.common.collector import without_collector
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.files import write_text
 from eleatt_bench.common.text import closing
@@ -17,7 +18,7 @@ from eleatt_bench.report.selection import Selection, select
 from eleatt_bench.report.verdict_text import of_all, standing
 from eleatt_bench.tables.build import table as make_table
 from eleatt_bench.tables.plan import Plan, members, plans
-from eleatt_bench.tables.records import find_records, key, missing, without_collector
+from eleatt_bench.tables.records import find_records, key, missing
 from eleatt_bench.tables.spec import declared
 from eleatt_bench.tables.table import Table
 

@@ -12,7 +12,6 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -162,4 +161,6 @@ def _from_events(paths: Iterable[Path]) -> dict[str, Any]:
 
 @lru_cache(maxsize=1)
 def _reader() -> str:
+    from importlib.metadata import version
+
     return fingerprint([Path(__file__)], version("tensorboard"))

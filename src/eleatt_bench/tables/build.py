@@ -6,8 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from itertools import groupby
 
-from eleatt_bench.data.datasets import prepare_command
-from eleatt_bench.runs.record import Record, RunFolder
+from eleatt_bench.runs.record import RunFolder
+from eleatt_bench.runs.summaries import Summary
 from eleatt_bench.tables.claims import Comparisons, claims
 from eleatt_bench.tables.parameters import parameters
 from eleatt_bench.tables.plan import Place, Plan, PlannedRun, Tested
@@ -21,10 +21,18 @@ from eleatt_bench.tables.records import (
 )
 from eleatt_bench.tables.spec import Spec, sections_of
 from eleatt_bench.tables.statistics import mean
-from eleatt_bench.tables.table import Column, Row, RunSource, Section, SeedResult, Table, TableCell
+from eleatt_bench.tables.table import (
+    Column,
+    Row,
+    RunSource,
+    Section,
+    SeedResult,
+    Table,
+    TableCell,
+)
 
 
-def table(plan: Plan, records: Mapping[str, Record] | None = None) -> Table:
+def table(plan: Plan, records: Mapping[str, Summary] | None = None) -> Table:
     """The cells of ``plan`` from the finished runs in its ``runs_dir``.
 
     ``records`` are those of `find_records`, of whoever has read them already.
@@ -75,7 +83,7 @@ def _cell(
     asked: Collection[str],
     paper: float | None,
     metric: str,
-    records: Mapping[str, Record],
+    records: Mapping[str, Summary],
     comparisons: Comparisons,
 ) -> TableCell:
     results: list[SeedResult] = []
@@ -108,7 +116,7 @@ def _cell(
 
 
 def _sources(
-    folds: Sequence[Tested], records: Mapping[str, Record]
+    folds: Sequence[Tested], records: Mapping[str, Summary]
 ) -> tuple[RunSource | None, ...]:
     if len(folds[0].runs) > 1:
         return ()
@@ -118,11 +126,11 @@ def _sources(
     )
 
 
-def _parameters(run: PlannedRun, done: Sequence[Record]) -> int | None:
+def _parameters(run: PlannedRun, done: Sequence[Summary]) -> int | None:
     return int(done[0]["parameters"]) if done else parameters(run.identity)
 
 
-def _seconds(records: Sequence[Record]) -> dict[str, float]:
+def _seconds(records: Sequence[Summary]) -> dict[str, float]:
     """The mean seconds of an epoch on each device."""
     found: dict[str, list[float]] = defaultdict(list)
     for record in records:
@@ -132,7 +140,7 @@ def _seconds(records: Sequence[Record]) -> dict[str, float]:
     return {name: value for name in sorted(found) if (value := mean(found[name])) is not None}
 
 
-def device(record: Record) -> str:
+def device(record: Summary) -> str:
     """What a run was computed on, as far as it matters for its time."""
     if record["accelerator"] != "cpu":
         return f"{record['device']}, {record['backend']}"
@@ -158,7 +166,7 @@ def _cited(spec: Spec, row: Spec) -> Row:
     return Row(row["name"], tuple(TableCell((), paper) for paper in papers))
 
 
-def _remarks(plan: Plan, records: Mapping[str, Record]) -> list[str]:
+def _remarks(plan: Plan, records: Mapping[str, Summary]) -> list[str]:
     remarks = []
     if plan.variation:
         remarks.append(f"A variation of the table: {' '.join(plan.variation)}")
@@ -168,6 +176,8 @@ def _remarks(plan: Plan, records: Mapping[str, Record]) -> list[str]:
             "trained, so these are no results"
         )
     for name in plan.unprepared:
+        from eleatt_bench.data.datasets import prepare_command
+
         remarks.append(
             f"Data set {name} is not prepared here, so runs were matched by everything but the "
             f"data's digest. Prepare it: {prepare_command(name)}"

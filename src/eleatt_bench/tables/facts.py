@@ -10,8 +10,7 @@ from typing import Any
 
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.files import read_bounded
-from eleatt_bench.data import catalog, completeness
-from eleatt_bench.data.store import RANDOM_WEIGHTS
+from eleatt_bench.data.prepared import DataSets
 
 _MOST = 1 << 24  # bytes; the subjects of NTU RGB+D 120 take a fifth
 
@@ -23,19 +22,22 @@ class DataFacts:
     """
 
     def __init__(self, data_dir: Path) -> None:
-        self._data_dir = data_dir
+        self._data_dir, self._prepared = data_dir, DataSets(data_dir)
 
     def digest(self, name: str) -> str | None:
         """The content digest; None of a data set that is not prepared."""
-        return catalog.data_digest(self._data_dir, name)
+        found = self._prepared.of(name)
+        return None if found is None else found.digest
 
     def is_untrained(self, name: str) -> bool:
         """Whether its features come from a network with random weights."""
-        return catalog.read_layout(self._data_dir, name).get("weights") == RANDOM_WEIGHTS
+        found = self._prepared.of(name)
+        return found is not None and found.untrained
 
     def incomplete(self, name: str) -> str | None:
-        """As `catalog.incomplete`."""
-        return catalog.incomplete(self._data_dir, name)
+        """What of the data set is not here, in words; None of a whole one."""
+        found = self._prepared.of(name)
+        return None if found is None else found.incomplete
 
     def state(self, name: str) -> str | None:
         """What is another whenever `subjects` are, of the same content."""
@@ -43,6 +45,8 @@ class DataFacts:
 
     def subjects(self, name: str) -> dict[bytes, int] | None:
         """Whose each sample is, by its name; None where the data set does not say."""
+        from eleatt_bench.data import catalog
+
         store = catalog.open_store(self._data_dir, name)
         if "subject" not in store.metadata:
             return None
@@ -69,6 +73,8 @@ class PublishedFacts(DataFacts):
         return bool(self._of(name)["untrained"])
 
     def incomplete(self, name: str) -> str | None:
+        from eleatt_bench.data import completeness
+
         found = self._read(name)
         return None if found is None else completeness.remark(name, found["samples"])
 
@@ -91,6 +97,8 @@ def described(data_dir: Path, name: str) -> str:
     Raises:
         UserError: it is not prepared, or damaged.
     """
+    from eleatt_bench.data import catalog
+
     store, facts = catalog.open_store(data_dir, name), DataFacts(data_dir)
     subjects = facts.subjects(name)
     found = {

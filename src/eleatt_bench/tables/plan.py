@@ -15,7 +15,7 @@ from eleatt_bench.common.locations import command, folder_at
 from eleatt_bench.config.composer import Composer
 from eleatt_bench.config.pretraining import source_of
 from eleatt_bench.runs.identity import is_place
-from eleatt_bench.runs.wanted import WantedRun, wanted
+from eleatt_bench.runs.wanted import WantedRun, wanted, wanted_by_seed
 from eleatt_bench.tables.facts import DataFacts
 from eleatt_bench.tables.spec import QUICK, Spec, check_spec, declared, folds_of, sections_of
 
@@ -211,8 +211,9 @@ class _Cells:
         composer: Composer,
         facts: DataFacts | None,
     ) -> None:
-        self._spec, self._quick, self._composer, self._facts = spec, quick, composer, facts
-        self._digests: dict[tuple[str, str], str | None] = {}
+        self._spec, self._quick, self._composer, self._given = spec, quick, composer, facts
+        self._facts: dict[str, DataFacts] = {}
+        self._befores: dict[tuple[str, ...], WantedRun | None] = {}
         self.unprepared: set[str] = set()
         self.untrained: set[str] = set()
         runs: list[PlannedRun] = []
@@ -235,33 +236,55 @@ class _Cells:
         config = self._composer.config(said)
         digest = self._digest(config)
         folds = folds_of(column, config["data"])
-        for turn, seed in enumerate(column["seeds"]):
-            before = self._before(self._composer.config((*said, f"seed={seed}")))
-            for fold in folds[:QUICK] if self._quick else folds:
-                of_fold = [f"data.fold={fold}"] if column["folds"] is not None else []
-                overrides = merge(said, of_fold, [f"seed={seed}"])
-                this = wanted(overrides, self._composer.config(overrides), digest, before)
+        seeds = column["seeds"]
+        by_fold = [
+            self._of_fold(
+                said, [f"data.fold={fold}"] * (column["folds"] is not None), seeds, digest
+            )
+            for fold in (folds[:QUICK] if self._quick else folds)
+        ]
+        for turn, (seed, *of_seed) in enumerate(zip(seeds, *by_fold, strict=True)):
+            for fold, this in zip(folds, of_seed, strict=False):
                 yield PlannedRun(
-                    this.overrides, this.identity, this.run_id, before,
+                    this.overrides, this.identity, this.run_id, this.before,
                     section=section, row=row, column=name, seed=seed, fold=fold, turn=turn,
                 )  # fmt: skip
 
-    def _before(self, config: dict[str, Any]) -> WantedRun | None:
-        source = source_of(config, self._composer, is_place)
-        if source is None:
-            return None
-        return wanted(source.overrides, source.config, self._digest(source.config))
+    def _of_fold(
+        self, cell: tuple[str, ...], of_fold: list[str], seeds: Sequence[int], digest: str | None
+    ) -> Iterator[WantedRun]:
+        """The runs of one fold of what the overrides of a ``cell`` compose."""
+        said = merge(cell, of_fold)
+        config = self._composer.config(said)
+        if config["pretraining"] is None and self._composer.seed_is_free(said, seeds):
+            yield from wanted_by_seed(merge(said, ["seed=0"])[:-1], config, digest, seeds)
+            return
+        for seed in seeds:
+            before = self._before((*cell, f"seed={seed}"))
+            overrides = merge(said, [f"seed={seed}"])
+            yield wanted(overrides, self._composer.config(overrides), digest, before)
+
+    def _before(self, said: tuple[str, ...]) -> WantedRun | None:
+        if said not in self._befores:
+            source = source_of(self._composer.config(said), self._composer, is_place)
+            self._befores[said] = (
+                None
+                if source is None
+                else wanted(source.overrides, source.config, self._digest(source.config))
+            )
+        return self._befores[said]
 
     def _digest(self, config: dict[str, Any]) -> str | None:
         where, name = config["data_dir"], config["data"]["name"]
-        if (where, name) not in self._digests:
-            data = self._facts or DataFacts(folder_at(where))
-            digest = self._digests[where, name] = data.digest(name)
-            if digest is None:
-                self.unprepared.add(name)
-            elif data.is_untrained(name):
-                self.untrained.add(name)
-        return self._digests[where, name]
+        if where not in self._facts:
+            self._facts[where] = self._given or DataFacts(folder_at(where))
+        data = self._facts[where]
+        digest = data.digest(name)
+        if digest is None:
+            self.unprepared.add(name)
+        elif data.is_untrained(name):
+            self.untrained.add(name)
+        return digest
 
 
 def cells_of(spec: Spec) -> Iterator[tuple[Spec, Spec, Spec]]:

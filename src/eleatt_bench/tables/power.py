@@ -10,10 +10,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 
-import numpy as np
-
-from eleatt_bench.tables.crossing import quantile
-from eleatt_bench.tables.statistics import CONFIDENCE, LEAST_SEEDS, Bounds
+from eleatt_bench.tables.statistics import CONFIDENCE, LEAST_SEEDS, Bounds, quantile
 
 POWER = 0.8
 _FAR = 37.0  # standard errors
@@ -35,6 +32,7 @@ def spread_range(spread: float, count: int) -> Bounds:
 
 def power(difference: float, spread: float, count: int, level: float) -> float:
     """How often ``count`` seeds at that two-sided ``level`` find ``difference``."""
+    import numpy as np
     from scipy.special import gammainc, nctdtr
 
     freedom, least = count - 1, quantile(count, level)

@@ -7,8 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from eleatt_bench.common.errors import UserError, unknown
-from eleatt_bench.data.protocols import PROTOCOLS
-from eleatt_bench.tables.judge import Design
+from eleatt_bench.tables.judgement import Design
 from eleatt_bench.tables.power import MOST_SEEDS
 
 Spec = dict[str, Any]
@@ -62,6 +61,8 @@ def folds_of(column: Spec, data: Mapping[str, Any]) -> list[int]:
         return [data["fold"]]
     if column["folds"] != "all":
         return list(column["folds"])
+    from eleatt_bench.data.protocols import PROTOCOLS
+
     protocols = PROTOCOLS.get(data["name"], {})
     if data["protocol"] not in protocols:
         raise unknown(f"protocol of {data['name']}", data["protocol"], protocols)
