@@ -183,13 +183,15 @@ def test_seeds_that_are_planned_at_once_are_as_one_by_one(
 ) -> None:
     """Of a table, and of one with folds, and pre-trainings in some of its rows."""
     made = planned(name)
-    monkeypatch.setattr(type(composer), "seed_is_free", lambda *_: False)
+    monkeypatch.setattr(type(composer), "seed_keys", lambda *_: None)
     alone = plan(name, [f"data_dir={made.data_dir}"], composer)
     assert made.runs == alone.runs
 
 
-def test_a_seed_that_something_else_follows_is_not_free(composer) -> None:
-    assert composer.seed_is_free(["experiment=digits"], [0, 5])
-    assert not composer.seed_is_free(["experiment=digits"], [0, 10**9])
-    assert not composer.seed_is_free(["experiment=digits", "data.val_seed=${seed}"], [0])
-    assert not composer.seed_is_free(["experiment=digits", "model.dropout=0.${seed}"], [0])
+def test_which_settings_are_the_seed(composer) -> None:
+    keys = ("seed", "data.val_seed")
+    assert composer.seed_keys(["experiment=digits"], [0, 5]) == keys
+    assert composer.seed_keys(["experiment=digits", "data.val_seed=3"], [0]) == keys[:1]
+    for said in ("data.val_seed=0", "data.limit=${seed}", "model.dropout=0.${seed}"):
+        seeds = [0, 10**9] if said == "data.val_seed=0" else [1]
+        assert composer.seed_keys(["experiment=digits", said], seeds) is None

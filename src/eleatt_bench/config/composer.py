@@ -28,6 +28,8 @@ _NUMBERED = re.compile(rf"(?P<key>{'|'.join(map(re.escape, NUMBERS))})=(?P<value
 
 
 _NUMBERS_END = 10**9
+_ANY_SEED = {"data.val_seed"}
+"""Settings to which every seed is a value, so that none needs to be checked."""
 
 
 class Composer:
@@ -84,16 +86,22 @@ class Composer:
             check_values(config, self._name)
         return config
 
-    def seed_is_free(self, overrides: Sequence[str], seeds: Iterable[int]) -> bool:
-        """Whether any of ``seeds`` changes nothing but the seed in what ``overrides`` compose."""
+    def seed_keys(self, overrides: Sequence[str], seeds: Iterable[int]) -> tuple[str, ...] | None:
+        """The settings that are the seed, whichever of ``seeds``, in what ``overrides`` compose.
+
+        None where another depends on it, so that each seed is to be composed by itself.
+        """
         if not all(0 <= seed < _NUMBERS_END for seed in seeds):
-            return False
+            return None
         said = tuple(o for o in overrides if not _NUMBERED.fullmatch(o))
         try:
             followers = self._shared(said)[1]
         except UserError:  # perhaps not with these numbers
-            return False
-        return followers is not None and "seed" not in followers.values()
+            return None
+        if followers is None:
+            return None
+        keys = {key for key, number in followers.items() if number == "seed"}
+        return ("seed", *sorted(keys)) if keys <= _ANY_SEED else None
 
     def options(self, group: str) -> list[str]:
         """The names that ``group=...`` accepts, as `setup.options`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -104,34 +104,46 @@ def is_named(identity: Mapping[str, Any]) -> bool:
     return identity["data"]["digest"] is not None and (before is None or is_named(before))
 
 
+def with_seed(identity: Mapping[str, Any], seed: Any, keys: Iterable[str]) -> dict[str, Any]:
+    """``identity`` with ``seed`` as the value of ``keys``, such as ``data.val_seed``."""
+    result = dict(identity)
+    for key in keys:
+        section, _, name = key.rpartition(".")
+        if section:
+            result[section] = {**result[section], name: seed}
+        else:
+            result[name] = seed
+    return result
+
+
 def run_id(identity: Mapping[str, Any]) -> str:
     """The run's name: a readable beginning, then the hash that decides.
 
     Both come from ``identity`` alone, so two machines agree on the name.
     """
-    (name,) = run_ids(identity, [identity["seed"]])
+    (name,) = run_ids(identity, [identity["seed"]], ["seed"])
     return name
 
 
-def run_ids(identity: Mapping[str, Any], seeds: Iterable[int]) -> Iterator[str]:
-    """The names of runs that are as ``identity`` says but for their ``seeds``."""
+_PLACEHOLDER = "\0seed"
+
+
+def run_ids(
+    identity: Mapping[str, Any], seeds: Iterable[int], keys: Sequence[str]
+) -> Iterator[str]:
+    """The names of runs that are as ``identity`` says but for ``seeds``, the values of ``keys``."""
     if not is_named(identity):
         raise ValueError("without the data's digest a run has no name")
-    # All but the seed is put into words and hashed once: that takes longer than all the rest.
-    before = _inner({key: value for key, value in identity.items() if key < "seed"})
-    after = _inner({key: value for key, value in identity.items() if key > "seed"})
-    begun = hashlib.sha256(f'{{{before},"seed":'.encode())
-    end = f",{after}}}" if after else "}"
+    # It is put into words once: that takes longer than all the rest.
+    parts = _canonical(with_seed(identity, _PLACEHOLDER, keys)).split(_canonical(_PLACEHOLDER))
     kind = f"{'quick-' if identity.get('quick') else ''}{identity['data']['name']}"
     for seed in seeds:
-        digest = begun.copy()
-        digest.update(f"{json.dumps(seed)}{end}".encode())
-        yield f"{kind}-{model_name(identity)}-seed{seed}-{digest.hexdigest()[:12]}"
+        digest = hashlib.sha256(_canonical(seed).join(parts).encode()).hexdigest()
+        yield f"{kind}-{model_name(identity)}-seed{seed}-{digest[:12]}"
 
 
-def _inner(values: Mapping[str, Any]) -> str:
-    """``values`` as JSON, without the braces."""
-    return json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)[1:-1]
+def _canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def content(identity: Mapping[str, Any]) -> str:

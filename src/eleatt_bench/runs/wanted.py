@@ -10,7 +10,7 @@ from typing import Any
 
 from eleatt_bench.common.locations import command
 from eleatt_bench.runs.identity import identity as identity_of
-from eleatt_bench.runs.identity import is_named, run_ids
+from eleatt_bench.runs.identity import is_named, run_ids, with_seed
 from eleatt_bench.runs.identity import run_id as name_of
 from eleatt_bench.runs.record import RunFolder
 
@@ -54,12 +54,13 @@ def wanted_by_seed(
     config: Mapping[str, Any],
     data_digest: str | None,
     seeds: Sequence[int],
+    keys: Sequence[str],
 ) -> Iterator[WantedRun]:
-    """The runs of ``config`` with these ``seeds``, of which nothing else in it depends.
+    """The runs of ``config`` with these ``seeds``, which are the values of ``keys`` in it.
 
     ``overrides`` compose it, and say no seed. Such runs begin with no other's weights.
     """
     this = identity_of(config, data_digest)
-    names = run_ids(this, seeds) if is_named(this) else repeat(None)
+    names = run_ids(this, seeds, keys) if is_named(this) else repeat(None)
     for seed, name in zip(seeds, names, strict=False):
-        yield WantedRun((*overrides, f"seed={seed}"), {**this, "seed": seed}, name)
+        yield WantedRun((*overrides, f"seed={seed}"), with_seed(this, seed, keys), name)

@@ -256,8 +256,9 @@ class _Cells:
         """The runs of one fold of what the overrides of a ``cell`` compose."""
         said = merge(cell, of_fold)
         config = self._composer.config(said)
-        if config["pretraining"] is None and self._composer.seed_is_free(said, seeds):
-            yield from wanted_by_seed(merge(said, ["seed=0"])[:-1], config, digest, seeds)
+        keys = self._composer.seed_keys(said, seeds) if config["pretraining"] is None else None
+        if keys is not None:
+            yield from wanted_by_seed(merge(said, ["seed=0"])[:-1], config, digest, seeds, keys)
             return
         for seed in seeds:
             before = self._before((*cell, f"seed={seed}"))
