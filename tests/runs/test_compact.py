@@ -24,7 +24,7 @@ LOGITS = arrays(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(LOGITS)
 def test_every_prediction_is_what_it_was(logits: npt.NDArray[np.float32]) -> None:
     kept = below_highest(logits)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import softmax
 
@@ -25,6 +25,7 @@ def member(seed: int, samples: int, classes: int, scale: float) -> Predictions:
     )
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.integers(0, 1000), min_size=2, max_size=5),
     st.integers(1, 30), st.integers(2, 5), st.sampled_from([1e-3, 1.0, 30.0, 1e30]),

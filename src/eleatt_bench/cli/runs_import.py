@@ -48,7 +48,7 @@ def _staged(source: Path, stage: Path) -> Iterator[RunFolder]:
         UserError: as `Source.find` and its members; a run twice, or more than an archive may hold.
     """
     again = command("runs", "import", str(source))
-    given = Source(source, "the archive, or its folder of runs,", again, _LARGEST, packed=True)
+    given = Source(source, "the export", again, _LARGEST, packed=True)
     by_run: dict[str, dict[str, Member]] = {}
     for member in given.find(_PATH, "digits-gru-seed0-1a2b3c4d5e6f/record.json"):
         match = _PATH.fullmatch(str(member.path))
