@@ -201,8 +201,8 @@ def test_the_configuration_is_left_as_it_was() -> None:
 @given(st.lists(st.integers(0, 2**63), max_size=5), st.sampled_from([False, True]))
 def test_names_by_seed_are_those_of_one_by_one(seeds: list[int], quick: bool) -> None:
     this = {**identity(CONFIG, DIGEST), "zzz": 1, **({"quick": True} if quick else {})}
-    for seed, name in zip(seeds, run_ids(this, seeds), strict=True):
-        of_seed = {**this, "seed": seed}
+    for seed, name in zip(seeds, run_ids(this, seeds, ["seed", "data.val_seed"]), strict=True):
+        of_seed = {**this, "seed": seed, "data": {**this["data"], "val_seed": seed}}
         text = json.dumps(of_seed, sort_keys=True, separators=(",", ":"))
         assert name.endswith(f"-seed{seed}-{hashlib.sha256(text.encode()).hexdigest()[:12]}")
         assert name == run_id(of_seed)

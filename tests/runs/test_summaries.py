@@ -149,8 +149,8 @@ def test_a_run_says_the_same_by_its_summary(status: str, make_run) -> None:
 def test_likeness_tells_what_runs_agree_in(make_run) -> None:
     one, seed, fold, width, limit = (
         likeness(make_run(**settings).read()["identity"])
-        for settings in ({}, {"seed": 1}, {"data__fold": 1}, {"model__hidden_size": 9},
-                         {"data__limit": 7})
+        for settings in ({}, {"seed": 1, "data__val_seed": 1}, {"data__fold": 1},
+                         {"model__hidden_size": 9}, {"data__limit": 7})
     )  # fmt: skip
     assert one["but_numbers"] == seed["but_numbers"] == fold["but_numbers"]
     assert len({run["content"] for run in (one, seed, fold, width, limit)}) == 5
