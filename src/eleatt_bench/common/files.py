@@ -107,8 +107,10 @@ def read_bounded(path: Path, most: int) -> bytes:
 
 
 @contextmanager
-def alone(path: Path, *, wait: bool = True) -> Iterator[None]:
+def alone(path: Path, *, wait: bool = True) -> Iterator[int]:
     """Hold the lock file ``path``, which stays where it is; the kernel frees it if this one dies.
+
+    A process that is handed the descriptor, which this yields, holds it as well.
 
     Raises:
         BlockingIOError: another process has it, and this one is not to ``wait`` for that.
@@ -127,7 +129,7 @@ def alone(path: Path, *, wait: bool = True) -> Iterator[None]:
                 "disk (ELEATT_DATA=FOLDER), or mount this one with locks (NFS: without nolock; "
                 "Lustre: with -o flock)"
             ) from error
-        yield
+        yield descriptor
     finally:
         os.close(descriptor)
 

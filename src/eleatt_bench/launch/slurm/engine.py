@@ -1,0 +1,389 @@
+"""Jobs as tasks of SLURM's arrays: submitted once, found again by whoever wants the same ones."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from eleatt_bench.common.errors import UserError
+from eleatt_bench.common.files import write_text
+from eleatt_bench.launch.process import Job
+from eleatt_bench.launch.slurm import commands
+from eleatt_bench.launch.slurm.book import Book, books_of, own_book, submitting
+from eleatt_bench.launch.slurm.commands import ACTIVE, RUNNING, Entry, SlurmError, newest
+from eleatt_bench.launch.slurm.script import (
+    AGAIN,
+    Request,
+    ended_file,
+    index_list,
+    script,
+    tries_file,
+)
+
+_SLOWEST = 60.0  # seconds between two looks at a queue in which nothing happens
+_PATIENCE = 40.0  # seconds that a file may take to be seen from another machine
+_BUSY = "another process is at it"
+_LOST = {"TIMEOUT": "time limit", "NODE_FAIL": "node lost", "PREEMPTED": "preempted",
+         "BOOT_FAIL": "its node did not start", "REVOKED": "revoked"}  # fmt: skip
+"""States after which a job goes on in a new submission, in words."""
+_FAILED = {"OUT_OF_MEMORY": ("out of memory: raise launcher.mem", -signal.SIGKILL),
+           "CANCELLED": ("cancelled", -signal.SIGTERM), "DEADLINE": ("its deadline passed", 1),
+           "FAILED": ("it could not begin: eleatt-bench doctor launcher=slurm", 1),
+           "COMPLETED": ("no exit status: eleatt-bench doctor launcher=slurm", 1)}  # fmt: skip
+
+
+@dataclass
+class _Task:
+    """A job that SLURM has."""
+
+    array: str  # its id
+    index: int
+    array_name: str
+    state: str = "PENDING"
+    reason: str = "submitted"
+    since: float | None = None  # when it was first seen to have ended without an exit status
+
+    @property
+    def name(self) -> str:
+        return f"{self.array}_{self.index}"
+
+
+class Slurm:
+    """An engine that leaves its jobs to SLURM, also when it is left; see `engine.Engine`.
+
+    ``folder`` has the books of all sweeps of a folder of runs, ``name`` is this one's. A job that
+    is queued already, by whichever sweep of that folder, is not submitted again. At most ``most``
+    jobs are in its hands at the same time; None: as many as there are.
+    """
+
+    queues = True
+    pause = 0.5
+
+    def __init__(
+        self,
+        wanted: Request,
+        folder: Path,
+        name: str,
+        *,
+        at_once: int,
+        most: int | None,
+        say: Callable[[str], None],
+    ) -> None:
+        self._wanted, self._folder, self._name = wanted, folder, name
+        self.at_once, self._most, self._say = at_once, most, say
+        self._new: dict[Job, str] = {}  # started and not submitted, and why
+        self._tasks: dict[Job, _Task] = {}
+        self._results: dict[Job, int | None] = {}
+        self._told: dict[Job, int | None] = {}  # results that were given out
+        self._lost: dict[Job, tuple[int, float]] = {}  # how often, and how far it had got
+        self._next = 0.0  # when to look at the queue again
+        self._interval = wanted.poll
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._tasks:
+            self._say(
+                f"{len(self._tasks):,} jobs stay in SLURM's queue or go on ({self._known_as()}): "
+                "the same command attaches to them again, and ends them with --cancel"
+            )
+        if self._new:
+            self._say(f"{len(self._new):,} jobs were not submitted: the same command does that")
+
+    def _known_as(self) -> str:
+        names = sorted({task.array for task in self._tasks.values()}, key=int)
+        return f"squeue --jobs={','.join(names)}"
+
+    def __len__(self) -> int:
+        return len(self._new) + len(self._tasks) + len(self._results)
+
+    @property
+    def has_room(self) -> bool:
+        return self._most is None or len(self) < self._most
+
+    def fits(self, job: Job) -> bool:
+        return True
+
+    def start(self, job: Job) -> None:
+        self._new[job] = "to be submitted"
+        self._next = 0.0
+
+    def waits(self, job: Job) -> str | None:
+        if job in self._new:
+            return self._new[job]
+        task = self._tasks.get(job)
+        return None if task is None or task.state in RUNNING else task.reason
+
+    def stop(self, job: Job) -> None:
+        if self._new.pop(job, None) is not None:
+            self._results[job] = -signal.SIGTERM
+        elif (task := self._tasks.get(job)) is not None:
+            with suppress(SlurmError):  # it goes on: whoever stops it looks again
+                commands.cancel([task.name])
+            self._next = 0.0
+
+    def ended(self) -> Iterator[tuple[Job, int | None]]:
+        now = time.monotonic()
+        if now >= self._next:
+            try:
+                if self._new:
+                    self._submit()
+                changed = self._look()
+                self._interval = self._wanted.poll if changed else self._interval * 1.5
+            except SlurmError as error:
+                if not self._tasks or not error.passes:
+                    raise
+                self._say(f"{error}; asking again")
+                self._interval *= 2
+            self._interval = min(self._interval, max(_SLOWEST, self._wanted.poll))
+            self._next = time.monotonic() + self._interval
+        while self._results:
+            job = next(iter(self._results))
+            self._told[job] = self._results.pop(job)
+            yield job, self._told[job]
+
+    def submit(self, jobs: Sequence[Job]) -> int:
+        """Submit ``jobs``, also what another process is at; how many are queued or run now.
+
+        Raises:
+            SlurmError: SLURM does not take them.
+        """
+        self._new = dict.fromkeys(jobs, "to be submitted")
+        self._submit(wait=False)
+        return len(self._tasks)
+
+    # Submitting.
+
+    def _submit(self, *, wait: bool = True) -> None:
+        with submitting(self._folder) as lock:
+            keys = [job.key for job in self._new]
+            path = self._folder / f"{self._name}.json"
+            book = own_book(path, commands.largest_array())
+            books = [*books_of(self._folder, keys), book]
+            arrays = {array for one in books for array in one.arrays()} or {self._name}
+            entries = newest(commands.queue(sorted(arrays)))
+            self._adopt(books, entries)
+            ready = {job for job in self._new if not (wait and self._is_held(job))}
+            for job in self._new:
+                self._new[job] = self._new[job] if job in ready else _BUSY
+                if job in ready and job.key not in book.logs:
+                    book.logs[job.key] = os.path.relpath(job.log_path, self._folder)
+            if not ready:
+                return
+            book.write()
+            places = book.places()
+            while groups := self._groups(ready, places):
+                for (array, needs), jobs in groups.items():
+                    by_index = {places[job.key][1]: job for job in jobs}
+                    self._hand_over(array, needs, by_index, book, lock)
+                    ready.difference_update(jobs)
+
+    def _adopt(self, books: Sequence[Book], entries: Mapping[tuple[str, int], Entry]) -> None:
+        """Take for ours what others have queued, and what is done."""
+        queued: dict[str, tuple[Book, Entry]] = {}
+        for book in books:
+            for key, place in book.places().items():
+                if place in entries and entries[place].state in ACTIVE:
+                    queued[key] = book, entries[place]
+        for job in list(self._new):
+            if job.key in queued:
+                book, entry = queued[job.key]
+                del self._new[job]
+                self._tasks[job] = _Task(
+                    entry.array, entry.index, entry.name, entry.state, entry.reason
+                )
+                _show_log(job.log_path, book.log(job.key))
+            elif job.done is not None and job.done():
+                del self._new[job]
+                self._results[job] = 0
+
+    def _is_held(self, job: Job) -> bool:
+        """Whether a process is at ``job``, or at what it needs, that SLURM knows nothing of."""
+        needed = job.needs is not None and job.needs in self._new and self._is_held(job.needs)
+        return needed or (job.busy is not None and job.busy())
+
+    def _groups(
+        self, ready: set[Job], places: Mapping[str, tuple[str, int]]
+    ) -> dict[tuple[str, str | None], list[Job]]:
+        """Those of ``ready`` whose turn it is, by array and by the task that they need."""
+        groups = defaultdict[tuple[str, str | None], list[Job]](list)
+        for job in [job for job in self._new if job in ready]:
+            if job.needs is not None and job.needs in self._new:
+                continue
+            if self._is_orphan(job):
+                ready.discard(job)
+                del self._new[job]
+                self._results[job] = None
+                continue
+            needed = None if job.needs is None else self._tasks.get(job.needs)
+            groups[places[job.key][0], None if needed is None else needed.name].append(job)
+        return groups
+
+    def _hand_over(
+        self, array: str, needs: str | None, jobs: Mapping[int, Job], book: Book, lock: int
+    ) -> None:
+        """Submit ``jobs`` as tasks of one array."""
+        for job in jobs.values():
+            job.log_path.parent.mkdir(parents=True, exist_ok=True)
+            if job.log_path.is_symlink():
+                job.log_path.unlink()
+            ended_file(job.log_path).unlink(missing_ok=True)
+            if job not in self._lost:  # somebody asks for it anew
+                tries_file(job.log_path).unlink(missing_ok=True)
+        path = book.path.with_suffix(".sh")
+        write_text(path, script(jobs, self._wanted))
+        output = str(book.path.with_suffix("").absolute() / "slurm.txt")
+        (path.with_suffix("")).mkdir(exist_ok=True)
+        limit = f"%{self._wanted.parallel}" if self._wanted.parallel else ""
+        said = commands.ask(
+            "sbatch", "--parsable", f"--job-name={array}", f"--array={index_list([*jobs])}{limit}",
+            f"--output={output.replace('%', '%%')}", "--open-mode=append",
+            *self._wanted.options,
+            *([f"--dependency=afterok:{needs}"] if needs else []),
+            str(path.absolute()),
+            keep_open=lock,
+        )  # fmt: skip
+        number = said.strip().split(";")[0]
+        for index, job in jobs.items():
+            del self._new[job]
+            self._tasks[job] = _Task(number, index, array)
+        after = f", after {needs}" if needs else ""
+        self._say(f"SLURM has {len(jobs):,} job{'s' * (len(jobs) != 1)} as array {number}{after}")
+
+    # Looking.
+
+    def _look(self) -> bool:
+        """Ask once for all that is queued; whether anything has changed."""
+        if not self._tasks:
+            return True
+        names = {task.array_name for task in self._tasks.values()}
+        entries = {(one.array, one.index): one for one in commands.queue(sorted(names))}
+        before = [(job, task.state) for job, task in self._tasks.items()]
+        for job, task in list(self._tasks.items()):
+            self._judge(job, task, entries.get((task.array, task.index)))
+        return before != [(job, task.state) for job, task in self._tasks.items()]
+
+    def _judge(self, job: Job, task: _Task, entry: Entry | None) -> None:
+        task.state, task.reason = (entry.state, entry.reason) if entry else ("GONE", "")
+        if task.state in ACTIVE:
+            task.since = None
+            return
+        said = _exit_status(job.log_path)
+        if said == AGAIN:
+            self._go_on(job, "the time limit is near")
+        elif said is not None:
+            self._end(job, task, int(said))
+        elif job.done is not None and job.done():
+            self._end(job, task, 0)
+        elif task.state == "CANCELLED" and self._is_orphan(job):
+            del self._tasks[job]
+            self._results[job] = None
+        elif task.state == "CANCELLED" and task.reason == "DependencyNeverSatisfied":
+            del self._tasks[job]  # what it needs goes on as another job, or ended meanwhile
+            self._new[job] = "for what it needs"
+        elif task.state in _LOST:
+            self._go_on(job, _LOST[task.state])
+        elif task.state in ("CANCELLED", "OUT_OF_MEMORY", "DEADLINE"):
+            self._end(job, task, _FAILED[task.state][1])
+        else:  # the exit status may not be seen here yet
+            task.since = task.since or time.monotonic()
+            if time.monotonic() - task.since > _PATIENCE:
+                if task.state in _FAILED:
+                    self._end(job, task, _FAILED[task.state][1])
+                else:
+                    self._go_on(job, "SLURM knows it no more")
+
+    def _is_orphan(self, job: Job) -> bool:
+        """Whether what ``job`` needs has failed."""
+        return job.needs is not None and (self._told | self._results).get(job.needs, 0) != 0
+
+    def _end(self, job: Job, task: _Task, status: int) -> None:
+        if status != 0 and task.state in _FAILED and task.state != "COMPLETED":
+            words = _FAILED[task.state][0] if task.state != "FAILED" or not _said(job) else ""
+            _note(job, f"SLURM: {words}" if words else "")
+        del self._tasks[job]
+        self._results[job] = status
+
+    def _go_on(self, job: Job, why: str) -> None:
+        """Submit it once more, if it has not been lost too often without getting on."""
+        task = self._tasks.pop(job)
+        often, reached = self._lost.get(job, (0, -1.0))
+        now = _reached(job)
+        often = often + 1 if now == reached else 1
+        self._lost[job] = often, now
+        if often > self._wanted.resubmit:
+            _note(job, f"SLURM: {why}, {often} times without the end of an epoch between them")
+            self._tasks[job] = task
+            self._end(job, task, 1)
+            return
+        self._say(f"submitted again  {job.label}: {why}")
+        self._new[job] = why
+        self._next = 0.0
+
+
+def cancel(folder: Path, name: str) -> int:
+    """End the jobs of the sweep ``name`` that are queued or run; how many there were.
+
+    Raises:
+        UserError: SLURM does not answer, its list of jobs is damaged, or they are another user's.
+    """
+    path = folder / f"{name}.json"
+    if not path.exists():
+        return 0
+    with submitting(folder):
+        book = own_book(path, 1)
+        places = set(book.places().values())
+        entries = newest(commands.queue(book.arrays())) if places else {}
+        tasks = [e.task for place, e in entries.items() if place in places and e.state in ACTIVE]
+        commands.cancel(tasks)
+    return len(tasks)
+
+
+def _exit_status(log: Path) -> str | None:
+    """What a job left; None where it left nothing that can be read."""
+    try:
+        said = ended_file(log).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        return None
+    return said if said == AGAIN or (said.isdecimal() and int(said) < 256) else None
+
+
+def _reached(job: Job) -> float:
+    """How far a job has got: a number that changes when it gets on."""
+    try:
+        return 0.0 if job.grows is None else job.grows.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _said(job: Job) -> bool:
+    return _exit_status(job.log_path) is not None
+
+
+def _note(job: Job, line: str) -> None:
+    """Add what SLURM says of a job to what that said itself."""
+    with suppress(OSError), job.log_path.open("a", encoding="utf-8") as log:
+        log.write(f"{line}\n" if line else "")
+
+
+def _show_log(here: Path, there: Path) -> None:
+    """Let the log of a job that another sweep submitted be found ``here`` as well."""
+    if here.absolute() == there.absolute():
+        return
+    try:
+        here.parent.mkdir(parents=True, exist_ok=True)
+        here.unlink(missing_ok=True)
+        here.symlink_to(os.path.relpath(there, here.parent))
+        for of_log in (ended_file, tries_file):
+            of_log(here).unlink(missing_ok=True)
+            of_log(here).symlink_to(os.path.relpath(of_log(there), here.parent))
+    except OSError as error:
+        raise UserError(f"{here} cannot be made: {error.strerror}") from error
