@@ -106,7 +106,7 @@ def _check_launcher(launcher: Mapping[str, Any]) -> None:
 
 
 def _seconds(time: str | None) -> float | None:
-    """Of SLURM's ``MINUTES``, ``M:S``, ``H:M:S``, ``D-H``, ``D-H:M``, ``D-H:M:S``; None: no limit."""
+    """How long that is, as SLURM reads ``M``, ``M:S``, ``H:M:S``, ``D-H`` …; None: no limit."""
     if time is None or time.upper() in ("INFINITE", "UNLIMITED"):
         return None
     match = _TIME.fullmatch(time)

@@ -77,6 +77,43 @@ def newest(entries: Iterable[Entry]) -> dict[tuple[str, int], Entry]:
     return {(one.name, one.index): one for one in ordered}
 
 
+def submit(*words: str, keep_open: int) -> str:
+    """Hand ``words`` to sbatch, as `ask`; the id of the array.
+
+    Raises:
+        SlurmError: it does not take them, with what may help.
+    """
+    try:
+        return ask("sbatch", "--parsable", *words, keep_open=keep_open).strip().partition(";")[0]
+    except SlurmError as error:
+        for pattern, remedy in _REMEDIES:
+            if re.search(pattern, str(error), re.I):
+                names = _partitions() if "{partitions}" in remedy else ""
+                raise SlurmError(f"{error}. {remedy.format(partitions=names)}") from error
+        raise
+
+
+_REMEDIES = (
+    ("partition", "launcher.partition=NAME chooses one of: {partitions}"),
+    ("node configuration|generic resource|memory|cpu count|node count",
+     "No node has so much: see launcher.gpus, launcher.cpus and launcher.mem, and what there is: "
+     "sinfo --format='%P %c %m %G'"),
+    ("account", "launcher.account=NAME chooses it: sacctmgr show associations user=$USER"),
+    ("submit ?(job)? ?limit|MaxSubmit|QOSMax|too many|array",
+     "So many jobs may not be queued at once: ask for fewer, or choose another launcher.qos"),
+    ("qos", "launcher.qos=NAME chooses it"),
+    ("time ?limit", "launcher.time=TIME says how long a job may run"),
+)  # fmt: skip
+
+
+def _partitions() -> str:
+    try:
+        said = ask("sinfo", "--noheader", "--format=%R")
+    except SlurmError:
+        return "sinfo"
+    return ", ".join(dict.fromkeys(said.split())) or "sinfo"
+
+
 def cancel(tasks: Sequence[str]) -> None:
     """Take these from the queue, or end them; what has ended is left alone.
 
@@ -94,6 +131,14 @@ def largest_array() -> int:
         if key.strip() == "MaxArraySize" and value.strip().isdecimal():
             return max(1, int(value))
     return 1001  # SLURM's default
+
+
+def time_limit(task: str) -> str:
+    """How long ``task`` may run, as SLURM writes it; empty where that is not known any more."""
+    try:
+        return ask("squeue", "--noheader", f"--jobs={task}", "--format=%l").strip()
+    except SlurmError:
+        return ""
 
 
 def has_gpus(partition: str | None) -> bool:

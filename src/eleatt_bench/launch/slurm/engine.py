@@ -20,6 +20,7 @@ from eleatt_bench.launch.slurm.book import Book, books_of, own_book, submitting
 from eleatt_bench.launch.slurm.commands import ACTIVE, RUNNING, Entry, SlurmError, newest
 from eleatt_bench.launch.slurm.script import (
     AGAIN,
+    CANCELLED,
     Request,
     ended_file,
     index_list,
@@ -27,16 +28,21 @@ from eleatt_bench.launch.slurm.script import (
     tries_file,
 )
 
-_SLOWEST = 60.0  # seconds between two looks at a queue in which nothing happens
+_SLOWEST = 6  # times the usual time between two looks, at a queue in which nothing happens
 _PATIENCE = 40.0  # seconds that a file may take to be seen from another machine
 _BUSY = "another process is at it"
 _LOST = {"TIMEOUT": "time limit", "NODE_FAIL": "node lost", "PREEMPTED": "preempted",
          "BOOT_FAIL": "its node did not start", "REVOKED": "revoked"}  # fmt: skip
 """States after which a job goes on in a new submission, in words."""
-_FAILED = {"OUT_OF_MEMORY": ("out of memory: raise launcher.mem", -signal.SIGKILL),
-           "CANCELLED": ("cancelled", -signal.SIGTERM), "DEADLINE": ("its deadline passed", 1),
-           "FAILED": ("it could not begin: eleatt-bench doctor launcher=slurm", 1),
-           "COMPLETED": ("no exit status: eleatt-bench doctor launcher=slurm", 1)}  # fmt: skip
+_GONE = "GONE"
+"""Ours, for a job of which SLURM says nothing."""
+_FAILED = {"OUT_OF_MEMORY": "out of memory: raise launcher.mem", "CANCELLED": "cancelled",
+           "DEADLINE": "its deadline passed",
+           "FAILED": "it could not begin: eleatt-bench doctor launcher=slurm",
+           "COMPLETED": "no exit status: eleatt-bench doctor launcher=slurm",
+           _GONE: "gone from the queue before it began, as a job that is cancelled"}  # fmt: skip
+_TELLING = frozenset(("OUT_OF_MEMORY", "CANCELLED", "DEADLINE"))
+"""States that say why a job failed, whatever it said itself."""
 
 
 @dataclass
@@ -49,6 +55,8 @@ class _Task:
     state: str = "PENDING"
     reason: str = "submitted"
     since: float | None = None  # when it was first seen to have ended without an exit status
+    began: bool = False  # whether it was ever seen to run
+    stopped: bool = False
 
     @property
     def name(self) -> str:
@@ -126,6 +134,7 @@ class Slurm:
         if self._new.pop(job, None) is not None:
             self._results[job] = -signal.SIGTERM
         elif (task := self._tasks.get(job)) is not None:
+            task.stopped = True
             with suppress(SlurmError):  # it goes on: whoever stops it looks again
                 commands.cancel([task.name])
             self._next = 0.0
@@ -143,7 +152,7 @@ class Slurm:
                     raise
                 self._say(f"{error}; asking again")
                 self._interval *= 2
-            self._interval = min(self._interval, max(_SLOWEST, self._wanted.poll))
+            self._interval = min(self._interval, _SLOWEST * self._wanted.poll)
             self._next = time.monotonic() + self._interval
         while self._results:
             job = next(iter(self._results))
@@ -159,6 +168,11 @@ class Slurm:
         self._new = dict.fromkeys(jobs, "to be submitted")
         self._submit(wait=False)
         return len(self._tasks)
+
+    def time_limit(self, job: Job) -> str:
+        """How long ``job`` may run, as SLURM writes it; empty where that is not known."""
+        task = self._tasks.get(job)
+        return "" if task is None else commands.time_limit(task.name)
 
     # Submitting.
 
@@ -243,15 +257,14 @@ class Slurm:
         output = str(book.path.with_suffix("").absolute() / "slurm.txt")
         (path.with_suffix("")).mkdir(exist_ok=True)
         limit = f"%{self._wanted.parallel}" if self._wanted.parallel else ""
-        said = commands.ask(
-            "sbatch", "--parsable", f"--job-name={array}", f"--array={index_list([*jobs])}{limit}",
+        number = commands.submit(
+            f"--job-name={array}", f"--array={index_list([*jobs])}{limit}",
             f"--output={output.replace('%', '%%')}", "--open-mode=append",
             *self._wanted.options,
             *([f"--dependency=afterok:{needs}"] if needs else []),
             str(path.absolute()),
             keep_open=lock,
         )  # fmt: skip
-        number = said.strip().split(";")[0]
         for index, job in jobs.items():
             del self._new[job]
             self._tasks[job] = _Task(number, index, array)
@@ -272,43 +285,46 @@ class Slurm:
         return before != [(job, task.state) for job, task in self._tasks.items()]
 
     def _judge(self, job: Job, task: _Task, entry: Entry | None) -> None:
-        task.state, task.reason = (entry.state, entry.reason) if entry else ("GONE", "")
+        task.state, task.reason = (entry.state, entry.reason) if entry else (_GONE, "")
         if task.state in ACTIVE:
-            task.since = None
+            task.since, task.began = None, task.began or task.state in RUNNING
             return
         said = _exit_status(job.log_path)
         if said == AGAIN:
             self._go_on(job, "the time limit is near")
+        elif said == CANCELLED:
+            self._end(job, -signal.SIGTERM, _FAILED["CANCELLED"])
         elif said is not None:
-            self._end(job, task, int(said))
+            self._end(job, int(said), _FAILED.get(task.state) if task.state in _TELLING else None)
         elif job.done is not None and job.done():
-            self._end(job, task, 0)
-        elif task.state == "CANCELLED" and self._is_orphan(job):
+            self._end(job, 0)
+        elif task.state in ("CANCELLED", _GONE) and self._is_orphan(job):
             del self._tasks[job]
             self._results[job] = None
         elif task.state == "CANCELLED" and task.reason == "DependencyNeverSatisfied":
             del self._tasks[job]  # what it needs goes on as another job, or ended meanwhile
             self._new[job] = "for what it needs"
+        elif task.stopped or task.state in _TELLING:
+            self._end(job, -signal.SIGTERM, _FAILED.get(task.state))
         elif task.state in _LOST:
             self._go_on(job, _LOST[task.state])
-        elif task.state in ("CANCELLED", "OUT_OF_MEMORY", "DEADLINE"):
-            self._end(job, task, _FAILED[task.state][1])
         else:  # the exit status may not be seen here yet
             task.since = task.since or time.monotonic()
-            if time.monotonic() - task.since > _PATIENCE:
-                if task.state in _FAILED:
-                    self._end(job, task, _FAILED[task.state][1])
-                else:
-                    self._go_on(job, "SLURM knows it no more")
+            if time.monotonic() - task.since < _PATIENCE:
+                return
+            if task.state == _GONE and task.began:
+                self._go_on(job, "SLURM knows it no more")
+            else:
+                self._end(job, 1, _FAILED[task.state])
 
     def _is_orphan(self, job: Job) -> bool:
         """Whether what ``job`` needs has failed."""
         return job.needs is not None and (self._told | self._results).get(job.needs, 0) != 0
 
-    def _end(self, job: Job, task: _Task, status: int) -> None:
-        if status != 0 and task.state in _FAILED and task.state != "COMPLETED":
-            words = _FAILED[task.state][0] if task.state != "FAILED" or not _said(job) else ""
-            _note(job, f"SLURM: {words}" if words else "")
+    def _end(self, job: Job, status: int, told: str | None = None) -> None:
+        if told and status != 0:
+            with suppress(OSError), job.log_path.open("a", encoding="utf-8") as log:
+                log.write(f"SLURM: {told}\n")
         del self._tasks[job]
         self._results[job] = status
 
@@ -320,9 +336,8 @@ class Slurm:
         often = often + 1 if now == reached else 1
         self._lost[job] = often, now
         if often > self._wanted.resubmit:
-            _note(job, f"SLURM: {why}, {often} times without the end of an epoch between them")
             self._tasks[job] = task
-            self._end(job, task, 1)
+            self._end(job, 1, f"{why}, {often} times without the end of an epoch between them")
             return
         self._say(f"submitted again  {job.label}: {why}")
         self._new[job] = why
@@ -340,9 +355,13 @@ def cancel(folder: Path, name: str) -> int:
         return 0
     with submitting(folder):
         book = own_book(path, 1)
-        places = set(book.places().values())
-        entries = newest(commands.queue(book.arrays())) if places else {}
-        tasks = [e.task for place, e in entries.items() if place in places and e.state in ACTIVE]
+        entries = newest(commands.queue(book.arrays())) if book.logs else {}
+        logs = {place: book.log(key) for key, place in book.places().items()}
+        tasks = []
+        for place, entry in entries.items():
+            if place in logs and entry.state in ACTIVE:
+                tasks.append(entry.task)
+                ended_file(logs[place]).write_text(CANCELLED, encoding="utf-8")
         commands.cancel(tasks)
     return len(tasks)
 
@@ -353,7 +372,7 @@ def _exit_status(log: Path) -> str | None:
         said = ended_file(log).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError):
         return None
-    return said if said == AGAIN or (said.isdecimal() and int(said) < 256) else None
+    return said if said in (AGAIN, CANCELLED) or (said.isdecimal() and int(said) < 256) else None
 
 
 def _reached(job: Job) -> float:
@@ -362,16 +381,6 @@ def _reached(job: Job) -> float:
         return 0.0 if job.grows is None else job.grows.stat().st_mtime
     except OSError:
         return 0.0
-
-
-def _said(job: Job) -> bool:
-    return _exit_status(job.log_path) is not None
-
-
-def _note(job: Job, line: str) -> None:
-    """Add what SLURM says of a job to what that said itself."""
-    with suppress(OSError), job.log_path.open("a", encoding="utf-8") as log:
-        log.write(f"{line}\n" if line else "")
 
 
 def _show_log(here: Path, there: Path) -> None:

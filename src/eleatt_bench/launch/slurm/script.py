@@ -17,7 +17,9 @@ from eleatt_bench.launch.settings import is_about_launcher
 from eleatt_bench.launch.slurm.commands import has_gpus
 
 AGAIN = "again"
-"""What stands in the place of an exit status where the job is to be submitted once more."""
+CANCELLED = "cancelled"
+"""What stands in the place of an exit status where a job is to be submitted once more, and where
+somebody took it from the queue: SLURM keeps no trace of a task that had not begun."""
 
 _RESERVED = frozenset(
     (
