@@ -11,7 +11,6 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +23,7 @@ from eleatt_bench.launch.slurm import commands
 from eleatt_bench.launch.slurm.engine import Slurm, cancel
 from eleatt_bench.launch.slurm.script import tries_file
 
-from .conftest import WANTED, ask, name_in, until
+from .conftest import WANTED, ask, hurry, name_in, until
 
 
 def quiet() -> Console:
@@ -98,10 +97,10 @@ def test_who_came_too_late_goes_back_into_the_queue(engine, jobs, tmp_path: Path
     (job,) = jobs(f"echo try; test -e {tmp_path}/free || exit 75")
     with engine() as made:
         made.start(job)
-        until(lambda: list(made.ended()) or "requeue" in queue_of(made).lower()
+        going_on(made, lambda: "requeue" in queue_of(made).lower()
               or "BeginTime" in queue_of(made))  # fmt: skip
         (tmp_path / "free").touch()
-        hurry(made)
+        hurry_all(made)
         assert ends(made) == {job: 0}
     assert job.log_path.read_text().count("try") == 2
     assert not tries_file(job.log_path).exists()
@@ -111,10 +110,9 @@ def queue_of(made: Slurm) -> str:
     return ask("squeue", "-h", "-r", f"--name={made._name}", "--format=%i %T %r")
 
 
-def hurry(made: Slurm) -> None:
-    """Let what was put back into the queue start now, not after two minutes."""
+def hurry_all(made: Slurm) -> None:
     for line in queue_of(made).splitlines():
-        subprocess.run(["scontrol", "update", f"jobid={line.split()[0]}", "StartTime=now"])
+        hurry(line.split()[0])
 
 
 def ends(made: Slurm, seconds: float = 60) -> dict:
@@ -129,12 +127,19 @@ def test_a_job_that_was_requeued_begins_again_and_counts_its_tries(engine, jobs)
     with engine() as made:
         made.start(job)
         for count in range(1, 4):
-            until(lambda count=count: list(made.ended()) or logged(job).count("begun") == count)
+            going_on(made, lambda count=count: logged(job).count("begun") == count)
             ask("scontrol", "requeue", queue_of(made).split()[0])
-            until(lambda: list(made.ended()) or "PENDING" in queue_of(made))
-            hurry(made)
+            going_on(made, lambda: "PENDING" in queue_of(made))
+            hurry_all(made)
         assert ends(made) == {job: 1}
     assert "Begun 2 more times without coming to the end of an epoch" in logged(job)
+
+
+def going_on(made: Slurm, condition) -> None:
+    """Look at the queue until ``condition`` holds; no job may have ended by then."""
+    ended: dict = {}
+    until(lambda: ended.update(made.ended()) or ended or condition())
+    assert not ended
 
 
 def logged(job) -> str:
@@ -152,11 +157,11 @@ def test_a_job_that_gets_on_may_begin_as_often_as_it_takes(engine, jobs, tmp_pat
     with engine() as made:
         made.start(job)
         for count in range(1, 5):
-            until(lambda count=count: list(made.ended()) or logged(job).count("begun") == count)
+            going_on(made, lambda count=count: logged(job).count("begun") == count)
             time.sleep(0.1)
             ask("scontrol", "requeue", queue_of(made).split()[0])
-            until(lambda: list(made.ended()) or "PENDING" in queue_of(made))
-            hurry(made)
+            going_on(made, lambda: "PENDING" in queue_of(made))
+            hurry_all(made)
         assert ends(made) == {job: 0}
 
 
@@ -167,11 +172,11 @@ def test_the_notice_stops_the_program_and_puts_the_job_back(engine, jobs, tmp_pa
     )
     with engine() as made:
         made.start(job)
-        until(lambda: list(made.ended()) or "begun" in logged(job))
+        going_on(made, lambda: "begun" in logged(job))
         ask("scancel", "--batch", "--signal=USR1", queue_of(made).split()[0])
-        until(lambda: list(made.ended()) or "PENDING" in queue_of(made))
+        going_on(made, lambda: "PENDING" in queue_of(made))
         assert "The time limit is near: back into the queue" in logged(job)
-        hurry(made)
+        hurry_all(made)
         assert ends(made) == {job: 0}
 
 
@@ -182,24 +187,25 @@ def test_force_holds_for_the_first_start_alone(engine, jobs, tmp_path: Path) -> 
     job = replace(job, arguments=("bash", "-c", body, "x", "y", "force=true"), grows=file)
     with engine() as made:
         made.start(job)
-        until(lambda: list(made.ended()) or "force" in logged(job))
+        going_on(made, lambda: "force" in logged(job))
         time.sleep(0.1)
         ask("scontrol", "requeue", queue_of(made).split()[0])
-        until(lambda: list(made.ended()) or "PENDING" in queue_of(made))
-        hurry(made)
+        going_on(made, lambda: "PENDING" in queue_of(made))
+        hurry_all(made)
         assert ends(made) == {job: 0}
     assert logged(job) == "y force=true\ny\n"
 
 
 def test_a_cancelled_job_has_failed_and_is_not_begun_again(engine, jobs) -> None:
     waiting, fine = jobs("echo begun; exec sleep 60", "true")
+    ended: dict = {}
     with engine() as made:
         made.start(waiting)
         made.start(fine)
-        until(lambda: list(made.ended()) or "begun" in logged(waiting))
+        until(lambda: ended.update(made.ended()) or "begun" in logged(waiting))
         (task,) = [line.split()[0] for line in queue_of(made).splitlines() if "_0 " in line]
         ask("scancel", task)
-        assert ends(made)[waiting] == -signal.SIGTERM
+        assert ended | ends(made) == {waiting: -signal.SIGTERM, fine: 0}
     assert logged(waiting).endswith("SLURM: cancelled\n")
 
 
@@ -273,7 +279,7 @@ def test_a_lost_job_is_submitted_again_and_not_for_ever(engine, jobs, monkeypatc
         made.start(job)
         list(made.ended())
         for _ in range(3):  # resubmit=2: with the first submission, three
-            until(lambda: list(made.ended()) or made.waits(job) is None)
+            going_on(made, lambda: made.waits(job) is None)
             ask("scancel", "--quiet", f"--name={made._name}")
             until(lambda: not queue_of(made))
             monkeypatch.setattr(commands, "queue", lambda names: [])  # forgotten
@@ -306,7 +312,7 @@ def test_a_controller_that_is_away_is_asked_again(engine, jobs, unreachable, cap
         made.start(job)
         list(made.ended())
         unreachable.touch()
-        until(lambda: list(made.ended()) or "asking again" in capsys.readouterr().out)
+        going_on(made, lambda: "asking again" in capsys.readouterr().out)
         time.sleep(2)
         assert not list(made.ended())
         unreachable.unlink()

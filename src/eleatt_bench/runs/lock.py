@@ -184,8 +184,9 @@ def _names(text: str, host: str) -> bool:
 
 def unlock(descriptor: int) -> None:
     """Let go of what `try_lock` returned."""
-    with suppress(OSError):  # a full disk: the lock itself is what counts
-        os.ftruncate(descriptor, 0)
+    with suppress(OSError):
+        if os.pread(descriptor, _LONGEST, 0) == _own_name().encode():  # none took it over
+            os.ftruncate(descriptor, 0)
     fcntl.flock(descriptor, fcntl.LOCK_UN)  # also for children that have inherited it
     os.close(descriptor)
 

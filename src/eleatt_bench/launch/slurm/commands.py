@@ -96,8 +96,7 @@ def submit(*words: str, keep_open: int) -> str:
 _REMEDIES = (
     ("partition", "launcher.partition=NAME chooses one of: {partitions}"),
     ("node configuration|generic resource|memory|cpu count|node count",
-     "No node has so much: see launcher.gpus, launcher.cpus and launcher.mem, and what there is: "
-     "sinfo --format='%P %c %m %G'"),
+     "No node has so much (launcher.gpus, cpus, mem); what there is: sinfo --format='%P %c %m %G'"),
     ("account", "launcher.account=NAME chooses it: sacctmgr show associations user=$USER"),
     ("submit ?(job)? ?limit|MaxSubmit|QOSMax|too many|array",
      "So many jobs may not be queued at once: ask for fewer, or choose another launcher.qos"),

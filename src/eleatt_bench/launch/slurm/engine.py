@@ -31,15 +31,14 @@ from eleatt_bench.launch.slurm.script import (
 _SLOWEST = 6  # times the usual time between two looks, at a queue in which nothing happens
 _PATIENCE = 40.0  # seconds that a file may take to be seen from another machine
 _BUSY = "another process is at it"
-_LOST = {"TIMEOUT": "time limit", "NODE_FAIL": "node lost", "PREEMPTED": "preempted",
-         "BOOT_FAIL": "its node did not start", "REVOKED": "revoked"}  # fmt: skip
-"""States after which a job goes on in a new submission, in words."""
 _GONE = "GONE"
 """Ours, for a job of which SLURM says nothing."""
+_LOST = {"TIMEOUT": "time limit", "NODE_FAIL": "node lost", "PREEMPTED": "preempted",
+         "BOOT_FAIL": "its node did not start", "REVOKED": "revoked",
+         _GONE: "SLURM knows it no more"}  # fmt: skip
+"""States after which a job goes on in a new submission, in words."""
 _FAILED = {"OUT_OF_MEMORY": "out of memory: raise launcher.mem", "CANCELLED": "cancelled",
            "DEADLINE": "its deadline passed",
-           "FAILED": "it could not begin: eleatt-bench doctor launcher=slurm",
-           "COMPLETED": "no exit status: eleatt-bench doctor launcher=slurm",
            _GONE: "gone from the queue before it began, as a job that is cancelled"}  # fmt: skip
 _TELLING = frozenset(("OUT_OF_MEMORY", "CANCELLED", "DEADLINE"))
 """States that say why a job failed, whatever it said itself."""
@@ -306,16 +305,16 @@ class Slurm:
             self._new[job] = "for what it needs"
         elif task.stopped or task.state in _TELLING:
             self._end(job, -signal.SIGTERM, _FAILED.get(task.state))
-        elif task.state in _LOST:
+        elif task.state in _LOST and task.state != _GONE:
             self._go_on(job, _LOST[task.state])
         else:  # the exit status may not be seen here yet
             task.since = task.since or time.monotonic()
             if time.monotonic() - task.since < _PATIENCE:
                 return
-            if task.state == _GONE and task.began:
-                self._go_on(job, "SLURM knows it no more")
+            if task.state == _GONE and not task.began:
+                self._end(job, 1, _FAILED[_GONE])
             else:
-                self._end(job, 1, _FAILED[task.state])
+                self._go_on(job, _LOST.get(task.state, "it left no exit status"))
 
     def _is_orphan(self, job: Job) -> bool:
         """Whether what ``job`` needs has failed."""
@@ -337,7 +336,8 @@ class Slurm:
         self._lost[job] = often, now
         if often > self._wanted.resubmit:
             self._tasks[job] = task
-            self._end(job, 1, f"{why}, {often} times without the end of an epoch between them")
+            told = f"{why}, {often} times without the end of an epoch between them"
+            self._end(job, 1, f"{told}. What jobs find there: eleatt-bench doctor launcher=slurm")
             return
         self._say(f"submitted again  {job.label}: {why}")
         self._new[job] = why

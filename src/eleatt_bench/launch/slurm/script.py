@@ -230,6 +230,7 @@ if [ -n "$outran$stopped" ]; then  # the signal may have ended the waiting and n
     [ "$code" = 127 ] || status=$code
 fi
 [ "$status" != 0 ] || finish 0
+[ "$status" != 143 ] || [ -n "$outran$stopped" ] || sleep 1  # this shell's own signal may be late
 if [ -n "$outran" ]; then
     echo "The time limit is near: back into the queue"
     back @AGAIN@
