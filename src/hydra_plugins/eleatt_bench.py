@@ -49,7 +49,7 @@ class EleattLauncher(Launcher):
 
     def cancels(self) -> bool:
         """Whether jobs were to be ended; then they are."""
-        from eleatt_bench.sweeps.grid import cancel
+        from eleatt_bench.sweeps.sweep import cancel
 
         if self.then == "cancel":
             cancel(self.config)

@@ -20,8 +20,9 @@ from rich.console import Console
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.launch.engine import run_jobs
 from eleatt_bench.launch.slurm import commands
-from eleatt_bench.launch.slurm.engine import Slurm, cancel
-from eleatt_bench.launch.slurm.script import tries_file
+from eleatt_bench.launch.slurm.cancelling import cancel
+from eleatt_bench.launch.slurm.endings import tries_file
+from eleatt_bench.launch.slurm.engine import Slurm
 
 from .conftest import WANTED, ask, hurry, name_in, until
 
@@ -218,7 +219,9 @@ def test_leaving_leaves_the_jobs_and_the_same_sweep_finds_them(engine, jobs, cap
     assert "2 jobs stay in SLURM's queue or go on (squeue --jobs=" in capsys.readouterr().out
     results = run_jobs(made, engine(), console=quiet())
     assert statuses(results) == [0, 0]
-    assert "SLURM has" not in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "SLURM has 2 of the jobs already" in said
+    assert "as array" not in said
     assert [logged(job) for job in made] == ["once\n"] * 2
 
 

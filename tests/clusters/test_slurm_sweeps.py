@@ -70,7 +70,8 @@ def test_submitting_needs_no_torch_and_the_same_command_attaches_and_cancels(
     queued = {task for task, *_ in tasks(said)}
     assert len(queued) == 3
     again = ended(type_it(*sweep, "--detach", **path))
-    assert "SLURM has" not in again
+    assert "SLURM has 3 of the jobs already" in again
+    assert "as array" not in again
     assert {task for task, *_ in tasks(again)} == queued
     attached = type_it(*sweep, **path)
     assert attached.stdout is not None
@@ -173,14 +174,19 @@ def test_a_run_that_outlasts_its_time_limit_continues(type_it: TypeIt, tmp_path:
     long = [*LONG, "trainer.max_epochs=100000"]
     limit = ["launcher.time=1", "launcher.notice=30"]
     sweep = type_it("train", "-m", *long, *ON_SLURM, *limit)
+
+    def queued() -> list[list[str]]:
+        (book,) = (tmp_path / "runs" / "sweeps").glob("*.json")
+        return tasks(book.stem)
+
     until(lambda: "The time limit is near: back into the queue" in log_of(tmp_path)
           if epochs(tmp_path) else False, 150)  # fmt: skip
-    (task,) = ask("squeue", "-h", "-r", "--states=all", "--partition=main", "--format=%i %T %l|"
-                  ).replace("\n", "").split("|")[:1]  # fmt: skip
+    until(lambda: any(state == "PENDING" for _, state, *_ in queued()), 60)
+    ((task, *_),) = queued()
     sweep.send_signal(signal.SIGINT)
     ended(sweep, 130)
     before = epochs(tmp_path)
-    hurry(task.split()[0])
+    hurry(task)
     until(lambda: epochs(tmp_path) > before + 1, 90)
     assert f"continuing after epoch {before}" in log_of(tmp_path)
     assert "1 jobs of digits-" in ended(
@@ -295,5 +301,6 @@ def test_two_users_share_a_folder_that_their_group_may_write_to(
         path.chmod(0o777 if path.is_dir() else 0o666)
     status, said = other("seed=0,1", "--detach")
     assert status == 0, said
-    assert "SLURM has 1 job as array" in said, "the other one is queued by the first user"
+    assert "SLURM has 1 of the jobs already" in said, "which the first user submitted"
+    assert "SLURM has 1 job as array" in said
     ask("scancel", "--quiet", *(task for task, *_ in tasks(said)))

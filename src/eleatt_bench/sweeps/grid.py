@@ -6,9 +6,6 @@ A grid comes from ``-m``; the jobs that tables still lack from the sweepers
 
 from __future__ import annotations
 
-import hashlib
-import json
-import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 from functools import partial
@@ -17,7 +14,7 @@ from typing import Any, NamedTuple
 
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.locations import config_flags, folder_at
@@ -29,11 +26,12 @@ from eleatt_bench.launch.engines import engine_for, for_cluster, is_local
 from eleatt_bench.launch.journal import Journal
 from eleatt_bench.launch.overview import failures_message
 from eleatt_bench.launch.process import Job
-from eleatt_bench.launch.settings import SWEEPS, is_about_launcher, one_device
+from eleatt_bench.launch.settings import SWEEPS, one_device
 from eleatt_bench.runs.identity import is_place
 from eleatt_bench.runs.record import RunFolder, find_run
 from eleatt_bench.runs.title import accuracy_text
 from eleatt_bench.runs.wanted import WantedRun
+from eleatt_bench.sweeps.sweep import Sweep, check_cluster, sweep_of
 from eleatt_bench.tables.estimate import expected_memory
 from eleatt_bench.tables.pending import wanted_now
 from eleatt_bench.tables.plan import Plan, plans
@@ -53,62 +51,6 @@ class Planned(NamedTuple):
     run: WantedRun | None
 
 
-class Sweep(NamedTuple):
-    """What was said of all jobs of a sweep, and where it leaves what is of none of them.
-
-    On a cluster its ``name`` is that of its jobs; the same command has the same.
-    """
-
-    verb: str
-    config: dict[str, Any]
-    name: str
-    logs: Path
-
-    @property
-    def runs_dir(self) -> Path:
-        return folder_at(self.config["runs_dir"])
-
-
-def sweep_of(hydra: DictConfig) -> Sweep:
-    """The sweep whose configuration, Hydra's section included, is ``hydra``."""
-    config: dict[str, Any] = OmegaConf.to_container(  # type: ignore[assignment]
-        OmegaConf.masked_copy(hydra, [str(k) for k in hydra if k not in ("hydra", "table")]),
-        resolve=True,
-        enum_to_str=True,
-    )
-    verb, runs_dir = str(hydra.hydra.job.name), folder_at(config["runs_dir"])
-    said = [word for word in hydra.hydra.overrides.task if not is_about_launcher(word)]
-    named = [w.partition("=")[2] for key in ("table=", "experiment=") for w in said
-             if w.startswith(key)]  # fmt: skip
-    label = re.sub(r"[^A-Za-z0-9_]+", "_", [*named, verb][0])[:40]
-    told = json.dumps([verb, said, str(runs_dir.resolve())])
-    name = f"{label}-{hashlib.sha256(told.encode()).hexdigest()[:8]}"
-    logs = Path(hydra.hydra.sweep.dir) if is_local(config) else runs_dir / SWEEPS / name
-    return Sweep(verb, config, name, logs)
-
-
-def cancel(hydra: DictConfig) -> None:
-    """End the jobs that the same command has submitted to a cluster.
-
-    Raises:
-        UserError: they are no cluster's, or the cluster does not do it.
-    """
-    this = sweep_of(hydra)
-    _check_cluster(this, "--cancel")
-    from eleatt_bench.launch.slurm.engine import cancel as cancel_all
-
-    count = cancel_all(this.runs_dir / SWEEPS, this.name)
-    print(f"{count:,} jobs of {this.name} were queued or running, and are ended")
-
-
-def _check_cluster(this: Sweep, flag: str) -> None:
-    if is_local(this.config):
-        raise UserError(
-            f"{flag} is for jobs on a cluster, launcher=slurm; those on this machine end with the "
-            "command that started them"
-        )
-
-
 def sweep(
     hydra: DictConfig, jobs: Sequence[Overrides], first: int, detach: bool = False
 ) -> Sequence[JobReturn]:
@@ -125,7 +67,7 @@ def sweep(
     this = sweep_of(hydra)
     verb, config, logs = this.verb, this.config, this.logs
     if detach:
-        _check_cluster(this, "--detach")
+        check_cluster(this, "--detach")
     planned = plan_jobs(verb, jobs)
     left = [
         one

@@ -160,23 +160,28 @@ def ask(*words: str, keep_open: int | None = None) -> str:
         SlurmError: it is not here, fails, or takes too long.
     """
     try:
-        done = subprocess.run(
-            words, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
-            env=_environment(os.environ), start_new_session=True, timeout=_SECONDS,
+        process = subprocess.Popen(
+            words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            text=True, errors="replace", env=_environment(os.environ), start_new_session=True,
             pass_fds=() if keep_open is None else (keep_open,),
         )  # fmt: skip
+        said, errors = process.communicate(timeout=_SECONDS)
     except FileNotFoundError:
         raise SlurmError(
             f"launcher=slurm needs SLURM's commands, and {words[0]} is not on this machine. Type "
             "this on a login node of the cluster, or leave out launcher=slurm"
         ) from None
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise SlurmError(f"{words[0]} does not answer ({type(error).__name__})") from error
-    if done.returncode != 0:
-        lines = [line for line in done.stderr.splitlines() if line.strip()] or ["no reason given"]
+    except subprocess.TimeoutExpired as error:
+        process.kill()
+        process.communicate()
+        raise SlurmError(f"{words[0]} does not answer within {_SECONDS} s") from error
+    except OSError as error:
+        raise SlurmError(f"{words[0]} cannot be started: {error.strerror}") from error
+    if process.returncode != 0:
+        lines = [line for line in errors.splitlines() if line.strip()] or ["no reason given"]
         told = "; ".join(line.removeprefix(f"{words[0]}: error: ").strip() for line in lines[-3:])
         raise SlurmError(f"{words[0]}: {told}")
-    return done.stdout
+    return said
 
 
 def _environment(own: Mapping[str, str]) -> dict[str, str]:

@@ -12,21 +12,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.files import write_text
 from eleatt_bench.launch.process import Job
 from eleatt_bench.launch.slurm import commands
 from eleatt_bench.launch.slurm.book import Book, books_of, own_book, submitting
 from eleatt_bench.launch.slurm.commands import ACTIVE, RUNNING, Entry, SlurmError, newest
-from eleatt_bench.launch.slurm.script import (
+from eleatt_bench.launch.slurm.endings import (
     AGAIN,
     CANCELLED,
-    Request,
     ended_file,
-    index_list,
-    script,
+    exit_status,
+    show_log,
     tries_file,
 )
+from eleatt_bench.launch.slurm.script import Request, index_list, script
 
 _SLOWEST = 6  # times the usual time between two looks, at a queue in which nothing happens
 _PATIENCE = 40.0  # seconds that a file may take to be seen from another machine
@@ -71,7 +70,6 @@ class Slurm:
     """
 
     queues = True
-    pause = 0.5
 
     def __init__(
         self,
@@ -85,6 +83,7 @@ class Slurm:
     ) -> None:
         self._wanted, self._folder, self._name = wanted, folder, name
         self.at_once, self._most, self._say = at_once, most, say
+        self.pause = min(2.0, max(0.1, wanted.poll / 5))
         self._new: dict[Job, str] = {}  # started and not submitted, and why
         self._tasks: dict[Job, _Task] = {}
         self._results: dict[Job, int | None] = {}
@@ -206,6 +205,7 @@ class Slurm:
             for key, place in book.places().items():
                 if place in entries and entries[place].state in ACTIVE:
                     queued[key] = book, entries[place]
+        before = len(self._tasks)
         for job in list(self._new):
             if job.key in queued:
                 book, entry = queued[job.key]
@@ -213,10 +213,12 @@ class Slurm:
                 self._tasks[job] = _Task(
                     entry.array, entry.index, entry.name, entry.state, entry.reason
                 )
-                _show_log(job.log_path, book.log(job.key))
+                show_log(job.log_path, book.log(job.key))
             elif job.done is not None and job.done():
                 del self._new[job]
                 self._results[job] = 0
+        if found := len(self._tasks) - before:
+            self._say(f"SLURM has {found:,} of the jobs already ({self._known_as()})")
 
     def _is_held(self, job: Job) -> bool:
         """Whether a process is at ``job``, or at what it needs, that SLURM knows nothing of."""
@@ -287,8 +289,10 @@ class Slurm:
         task.state, task.reason = (entry.state, entry.reason) if entry else (_GONE, "")
         if task.state in ACTIVE:
             task.since, task.began = None, task.began or task.state in RUNNING
+            if task.state == "COMPLETING" and exit_status(job.log_path) == "0":
+                self._end(job, 0)  # cleaning up may take its node for ever
             return
-        said = _exit_status(job.log_path)
+        said = exit_status(job.log_path)
         if said == AGAIN:
             self._go_on(job, "the time limit is near")
         elif said == CANCELLED:
@@ -344,55 +348,9 @@ class Slurm:
         self._next = 0.0
 
 
-def cancel(folder: Path, name: str) -> int:
-    """End the jobs of the sweep ``name`` that are queued or run; how many there were.
-
-    Raises:
-        UserError: SLURM does not answer, its list of jobs is damaged, or they are another user's.
-    """
-    path = folder / f"{name}.json"
-    if not path.exists():
-        return 0
-    with submitting(folder):
-        book = own_book(path, 1)
-        entries = newest(commands.queue(book.arrays())) if book.logs else {}
-        logs = {place: book.log(key) for key, place in book.places().items()}
-        tasks = []
-        for place, entry in entries.items():
-            if place in logs and entry.state in ACTIVE:
-                tasks.append(entry.task)
-                ended_file(logs[place]).write_text(CANCELLED, encoding="utf-8")
-        commands.cancel(tasks)
-    return len(tasks)
-
-
-def _exit_status(log: Path) -> str | None:
-    """What a job left; None where it left nothing that can be read."""
-    try:
-        said = ended_file(log).read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError):
-        return None
-    return said if said in (AGAIN, CANCELLED) or (said.isdecimal() and int(said) < 256) else None
-
-
 def _reached(job: Job) -> float:
     """How far a job has got: a number that changes when it gets on."""
     try:
         return 0.0 if job.grows is None else job.grows.stat().st_mtime
     except OSError:
         return 0.0
-
-
-def _show_log(here: Path, there: Path) -> None:
-    """Let the log of a job that another sweep submitted be found ``here`` as well."""
-    if here.absolute() == there.absolute():
-        return
-    try:
-        here.parent.mkdir(parents=True, exist_ok=True)
-        here.unlink(missing_ok=True)
-        here.symlink_to(os.path.relpath(there, here.parent))
-        for of_log in (ended_file, tries_file):
-            of_log(here).unlink(missing_ok=True)
-            of_log(here).symlink_to(os.path.relpath(of_log(there), here.parent))
-    except OSError as error:
-        raise UserError(f"{here} cannot be made: {error.strerror}") from error

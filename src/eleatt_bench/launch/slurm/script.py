@@ -15,11 +15,7 @@ from eleatt_bench.common.errors import HeldElsewhereError, UserError
 from eleatt_bench.launch.process import PLANNED, Job
 from eleatt_bench.launch.settings import is_about_launcher
 from eleatt_bench.launch.slurm.commands import has_gpus
-
-AGAIN = "again"
-CANCELLED = "cancelled"
-"""What stands in the place of an exit status where a job is to be submitted once more, and where
-somebody took it from the queue: SLURM keeps no trace of a task that had not begun."""
+from eleatt_bench.launch.slurm.endings import AGAIN
 
 _RESERVED = frozenset(
     (
@@ -156,16 +152,6 @@ def _case(index: int, job: Job) -> str:
         *([f"again=({shlex.join(again)})"] if again != words else []),
     ]
     return f"{index})\n  " + "\n  ".join(parts) + " ;;"
-
-
-def ended_file(log: Path) -> Path:
-    """Where a job with this log leaves its exit status."""
-    return log.with_name(log.name.removesuffix(".log") + ".exit")
-
-
-def tries_file(log: Path) -> Path:
-    """Where it counts how often it began without getting on, and whether it ever did."""
-    return log.with_name(log.name.removesuffix(".log") + ".tries")
 
 
 _SCRIPT = """\
