@@ -171,8 +171,8 @@ finish() {  # EXIT STATUS
     case $1 in 0) rm -f -- "$tries"; exit 0 ;; *[!0-9]*) exit 1 ;; *) exit "$1" ;; esac
 }
 back() {  # into the queue; SLURM ends this script when it has done that
-    scontrol requeue "$task" || finish "$1"
     trap 'exit 143' TERM
+    scontrol requeue "$task" || finish "$1"
     sleep 60 &
     wait $!
     exit 1
@@ -213,7 +213,7 @@ done
 if [ -n "$outran$stopped" ]; then  # the signal may have ended the waiting and not the child
     wait "$child"
     code=$?
-    [ "$code" = 127 ] || status=$code
+    case $code in -* | 127) ;; *) status=$code ;; esac  # bash may have lost it
 fi
 [ "$status" != 0 ] || finish 0
 [ "$status" != 143 ] || [ -n "$outran$stopped" ] || sleep 1  # this shell's own signal may be late
