@@ -172,15 +172,15 @@ def test_a_disturbed_run_is_the_same_to_the_last_bit(
 @pytest.mark.clusters
 def test_a_run_that_outlasts_its_time_limit_continues(type_it: TypeIt, tmp_path: Path) -> None:
     long = [*LONG, "trainer.max_epochs=100000"]
-    limit = ["launcher.time=1", "launcher.notice=30"]
+    limit = ["launcher.time=2", "launcher.notice=60"]
     sweep = type_it("train", "-m", *long, *ON_SLURM, *limit)
 
     def queued() -> list[list[str]]:
         (book,) = (tmp_path / "runs" / "sweeps").glob("*.json")
         return tasks(book.stem)
 
-    until(lambda: "The time limit is near: back into the queue" in log_of(tmp_path)
-          if epochs(tmp_path) else False, 150)  # fmt: skip
+    until(lambda: epochs(tmp_path) >= 1, 110)
+    until(lambda: "The time limit is near: back into the queue" in log_of(tmp_path), 110)
     until(lambda: any(state == "PENDING" for _, state, *_ in queued()), 60)
     ((task, *_),) = queued()
     sweep.send_signal(signal.SIGINT)
