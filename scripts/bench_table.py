@@ -5,7 +5,7 @@
 Trains one network on the digits and copies what it left, record, epochs and predictions, under the
 names of all the runs that the table of the digits needs, then times the command that shows it:
 the first time, when nothing is kept of earlier commands (`eleatt_bench.common.cache`), and later
-ones.
+ones. As on a user's machine Python keeps what it compiled, whatever PYTHONDONTWRITEBYTECODE says.
 """
 
 from __future__ import annotations
@@ -89,6 +89,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=20)
     parser.add_argument("--csv", type=Path, help="write every number here")
     given = parser.parse_args()
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     with tempfile.TemporaryDirectory() as folder:
         for variable in ("ELEATT_RUNS", "ELEATT_DATA", "XDG_CACHE_HOME"):
             os.environ[variable] = str(Path(folder) / variable)

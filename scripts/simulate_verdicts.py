@@ -26,14 +26,13 @@ from eleatt_bench.common.locations import config_dir
 from eleatt_bench.tables.chance import contributions, intervals
 from eleatt_bench.tables.crossing import crossing
 from eleatt_bench.tables.family import holm
-from eleatt_bench.tables.looks import ERROR, overall_level
-from eleatt_bench.tables.statistics import CONFIDENCE
+from eleatt_bench.tables.judgement import Verdict, margin_of
+from eleatt_bench.tables.looks import overall_level
+from eleatt_bench.tables.statistics import CONFIDENCE, ERROR
 from eleatt_bench.tables.verdicts import (
     WORDS,
-    Verdict,
     first_decided,
     levels_of,
-    margin_of,
     moments,
     p_values,
     words,
@@ -254,9 +253,9 @@ def families(draws: int, seed: int) -> Iterator[Figure]:
         signed = np.isin(code, [c for c, word in enumerate(WORDS) if word.signed])
         case = "12 claims, 4 baselines"
         yield share("families", case, looks, "any false verdict", signed.any(axis=-1))
-        marks = holm(overall_level(looks, seen)) <= ERROR
+        marks = np.apply_along_axis(holm, -1, overall_level(looks, seen)) <= ERROR
         yield share("families", case, looks, "any false mark", marks.any(axis=-1))
-        naive = holm(stopped) <= ERROR
+        naive = np.apply_along_axis(holm, -1, stopped) <= ERROR
         yield share("families", case, looks, "Holm on the p of the stop", naive.any(axis=-1))
 
 

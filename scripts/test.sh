@@ -3,4 +3,6 @@
 set -eu
 cd "$(dirname "$0")/.."
 python="${PYTHON:-.venv/bin/python}"
+# Hundreds of tests start processes: each would compile the package anew.
+unset PYTHONDONTWRITEBYTECODE
 OMP_NUM_THREADS=1 exec "$python" -m pytest -n auto --dist worksteal -q "$@"

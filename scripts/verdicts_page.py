@@ -16,8 +16,9 @@ from pathlib import Path
 
 from simulate_verdicts import looks_of_tables
 
+from eleatt_bench.tables.judgement import Verdict
 from eleatt_bench.tables.power import detectable, seeds_needed
-from eleatt_bench.tables.verdicts import Verdict, levels_of
+from eleatt_bench.tables.verdicts import levels_of
 
 Row = dict[str, str]
 LOOKS = looks_of_tables()

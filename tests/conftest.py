@@ -13,6 +13,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import settings
+
+# Half of Hypothesis's own number, of tests that say none: --hypothesis-profile=default for all.
+settings.register_profile("quick", max_examples=50)
+settings.load_profile("quick")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -59,6 +64,60 @@ def record_of() -> MakeRecord:
             "accelerator": "cpu", "num_threads": 1, "backend": "scan", "timing": {},
         }  # fmt: skip
         return record | more
+
+    return make
+
+
+MakeFinished = Callable[..., Any]
+
+
+@pytest.fixture(scope="session")
+def finished_run(record_of: MakeRecord) -> MakeFinished:
+    """Leave, in a folder of runs, a run of the digits all of whose files agree, without training.
+
+    Each of ``right`` says whether a test sample, of two classes, was predicted well.
+    """
+    from omegaconf import OmegaConf
+
+    from eleatt_bench.config.compose import compose_config
+    from eleatt_bench.runs.curves import HEADER, as_line
+    from eleatt_bench.runs.identity import identity, run_id
+    from eleatt_bench.runs.predictions import Predictions, write_predictions
+    from eleatt_bench.runs.record import RunFolder
+
+    config = compose_config(["experiment=digits", "model=eleatt_gru"])
+
+    def make(
+        runs_dir: Path,
+        seed: int = 0,
+        right: tuple[int, ...] = (1, 1, 0, 1),
+        config: Mapping[str, Any] = config,
+        digest: str = "d" * 64,
+        labels: np.ndarray | None = None,
+        **more: Any,
+    ) -> RunFolder:
+        mine = {**config, "seed": seed}
+        this = identity(mine, digest)
+        folder = RunFolder(runs_dir, run_id(this))
+        random = np.random.default_rng(seed)
+        labels = random.integers(0, 2, len(right)) if labels is None else labels
+        logits = random.normal(size=(len(right), 2)).astype(np.float32)
+        wrong = logits.argmax(axis=1) != np.where(right, labels, 1 - labels)
+        logits[wrong] = logits[wrong, ::-1]
+        names = np.array([f"s{index}".encode() for index in range(len(right))])
+        folder.path.mkdir(parents=True)
+        digest = write_predictions(
+            folder.predictions, Predictions(names, labels, logits, ("no", "yes")), "digits"
+        )
+        folder.epochs.write_text(HEADER + "".join(as_line(e, {}) for e in (1, 2, 3)))
+        folder.config.write_text(OmegaConf.to_yaml(OmegaConf.create(mine)), encoding="utf-8")
+        folder.write(
+            record_of(
+                folder.run_id, float(np.mean(right)), identity=this, seed=seed,
+                predictions_digest=digest, **more,
+            )
+        )  # fmt: skip
+        return folder
 
     return make
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -33,6 +34,21 @@ def test_the_python_runs(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: P
     for block in re.finditer(r"^```python\n(.*?)^```$", text, re.DOTALL | re.MULTILINE):
         above = "\n" * text.count("\n", 0, block.start(1))  # a traceback names the page's line
         exec(compile(above + block[1], str(ROOT / name), "exec"), names)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "docs").glob("*.ipynb")), ids=lambda path: path.name
+)
+def test_a_notebook_runs(path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib, of the extra figures, is not installed")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    names: dict[str, object] = {"__name__": "__main__"}
+    for number, cell in enumerate(cells):
+        if cell["cell_type"] == "code":
+            exec(compile("".join(cell["source"]), f"{path}, cell {number}", "exec"), names)
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -11,6 +11,7 @@ import pytest
 
 from eleatt_bench.cli import VERBS
 from eleatt_bench.cli.data import ACTIONS
+from eleatt_bench.cli.results import ACTIONS as RESULTS_ACTIONS
 from eleatt_bench.cli.runs import ACTIONS as RUNS_ACTIONS
 from eleatt_bench.cli.train import split
 from eleatt_bench.config.overrides import check_override
@@ -45,6 +46,8 @@ def test_every_command_is_one_that_exists(command: tuple[str, ...]) -> None:
             check_override(override)
     elif verb == "runs":
         assert rest[0] in RUNS_ACTIONS
+    elif verb == "results":
+        assert rest[0] in RESULTS_ACTIONS
     elif verb == "data":
         assert rest[0] in ACTIONS
         assert len(rest) == 1 or rest[1] in catalog.names()
@@ -56,10 +59,11 @@ def test_every_make_target_is_there_and_explained(target: str) -> None:
     assert re.search(rf"^  make {target} +\S", shown.stdout, re.MULTILINE)
 
 
-def test_the_python_example_runs() -> None:
-    (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+def test_the_python_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
-    exec(example, names)
+    for example in re.findall(r"```python\n(.*?)```", README, re.DOTALL):
+        exec(example, names)
     assert tuple(names["output"].shape) == (8, 40, 100)  # type: ignore[attr-defined]
     assert len(names["attention"]) == 3  # type: ignore[arg-type]
 

@@ -1,7 +1,8 @@
 """eleatt-bench: the EleAtt-RNN layers and the benchmarks of their paper.
 
-``from eleatt_bench import EleAttGRU`` gives the layer; everything else is behind the
-``eleatt-bench`` command. Nothing heavy is imported until it is asked for.
+``from eleatt_bench import EleAttGRU`` gives the layer. ``import eleatt_bench as eb`` gives runs and
+tables, as docs/python.md shows; everything is behind the ``eleatt-bench`` command as well. Nothing
+heavy is imported until it is asked for.
 """
 
 from __future__ import annotations
@@ -11,20 +12,52 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from eleatt_bench.api.commands import reproduce, train
+    from eleatt_bench.api.frames import table
+    from eleatt_bench.api.runs import LoadedRun, Runs, load_run, load_runs
+    from eleatt_bench.common.errors import UserError
     from eleatt_bench.nn.convert import from_torch, to_torch
     from eleatt_bench.nn.layers import EleAttGRU, EleAttLSTM, EleAttRNN
+    from eleatt_bench.training.published import load_network
 
-__all__ = ["EleAttGRU", "EleAttLSTM", "EleAttRNN", "__version__", "from_torch", "to_torch"]
+__all__ = [
+    "EleAttGRU",
+    "EleAttLSTM",
+    "EleAttRNN",
+    "LoadedRun",
+    "Runs",
+    "UserError",
+    "__version__",
+    "from_torch",
+    "load_network",
+    "load_run",
+    "load_runs",
+    "reproduce",
+    "table",
+    "to_torch",
+    "train",
+]
+
+_MODULES = {
+    "nn.layers": ("EleAttGRU", "EleAttLSTM", "EleAttRNN"),
+    "nn.convert": ("from_torch", "to_torch"),
+    "api.runs": ("LoadedRun", "Runs", "load_run", "load_runs"),
+    "api.frames": ("table",),
+    "api.commands": ("reproduce", "train"),
+    "training.published": ("load_network",),
+    "common.errors": ("UserError",),
+}
 
 
 def __getattr__(name: str) -> Any:
-    """Import the layers (and with them torch) at their first use."""
-    if name in {"EleAttGRU", "EleAttLSTM", "EleAttRNN"}:
-        from eleatt_bench.nn import layers
+    """Import what is asked for at its first use; torch only with the layers and networks."""
+    from importlib import import_module
 
-        return getattr(layers, name)
-    if name in {"from_torch", "to_torch"}:
-        from eleatt_bench.nn import convert
-
-        return getattr(convert, name)
+    for module, names in _MODULES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{module}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

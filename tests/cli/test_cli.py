@@ -174,6 +174,7 @@ def test_cfg_job_prints_the_configuration_without_running(command_line, tmp_path
         ("eleatt-bench eval trainer=", "trainer=gpu"),
     ],
 )
+@pytest.mark.few(3)
 def test_tab_completion(command_line, line: str, offers: str) -> None:
     done = command_line("-sc", "query=bash", env={"COMP_LINE": line, "COMP_POINT": str(len(line))})
     assert offers in done.stdout.split()

@@ -38,7 +38,8 @@ def leave(record_of) -> Callable[..., RunFolder]:
         record = record_of(name, accuracy, seed=seed, parameters=12345, timing={"seconds": 7.2})
         identity = {**record["identity"], "seed": seed}
         model = {"cell": "gru", "gate": gate, "gated_layers": [0] if gate else []}
-        run.write({**record, "identity": {**identity, "model": model}})
+        run.path.mkdir(parents=True, exist_ok=True)  # not synced, as there may be a thousand
+        run.record.write_text(json.dumps({**record, "identity": {**identity, "model": model}}))
         return run
 
     return make

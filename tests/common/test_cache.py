@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
@@ -23,7 +22,7 @@ json_values = st.recursive(
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the cache ``c`` lies."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    return tmp_path / "eleatt-bench" / "c.json"
+    return tmp_path / "eleatt-bench" / "c.jsonl"
 
 
 ABSENT = "absent"
@@ -100,9 +99,8 @@ def test_what_others_add_meanwhile_stays(file: Path) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{", b"[]", b"null", b"\xff\xfe", b'{"fingerprint": "f"}',
-     b'{"fingerprint": "f", "answers": 1}'],
-)  # fmt: skip
+    [b"", b"{", b"[]", b"\xff\xfe", b"\n", b'{"fingerprint": "f", "answers": {}}'],
+)
 def test_a_damaged_file_is_an_empty_one(file: Path, content: bytes) -> None:
     kept(a=1)
     file.write_bytes(content)
@@ -119,7 +117,7 @@ def test_a_changed_answer_is_never_believed(
         folder = tmp_path_factory.mktemp("cache")
         patch.setenv("XDG_CACHE_HOME", str(folder))
         kept(**answers)
-        path = folder / "eleatt-bench" / "c.json"
+        path = folder / "eleatt-bench" / "c.jsonl"
         content = bytearray(path.read_bytes())
         place = int(where * len(content))
         content[place : len(content) if cut else place + 1] = bytes([byte])
@@ -130,12 +128,21 @@ def test_a_changed_answer_is_never_believed(
 
 def test_an_answer_is_not_another_questions(file: Path) -> None:
     kept(a=1, b=2)
-    content = json.loads(file.read_text())
-    first, second = content["answers"]
-    content["answers"][first] = content["answers"][second]
-    file.write_text(json.dumps(content))
+    first, *lines = file.read_text().splitlines()
+    (one, answer), (other, its) = (line.split(" ") for line in lines)
+    assert {answer, its} == {"1", "2"}
+    file.write_text("\n".join([first, f"{one} {its}", f"{other} {answer}"]))
     assert known(kept(), "a") is ABSENT
-    assert known(kept(), "b") == 2
+    assert known(kept(b=2), "b") == 2
+
+
+def test_an_answer_may_be_used_and_not_kept(file: Path) -> None:
+    cache = kept(a=1)
+    assert cache.find("b", lambda: 2, keep=False) == 2
+    assert cache.find("a", lambda: 3, keep=False) == 1
+    assert cache.added == 0
+    cache.write()
+    assert [known(kept(), key) for key in "ab"] == [1, ABSENT]
 
 
 def test_a_pipe_in_its_place_is_left_alone(file: Path) -> None:

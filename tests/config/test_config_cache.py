@@ -48,7 +48,8 @@ def test_a_second_process_needs_no_hydra(no_hydra) -> None:
     with Composer() as composer:
         assert (composer.config(ASKED), composer.options("table")) == expected
         other_seed = composer.config([*ASKED[:-1], "seed=4"])
-    assert other_seed == {**expected[0], "seed": 4}
+    data = {**expected[0]["data"], "val_seed": 4}  # which is ${seed}
+    assert other_seed == {**expected[0], "seed": 4, "data": data}
 
 
 def test_out_of_a_context_nothing_is_kept(tmp_path: Path) -> None:

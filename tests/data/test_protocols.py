@@ -25,6 +25,23 @@ def test_cross_view_tests_on_the_third_camera(store: SequenceStore) -> None:
     assert [len(part) for part in parts[:3]] == [38, 2, 20]
 
 
+def test_the_protocol_to_choose_by_knows_nothing_of_the_third_camera(make_store) -> None:
+    frames = [np.full((2, 2), value, dtype=np.float32) for value in range(6)]
+    #            camera: 1       2          2: a copy  2          3          3          1
+    contents = [frames[0], frames[1], frames[2], frames[3], frames[2], frames[4], frames[5]]
+    cameras = [1, 2, 2, 2, 3, 3, 1]
+    store = make_store(
+        samples=[
+            Sample(f"s{i}", content, 0, {"camera": camera})
+            for i, (content, camera) in enumerate(zip(contents, cameras, strict=True))
+        ]
+    )
+    parts = split(store, "cross_view_dev", val_fraction=0.5)
+    assert sorted([*parts.train, *parts.val]) == [0, 6]
+    assert parts.test.tolist() == [1, 3]
+    assert parts.clean is None
+
+
 @settings(max_examples=50, deadline=None)
 @given(fraction=st.floats(0.001, 0.97), seed=st.integers(0, 99))
 def test_every_sequence_is_in_exactly_one_part(store, fraction: float, seed: int) -> None:
@@ -41,6 +58,15 @@ def test_every_sequence_is_in_exactly_one_part(store, fraction: float, seed: int
 def test_validation_follows_its_seed(store: SequenceStore) -> None:
     drawn = {tuple(split(store, "cross_view", val_seed=seed).val) for seed in range(9)}
     assert len(drawn) > 5
+
+
+def test_the_validation_samples_of_a_seed_are_the_same_everywhere(store: SequenceStore) -> None:
+    """Whatever the versions of Python and NumPy, and however large the seed."""
+    drawn = [
+        split(store, "cross_view", val_fraction=0.1, val_seed=seed).val.tolist()
+        for seed in (0, 1, 2**32, 10**30)
+    ]
+    assert drawn == [[6, 13, 25, 33], [1, 15, 31, 45], [28, 37, 48, 57], [9, 12, 22, 34]]
 
 
 def test_clean_marks_what_is_not_a_copy(make_store) -> None:
@@ -87,7 +113,7 @@ def test_official_takes_the_published_split(make_store) -> None:
 def test_mistakes(store: SequenceStore, make_store) -> None:
     with pytest.raises(UserError, match=r"Unknown protocol of nucla 'cross_veiw'\. Did you mean"):
         split(store, "cross_veiw")
-    with pytest.raises(UserError, match=r"Choices: cross_view$"):
+    with pytest.raises(UserError, match=r"Choices: cross_view, cross_view_dev$"):
         repeats(store, "official")
     with pytest.raises(UserError, match="fold is 1, but cross_view of nucla has one fold: 0"):
         split(store, "cross_view", fold=1)

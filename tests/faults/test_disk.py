@@ -105,6 +105,8 @@ WRITING = {  # a verb, what it writes, and what it says of another place
     "table": (["table", "digits", "--format", "json", "--out", "FULL/t.json"], "FULL/t.json",
               "--out FILE"),
     "attention": (["attention", "run=RUN", "--out", "FULL/a"], "FULL/a", "--out FOLDER"),
+    "publish": (["results", "add", "digits", *LIKE_SMALL, "--to", "FULL/r"], "FULL/r",
+                "--to FOLDER"),
     "show": (["data", "show", "digits", "--out", "FULL/x.png"], "FULL/x.png", "--out FILE"),
 }  # fmt: skip
 
@@ -113,7 +115,10 @@ WRITING = {  # a verb, what it writes, and what it says of another place
 @pytest.mark.parametrize(
     ("verb", "room"),
     # What the others write may fit into 8 KiB.
-    [*zip(WRITING, itertools.repeat(0)), *itertools.product(("report", "figures", "export"), (8,))],
+    [
+        *zip(WRITING, itertools.repeat(0)),
+        *itertools.product(("report", "figures", "export", "publish"), (8,)),
+    ],
 )
 @pytest.mark.few(1)
 def test_a_full_disk_is_named_with_what_helps_by_whatever_writes(
@@ -143,6 +148,7 @@ SLOW = pytest.mark.slow
 CHANGING = {
     "eval": (["eval", "run=RUN"], "Cannot write to runs/RUN/eval-best.json: No space"),
     "train": (["train", "experiment=digits", "model.hidden_size=9"], "Cannot write to runs/digits"),
+    "import": (["runs", "import", "SOURCE"], "Cannot write to runs/RUN"),
     "grid": (["train", "-m", "experiment=digits", "seed=0,1"], "Cannot write to runs/sweeps"),
     "reproduce": (["reproduce", "digits", "quick=true", "table.seeds=[0]"],
                   "Cannot write to runs/tables/digits-quick-"),
@@ -173,7 +179,7 @@ def test_a_full_folder_of_runs(work, small_disk, undisturbed, data_dir, verb, ro
     size = (runs / "ballast").stat().st_size // 4096 * 4096
     (runs / "ballast").write_bytes(bytes(size - room * 1024))
     command, says = CHANGING[verb]
-    command = [word.replace("RUN", run.run_id) for word in command]
+    command = [word.replace("SOURCE", str(run.path)).replace("RUN", run.run_id) for word in command]
     status = work.do(command, environment={"ELEATT_DATA": str(data_dir)})
     assert status == 1, work.output
     assert says.replace("RUN", run.run_id) in work.output

@@ -118,6 +118,7 @@ def test_a_warm_job_has_the_environment_it_is_given(tmp_path: Path) -> None:
 
 
 @linux_only
+@pytest.mark.slow  # as tests/cli/test_sweep.py sees it from outside
 def test_a_failing_warm_job_says_so_in_its_log(tmp_path: Path) -> None:
     job = Job(("train", "+typo=1"), "typo", tmp_path / "new" / "typo.log")
     assert run_to_the_end(job, {})[0] == 1

@@ -19,7 +19,7 @@ TIGHT = {"rtol": 0, "atol": 1e-12}
 kinds = st.sampled_from(list(LAYERS))
 gates = st.sampled_from([None, "sigmoid", "softmax"])
 lengths_lists = st.lists(st.integers(1, 6), min_size=1, max_size=5)
-properties = settings(max_examples=25, deadline=None)
+properties = settings(max_examples=15, deadline=None)  # for each of three backends
 every_cell = pytest.mark.parametrize("kind", LAYERS)
 every_gate = pytest.mark.parametrize("gate", [None, "sigmoid", "softmax"])
 

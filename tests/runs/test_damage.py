@@ -443,7 +443,15 @@ def huge(file: h5py.File, name: str) -> None:
 
 
 def packed(file: h5py.File, name: str) -> None:
-    file.create_dataset(name, (60,), "i8", data=np.zeros(60), chunks=(60,), compression="gzip")
+    file.create_dataset(name, (1 << 24,), "i8", chunks=(1 << 16,), compression="gzip")
+
+
+def in_one_chunk(file: h5py.File, name: str) -> None:
+    file.create_dataset(name, (60,), "i8", chunks=(1 << 24,), maxshape=(None,), compression="gzip")
+
+
+def otherwise_packed(file: h5py.File, name: str) -> None:
+    file.create_dataset(name, (60,), "i8", data=np.zeros(60), chunks=(60,), compression="lzf")
 
 
 def soft(file: h5py.File, name: str) -> None:
@@ -458,6 +466,8 @@ def soft(file: h5py.File, name: str) -> None:
         (replaced_by("label", soft), "its label lies elsewhere"),
         (replaced_by("label", huge), "its label is larger than the file"),
         (replaced_by("label", packed), "its label is larger than the file"),
+        (replaced_by("label", in_one_chunk), "its label is packed in a way that is not read"),
+        (replaced_by("label", otherwise_packed), "its label is packed in a way that is not read"),
         (replaced_by("label", lambda file, name: file.create_group(name)), "its label lies"),
         (replaced_by("label", lambda *_: None), "it lacks label"),
         (lambda file: file["label"].__setitem__(0, 10), "it has labels of no class"),

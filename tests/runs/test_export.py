@@ -9,8 +9,14 @@ import pytest
 
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.runs import export as module
-from eleatt_bench.runs.export import export
-from eleatt_bench.runs.record import find_run
+from eleatt_bench.runs.export import files_of
+from eleatt_bench.runs.record import RunFolder, find_run
+from eleatt_bench.runs.soundness import sound
+
+
+def export(folder: RunFolder, path: Path) -> int:
+    """One run with its weights."""
+    return module.export({folder.run_id: files_of(folder)}, path)
 
 
 def test_an_unpacked_run_is_that_run(make_run, tmp_path: Path) -> None:
@@ -69,7 +75,7 @@ def test_an_archive_that_does_not_read_back_the_same_is_none(
     before = out.read_bytes()
     add = module._add
 
-    def and_change(archive, file: Path, name: str) -> None:
+    def and_change(archive, file: Path | bytes, name: str) -> None:
         add(archive, file, name)
         if file == folder.predictions:
             file.write_bytes(b"other predictions")
@@ -79,3 +85,29 @@ def test_an_archive_that_does_not_read_back_the_same_is_none(
         export(folder, out)
     assert out.read_bytes() == before
     assert not list(tmp_path.glob(".*.tmp"))
+
+
+def test_a_published_run_is_sound_small_and_always_the_same(finished_run, tmp_path: Path) -> None:
+    folder = finished_run(tmp_path / "runs", right=(1, 0) * 500)
+    out, again = tmp_path / "run.zip", tmp_path / "again.zip"
+    module.export({folder.run_id: files_of(folder, published=True)}, out)
+    with zipfile.ZipFile(out) as archive:
+        assert {name.rpartition("/")[2] for name in archive.namelist()} == {
+            "record.json", "config.yaml", "epochs.csv", "predictions.h5",
+        }  # fmt: skip
+        archive.extractall(tmp_path / "elsewhere")
+    copy = find_run(tmp_path / "elsewhere", folder.run_id)
+    record = sound(copy)
+    lines = copy.config.read_text().splitlines()
+    assert {"data_dir: data", "runs_dir: runs"} < set(lines), "nobody learns of others' folders"
+    assert len(lines) == len(folder.config.read_text().splitlines())
+    assert record["whole_predictions_digest"] == (folder.read() or {})["predictions_digest"]
+    assert copy.predictions.stat().st_size < folder.predictions.stat().st_size / 2
+    module.export({folder.run_id: files_of(copy, published=True)}, again)
+    assert again.read_bytes() == out.read_bytes(), "what is compact stays as it is"
+
+
+def test_weights_that_are_not_there(finished_run, tmp_path: Path) -> None:
+    folder = finished_run(tmp_path / "runs")
+    with pytest.raises(UserError, match=r"lacks .*best.ckpt: .*or export it without .*--published"):
+        files_of(folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -16,7 +17,14 @@ from hypothesis import strategies as st
 from eleatt_bench.config.compose import compose_config
 from eleatt_bench.runs import identity as module
 from eleatt_bench.runs.identity import PLACES as PLACES_SAID
-from eleatt_bench.runs.identity import identity, is_place, model_name, run_id, without_digest
+from eleatt_bench.runs.identity import (
+    identity,
+    is_place,
+    model_name,
+    run_id,
+    run_ids,
+    without_digest,
+)
 
 DIGEST = "d" * 64
 CONFIG: dict[str, Any] = compose_config(["experiment=nucla", "model=eleatt_gru"])
@@ -124,6 +132,7 @@ def test_a_rehearsal_is_another_run_and_its_name_says_so() -> None:
 
 def test_settings_that_came_later_do_not_rename_earlier_runs() -> None:
     this = identity(CONFIG, DIGEST)
+    assert "loss" not in this
     assert "quick" not in this
     assert "limit" not in this["data"]
     assert "pretraining" not in this
@@ -187,3 +196,13 @@ def test_the_configuration_is_left_as_it_was() -> None:
     before = deepcopy(CONFIG)
     identity(CONFIG, DIGEST)
     assert before == CONFIG
+
+
+@given(st.lists(st.integers(0, 2**63), max_size=5), st.sampled_from([False, True]))
+def test_names_by_seed_are_those_of_one_by_one(seeds: list[int], quick: bool) -> None:
+    this = {**identity(CONFIG, DIGEST), "zzz": 1, **({"quick": True} if quick else {})}
+    for seed, name in zip(seeds, run_ids(this, seeds), strict=True):
+        of_seed = {**this, "seed": seed}
+        text = json.dumps(of_seed, sort_keys=True, separators=(",", ":"))
+        assert name.endswith(f"-seed{seed}-{hashlib.sha256(text.encode()).hexdigest()[:12]}")
+        assert name == run_id(of_seed)

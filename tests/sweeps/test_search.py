@@ -11,6 +11,7 @@ import pytest
 from eleatt_bench.common.errors import HeldElsewhereError
 from eleatt_bench.common.files import write_text
 from eleatt_bench.config.composer import Composer
+from eleatt_bench.data.protocols import PROTOCOLS
 from eleatt_bench.launch.pool import Pool
 from eleatt_bench.launch.process import Job
 from eleatt_bench.runs.curves import HEADER, as_line
@@ -108,6 +109,20 @@ def go(trials: Trials, pool: Pool, space: Space, most: int) -> list[str]:
 def trials(tmp_path: Path) -> Iterator[Trials]:
     with Trials(tmp_path / "runs" / "searches" / "a.db", seed=0) as opened:
         yield opened
+
+
+def test_a_protocol_to_choose_by_is_what_trials_are_judged_by(
+    trials: Trials, finish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fixed = PROTOCOLS["digits"]["fixed"]
+    monkeypatch.setitem(PROTOCOLS["digits"], "fixed", fixed._replace(development=True))
+    tested = {"val": {"accuracy": 0.625}, "test": {"accuracy": 0.75}}
+    finish("optimizer.lr=0.01", metrics=tested)
+    curve(folder_of("optimizer.lr=0.01"), 0.0, 0.0, 0.0, 0.0)
+    others(trials, 0.9)
+    said = go(trials, Scripted(), space_of("optimizer.lr=choice(0.01)"), STARTUP_TRIALS + 1)
+    assert said == ["trial 6/6 complete  test 75.00%  finished already"]
+    assert trials.all()[-1].value == 0.75
 
 
 def others(trials: Trials, accuracy: float) -> None:

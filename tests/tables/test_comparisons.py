@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from eleatt_bench.common import files
+from eleatt_bench.runs import predictions
 from eleatt_bench.runs.record import RunFolder
-from eleatt_bench.tables import claims as comparisons
 from eleatt_bench.tables.build import table
 from eleatt_bench.tables.plan import Plan, plan
 from eleatt_bench.tables.table import SampleTest
@@ -17,19 +18,20 @@ from eleatt_bench.tables.table import SampleTest
 @pytest.fixture(autouse=True)
 def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(files, "_FINE_STEP", 0)  # what is written is settled at once
 
 
 @pytest.fixture
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The predictions that were read."""
     found: list[Path] = []
-    read = comparisons.read_predictions
+    read = predictions.read_predictions
 
     def counted(folder: RunFolder, metric: str) -> object:
         found.append(folder.predictions)
         return read(folder, metric)
 
-    monkeypatch.setattr(comparisons, "read_predictions", counted)
+    monkeypatch.setattr(predictions, "read_predictions", counted)
     return found
 
 
@@ -113,7 +115,18 @@ def test_a_judgement_comes_back_as_it_was(digits_plan: Plan, finish, monkeypatch
     first = [claim.judgement for claim in table(digits_plan).claims]
     assert (first[0].count, first[0].next_look) == (3, 6)
     with monkeypatch.context() as patch:
-        patch.setattr(comparisons, "judge", None)
+        patch.setattr("eleatt_bench.tables.judge.judge", None)
         assert [claim.judgement for claim in table(digits_plan).claims] == first
     finish(digits_plan, runs(digits_plan, "GRU")[0], accuracy=0.5)
     assert table(digits_plan).claims[0].judgement != first[0]
+
+
+def test_what_came_of_a_file_that_was_just_written_is_not_kept(
+    digits_plan: Plan, finish, reads: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "_FINE_STEP", 10**12)
+    for row in ("EleAtt-GRU", "GRU"):
+        finish(digits_plan, runs(digits_plan, row)[0], right=[1, 0])
+    first = same(digits_plan)
+    assert same(digits_plan) == first
+    assert len(reads) == 4

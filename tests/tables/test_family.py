@@ -33,7 +33,7 @@ def claim(mean: float, std: float = 1.0, count: int = 5) -> Judgement:
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12), st.floats(0.01, 0.2))
 def test_holm_rejects_step_by_step(p: list[float], level: float) -> None:
     """The procedure as it is written: the least p at level / M, the next at level / (M − 1), …"""
-    adjusted = holm(np.array(p))
+    adjusted = np.array(holm(p))
     if np.isclose(adjusted, level, rtol=1e-9, atol=0).any():
         return
     rejected = np.zeros(len(p), bool)
@@ -42,13 +42,6 @@ def test_holm_rejects_step_by_step(p: list[float], level: float) -> None:
             break
         rejected[place] = True
     assert (adjusted <= level).tolist() == rejected.tolist()
-
-
-def test_holm_of_many_families_at_once() -> None:
-    p = np.random.default_rng(0).random((4, 3, 6))
-    found = holm(p)
-    for place in np.ndindex(4, 3):
-        assert found[place] == pytest.approx(holm(p[place]))
 
 
 def test_claims_of_the_same_runs_count_once() -> None:
@@ -88,8 +81,12 @@ def test_a_mark_is_false_in_5_percent_of_families_and_would_not_be_of_the_p_of_t
     none = np.array(np.nan)
     _, at = first_decided(words(means, stds, LOOKS, levels_of(LOOKS), none, np.array(1.0)))
     seen = np.where(np.arange(3) <= at[..., None], p, 1).min(axis=-1)
-    marked = (holm(overall_level(LOOKS, seen)) <= 0.05).any(axis=-1).mean()
+    marked = _any_is_marked(overall_level(LOOKS, seen)).mean()
     error = np.sqrt(0.05 * 0.95 / draws)
     assert marked <= 0.05 + 3 * error
     stopped = np.take_along_axis(p, at[..., None], axis=-1)[..., 0]
-    assert (holm(stopped) <= 0.05).any(axis=-1).mean() > 0.05 + 6 * error
+    assert _any_is_marked(stopped).mean() > 0.05 + 6 * error
+
+
+def _any_is_marked(p: np.ndarray) -> np.ndarray:
+    return (np.apply_along_axis(holm, -1, p) <= 0.05).any(axis=-1)

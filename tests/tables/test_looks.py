@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from eleatt_bench.tables.crossing import crossing, of_one_more, quantile
-from eleatt_bench.tables.looks import ERROR, deciding, nominal_level, overall_level
+from eleatt_bench.tables.looks import ERROR, nominal_level, overall_level
+from eleatt_bench.tables.statistics import deciding
 
 looks_of_any_table = st.lists(st.integers(3, 60), min_size=1, max_size=4, unique=True).map(
     lambda counts: tuple(sorted(counts))

@@ -175,3 +175,21 @@ def test_a_plan_of_other_looks_or_claims_has_files_of_its_own(composer) -> None:
 def test_what_makes_no_table(composer, override: str, says: str) -> None:
     with pytest.raises(UserError, match=says):
         plan("digits", [override], composer)
+
+
+@pytest.mark.parametrize("name", ["digits", "table5"])
+def test_seeds_that_are_planned_at_once_are_as_one_by_one(
+    name: str, composer, planned, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a table, and of one with folds, and pre-trainings in some of its rows."""
+    made = planned(name)
+    monkeypatch.setattr(type(composer), "seed_is_free", lambda *_: False)
+    alone = plan(name, [f"data_dir={made.data_dir}"], composer)
+    assert made.runs == alone.runs
+
+
+def test_a_seed_that_something_else_follows_is_not_free(composer) -> None:
+    assert composer.seed_is_free(["experiment=digits"], [0, 5])
+    assert not composer.seed_is_free(["experiment=digits"], [0, 10**9])
+    assert not composer.seed_is_free(["experiment=digits", "data.val_seed=${seed}"], [0])
+    assert not composer.seed_is_free(["experiment=digits", "model.dropout=0.${seed}"], [0])

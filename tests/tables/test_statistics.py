@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from eleatt_bench.tables.statistics import mcnemar, mean, paired_bootstrap, proportion, std
+from eleatt_bench.tables.bootstrap import paired_bootstrap
+from eleatt_bench.tables.statistics import mcnemar, mean, proportion, std
 
 accuracies = st.floats(0, 100, allow_subnormal=False)
 

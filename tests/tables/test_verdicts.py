@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from eleatt_bench.tables.crossing import of_one_more
+from eleatt_bench.tables.judgement import margin_of
 from eleatt_bench.tables.looks import ERROR, nominal_level
 from eleatt_bench.tables.verdicts import (
     WORDS,
@@ -18,7 +19,6 @@ from eleatt_bench.tables.verdicts import (
     Verdict,
     first_decided,
     levels_of,
-    margin_of,
     moments,
     one_pair,
     p_values,

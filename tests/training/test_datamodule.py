@@ -60,8 +60,9 @@ def test_the_network_has_the_size_of_the_streams_it_sees(store: SequenceStore) -
 def augmented(store: SequenceStore, seed: int, epoch: int) -> dict[int, torch.Tensor]:
     """What the network sees of each training sample."""
     config = configured(
-        "experiment=nucla_aug", "data.transforms.scaling=0.1", "data.batch_size=7", f"seed={seed}"
-    )
+        "experiment=nucla_aug", "data.transforms.scaling=0.1", "data.batch_size=7",
+        "data.val_seed=0", f"seed={seed}",
+    )  # fmt: skip
     data = SequenceDataModule(config["data"], store, config["seed"])
     loader = data.train_dataloader()
     loader.sampler.set_epoch(epoch)
@@ -91,3 +92,15 @@ def test_moving_a_batch_to_a_device_leaves_its_indices(store: SequenceStore) -> 
     assert moved.inputs.is_meta
     assert moved.indices is batch.indices
     assert (moved.epoch, moved.batch_size_global) == (batch.epoch, batch.batch_size_global)
+
+
+def test_labels_are_smoothed_while_training_alone(store: SequenceStore) -> None:
+    config = configured("loss.label_smoothing=0.2", "model.dropout=0")
+    data = SequenceDataModule(config["data"], store, config["seed"])
+    network = SequenceClassifier(config, data.input_size, store.num_classes, data.transforms)
+    batch = data.transforms(next(iter(data.train_dataloader())), training=False)
+    logs = network(batch.inputs, batch.lengths).log_softmax(1)
+    plain = -logs.gather(1, batch.labels[:, None]).squeeze(1)
+    smoothed = 0.8 * plain - 0.2 * logs.mean(1)
+    torch.testing.assert_close(network._observe(batch, "val"), plain)
+    torch.testing.assert_close(network._observe(batch, "train"), smoothed)

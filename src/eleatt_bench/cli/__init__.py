@@ -19,12 +19,14 @@ from eleatt_bench.launch.ranks import forget_other_launchers, is_first
 VERBS = {
     "train": "train and test one run, or with -m a grid of runs",
     "eval": "test finished runs again: run=ID[,ID...]",
+    "ensemble": "what finished runs come to together: run=ID,ID[,ID...]",
     "search": "search for settings with the best validation accuracy",
     "reproduce": "do the runs that a table lacks, then write the table",
     "table": "show a table from the runs that are there",
     "tables": "list the tables",
     "data": "list, download, prepare or verify data sets",
-    "runs": "list, show, compare, remove or export runs",
+    "runs": "list, show, compare, remove, export or import runs",
+    "results": "publish tables with their runs, and verify what is published",
     "report": "write pages about all tables and runs, or a table's figures",
     "attention": "draw what the gate of a run attends to",
     "tensorboard": "look at the curves and pictures of all runs",
@@ -41,6 +43,7 @@ _ELSEWHERE = {  # how each verb is told to write somewhere else
     "report": "--out FOLDER",
     "attention": "--out FOLDER",
     "runs": "--out FILE.zip, or ELEATT_RUNS=FOLDER",
+    "results": "--to FOLDER",
     "data": "--out FILE, or ELEATT_DATA=FOLDER",
 }
 

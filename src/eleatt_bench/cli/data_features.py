@@ -29,7 +29,7 @@ def features(arguments: list[str]) -> int:
     """``eleatt-bench data features NAME --source VIDEOS --backbone NAME|FILE.pt2``."""
     given = _parser().parse(arguments)
     name = choose("data set of videos", given.name, NAMES)
-    if given.batch_size < 1:
+    if given.batch_size is not None and given.batch_size < 1:
         raise UserError(f"--batch-size is {given.batch_size}; it must be at least 1")
     clips = _clips(name, given.source, given.splits)
 
@@ -145,7 +145,8 @@ def _parser() -> Parser:
     parser.add_argument(
         "--random-weights", action="store_true", help="none at all; the store will say so"
     )
-    parser.add_argument("--batch-size", type=int, default=64, metavar="N", help="frames; 64")
+    parser.add_argument("--batch-size", type=int, metavar="N",
+                        help="frames at once; 64 on a GPU, a few on a CPU")  # fmt: skip
     parser.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu or cuda")
     parser.add_argument(
         "--skip-bad", action="store_true", help="leave broken clips out; the store will say so"

@@ -1,4 +1,4 @@
-"""The verb about runs: ``runs list | show | compare | rm | gc | export``."""
+"""The verb about runs: ``runs list | show | compare | rm | gc | export | import``."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 from eleatt_bench.cli.arguments import Parser, choose
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.locations import runs_dir
 from eleatt_bench.runs.cleaning import size, waste
-from eleatt_bench.runs.export import export as write
 from eleatt_bench.runs.record import RunFolder, find_run
 from eleatt_bench.runs.values import read_runs
 
@@ -23,9 +21,10 @@ ACTIONS = {
     "compare": "two runs side by side: settings, metrics, the same test samples",
     "rm": "remove runs",
     "gc": "remove what finished runs need no more, and what killed processes left",
-    "export": "write a run to one file",
+    "export": "write runs to one file",
+    "import": "take over runs of another machine, checked",
 }
-_APART = ("list", "compare")  # actions with a module of their own
+_APART = ("list", "compare", "export", "import")  # actions with a module of their own
 
 
 def runs(arguments: list[str]) -> int:
@@ -39,7 +38,7 @@ def runs(arguments: list[str]) -> int:
     parser.add_argument("action", metavar="ACTION", help=", ".join(ACTIONS))
     action = choose("action", parser.parse(arguments[:1]).action, list(ACTIONS))
     module = import_module(__name__ + (f"_{action}" if action in _APART else ""))
-    getattr(module, action)(arguments[1:])
+    getattr(module, "import_runs" if action == "import" else action)(arguments[1:])
     return 0
 
 
@@ -72,21 +71,6 @@ def _lines(values: Mapping[str, Any], indent: str = "  ") -> list[str]:
         else:
             lines.append(f"{indent}{key}: {json.dumps(value, ensure_ascii=False)}")
     return lines
-
-
-def export(arguments: Sequence[str]) -> None:
-    """Write a run to a zip."""
-    parser = Parser(
-        "eleatt-bench runs export",
-        description="Write the configuration, the record, the tested weights and the predictions "
-        "of a finished run to one file. Unpacked in a folder of runs it is that run again.",
-    )
-    parser.add_argument("run", metavar="ID", help="an id, or a beginning of it or of its hash")
-    parser.add_argument("--out", type=Path, metavar="FILE.zip", help="the default is ID.zip")
-    given = parser.parse(arguments)
-    folder = find_run(runs_dir(), given.run)
-    path = given.out or Path(f"{folder.run_id}.zip")
-    print(f"{path}  {write(folder, path) / 1e6:,.1f} MB, read back and the same")
 
 
 def rm(arguments: Sequence[str]) -> None:

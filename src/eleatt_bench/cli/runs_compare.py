@@ -84,7 +84,8 @@ def _on_the_same_samples(a: Run, b: Run) -> str:
     import numpy as np
 
     from eleatt_bench.runs.predictions import read_predictions
-    from eleatt_bench.tables.statistics import mcnemar, paired_bootstrap
+    from eleatt_bench.tables.bootstrap import paired_bootstrap
+    from eleatt_bench.tables.statistics import mcnemar
 
     if a.get("data.name") != b.get("data.name"):
         return "They were tested on different data sets."
@@ -115,7 +116,8 @@ def _over_seeds(a: Run, b: Run) -> str:
     """
     from eleatt_bench.report.numbers import signed
     from eleatt_bench.report.verdict_text import judgement_text
-    from eleatt_bench.tables.judge import Design, judge
+    from eleatt_bench.tables.judge import judge
+    from eleatt_bench.tables.judgement import Design
     from eleatt_bench.tables.power import MOST_SEEDS
 
     same = [without_seed(run.record["identity"]) for run in (a, b) if "identity" in run.record]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import json
 import sys
+from argparse import Namespace
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from eleatt_bench.cli.arguments import Parser, choose
+from eleatt_bench.common.collector import without_collector
 from eleatt_bench.common.locations import runs_dir
 from eleatt_bench.common.text import columns, terminal_width
 from eleatt_bench.runs.values import Run, ordered, read_runs, select
@@ -40,6 +42,11 @@ def list(arguments: Sequence[str]) -> None:  # noqa: A001  (the action's name)
     parser.add_argument("--format", default="term", help=", ".join(FORMATS))
     given = parser.parse(arguments)
     form = choose("format", given.format, FORMATS)
+    with without_collector():
+        _list(given, form)
+
+
+def _list(given: Namespace, form: str) -> None:
     all_of_them = read_runs(runs_dir())
     if given.sort is not None:
         all_of_them = ordered(all_of_them, given.sort, reverse=given.reverse)
@@ -60,7 +67,7 @@ def list(arguments: Sequence[str]) -> None:  # noqa: A001  (the action's name)
 
 def _print(runs: Sequence[Run], key: str | None) -> None:
     shown = dict(_COLUMNS)
-    if not any("test/accuracy_clean" in run.values for run in runs):
+    if not any("test/accuracy_clean" in run.results for run in runs):
         del shown["test/accuracy_clean"]
     if key is not None and key not in {"run", *shown}:
         shown = {key: (key, lambda value: json.dumps(value).strip('"')), **shown}

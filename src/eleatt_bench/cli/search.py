@@ -125,6 +125,6 @@ def _print_best(space: Space, best: Sequence[FrozenTrial]) -> None:
         for trial in best[:_SHOWN]
     ]
     print()
-    for line in columns(["trial", "val accuracy", "settings", "run"], rows, terminal_width()):
+    for line in columns(["trial", "accuracy", "settings", "run"], rows, terminal_width()):
         print(line)
     print(f"\nThe best: {train_command(space.overrides(best[0]))}\n")

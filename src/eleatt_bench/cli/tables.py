@@ -6,18 +6,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from eleatt_bench.cli.arguments import Parser, choose
+from eleatt_bench.common.collector import without_collector
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.files import write_text
 from eleatt_bench.common.text import closing
 from eleatt_bench.config.composer import Composer
 from eleatt_bench.report.explain import explain
 from eleatt_bench.report.numbers import MOST_DIGITS
-from eleatt_bench.report.render import FORMATS, render
+from eleatt_bench.report.render import FORMATS, files, render
 from eleatt_bench.report.selection import Selection, select
 from eleatt_bench.report.verdict_text import of_all, standing
 from eleatt_bench.tables.build import table as make_table
 from eleatt_bench.tables.plan import Plan, members, plans
-from eleatt_bench.tables.records import find_records, key, missing, without_collector
+from eleatt_bench.tables.records import find_records, key, missing
 from eleatt_bench.tables.spec import declared
 from eleatt_bench.tables.table import Table
 
@@ -168,11 +169,8 @@ def _write(made: Sequence[Plan], asked: Sequence[str]) -> None:
     results = list(map(make_table, made, records))
     folder = made[0].runs_dir / "tables"
     for plan, result in zip(made, results, strict=True):
-        for form in WRITTEN:
-            write_text(folder / f"{plan.file_stem}.{form}", render([result], form))
-            if result.claims and FORMATS[form].claims is not None:
-                text = render([result], form, claims=True)
-                write_text(folder / f"{plan.file_stem}-claims.{form}", text)
+        for name, text in files(plan.file_stem, result, WRITTEN).items():
+            write_text(folder / name, text)
     print(render(results, "term"), end="")
     _close(made, {name for of_plan in records for name in of_plan}, asked, results)
 

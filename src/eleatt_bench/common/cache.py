@@ -4,45 +4,54 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from eleatt_bench.common.files import write_text
+from eleatt_bench.common.files import read_bounded, replacing
 from eleatt_bench.common.locations import cache_dir
 
 _LARGEST = 1 << 26  # bytes of a file; what is larger is none of ours
+_KEY = 32  # characters
 
 
 class Cache:
-    """Answers to questions, both plain JSON values, in ``<cache_dir>/<name>.json``.
+    """Answers to questions, both plain JSON values, in ``<cache_dir>/<name>.jsonl``.
 
     ``fingerprint`` stands for all that every answer depends on and no question says, such as the
     code that found it: answers of another fingerprint are forgotten. So are all of them once there
-    are more than ``most``. An answer is believed if the checksum beside it is that of question and
-    answer: whatever happens to the file costs time and nothing else. Two processes that write at
-    once may lose what one of them has added.
+    are more than ``most``. The file is believed if its first line is the checksum of fingerprint
+    and answers, one a line: whatever happens to it costs time and nothing else. Two processes that
+    write at once may lose what one of them has added.
     """
 
     def __init__(self, name: str, fingerprint: str, most: int) -> None:
-        self._path = cache_dir() / f"{name}.json"
+        self._path = cache_dir() / f"{name}.jsonl"
         self._fingerprint, self._most = fingerprint, most
-        self._answers: dict[str, Any] | None = None  # not read yet
-        self._added: dict[str, Any] = {}
+        self._answers: dict[str, str] | None = None  # not read yet
+        self._added: dict[str, str] = {}
 
-    def find(self, question: Any, find: Callable[[], Any]) -> Any:
-        """The answer that is kept, or else that of ``find``, which is kept if JSON can hold it."""
+    @property
+    def added(self) -> int:
+        """How many answers are not written yet."""
+        return len(self._added)
+
+    def find(self, question: Any, find: Callable[[], Any], *, keep: bool = True) -> Any:
+        """The answer that is kept, or else that of ``find``.
+
+        That is kept, too, if JSON can hold it, and if it is to be.
+        """
         if self._answers is None:
             self._answers = self._read()
         key = _key(question)
-        for answers in (self._added, self._answers):
-            kept = answers.get(key)
-            if isinstance(kept, list) and len(kept) == 2 and kept[1] == self._sum(key, kept[0]):
-                return kept[0]
+        kept = self._added.get(key) or self._answers.get(key)
+        if kept is not None:
+            return json.loads(kept)
         answer = find()
-        if json.loads(json.dumps(answer)) == answer:
-            self._added[key] = [answer, self._sum(key, answer)]
+        if keep and json.loads(text := json.dumps(answer)) == answer:
+            self._added[key] = text
         return answer
 
     def write(self) -> None:
@@ -52,30 +61,31 @@ class Cache:
         answers = self._read() | self._added
         if len(answers) > self._most:
             answers = dict(list(self._added.items())[-self._most :])
-        with suppress(OSError):
-            write_text(
-                self._path, json.dumps({"fingerprint": self._fingerprint, "answers": answers})
-            )
+        lines = "\n".join(f"{key} {answer}" for key, answer in answers.items()).encode()
+        with suppress(OSError), replacing(self._path) as temporary:
+            temporary.write_bytes(self._sum(lines) + b"\n" + lines)
 
-    def _sum(self, key: str, answer: Any) -> str:
-        text = json.dumps([self._fingerprint, key, answer], sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:32]
+    def _sum(self, lines: bytes) -> bytes:
+        digest = hashlib.sha256(f"{len(self._fingerprint)} {self._fingerprint}".encode())
+        digest.update(lines)
+        return digest.hexdigest().encode()
 
-    def _read(self) -> dict[str, Any]:
+    def _read(self) -> dict[str, str]:
         try:
-            if not self._path.is_file() or self._path.stat().st_size > _LARGEST:
-                return {}
-            content = json.loads(self._path.read_text(encoding="utf-8"))
-            if content["fingerprint"] == self._fingerprint:
-                return dict(content["answers"])
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):  # no file, or damaged
-            pass
-        return {}
+            content = read_bounded(self._path, _LARGEST)
+        except (OSError, ValueError):
+            return {}
+        first, _, lines = content.partition(b"\n")
+        if first != self._sum(lines):
+            return {}
+        return {line[:_KEY]: line[_KEY + 1 :] for line in lines.decode().split("\n")}
+
+
+_AS_JSON = json.JSONEncoder(sort_keys=True).encode  # making one takes as long as using it
 
 
 def _key(question: Any) -> str:
-    text = json.dumps(question, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    return hashlib.sha256(_AS_JSON(question).encode()).hexdigest()[:_KEY]
 
 
 def fingerprint(files: Iterable[Path], *words: str) -> str:
@@ -90,3 +100,15 @@ def fingerprint(files: Iterable[Path], *words: str) -> str:
         digest.update(f"{path} {len(content)}\n".encode() + content)
     digest.update("\n".join(words).encode())
     return digest.hexdigest()
+
+
+def version_files(libraries: Mapping[str, str]) -> Iterator[Path]:
+    """Where ``libraries`` say their versions, each in the file of that name; none is imported.
+
+    `importlib.metadata` would take as long as all the rest of what is kept.
+    """
+    for name, file in libraries.items():
+        found = find_spec(name)
+        assert found is not None  # they are required
+        assert found.origin is not None
+        yield Path(found.origin).with_name(file)

@@ -6,11 +6,13 @@ import fcntl
 import os
 import re
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from errno import ENOLCK, ENOSYS, ENOTSUP, EOPNOTSUPP
 from pathlib import Path
 from stat import S_ISREG
+from typing import NamedTuple
 
 from eleatt_bench.common.errors import UserError
 
@@ -80,6 +82,48 @@ def append(path: Path, text: str) -> None:
     with path.open("a", encoding="utf-8") as file:
         file.write(text)
     _sync(path)
+
+
+class FileState(NamedTuple):
+    """What is another after any change of a file, and whether that can be relied upon already.
+
+    The time of modification can be set back; that of the inode's change cannot. But both advance in
+    steps, and what is written in the same step as the file was may leave it the same size and
+    times: a file that is not ``settled`` yet may change unseen.
+    """
+
+    device: int
+    inode: int
+    size: int
+    modified: int  # nanoseconds
+    changed: int
+    settled: bool
+
+    @classmethod
+    def of(cls, found: os.stat_result) -> FileState:
+        """As `os.stat` found the file just now."""
+        modified, changed = found.st_mtime_ns, found.st_ctime_ns
+        # Linux's steps are milliseconds; whole seconds are those of a file system that has no less.
+        step = _FINE_STEP if modified % _SECOND or changed % _SECOND else _COARSE_STEP
+        settled = time.time_ns() - max(modified, changed) > step
+        return cls(found.st_dev, found.st_ino, found.st_size, modified, changed, settled)
+
+    @classmethod
+    def at(cls, path: str) -> FileState | None:
+        """That of the file at ``path``; None where there is none that can be looked at."""
+        try:  # of thousands, where a Path for each takes longer than all the rest
+            return cls.of(os.stat(path))  # noqa: PTH116
+        except OSError:
+            return None
+
+    @property
+    def key(self) -> tuple[int, ...]:
+        """What is compared."""
+        return self[:-1]
+
+
+_SECOND = 10**9  # all in nanoseconds
+_FINE_STEP, _COARSE_STEP = _SECOND // 10, 3 * _SECOND
 
 
 def read_bounded(path: Path, most: int) -> bytes:

@@ -125,10 +125,10 @@ def _seconds(time: str | None) -> float | None:
 
 def _check_ranges(config: Mapping[str, Any]) -> None:
     data, model = config["data"], config["model"]
-    if data["val_seed"] >= 2**32:  # NumPy's RandomState takes 32 bits
-        raise UserError(f"data.val_seed is {data['val_seed']}; it must be below 2**32")
     if not 0 <= model["dropout"] < 1:
         raise UserError(f"model.dropout is {model['dropout']}; it must lie in [0, 1)")
+    if not 0 <= (smoothing := config["loss"]["label_smoothing"]) < 1:
+        raise UserError(f"loss.label_smoothing is {smoothing}; it must lie in [0, 1)")
     if not 0 < data["val_fraction"] < 1:
         raise UserError(f"data.val_fraction is {data['val_fraction']}; it must lie in (0, 1)")
     if model["gated_layers"] is not None:

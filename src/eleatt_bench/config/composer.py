@@ -6,15 +6,13 @@ import os
 import pickle
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from copy import deepcopy
-from importlib.util import find_spec
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from eleatt_bench.common.cache import Cache, fingerprint
+from eleatt_bench.common.cache import Cache, fingerprint, version_files
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.locations import config_dir, config_dirs, package_code
 from eleatt_bench.common.nested import scalars
@@ -27,6 +25,9 @@ NUMBERS = ("seed", "data.fold")
 """What the runs of one cell differ by."""
 
 _NUMBERED = re.compile(rf"(?P<key>{'|'.join(map(re.escape, NUMBERS))})=(?P<value>0|[1-9]\d{{0,8}})")
+
+
+_NUMBERS_END = 10**9
 
 
 class Composer:
@@ -82,6 +83,17 @@ class Composer:
         if numbers and followers:
             check_values(config, self._name)
         return config
+
+    def seed_is_free(self, overrides: Sequence[str], seeds: Iterable[int]) -> bool:
+        """Whether any of ``seeds`` changes nothing but the seed in what ``overrides`` compose."""
+        if not all(0 <= seed < _NUMBERS_END for seed in seeds):
+            return False
+        said = tuple(o for o in overrides if not _NUMBERED.fullmatch(o))
+        try:
+            followers = self._shared(said)[1]
+        except UserError:  # perhaps not with these numbers
+            return False
+        return followers is not None and "seed" not in followers.values()
 
     def options(self, group: str) -> list[str]:
         """The names that ``group=...`` accepts, as `setup.options`."""
@@ -196,7 +208,6 @@ def _followers(cfg: DictConfig) -> dict[str, str] | None:
 
 _MOST = 500  # of some kilobytes each; all tables of the paper take 70
 _LIBRARIES = {"hydra": "__init__.py", "omegaconf": "version.py", "yaml": "__init__.py"}
-"""Where each says its version: `importlib.metadata` would take as long as all the rest."""
 _VARIABLE = re.compile(r"oc\.env:\s*(\w+)")
 _ANYTHING = re.compile(r"\$\{|^\W*hydra\b")  # interpolations, and where Hydra is to look
 
@@ -220,7 +231,7 @@ class ConfigCache:
         named = {name for text in texts for name in _VARIABLE.findall(text)}
         self._variables = {name: os.environ.get(name) for name in sorted(named)}
         code = package_code("common", "config")
-        mark = fingerprint([*configs, *code, *_versions()], sys.version)
+        mark = fingerprint([*configs, *code, *version_files(_LIBRARIES)], sys.version)
         self._cache = Cache("configs", mark, _MOST)
 
     def __enter__(self) -> Self:
@@ -240,15 +251,6 @@ class ConfigCache:
         if self._cache is None or any(map(_ANYTHING.search, question)):
             return find()
         return self._cache.find([*question, self._variables], find)
-
-
-def _versions() -> Iterator[Path]:
-    """The files that say which versions of the libraries compose."""
-    for name, file in _LIBRARIES.items():
-        found = find_spec(name)
-        assert found is not None  # they are required
-        assert found.origin is not None
-        yield Path(found.origin).with_name(file)
 
 
 def _looks_elsewhere() -> bool:

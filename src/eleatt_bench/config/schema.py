@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any, get_args, get_origin, get_type_hints
 
 from hydra.core.config_store import ConfigStore
-from omegaconf import MISSING
+from omegaconf import II, MISSING
 
 from eleatt_bench.config.tables import TableConfig
 from eleatt_bench.config.transforms import TransformsConfig
@@ -38,7 +38,7 @@ class DataConfig:
     batch_size: int = MISSING
     bucket: bool = False
     val_fraction: float = 0.05
-    val_seed: int = 0
+    val_seed: int = II("seed")  # which samples validate follows the seed, as the weights do
     limit: int | None = None  # at most so many sequences to train, to validate and to test on each
     transforms: TransformsConfig = field(default_factory=TransformsConfig)
 
@@ -78,6 +78,11 @@ class SchedulerConfig:
     _target_: str | None = None
     monitor: str | None = None  # what a plateau scheduler watches, e.g. train/accuracy
     options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class LossConfig:
+    label_smoothing: float = 0.0  # of the cross-entropy, while training
 
 
 @dataclass
@@ -121,6 +126,7 @@ class TrainConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     scheduler: SchedulerConfig = field(default_factory=SchedulerConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     launcher: LauncherConfig = field(default_factory=LauncherConfig)
     table: TableConfig | None = None

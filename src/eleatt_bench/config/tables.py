@@ -22,6 +22,9 @@ class ColumnConfig:
 class RowConfig:
     name: str = MISSING
     overrides: list[str] = field(default_factory=list)
+    ensemble: list[str] = field(
+        default_factory=list
+    )  # of these rows, seed by seed; no runs of its own
     paper: dict[str, float] = field(default_factory=dict)  # column: accuracy in %
 
 

@@ -26,6 +26,17 @@ class Protocol(NamedTuple):
     classes: int | None = None  # of those labels
     fold_is: str = ""  # what data.fold=k means, where it may be taken for something else
     cleaned: bool = False  # its published test set repeats training sequences: see `Split.clean`
+    about: Callable[[SequenceStore], Mask] | None = None  # which sequences have a part; None: all
+    development: bool = False  # what it tests on is there to choose settings by, and not a result
+
+
+_NUCLA_TRAINED = (1, 2)  # cameras
+
+
+def _never_tested(store: SequenceStore) -> Mask:
+    """N-UCLA without the third camera, and without what repeats a sequence of it."""
+    tested = ~np.isin(store.metadata["camera"], _NUCLA_TRAINED)
+    return ~tested & ~_repeats(store, np.arange(len(tested)), np.flatnonzero(tested))
 
 
 _official = Protocol(lambda data, fold: folds.official(data["split"]))
@@ -46,7 +57,12 @@ PROTOCOLS = {
     "digits": {"fixed": _official},
     "mnist": {"official": _official},
     "nucla": {
-        "cross_view": Protocol(lambda data, fold: ~np.isin(data["camera"], (1, 2)), cleaned=True)
+        "cross_view": Protocol(
+            lambda data, fold: ~np.isin(data["camera"], _NUCLA_TRAINED), cleaned=True
+        ),
+        "cross_view_dev": Protocol(
+            lambda data, fold: data["camera"] == 2, about=_never_tested, development=True
+        ),
     },
     "ntu": {
         "cross_subject": Protocol(lambda data, fold: ntu_protocols.cross_subject(data)),
@@ -92,7 +108,7 @@ PROTOCOLS["ntu_v1"] = PROTOCOLS["ntu"]
 
 
 class Split(NamedTuple):
-    """Indices into a store, ascending: every sequence of it is in exactly one of the three.
+    """Indices into a store, ascending: no sequence of it is in two of the three.
 
     ``clean`` is a mask over ``test``, True where the test sequence is not a byte-identical copy
     of one in ``train`` or ``val``; None where the protocol has no such distinction.
@@ -136,13 +152,14 @@ def split(
         raise UserError(
             f"data.val_fraction={val_fraction} leaves none of {len(learn)} sequences to train on"
         )
-    # RandomState: its numbers are frozen across NumPy versions.
-    order = np.random.RandomState(val_seed).permutation(len(learn))
+    # RandomState: its numbers are frozen across NumPy versions. A seed of any size becomes its.
+    bits = np.random.MT19937(np.random.SeedSequence(val_seed))
+    order = np.random.RandomState(bits).permutation(len(learn))
     return Split(
         train=np.sort(learn[order[held_out:]]),
         val=np.sort(learn[order[:held_out]]),
         test=test,
-        clean=~_repeated(store, learn, test) if find(store, protocol).cleaned else None,
+        clean=~_repeats(store, test, learn) if find(store, protocol).cleaned else None,
     )
 
 
@@ -198,9 +215,11 @@ def sides(store: SequenceStore, protocol: str, fold: int = 0) -> Sides:
         means = f" ({found.fold_is})" if found.fold_is else ""
         raise UserError(f"data.fold is {fold}, but {protocol} of {store.name} has {count}{means}")
     test = found.test(store.metadata, fold)
-    return Sides(np.flatnonzero(~test), np.flatnonzero(test))
+    about = np.ones_like(test) if found.about is None else found.about(store)
+    return Sides(np.flatnonzero(about & ~test), np.flatnonzero(about & test))
 
 
-def _repeated(store: SequenceStore, learn: Integers, test: Integers) -> npt.NDArray[np.bool_]:
+def _repeats(store: SequenceStore, these: Integers, those: Integers) -> Mask:
+    """Which of ``these`` sequences are byte-identical to one of ``those``."""
     digests = np.ascontiguousarray(store.sequence_digests).view("S16").ravel()
-    return np.isin(digests[test], digests[learn])
+    return np.isin(digests[these], digests[those])

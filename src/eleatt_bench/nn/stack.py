@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 import torch
@@ -19,6 +19,7 @@ from eleatt_bench.nn.packing import Padded, in_dtype, pad
 
 Sequences = Tensor | PackedSequence
 Hidden = Tensor | tuple[Tensor, Tensor]  # h, or (h, c) for the LSTM
+Drop = Callable[[Tensor, int], Tensor]
 Attention = list[Tensor | PackedSequence | None]
 
 
@@ -54,6 +55,7 @@ class Stack(nn.Module):
         self.bias = bias
         self.batch_first = batch_first
         self.dropout = float(dropout)
+        self._drop: Drop = self._drop_at_random
         self.bidirectional = bidirectional
         self.gate = gate
         self.gated_layers = checked_gated_layers(gate, gated_layers, num_layers)
@@ -95,6 +97,16 @@ class Stack(nn.Module):
             )
         for weights in every:
             init_gate(weights)
+
+    def drop_by(self, drop: Drop) -> None:
+        """Let ``drop`` decide which elements are dropped between layers, instead of ``dropout``.
+
+        It is called with the frames (T, B, N) of a layer and that layer's number, counted from 0.
+        """
+        self.dropout, self._drop = 0.0, drop
+
+    def _drop_at_random(self, frames: Tensor, layer: int) -> Tensor:
+        return F.dropout(frames, self.dropout, self.training) if self.dropout > 0 else frames
 
     def forward(
         self,
@@ -139,8 +151,8 @@ class Stack(nn.Module):
         finals: list[State] = []
         attention: Attention = []
         for layer in range(self.num_layers):
-            if layer > 0 and self.dropout > 0:
-                frames = F.dropout(frames, self.dropout, self.training)
+            if layer > 0:
+                frames = self._drop(frames, layer - 1)
             outputs = []
             for direction in range(self._directions):
                 output, state, a = run(

@@ -34,14 +34,13 @@ def csv(tables: Sequence[Table]) -> str:
 
     What is not known is empty; ``folds_sd`` is the spread over the folds of a seed.
     """
-    return _written(_CELLS, (line for table in tables for line in _cells(table)))
+    return _written(_CELLS, (line for table in tables for line in cell_lines(table)))
 
 
 def csv_claims(tables: Sequence[Table]) -> str:
     """A line per claim: the mean difference of ``better`` less ``than`` in percentage points, over
     ``n`` seeds that both have, with the interval that it is judged by."""
-    lines = (_claim(table, claim) for table in tables for claim in table.claims)
-    return _written(_CLAIMS, lines)
+    return _written(_CLAIMS, (line for table in tables for line in claim_lines(table)))
 
 
 def _written(fields: Sequence[str], lines: Iterable[Mapping[str, Any]]) -> str:
@@ -52,7 +51,8 @@ def _written(fields: Sequence[str], lines: Iterable[Mapping[str, Any]]) -> str:
     return out.getvalue()
 
 
-def _cells(table: Table) -> Iterator[dict[str, Any]]:
+def cell_lines(table: Table) -> Iterator[dict[str, Any]]:
+    """What `csv` says of each cell."""
     for section, row, cited in table.placed_rows:
         for column, cell in zip(table.columns, row.cells, strict=True):
             yield {
@@ -82,6 +82,11 @@ def _numbers(cell: TableCell) -> dict[str, Any]:
         "folds_sd": cell.fold_std,
         "parameters": cell.parameters,
     }
+
+
+def claim_lines(table: Table) -> Iterator[dict[str, Any]]:
+    """What `csv_claims` says of each claim."""
+    return (_claim(table, claim) for claim in table.claims)
 
 
 def _claim(table: Table, claim: Claim) -> dict[str, Any]:

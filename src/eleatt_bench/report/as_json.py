@@ -30,6 +30,7 @@ def _object(table: Table) -> dict[str, Any]:
                 "section": section,
                 "row": row.name,
                 "column": column.name,
+                **({"ensemble": list(row.members)} if row.members else {}),
                 **_numbers(cell),
                 "seconds_per_epoch": dict(cell.seconds or {}),
                 "results": [

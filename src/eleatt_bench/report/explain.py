@@ -11,7 +11,8 @@ from eleatt_bench.common.errors import unknown
 from eleatt_bench.common.text import plain_console, printable
 from eleatt_bench.report.numbers import NOTHING
 from eleatt_bench.report.wording import cell_text, section_title
-from eleatt_bench.runs.record import Record, RunFolder
+from eleatt_bench.runs.record import RunFolder
+from eleatt_bench.runs.summaries import Summary
 from eleatt_bench.tables.build import runs_of, table
 from eleatt_bench.tables.plan import Plan, PlannedRun
 from eleatt_bench.tables.records import accuracy, find_records, key
@@ -56,21 +57,26 @@ def _check(plan: Plan, row: str, column: str) -> None:
 
 
 def _grid(
-    plan: Plan, runs: Sequence[PlannedRun], records: Mapping[str, Record], metric: str
+    plan: Plan, runs: Sequence[PlannedRun], records: Mapping[str, Summary], metric: str
 ) -> Grid:
     grid = Grid(box=box.SIMPLE_HEAD)
     pretrained = any(run.before is not None for run in runs)
-    titles = ["seed", "fold", "accuracy", "status", "run", "command"]
+    members = len({run.row for run in runs}) > 1
+    titles = ["seed", "fold", *(["member"] if members else [])]
+    titles += ["accuracy", "status", "run", "command"]
     for title in [*titles, *(["begins with the weights of"] if pretrained else [])]:
         grid.add_column(title, overflow="fold", no_wrap=title in {"status", "run"})
     for run in runs:
         record = records.get(key(run))
         name = record["run_id"] if record is not None else run.run_id
-        status = "not prepared" if name is None else RunFolder(plan.runs_dir, name).status()
+        folder = None if name is None else RunFolder(plan.runs_dir, name)
+        status = "not prepared" if folder is None else folder.status()
         value = None if record is None else accuracy(record, metric)
         found = NOTHING if value is None else f"{value:.2f}"
-        command = run.command if record is None else record["command"]
-        texts = [str(run.seed), str(run.fold), found, status, name or NOTHING, command]
+        whole = folder.read() if folder is not None and record is not None else None
+        command = run.command if whole is None else whole["command"]
+        texts = [str(run.seed), str(run.fold), *([run.row] if members else [])]
+        texts += [found, status, name or NOTHING, command]
         if run.before is not None:
             texts.append(run.before.run_id or run.before.command)
         grid.add_row(*map(printable, texts))

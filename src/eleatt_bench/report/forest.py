@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from eleatt_bench.report.wording import claim_text, is_tested, section_title, title
-from eleatt_bench.tables.judge import Judgement
+from eleatt_bench.tables.judgement import Judgement, Verdict
 from eleatt_bench.tables.statistics import Bounds
 from eleatt_bench.tables.table import Claim, Table
-from eleatt_bench.tables.verdicts import Verdict
 
 CLAIM, SECTION, TABLE = range(3)
 """What a `Heading` names, from the least to the greatest."""

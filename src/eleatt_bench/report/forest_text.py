@@ -12,7 +12,7 @@ from rich.text import Text
 from eleatt_bench.common.text import printable
 from eleatt_bench.report.forest import MARKS, SECTION, TABLE, ForestLine, Heading, lines_of, reach
 from eleatt_bench.report.wording import interval_text, sign_notes, verdict_signs
-from eleatt_bench.tables.judge import Judgement
+from eleatt_bench.tables.judgement import Judgement
 from eleatt_bench.tables.statistics import Bounds
 
 _ZERO, _BAND, _PAPER = "│", "░", "◇"

@@ -41,7 +41,8 @@ def panels(plan: Plan, read: Read) -> Panels:
     records = find_records(plan)
     by_panel: dict[tuple[str, str], dict[str, list[PlannedRun]]] = {}
     for (section, row, column), runs in plan.by_cell.items():
-        by_panel.setdefault((section, column), {})[row] = runs
+        if runs[0].row == row:  # an ensemble has no curves of its own
+            by_panel.setdefault((section, column), {})[row] = runs
     seen: set[tuple[str, ...]] = set()
     found = {}
     for (section, column), rows in by_panel.items():

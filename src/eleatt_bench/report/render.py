@@ -53,3 +53,13 @@ def render(
         raise UserError(f"--claims is not for {form}, which holds cells and claims in one")
     write = made.claims if claims and made.claims is not None else made.tables
     return write(tables) if made.exact or digits is None else write(tables, digits)
+
+
+def files(stem: str, table: Table, forms: Sequence[str]) -> dict[str, str]:
+    """A table in each of ``forms``, by the names of its files; claims are in files of their own."""
+    found = {}
+    for form in forms:
+        found[f"{stem}.{form}"] = render([table], form)
+        if table.claims and FORMATS[form].claims is not None:
+            found[f"{stem}-claims.{form}"] = render([table], form, claims=True)
+    return found

@@ -49,7 +49,9 @@ def _of_table(table: Table, chosen: Selection) -> Table:
 
     def rows_of(rows: Sequence[Row]) -> tuple[Row, ...]:
         kept = (row for row in rows if is_row(row.name))
-        return tuple(Row(row.name, tuple(row.cells[place] for place in places)) for row in kept)
+        return tuple(
+            replace(row, cells=tuple(row.cells[place] for place in places)) for row in kept
+        )
 
     def section_of(section: Section) -> Section:
         return replace(section, rows=rows_of(section.rows))

@@ -7,11 +7,10 @@ from itertools import compress
 
 from eleatt_bench.report.numbers import signed
 from eleatt_bench.tables.family import Family, family
-from eleatt_bench.tables.judge import Judgement
+from eleatt_bench.tables.judgement import Judgement, Verdict
 from eleatt_bench.tables.power import MOST_SEEDS
 from eleatt_bench.tables.statistics import Bounds
 from eleatt_bench.tables.table import Claim, Table
-from eleatt_bench.tables.verdicts import Verdict
 
 
 def judgement_text(found: Judgement) -> str:

@@ -6,11 +6,9 @@ from collections.abc import Sequence
 
 from eleatt_bench.report.numbers import DIGITS, NOTHING, number, signed
 from eleatt_bench.report.verdict_text import SIGNS, judgement_text, marks, outlook
-from eleatt_bench.tables.chance import Crossed
-from eleatt_bench.tables.judge import Judgement
-from eleatt_bench.tables.looks import ERROR
-from eleatt_bench.tables.table import Claim, Section, Table, TableCell
-from eleatt_bench.tables.verdicts import Verdict
+from eleatt_bench.tables.judgement import Judgement, Verdict
+from eleatt_bench.tables.statistics import ERROR
+from eleatt_bench.tables.table import Claim, Crossed, Section, Table, TableCell
 
 
 def cell_text(cell: TableCell, digits: int = DIGITS) -> str:
@@ -130,6 +128,12 @@ def cell_notes(table: Table) -> list[str]:
             "the folds of a seed, averaged over seeds"
         )
     found[-1] += "."
+    for row in {row.name: row for row in table.rows}.values():
+        if row.members:
+            found.append(
+                f"{row.name}: the mean of the probabilities of {', '.join(row.members)}, seed by "
+                "seed; parameters and times are their sums."
+            )
     if any(table.in_paper):
         note = "paper: the value printed in the paper"
         found.append(f"{note}, {table.paper_note}." if table.paper_note else f"{note}.")

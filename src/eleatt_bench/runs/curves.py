@@ -12,7 +12,6 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -93,8 +92,8 @@ class CurveReader:
             self._offset += len(line) + 1
         return ""
 
-    def damage(self) -> str:
-        """A sentence if the file is none, as far as it was read, or not that of the run's record.
+    def wrong(self) -> str:
+        """How the file is none, as far as it was read, or not that of the run's record.
 
         Nothing where it is in order, or not there.
         """
@@ -102,7 +101,11 @@ class CurveReader:
         if not wrong and self._file is not None and record.get("status") == "finished":
             epochs = record.get("epochs")
             wrong = f"holds {self.epochs} of {epochs} epochs" if epochs != self.epochs else ""
-        if not wrong:
+        return wrong
+
+    def damage(self) -> str:
+        """A sentence about what is `wrong` with the file; nothing where nothing is."""
+        if not (wrong := self.wrong()):
             return ""
         return (
             f"{self._folder.epochs} is damaged: it {wrong}. The curves end there; to have them "
@@ -158,4 +161,6 @@ def _from_events(paths: Iterable[Path]) -> dict[str, Any]:
 
 @lru_cache(maxsize=1)
 def _reader() -> str:
+    from importlib.metadata import version
+
     return fingerprint([Path(__file__)], version("tensorboard"))

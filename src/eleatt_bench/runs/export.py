@@ -1,42 +1,43 @@
-"""A run as one file, to be kept or given away."""
+"""Runs as they are given away: one format for a zip, a folder, and ``results/``.
+
+It is a folder of runs: each has its record, its configuration, its curves, its predictions and,
+unless it is published, the weights that were tested.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import io
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.files import replacing
-from eleatt_bench.runs.record import RunFolder
+from eleatt_bench.runs.compact import compact, placeless
+from eleatt_bench.runs.record import RunFolder, as_text
 
-_EARLIEST = (1980, 1, 1, 0, 0, 0)  # that a zip can name: one run always makes the same file
+Files = Mapping[str, Path | bytes]
+"""Of a run, by their paths in its folder: where each is, or what is in it."""
+
+_EARLIEST = (1980, 1, 1, 0, 0, 0)  # that a zip can name: the same runs always make the same file
 _CHUNK = 1 << 20
 
 
-def export(folder: RunFolder, path: Path) -> int:
-    """Write a finished run to a zip at ``path``, atomically, and read it back; its bytes.
-
-    It holds the configuration, the record, the weights that were tested, the predictions and, where
-    there is one, epochs.csv, in a folder of the run's name: unpacked in a folder of runs, it is
-    that run again.
+def files_of(folder: RunFolder, *, published: bool = False) -> Files:
+    """What of a finished run is given away; of a ``published`` one no weights, and compactly.
 
     Raises:
-        UserError: the run is not finished, lacks one of these, or changed meanwhile; or a link is
-            among them, which is not followed.
+        UserError: the run is not finished, or lacks one of these; its predictions are damaged; or a
+            link is among them, which is not followed.
     """
     status = folder.status()
     if status != "finished":
         raise UserError(f"{folder.run_id} is {status}: only a finished run is exported")
     record = folder.read() or {}
-    files = [
-        folder.config,
-        folder.record,
-        folder.checkpoints / f"{record.get('selection', 'best')}.ckpt",
-        folder.predictions,
-    ]
+    weights = folder.checkpoints / f"{record.get('selection', 'best')}.ckpt"
+    files = [folder.config, folder.record, folder.predictions, *([] if published else [weights])]
     for file in (folder.path, folder.checkpoints, *files):
         if file.is_symlink():
             raise UserError(
@@ -45,41 +46,71 @@ def export(folder: RunFolder, path: Path) -> int:
             )
     for file in files:
         if not file.is_file():
-            raise UserError(f"{folder.run_id} lacks {file}: train it again with force=true")
+            without = "" if published else ", or export it without weights: --published"
+            raise UserError(
+                f"{folder.run_id} lacks {file}: train it again with force=true"
+                f"{without if file == weights else ''}"
+            )
     files += [folder.epochs] if folder.epochs.is_file() else []
+    found: dict[str, Path | bytes] = {
+        file.relative_to(folder.path).as_posix(): file for file in files
+    }
+    if published:
+        try:
+            record, predictions = compact(folder, record)
+        except (OSError, ValueError) as error:
+            raise UserError(f"{folder.predictions} is damaged ({error})") from error
+        config = placeless(folder.config.read_text(encoding="utf-8"))
+        found |= {folder.record.name: as_text(record).encode()}
+        found |= {folder.config.name: config.encode()}
+        found |= {folder.predictions.name: predictions}
+    return found
+
+
+def export(runs: Mapping[str, Files], path: Path) -> int:
+    """Write ``runs`` by their names to a zip at ``path``, atomically, and read it back; its bytes.
+
+    Unpacked in a folder of runs they are these runs again.
+
+    Raises:
+        UserError: a file of theirs changed meanwhile.
+    """
+    members = {f"{run}/{name}": file for run, files in runs.items() for name, file in files.items()}
     with replacing(path) as temporary:
         with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
-            for file in files:
-                _add(archive, file, _name(folder, file))
+            for name, file in members.items():
+                _add(archive, file, name)
         with zipfile.ZipFile(temporary) as archive:
-            for file in files:
-                with archive.open(_name(folder, file)) as packed, file.open("rb") as original:
+            for name, file in members.items():
+                with archive.open(name) as packed, opened(file) as original:
                     same = _digest(packed) == _digest(original)  # type: ignore[arg-type]
                 if not same:
-                    raise UserError(f"{file} changed while it was exported; try again")
+                    raise UserError(f"{file!s} changed while it was exported; try again")
         return temporary.stat().st_size
 
 
-def _name(folder: RunFolder, file: Path) -> str:
-    return f"{folder.run_id}/{file.relative_to(folder.path).as_posix()}"
+def opened(file: Path | bytes) -> BinaryIO:
+    """To read what is in ``file``."""
+    return io.BytesIO(file) if isinstance(file, bytes) else file.open("rb")
 
 
-def _add(archive: zipfile.ZipFile, file: Path, name: str) -> None:
+def _add(archive: zipfile.ZipFile, file: Path | bytes, name: str) -> None:
     info = zipfile.ZipInfo(name, _EARLIEST)
     info.compress_type = zipfile.ZIP_DEFLATED
     info.external_attr = 0o644 << 16
-    with file.open("rb") as source, archive.open(info, "w", force_zip64=True) as target:
-        for chunk in _chunks(source):
+    with opened(file) as source, archive.open(info, "w", force_zip64=True) as target:
+        for chunk in chunks(source):
             target.write(chunk)
 
 
 def _digest(file: BinaryIO) -> bytes:
     digest = hashlib.sha256()
-    for chunk in _chunks(file):
+    for chunk in chunks(file):
         digest.update(chunk)
     return digest.digest()
 
 
-def _chunks(file: BinaryIO) -> Iterator[bytes]:
+def chunks(file: BinaryIO) -> Iterator[bytes]:
+    """The content of ``file``, a part at a time."""
     while chunk := file.read(_CHUNK):
         yield chunk

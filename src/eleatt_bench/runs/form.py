@@ -7,8 +7,6 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import yaml
-
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.runs.identity import RECIPE_VERSION, is_named, run_id
 
@@ -17,7 +15,6 @@ MOST = 1 << 20
 
 _DEEPEST = 32  # levels of what is nested
 _LARGEST = 1 << 64  # no count, seed or number of bytes is as large
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # eight times as fast, where it was built
 
 
 class DamagedError(UserError):
@@ -77,19 +74,22 @@ def parse_config(content: bytes) -> dict[str, Any]:
     Raises:
         ValueError: it is not what a run writes; the reason.
     """
+    import yaml  # lists and tables read none
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # eight times as fast, where it is
     try:
         text = content.decode()
         if "${" in text:
             raise ValueError("it has interpolations")
         depth = 0
-        for event in yaml.parse(text, Loader=_Loader):  # what is built of it may be much larger
+        for event in yaml.parse(text, Loader=loader):  # what is built of it may be much larger
             if getattr(event, "anchor", None) is not None:
                 raise ValueError("it has anchors or aliases")
             depth += isinstance(event, yaml.CollectionStartEvent)
             depth -= isinstance(event, yaml.CollectionEndEvent)
             if depth > _DEEPEST:
                 raise ValueError(_TOO_DEEP)
-        config = yaml.load(text, Loader=_Loader)
+        config = yaml.load(text, Loader=loader)
     except UnicodeDecodeError:
         raise ValueError("it is not UTF-8") from None
     except yaml.YAMLError as error:
@@ -259,6 +259,7 @@ _REST: dict[str, tuple[Fits, str]] = {
     "selection": (_SELECTIONS.__contains__, "best or last"),
     "samples": (_mapping_to(_is_count), "counts by stage"),
     "predictions_digest": _TEXT,
+    "whole_predictions_digest": _TEXT,
     "attributes_digest": _TEXT,
 }
 """What some have."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
 from typing import Any
 
-RECIPE_VERSION = 2
+RECIPE_VERSION = 3
 """Raised whenever a change of the code can change a number: older runs are then other runs."""
 
 PLACES = (
@@ -25,7 +25,11 @@ PLACES = (
 )
 """Sections and settings that say where and how a run is computed: no part of what it is."""
 
-OMITTED = (("data", "limit", None), ("", "quick", False))
+OMITTED = (
+    ("data", "limit", None),
+    ("", "quick", False),
+    ("", "loss", {"label_smoothing": 0.0}),
+)
 """Settings that came later, left out at the value that earlier runs had: these keep their names."""
 
 
@@ -87,6 +91,8 @@ def without_digest(identity: Mapping[str, Any]) -> dict[str, Any]:
 def without_seed(identity: Mapping[str, Any]) -> dict[str, Any]:
     """What the runs of other seeds agree with ``identity`` in, their pre-trainings too."""
     result = {**identity, "seed": None}
+    if identity["data"].get("val_seed") == identity["seed"]:
+        result["data"] = {**identity["data"], "val_seed": None}
     if "pretraining" in result:
         result["pretraining"] = without_seed(result["pretraining"])
     return result
@@ -103,14 +109,55 @@ def run_id(identity: Mapping[str, Any]) -> str:
 
     Both come from ``identity`` alone, so two machines agree on the name.
     """
+    (name,) = run_ids(identity, [identity["seed"]])
+    return name
+
+
+def run_ids(identity: Mapping[str, Any], seeds: Iterable[int]) -> Iterator[str]:
+    """The names of runs that are as ``identity`` says but for their ``seeds``."""
     if not is_named(identity):
         raise ValueError("without the data's digest a run has no name")
-    text = json.dumps(identity, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    digest = hashlib.sha256(text.encode()).hexdigest()[:12]
-    first = "quick-" if identity.get("quick") else ""
-    return (
-        f"{first}{identity['data']['name']}-{model_name(identity)}-seed{identity['seed']}-{digest}"
-    )
+    # All but the seed is put into words and hashed once: that takes longer than all the rest.
+    before = _inner({key: value for key, value in identity.items() if key < "seed"})
+    after = _inner({key: value for key, value in identity.items() if key > "seed"})
+    begun = hashlib.sha256(f'{{{before},"seed":'.encode())
+    end = f",{after}}}" if after else "}"
+    kind = f"{'quick-' if identity.get('quick') else ''}{identity['data']['name']}"
+    for seed in seeds:
+        digest = begun.copy()
+        digest.update(f"{json.dumps(seed)}{end}".encode())
+        yield f"{kind}-{model_name(identity)}-seed{seed}-{digest.hexdigest()[:12]}"
+
+
+def _inner(values: Mapping[str, Any]) -> str:
+    """``values`` as JSON, without the braces."""
+    return json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)[1:-1]
+
+
+def content(identity: Mapping[str, Any]) -> str:
+    """A digest of all that a run is but for the digest of its data."""
+    return _digest(without_digest(identity))
+
+
+def likeness(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """What tells whether other runs are like that of ``identity``.
+
+    ``content``; ``but_numbers``, a digest of all of that but for seed and fold; ``kind``, data set
+    and cell; ``limit`` and whether it is ``quick``.
+    """
+    plain = without_seed(without_digest(identity))
+    data = identity["data"]
+    return {
+        "content": content(identity),
+        "but_numbers": _digest({**plain, "data": {**plain["data"], "fold": None}}),
+        "kind": f"{data['name']} {data['sequence']} {model_name(identity)}",
+        "limit": data.get("limit"),
+        "quick": bool(identity.get("quick")),
+    }
+
+
+def _digest(values: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def model_name(identity: Mapping[str, Any]) -> str:

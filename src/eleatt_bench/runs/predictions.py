@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +20,8 @@ from eleatt_bench.runs.apart import Apart
 from eleatt_bench.runs.record import RunFolder
 
 _MOST = 1 << 28  # bytes; the largest test set here takes a tenth of it
+_PACKED = 1 << 26  # bytes that packed ones may unpack to
+_FILTERS = frozenset({h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE})
 
 CLEAN = "accuracy_clean"
 """The metric that leaves out test samples that repeat a training sample."""
@@ -30,7 +33,7 @@ class Predictions:
 
     names: npt.NDArray[np.bytes_]  # (N,)
     labels: npt.NDArray[np.int64]  # (N,)
-    logits: npt.NDArray[np.float32]  # (N, C)
+    logits: npt.NDArray[np.floating[Any]]  # (N, C)
     class_names: tuple[str, ...]  # C
     clean: npt.NDArray[np.bool_] | None = None  # (N,): which repeat no training sample, if some do
 
@@ -57,14 +60,8 @@ def read_predictions(folder: RunFolder, metric: str = "accuracy") -> Predictions
         UserError: the file is damaged.
     """
     path = folder.predictions
-    digest = (folder.read() or {}).get("predictions_digest")
     try:
-        content = read_bounded(path, _MOST)
-        if digest is None:
-            _APART.check(content)
-        elif _digest(content) != digest:
-            raise ValueError("it is not what the record says was written")
-        return _of(parse(content), metric)
+        return _of(checked(folder, (folder.read() or {}).get("predictions_digest")), metric)
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
@@ -73,6 +70,30 @@ def read_predictions(folder: RunFolder, metric: str = "accuracy") -> Predictions
             f"{path} is damaged ({reason}). Make it anew: eleatt-bench runs show {folder.run_id} "
             "says the run's command; add force=true"
         ) from error
+
+
+def checked(folder: RunFolder, digest: str | None, *, trusted: bool = True) -> Predictions:
+    """The predictions in the folder of a run, of the ``digest`` that its record has of them.
+
+    Where there is none, or it is not to be ``trusted``, another process reads them first.
+
+    Raises:
+        OSError, ValueError: they cannot be read, or are damaged.
+    """
+    content = read_bounded(folder.predictions, _MOST)
+    if digest is not None and digest_of(content) != digest:
+        raise ValueError("it is not what the record says was written")
+    if digest is None or not trusted:
+        _APART.check(content)
+    return parse(content)
+
+
+def accuracy(found: Predictions, metric: str) -> float | None:
+    """The test ``metric`` of a record as the predictions have it; None of another than these."""
+    right = {"accuracy": found.right}
+    if found.clean is not None:
+        right[CLEAN] = found.right[found.clean]
+    return float(right[metric].mean()) if metric in right else None
 
 
 def _of(found: Predictions, metric: str) -> Predictions:
@@ -134,7 +155,10 @@ def _array(file: h5py.File, name: str, most: int) -> npt.NDArray[Any]:
         raise ValueError(f"its {name} lies elsewhere")
     if found.dtype.kind not in "OSbiuf":
         raise ValueError(f"its {name} is of type {found.dtype}")
-    if found.chunks is not None or found.size * max(1, found.dtype.itemsize) > most:
+    if found.chunks is not None:
+        most = _PACKED
+        _check_packing(name, found, most)
+    if found.size * max(1, found.dtype.itemsize) > most:
         raise ValueError(f"its {name} is larger than the file")
     array: npt.NDArray[Any] = found[...]
     if array.dtype == object and array.size * max(map(len, array.flat), default=0) > 16 * most:
@@ -142,7 +166,17 @@ def _array(file: h5py.File, name: str, most: int) -> npt.NDArray[Any]:
     return array
 
 
-def _digest(content: bytes) -> str:
+def _check_packing(name: str, found: h5py.Dataset, most: int) -> None:
+    """Refuse what a published file is not packed by, and a chunk that unpacks to more."""
+    made = found.id.get_create_plist()
+    filters = {made.get_filter(index)[0] for index in range(made.get_nfilters())}
+    chunk = math.prod(found.chunks) * max(1, found.dtype.itemsize)
+    if filters - _FILTERS or found.dtype.kind == "O" or chunk > most:
+        raise ValueError(f"its {name} is packed in a way that is not read here")
+
+
+def digest_of(content: bytes) -> str:
+    """What a record has of a file of predictions."""
     return hashlib.sha256(content).hexdigest()
 
 
@@ -162,4 +196,4 @@ def write_predictions(path: Path, predictions: Predictions, dataset: str) -> str
             file["clean"] = predictions.clean
     with replacing(path) as temporary:
         temporary.write_bytes(content.getvalue())
-    return _digest(content.getvalue())
+    return digest_of(content.getvalue())

@@ -8,41 +8,57 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from eleatt_bench.common.errors import UserError, unknown
-from eleatt_bench.common.nested import leaves
+from eleatt_bench.common.nested import leaves, value_at
 from eleatt_bench.runs.identity import OMITTED
 from eleatt_bench.runs.record import Record, RunFolder, all_runs
+from eleatt_bench.runs.summaries import LIKENESS, Summaries, Summary
 
 _RENAMED = {"run_id": "run", "pretraining": "pretraining.run"}
 _TWICE = ("status", "identity", "metrics", "overrides", "data_digest")
 """What of a record is not taken as it stands: most of it is there under another key."""
+_NOT_SHORT = frozenset({*_TWICE, *_RENAMED, LIKENESS})
+"""What is not to be looked up in a summary."""
 
 
 class Run:
-    """A run that left a record, with all its values."""
+    """A run that left a record, with all its values.
 
-    def __init__(self, folder: RunFolder) -> None:
-        self.folder = folder
-        self.record: Record = folder.read() or {}
+    With its ``summary`` the record is read only if it is asked for what a summary lacks.
+    """
+
+    def __init__(self, folder: RunFolder, summary: Summary | None = None) -> None:
+        self.folder, self._summary = folder, summary
+
+    @cached_property
+    def record(self) -> Record:
+        """Empty where it is damaged."""
+        return self.folder.read() or {}
+
+    @cached_property
+    def results(self) -> dict[str, Any]:
+        """Its name, its status and its metrics; of a damaged one, what is wrong with it."""
+        record = self.record if self._summary is None else self._summary
+        found = {"run": self.folder.run_id, "status": self.folder.status(self._summary)}
+        if found["status"] == "damaged":
+            found["error"] = self.folder.damage() or ""
+        for stage, metrics in record.get("metrics", {}).items():
+            found |= {f"{stage}/{name}": value for name, value in metrics.items()}
+        return found
 
     @cached_property
     def values(self) -> dict[str, Any]:
-        """All values of the record; results first. Of a damaged one, what is wrong with it."""
-        found = {"run": self.folder.run_id, "status": self.folder.status()}
-        if found["status"] == "damaged":
-            found["error"] = self.folder.damage() or ""
-        for stage, metrics in self.record.get("metrics", {}).items():
-            found |= {f"{stage}/{name}": value for name, value in metrics.items()}
+        """All values of the record, the `results` first."""
         own = {
             _RENAMED.get(key, key): value for key, value in self.record.items() if key not in _TWICE
         }
         known = dict(leaves(self.record.get("identity", {}))) | dict(leaves(own))
-        return found | known | found
+        return self.results | known | self.results
 
     @cached_property
     def config(self) -> dict[str, Any]:
@@ -61,6 +77,12 @@ class Run:
 
     def get(self, key: str) -> Any:
         """The value for ``key``, None where there is none."""
+        if key in self.results:
+            return self.results[key]
+        if self._summary is not None and key.partition(".")[0] not in _NOT_SHORT:
+            value = value_at(self._summary, key)
+            if value is not None and not isinstance(value, dict):
+                return value
         for values in (self.values, self.config, _DEFAULTS):
             if key in values:
                 return values[key]
@@ -72,7 +94,10 @@ _DEFAULTS = {f"{section}.{key}".lstrip("."): value for section, key, value in OM
 
 def read_runs(runs_dir: Path) -> list[Run]:
     """Every run below ``runs_dir`` that has a record, by name."""
-    return [Run(folder) for folder in all_runs(runs_dir)]
+    summaries = Summaries(runs_dir)
+    runs = [Run(folder, summaries.of(folder.run_id)) for folder in all_runs(runs_dir)]
+    summaries.keep()
+    return runs
 
 
 def select(runs: Sequence[Run], filters: Iterable[str]) -> list[Run]:
@@ -89,6 +114,17 @@ def select(runs: Sequence[Run], filters: Iterable[str]) -> list[Run]:
         _check_key(key, runs)
         selected = [run for run in selected if _is(run.get(key), value)]
     return selected
+
+
+def equal(runs: Sequence[Run], values: Mapping[str, Any]) -> list[Run]:
+    """Those of ``runs`` that have all of ``values``, by key.
+
+    Raises:
+        UserError: a key that no run has.
+    """
+    for key in values:
+        _check_key(key, runs)
+    return [run for run in runs if all(run.get(key) == value for key, value in values.items())]
 
 
 def ordered(runs: Sequence[Run], key: str, *, reverse: bool = False) -> list[Run]:

@@ -14,6 +14,7 @@ from eleatt_bench.common.errors import HeldElsewhereError, UserError
 from eleatt_bench.common.locations import command, config_flags
 from eleatt_bench.common.text import duration
 from eleatt_bench.config.composer import Composer
+from eleatt_bench.data.protocols import PROTOCOLS
 from eleatt_bench.launch.engine import Engine
 from eleatt_bench.launch.overview import last_line
 from eleatt_bench.launch.process import Job
@@ -39,6 +40,7 @@ class _Running:
     max_epochs: int
     curves: CurveReader
     began: float
+    stage: str  # whose accuracy it is judged by
     pruned: int | None = None  # after which epoch it was told to end
 
     def curve(self) -> Curve:
@@ -127,7 +129,11 @@ class Search:
         folder, run = wanted_run(overrides, config, self._composer)
         before = run.before.folder(folder.path.parent) if run.before else None
         max_epochs = config["trainer"]["max_epochs"]
-        return _Running(trial, folder, before, max_epochs, CurveReader(folder), time.monotonic())
+        data = config["data"]
+        stage = "test" if PROTOCOLS[data["name"]][data["protocol"]].development else "val"
+        return _Running(
+            trial, folder, before, max_epochs, CurveReader(folder), time.monotonic(), stage
+        )
 
     def _go_on(self, job: Job, one: _Running, how: str) -> None:
         """Start ``job``, unless its run is finished, or already bad enough to prune."""
@@ -140,7 +146,9 @@ class Search:
             self._start(job, one)
 
     def _judge(self, one: _Running) -> bool:
-        """Whether it is to be pruned, by its curve so far."""
+        """Whether it is to be pruned, by its curve so far, if that is of what it is judged by."""
+        if one.stage != "val":
+            return False
         one.pruned = self._trials.judge(one.trial, one.curve(), one.max_epochs)
         return one.pruned is not None
 
@@ -188,9 +196,9 @@ class Search:
 
     def _complete(self, one: _Running, record: Record, how: str) -> None:
         self._trials.report(one.trial, one.curve())
-        value = float(record["metrics"]["val"]["accuracy"])
+        value = float(record["metrics"][one.stage]["accuracy"])
         self._trials.complete(one.trial, value)
-        self._tell(one.trial, f"complete  val {value:.2%}  {how}")
+        self._tell(one.trial, f"complete  {one.stage} {value:.2%}  {how}")
 
     def _prune(self, one: _Running) -> None:
         self._trials.prune(one.trial)

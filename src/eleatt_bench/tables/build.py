@@ -6,16 +6,13 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from itertools import groupby
 
-from eleatt_bench.data import catalog
-from eleatt_bench.data.datasets import prepare_command
-from eleatt_bench.runs.record import Record, RunFolder
+from eleatt_bench.runs.record import RunFolder
+from eleatt_bench.runs.summaries import Summary
 from eleatt_bench.tables.claims import Comparisons, claims
-from eleatt_bench.tables.collapse import Collapse
 from eleatt_bench.tables.parameters import parameters
-from eleatt_bench.tables.plan import Place, Plan, PlannedRun
+from eleatt_bench.tables.plan import Place, Plan, PlannedRun, Tested
 from eleatt_bench.tables.recorded import held_against
 from eleatt_bench.tables.records import (
-    accuracy,
     failed,
     find_records,
     key,
@@ -24,10 +21,18 @@ from eleatt_bench.tables.records import (
 )
 from eleatt_bench.tables.spec import Spec, sections_of
 from eleatt_bench.tables.statistics import mean
-from eleatt_bench.tables.table import Column, Row, RunSource, Section, SeedResult, Table, TableCell
+from eleatt_bench.tables.table import (
+    Column,
+    Row,
+    RunSource,
+    Section,
+    SeedResult,
+    Table,
+    TableCell,
+)
 
 
-def table(plan: Plan, records: Mapping[str, Record] | None = None) -> Table:
+def table(plan: Plan, records: Mapping[str, Summary] | None = None) -> Table:
     """The cells of ``plan`` from the finished runs in its ``runs_dir``.
 
     ``records`` are those of `find_records`, of whoever has read them already.
@@ -38,11 +43,10 @@ def table(plan: Plan, records: Mapping[str, Record] | None = None) -> Table:
     metrics = {column["name"]: column["metric"] for column in spec["columns"]}
     asked = {key(run) for run in with_pretrainings(plan.first_look)} | records.keys()
     cells = {}
-    for (section, row, column), own in plan.by_cell.items():
+    for (section, row, column), own in plan.tested.items():
         paper, metric = papers[row].get(column), metrics[column]
-        collapsed = comparisons.collapsed(own, metric)
-        cells[section, row, column] = _cell(own, asked, paper, metric, records, collapsed)
-    folds = {column: len({run.fold for run in own}) for (_, _, column), own in plan.by_cell.items()}
+        cells[section, row, column] = _cell(own, asked, paper, metric, records, comparisons)
+    folds = {column: len({one.fold for one in own}) for (_, _, column), own in plan.tested.items()}
     judged = claims(plan, cells, failed(plan, records), comparisons)
     comparisons.keep()
     claimed, of_plan = held_against(plan, judged)
@@ -75,41 +79,58 @@ def runs_of(plan: Plan, place: Place, cell: TableCell) -> list[PlannedRun]:
 
 
 def _cell(
-    runs: Sequence[PlannedRun],
+    tested: Sequence[Tested],
     asked: Collection[str],
     paper: float | None,
     metric: str,
-    records: Mapping[str, Record],
-    collapsed: Mapping[int, Collapse],
+    records: Mapping[str, Summary],
+    comparisons: Comparisons,
 ) -> TableCell:
     results: list[SeedResult] = []
-    done: list[Record] = []
-    for seed, of_seed in groupby(runs, key=lambda run: run.seed):
+    shown: list[Tested] = []
+    for seed, of_seed in groupby(tested, key=lambda one: one.seed):
         folds = list(of_seed)
-        if any(key(run) in asked for run in folds):
-            found = [records.get(key(run)) for run in folds]
-            results.append(_seed(seed, found, metric))
-            done += [one for one in found if one is not None]
+        if any(key(run) in asked for one in folds for run in one.runs):
+            accuracies = tuple(comparisons.accuracy(one, metric) for one in folds)
+            results.append(SeedResult(seed, accuracies, _sources(folds, records)))
+            shown += folds
+    # A plain row is its own only member.
+    members = list(zip(*(one.runs for one in tested), strict=True))
+    done = [
+        [records[key(run)] for run in runs if key(run) in records]
+        for runs in zip(*(one.runs for one in shown), strict=True)
+    ] or [[]] * len(members)
+    sizes = [_parameters(runs[0], of_runs) for runs, of_runs in zip(members, done, strict=True)]
+    seconds = list(map(_seconds, done))
     return TableCell(
         results=tuple(results),
         paper=paper,
-        parameters=int(done[0]["parameters"]) if done else parameters(runs[0].identity),
-        seconds=_seconds(done),
-        collapsed=collapsed,
+        parameters=None if None in sizes else sum(filter(None, sizes)),
+        seconds={
+            name: sum(of_member[name] for of_member in seconds)
+            for name in seconds[0]
+            if all(name in of_member for of_member in seconds)
+        },
+        collapsed=comparisons.collapsed(tested, metric),
     )
 
 
-def _seed(seed: int, folds: Sequence[Record | None], metric: str) -> SeedResult:
-    return SeedResult(
-        seed,
-        tuple(None if one is None else accuracy(one, metric) for one in folds),
-        tuple(
-            None if one is None else RunSource(one["run_id"], one["data_digest"]) for one in folds
-        ),
+def _sources(
+    folds: Sequence[Tested], records: Mapping[str, Summary]
+) -> tuple[RunSource | None, ...]:
+    if len(folds[0].runs) > 1:
+        return ()
+    found = (records.get(key(run)) for one in folds for run in one.runs)
+    return tuple(
+        None if one is None else RunSource(one["run_id"], one["data_digest"]) for one in found
     )
 
 
-def _seconds(records: Sequence[Record]) -> dict[str, float]:
+def _parameters(run: PlannedRun, done: Sequence[Summary]) -> int | None:
+    return int(done[0]["parameters"]) if done else parameters(run.identity)
+
+
+def _seconds(records: Sequence[Summary]) -> dict[str, float]:
     """The mean seconds of an epoch on each device."""
     found: dict[str, list[float]] = defaultdict(list)
     for record in records:
@@ -119,7 +140,7 @@ def _seconds(records: Sequence[Record]) -> dict[str, float]:
     return {name: value for name in sorted(found) if (value := mean(found[name])) is not None}
 
 
-def device(record: Record) -> str:
+def device(record: Summary) -> str:
     """What a run was computed on, as far as it matters for its time."""
     if record["accelerator"] != "cpu":
         return f"{record['device']}, {record['backend']}"
@@ -130,7 +151,11 @@ def device(record: Record) -> str:
 def _section(spec: Spec, section: Spec, cells: Mapping[Place, TableCell]) -> Section:
     columns = [column["name"] for column in spec["columns"]]
     rows = tuple(
-        Row(row["name"], tuple(cells[section["name"], row["name"], column] for column in columns))
+        Row(
+            row["name"],
+            tuple(cells[section["name"], row["name"], column] for column in columns),
+            tuple(row["ensemble"]),
+        )
         for row in spec["rows"]
     )
     return Section(section["name"], rows, section["paper_note"], section["in_paper"])
@@ -141,7 +166,7 @@ def _cited(spec: Spec, row: Spec) -> Row:
     return Row(row["name"], tuple(TableCell((), paper) for paper in papers))
 
 
-def _remarks(plan: Plan, records: Mapping[str, Record]) -> list[str]:
+def _remarks(plan: Plan, records: Mapping[str, Summary]) -> list[str]:
     remarks = []
     if plan.variation:
         remarks.append(f"A variation of the table: {' '.join(plan.variation)}")
@@ -151,12 +176,14 @@ def _remarks(plan: Plan, records: Mapping[str, Record]) -> list[str]:
             "trained, so these are no results"
         )
     for name in plan.unprepared:
+        from eleatt_bench.data.datasets import prepare_command
+
         remarks.append(
             f"Data set {name} is not prepared here, so runs were matched by everything but the "
             f"data's digest. Prepare it: {prepare_command(name)}"
         )
     for name in sorted({run.identity["data"]["name"] for run in plan.runs}):
-        if incomplete := catalog.incomplete(plan.data_dir, name):
+        if incomplete := plan.data.incomplete(name):
             remarks.append(f"DATA SET {name}: {incomplete} with published results")
     remarks += _of_commits(Counter(record.get("git_commit") for record in records.values()))
     unverified = sum("predictions_digest" not in record for record in records.values())

@@ -13,33 +13,16 @@ groups of one size they are the number of groups − 1, and all is the classical
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 import numpy.typing as npt
 
 from eleatt_bench.tables.crossing import Floats
-from eleatt_bench.tables.looks import ERROR
-from eleatt_bench.tables.verdicts import NO_SPREAD
+from eleatt_bench.tables.judgement import NO_SPREAD
+from eleatt_bench.tables.statistics import ERROR
+from eleatt_bench.tables.table import Crossed
 
 Bools = npt.NDArray[np.bool_]
 Integers = npt.NDArray[np.int64]
-
-
-class Crossed(NamedTuple):
-    """The mean difference in percentage points, with an interval over seeds and groups."""
-
-    mean: float
-    low: float
-    high: float
-    groups: int
-    degrees: float
-    """of freedom"""
-
-    @property
-    def direction(self) -> int:
-        """1 where the interval lies above 0, −1 where it lies below, else 0."""
-        return int(self.low > 0) - int(self.high < 0)
 
 
 def over_seeds_and_groups(

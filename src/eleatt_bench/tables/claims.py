@@ -8,33 +8,34 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import cache
 from itertools import groupby
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import h5py
-import numpy as np
-import scipy
-
-from eleatt_bench.common.cache import Cache, fingerprint
+from eleatt_bench.common.cache import Cache, fingerprint, version_files
 from eleatt_bench.common.errors import UserError
+from eleatt_bench.common.files import FileState
 from eleatt_bench.common.locations import package_code
-from eleatt_bench.data import catalog
-from eleatt_bench.runs.curves import CurveReader
-from eleatt_bench.runs.predictions import Predictions, read_predictions
-from eleatt_bench.runs.record import Record, RunFolder
-from eleatt_bench.tables.collapse import Collapse, collapsed
-from eleatt_bench.tables.crossing import Floats
+from eleatt_bench.runs.record import EPOCHS, PREDICTIONS, RunFolder
+from eleatt_bench.runs.summaries import Summary
 from eleatt_bench.tables.family import family
-from eleatt_bench.tables.judge import Design, Judgement, judge
-from eleatt_bench.tables.plan import Place, Plan, PlannedRun
+from eleatt_bench.tables.judgement import Design, Judgement
+from eleatt_bench.tables.plan import Place, Plan, PlannedRun, Tested
 from eleatt_bench.tables.records import accuracy, key
-from eleatt_bench.tables.samples import Compared, Gains, compare, gains
 from eleatt_bench.tables.spec import Spec, claims_of
-from eleatt_bench.tables.table import Claim, TableCell
-from eleatt_bench.tables.verdicts import levels_of
+from eleatt_bench.tables.table import NOTHING_COMPARED, Claim, Collapse, Compared, TableCell
 
-Pair = tuple[PlannedRun, PlannedRun]
-"""Runs of both rows with the same seed and fold."""
+if TYPE_CHECKING:
+    from eleatt_bench.runs.predictions import Predictions
+    from eleatt_bench.tables.crossing import Floats
+
+Pair = tuple[Tested, Tested]
+"""What both rows have of the same seed and fold."""
+
+
+class _Files(NamedTuple):
+    """What is another whenever the predictions, or what vouches for them, are."""
+
+    key: list[Any]
+    settled: bool
 
 
 def claims(
@@ -70,7 +71,7 @@ def _claim(
 ) -> Claim:
     places = [(section, claim[row], column["name"]) for row in ("better", "than")]
     better, than = (cells[place] for place in places)
-    pairs = list(zip(*(plan.by_cell[place] for place in places), strict=True))
+    pairs = list(zip(*(plan.tested[place] for place in places), strict=True))
     compared = comparisons.samples(pairs, column["metric"], design)
     return Claim(
         section=section,
@@ -92,41 +93,42 @@ def _failed(pairs: Sequence[Pair], failed: Collection[str]) -> list[int]:
     """The seeds of which a run has, or that whose weights it was to begin with."""
     if not failed:
         return []
-    needed = ((run.seed, one) for pair in pairs for run in pair for one in (run, run.before))
+    runs = (run for pair in pairs for one in pair for run in one.runs)
+    needed = ((run.seed, one) for run in runs for one in (run, run.before))
     return sorted({seed for seed, run in needed if run is not None and key(run) in failed})
 
 
 def _name(pairs: Sequence[Pair], metric: str) -> str:
     """The runs of the first seed stand for those of all."""
-    first = [[key(run) for run in pair] for pair in pairs if pair[0].seed == pairs[0][0].seed]
+    first = [
+        [list(map(key, one.runs)) for one in pair]
+        for pair in pairs
+        if pair[0].seed == pairs[0][0].seed
+    ]
     return hashlib.sha256(json.dumps([metric, first]).encode()).hexdigest()[:16]
 
 
 _MOST = 20_000  # of a kilobyte each
-_VERSIONS = (h5py.__version__, np.__version__, scipy.__version__)
+_LIBRARIES = dict.fromkeys(("h5py", "numpy", "scipy"), "version.py")
 
 
 class Comparisons:
     """Comparisons of the finished runs of ``plan``.
 
-    Reading the predictions of two thousand runs takes seconds, so what came of them is kept, and
-    found again as long as their files are the same, by inode, size and time, and so are the digests
-    that the records have of them.
+    Reading the predictions of two thousand runs takes seconds, and importing what reads them a
+    third of one. So what came of them is kept, and found again as long as the code, the `FileState`
+    of each and the digests that the records have of them are the same; once the files are settled.
 
     ``problems`` are sentences about predictions that are damaged; these are left out.
     """
 
-    def __init__(self, plan: Plan, records: Mapping[str, Record]) -> None:
+    def __init__(self, plan: Plan, records: Mapping[str, Summary]) -> None:
         self._plan, self._records = plan, records
-        code = package_code("common", "runs", "tables")
-        self._cache = Cache("comparisons", fingerprint(code, *_VERSIONS), _MOST)
+        code = (*package_code("common", "runs", "tables"), *version_files(_LIBRARIES))
+        self._cache = Cache("comparisons", fingerprint(code), _MOST)
         self.problems: dict[str, None] = {}  # in order, each once
         self._damaged: dict[str, str] = {}  # by run
-        self._folders: dict[str, RunFolder] = {}  # to make thousands of them anew takes time
         self._subjects = cache(self._read_subjects)
-        self._digests = {
-            record["run_id"]: record.get("predictions_digest") for record in records.values()
-        }
 
     def judgement(
         self,
@@ -137,8 +139,13 @@ class Comparisons:
     ) -> Judgement:
         """As `judge`."""
         rows = [sorted(row.items()) for row in (better, than)]
-        question = ["judge", rows, asdict(design), list(failed)]
-        found = self._cache.find(question, lambda: judge(better, than, design, failed).plain())
+
+        def find() -> dict[str, Any]:
+            from eleatt_bench.tables.judge import judge
+
+            return judge(better, than, design, failed).plain()
+
+        found = self._cache.find(["judge", rows, asdict(design), list(failed)], find)
         return Judgement.of_plain(found)
 
     def samples(self, pairs: Sequence[Pair], metric: str, design: Design) -> Compared:
@@ -148,48 +155,94 @@ class Comparisons:
         """
         seeds: dict[int, list[Pair]] = {}
         states: list[Any] = []
+        settled = True
         for seed, of_seed in groupby(pairs, key=lambda pair: pair[0].seed):
             folds = list(of_seed)
-            if all(key(run) in self._records for pair in folds for run in pair):
-                state = [self._predictions(self._folder(run)) for pair in folds for run in pair]
-                if None not in state:
-                    seeds[seed] = folds
-                    states.append([seed, [pair[0].fold for pair in folds], state])
+            files = [self._predictions_of(one) for pair in folds for one in pair]
+            known = [file for file in files if file is not None]
+            if len(known) == len(files):
+                seeds[seed] = folds
+                settled = settled and all(file.settled for file in known)
+                states.append([seed, [pair[0].fold for pair in folds], [f.key for f in known]])
         if not seeds:
-            return compare({}, None, 1)
-        data = str(pairs[0][0].identity["data"]["name"])
-        question = ["samples", metric, design.looks, data not in self._plan.unprepared, states]
-        answer = self._cache.find(question, lambda: self._find(seeds, metric, design, data))
+            return NOTHING_COMPARED
+        data = str(pairs[0][0].runs[0].identity["data"]["name"])
+        prepared = data not in self._plan.unprepared and [self._plan.data.state(data)]
+        answer = self._cache.find(
+            ["samples", metric, design.looks, prepared, states],
+            lambda: self._find(seeds, metric, design, data),
+            keep=settled,
+        )
         self.problems |= dict.fromkeys(answer["damaged"])
         return Compared.of_plain(answer["found"])
 
-    def collapsed(self, runs: Sequence[PlannedRun], metric: str) -> dict[int, Collapse]:
-        """The seeds of a cell's ``runs`` that collapsed, in any of its folds."""
-        by_fold: dict[int, dict[int, Record]] = {}
-        for run in runs:
-            record = self._records.get(key(run))
-            if record is not None:
-                by_fold.setdefault(run.fold, {})[run.seed] = record
+    def accuracy(self, tested: Tested, metric: str) -> float | None:
+        """What a run came to, in %, or the mean of an ensemble's probabilities.
+
+        None while a run is not finished, where it was not measured, and of an ensemble whose
+        members' predictions are damaged, not there, or of other samples than each other's.
+        """
+        if len(tested.runs) == 1:
+            record = self._records.get(key(tested.runs[0]))
+            return None if record is None else accuracy(record, metric)
+        if any(key(run) not in self._records for run in tested.runs):
+            return None
+        files = self._predictions_of(tested)
+        if files is None:
+            records = [self._records[key(run)] for run in tested.runs]
+            names = [one["run_id"] for one in records if self._file(one, PREDICTIONS) is None]
+            self.problems[f"An ensemble lacks the predictions of {', '.join(names)}"] = None
+            return None
+
+        def find() -> dict[str, Any]:
+            try:
+                read = self._read(tested, metric)
+            except UserError as error:
+                return {"damaged": str(error)}
+            return {"found": 100 * float(read.right.mean())} if read is not None else {}
+
+        answer = self._cache.find(["ensemble", metric, files.key], find, keep=files.settled)
+        if "damaged" in answer:
+            self.problems[answer["damaged"]] = None
+        found: float | None = answer.get("found")
+        return found
+
+    def collapsed(self, tested: Sequence[Tested], metric: str) -> dict[int, Collapse]:
+        """The seeds of a cell that collapsed, in any of its folds."""
+        by_fold: dict[int, dict[int, Tested]] = {}
+        for one in tested:
+            if all(key(run) in self._records for run in one.runs):
+                by_fold.setdefault(one.fold, {})[one.seed] = one
         found: dict[int, Collapse] = {}
-        for records in by_fold.values():
-            for seed, how in self._collapsed(records, metric):
+        for by_seed in by_fold.values():
+            for seed, how in self._collapsed(by_seed, metric):
                 found.setdefault(seed, Collapse(how))
         return dict(sorted(found.items()))
 
-    def _collapsed(self, records: Mapping[int, Record], metric: str) -> list[tuple[int, str]]:
-        """Of one fold, by seed."""
-        known = {seed: accuracy(record, metric) for seed, record in records.items()}
+    def _collapsed(self, tested: Mapping[int, Tested], metric: str) -> list[tuple[int, str]]:
+        """Of one fold, by seed; an ensemble has no curves."""
+        known = {seed: self.accuracy(one, metric) for seed, one in tested.items()}
         accuracies = {seed: value for seed, value in known.items() if value is not None}
-        folders = {seed: self._called(record["run_id"]) for seed, record in records.items()}
-        states = {seed: self._state(folder.epochs) for seed, folder in folders.items()}
-        curves = [seed for seed, state in states.items() if state is not None]
-        question = ["collapsed", sorted(accuracies.items()), [[s, states[s]] for s in curves]]
+        records = {
+            seed: self._records[key(one.runs[0])]
+            for seed, one in tested.items()
+            if len(one.runs) == 1
+        }
+        files = {seed: self._file(record, EPOCHS) for seed, record in records.items()}
+        curves = {seed: file for seed, file in files.items() if file is not None}
+        states = [[seed, file.key] for seed, file in curves.items()]
 
         def find() -> list[list[Any]]:
-            read = {seed: _curves(folders[seed]) for seed in curves}
+            from eleatt_bench.tables.collapse import collapsed
+
+            read = {seed: _curves(self._folder(records[seed])) for seed in curves}
             return [[seed, how] for seed, how in collapsed(accuracies, read).items()]
 
-        return [(seed, how) for seed, how in self._cache.find(question, find)]
+        found = self._cache.find(
+            ["collapsed", sorted(accuracies.items()), states], find,
+            keep=all(file.settled for file in curves.values()),
+        )  # fmt: skip
+        return [(seed, how) for seed, how in found]
 
     def keep(self) -> None:
         """Write what was found to where it is kept."""
@@ -198,6 +251,9 @@ class Comparisons:
     def _find(
         self, seeds: Mapping[int, Sequence[Pair]], metric: str, design: Design, data: str
     ) -> dict[str, Any]:
+        from eleatt_bench.tables.samples import Gains, compare, gains
+        from eleatt_bench.tables.verdicts import levels_of
+
         by_seed: dict[int, Gains] = {}
         damaged: list[str] = []
         for seed, folds in seeds.items():
@@ -216,9 +272,27 @@ class Comparisons:
         compared = compare(by_seed, subjects, levels_of(design.looks).sign)
         return {"found": compared.plain(), "damaged": damaged}
 
-    def _read(self, run: PlannedRun, metric: str) -> Predictions | None:
+    def _read(self, tested: Tested, metric: str) -> Predictions | None:
+        """As `read_predictions`; of an ensemble their `average`."""
+        read = [self._read_run(run, metric) for run in tested.runs]
+        members = [one for one in read if one is not None]
+        if len(members) < len(read):
+            return None
+        try:
+            if len(members) == 1:
+                return members[0]
+            from eleatt_bench.runs.ensembles import average
+
+            return average(members)
+        except ValueError as error:
+            names = ", ".join(self._records[key(run)]["run_id"] for run in tested.runs)
+            raise UserError(f"{names} make no ensemble: {error}") from error
+
+    def _read_run(self, run: PlannedRun, metric: str) -> Predictions | None:
         """As `read_predictions`; to find out that they are damaged may take long, so only once."""
-        folder = self._folder(run)
+        from eleatt_bench.runs.predictions import read_predictions
+
+        folder = self._folder(self._records[key(run)])
         if folder.run_id not in self._damaged:
             try:
                 return read_predictions(folder, metric)
@@ -228,37 +302,36 @@ class Comparisons:
 
     def _read_subjects(self, data: str) -> dict[bytes, int] | None:
         """Whose the samples of a data set are; None where it is not here, or does not say."""
-        if data in self._plan.unprepared:
+        return None if data in self._plan.unprepared else self._plan.data.subjects(data)
+
+    def _folder(self, record: Summary) -> RunFolder:
+        return RunFolder(self._plan.runs_dir, record["run_id"])
+
+    def _predictions_of(self, tested: Tested) -> _Files | None:
+        """Those of all runs; None where one is not finished or has none."""
+        records = [self._records.get(key(run)) for run in tested.runs]
+        files = [self._file(record, PREDICTIONS) for record in records]
+        known = [
+            (file, [*file.key, record.get("predictions_digest")])
+            for file, record in zip(files, records, strict=True)
+            if file is not None and record is not None
+        ]
+        if len(known) < len(records):
             return None
-        store = catalog.open_store(self._plan.data_dir, data)
-        if "subject" not in store.metadata:
+        return _Files([state for _, state in known], all(file.settled for file, _ in known))
+
+    def _file(self, record: Summary | None, name: str) -> FileState | None:
+        if record is None:
             return None
-        subjects = store.metadata["subject"].tolist()
-        return {name.encode(): subject for name, subject in zip(store.names, subjects, strict=True)}
-
-    def _folder(self, run: PlannedRun) -> RunFolder:
-        return self._called(self._records[key(run)]["run_id"])
-
-    def _called(self, name: str) -> RunFolder:
-        if name not in self._folders:
-            self._folders[name] = RunFolder(self._plan.runs_dir, name)
-        return self._folders[name]
-
-    def _predictions(self, folder: RunFolder) -> list[Any] | None:
-        """What is another whenever the predictions, or what vouches for them, are; None of none."""
-        found = self._state(folder.predictions)
-        return found and [*found, self._digests.get(folder.run_id)]
-
-    def _state(self, path: Path) -> list[int] | None:
-        try:
-            found = path.stat()
-        except FileNotFoundError:
-            return None
-        return [found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns]
+        return FileState.at(f"{self._plan.runs_dir}/{record['run_id']}/{name}")
 
 
 def _curves(folder: RunFolder) -> tuple[Floats, Floats]:
     """Learning rate and training accuracy, of the epochs of which both are known."""
+    import numpy as np
+
+    from eleatt_bench.runs.curves import CurveReader
+
     found = CurveReader(folder).read()
     rate, accuracy = found["lr"], found["train/accuracy"]
     epochs = [epoch for epoch in rate if epoch in accuracy]

@@ -12,23 +12,18 @@ plateau scheduler does to a run whose start is slow.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import StrEnum
 
 import numpy as np
 
 from eleatt_bench.tables.crossing import Floats
 from eleatt_bench.tables.statistics import LEAST_SEEDS
+from eleatt_bench.tables.table import Collapse
 
 DEVIATIONS = 5.0
 POINTS = 5.0
 FALLEN = RISEN = 0.5
 
 _ROBUST = 1.4826  # makes the median absolute deviation that of a normal distribution
-
-
-class Collapse(StrEnum):
-    FELL_EARLY = "its learning rate fell before accuracy rose"
-    LOW = "its accuracy lies far below the other seeds'"
 
 
 def outlier_bound(accuracies: Floats) -> Floats:

@@ -24,26 +24,15 @@ import numpy as np
 import numpy.typing as npt
 from numpy.polynomial import Chebyshev
 
-Floats = npt.NDArray[np.float64]
-Looks = tuple[int, ...]
-"""Numbers of seeds, rising; none is below 3."""
+from eleatt_bench.tables.statistics import Looks, quantile
 
+Floats = npt.NDArray[np.float64]
 Squared = Callable[[int, int], float]
 """The squared correlation of what two looks test, of their numbers of seeds m < n."""
 
 _NODES, _DEGREE = 32, 20
 _STEP_NODES = 64  # where one seed was added, which leaves corners
 _TAIL = 9.0  # standard deviations; what lies beyond weighs less than 1e-15
-
-
-def quantile(count: int, level: float, sides: int = 2) -> float:
-    """What the t statistic of ``count`` values exceeds with probability ``level``, by chance.
-
-    With two ``sides``, what its absolute value exceeds.
-    """
-    from scipy.special import stdtrit
-
-    return -float(stdtrit(count - 1, level / sides))
 
 
 def of_mean(before: int, count: int) -> float:

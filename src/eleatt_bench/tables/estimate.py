@@ -8,7 +8,6 @@ GPUs tell nothing of runs on CPUs, and rehearsals tell nothing.
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,13 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from eleatt_bench.launch.devices import Memory
-from eleatt_bench.runs.identity import model_name, without_digest, without_seed
-from eleatt_bench.runs.record import Record, RunFolder, all_runs
+from eleatt_bench.runs.identity import likeness
+from eleatt_bench.runs.record import RunFolder, all_runs
+from eleatt_bench.runs.summaries import LIKENESS, Summaries, Summary
 from eleatt_bench.runs.wanted import WantedRun
 from eleatt_bench.tables.parameters import parameters
 from eleatt_bench.tables.pending import wanted_by_look
 from eleatt_bench.tables.plan import Plan, PlannedRun
-from eleatt_bench.tables.records import find_records, key, with_pretrainings
+from eleatt_bench.tables.records import find_records, is_finished, key, with_pretrainings
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Expected:
 class _Done:
     """A finished run."""
 
-    def __init__(self, folder: RunFolder, record: Record) -> None:
+    def __init__(self, folder: RunFolder, record: Summary) -> None:
         self._folder, self._record = folder, record
 
     @property
@@ -71,7 +71,7 @@ class _Done:
         """How many times its seconds per epoch, and its bytes, a run takes; nothing if unknown."""
         wanted = parameters(identity)
         samples = self._record.get("samples", {}).get("train")
-        limits = [one["data"].get("limit") for one in (self._record["identity"], identity)]
+        limits = [self._record[LIKENESS]["limit"], identity["data"].get("limit")]
         if limits[0] not in (None, limits[1]):
             return  # how many there are without the limit is not known
         share = min(1.0, limits[1] / samples) if samples and limits[0] != limits[1] else 1.0
@@ -137,7 +137,7 @@ def expected_memory(identities: Sequence[Mapping[str, Any]], runs_dir: Path) -> 
     done = _finished(runs_dir)
     found = []
     for identity in identities:
-        same = done.get(_same(identity), [])
+        same = done.get(likeness(identity)["but_numbers"], [])
         host, device = (
             max((one.peak(of) for one in same), default=0) or None
             for of in ("memory", "device_memory")
@@ -149,14 +149,15 @@ def expected_memory(identities: Sequence[Mapping[str, Any]], runs_dir: Path) -> 
 def _finished(runs_dir: Path) -> dict[str, list[_Done]]:
     """What finished runs took, by what each of them is like."""
     found: dict[str, list[_Done]] = defaultdict(list)
+    summaries = Summaries(runs_dir)
     for folder in all_runs(runs_dir):
-        record = folder.read()
-        if record is None or record["status"] != "finished":
-            continue
-        done = _Done(folder, record)
-        found[_same(record["identity"])].append(done)
-        if not record["identity"].get("quick"):
-            found[_similar(record["identity"])].append(done)
+        record = summaries.of(folder.run_id)
+        if is_finished(record):
+            done, this = _Done(folder, record), record[LIKENESS]
+            found[this["but_numbers"]].append(done)
+            if not this["quick"]:
+                found[this["kind"]].append(done)
+    summaries.keep()
     return found
 
 
@@ -164,13 +165,14 @@ def _like(
     identity: Mapping[str, Any], accelerator: str, done: Mapping[str, list[_Done]]
 ) -> tuple[float | None, float | None]:
     """Seconds and bytes of such a run."""
-    for likeness in (_same(identity), _similar(identity)):
+    this = likeness(identity)
+    for level in ("but_numbers", "kind"):
         timed = [
             (one.seconds, one)
-            for one in done.get(likeness, [])
+            for one in done.get(this[level], [])
             if one.seconds is not None and one.is_on(accelerator)
         ]
-        if likeness == _same(identity):
+        if level == "but_numbers":
             found = [(seconds, float(one.bytes)) for seconds, one in timed]
         else:
             found = [
@@ -184,13 +186,3 @@ def _like(
         if found:
             return tuple(map(statistics.median, zip(*found, strict=True)))
     return None, None
-
-
-def _same(identity: Mapping[str, Any]) -> str:
-    """Everything but seed, fold and the digest of the data."""
-    plain = without_seed(without_digest(identity))
-    return json.dumps({**plain, "data": {**plain["data"], "fold": None}}, sort_keys=True)
-
-
-def _similar(identity: Mapping[str, Any]) -> str:
-    return f"{identity['data']['name']} {identity['data']['sequence']} {model_name(identity)}"

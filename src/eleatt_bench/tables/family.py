@@ -3,30 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from eleatt_bench.tables.crossing import Floats
-from eleatt_bench.tables.judge import Judgement
-from eleatt_bench.tables.looks import ERROR
-from eleatt_bench.tables.verdicts import Verdict
+from eleatt_bench.tables.judgement import Judgement, Verdict
+from eleatt_bench.tables.statistics import ERROR
 
 
-def holm(p: Floats) -> Floats:
-    """Holm's (1979) adjusted values of ``p`` (..., M), each family along the last axis.
+def holm(p: Sequence[float]) -> list[float]:
+    """Holm's (1979) adjusted values of ``p``, those of one family.
 
     Where those at most 0.05 are called different, any of them is so by chance in at most 5 % of the
     families, however the claims depend on each other. Repeated p values have to be given, not those
     of the look at which a claim stopped.
     """
-    order = np.argsort(p, axis=-1)
-    sorted_p = np.take_along_axis(p, order, axis=-1)
-    scaled = sorted_p * np.arange(p.shape[-1], 0, -1)
-    rising = np.minimum(np.maximum.accumulate(scaled, axis=-1), 1)
-    found = np.empty_like(rising)
-    np.put_along_axis(found, order, rising, axis=-1)
+    found, least = [0.0] * len(p), 0.0
+    for rank, place in enumerate(sorted(range(len(p)), key=p.__getitem__)):
+        least = min(1.0, max(least, (len(p) - rank) * p[place]))
+        found[place] = least
     return found
 
 
@@ -56,9 +50,9 @@ def family(claims: Iterable[tuple[Hashable, Judgement]]) -> Family:
     distinct: dict[Hashable, Judgement] = {}
     for runs, judgement in claims:
         distinct.setdefault(runs, judgement)
-    p = np.array([1.0 if j.p is None else j.p for j in distinct.values()])
+    p = [1.0 if j.p is None else j.p for j in distinct.values()]
     found = Counter(j.verdict for j in distinct.values())
     return Family(
         {verdict: found[verdict] for verdict in Verdict if found[verdict]},
-        dict(zip(distinct, holm(p).tolist(), strict=True)),
+        dict(zip(distinct, holm(p), strict=True)),
     )

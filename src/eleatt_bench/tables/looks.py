@@ -8,24 +8,15 @@ tests, whose spread is estimated anew at every look).
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
 from numpy.polynomial import Chebyshev
 
-from eleatt_bench.tables.crossing import Floats, Looks, Squared, crossing, of_mean
-from eleatt_bench.tables.statistics import LEAST_SEEDS
-
-ERROR = 0.05
-"""How often a claim may be decided falsely, over all of its looks."""
+from eleatt_bench.tables.crossing import Floats, Squared, crossing, of_mean
+from eleatt_bench.tables.statistics import ERROR, Looks
 
 _SMALLEST = 1e-9  # level: below it the overall one is proportional
-
-
-def deciding(looks: Sequence[int]) -> Looks:
-    """Those of ``looks`` that have seeds enough to decide anything."""
-    return tuple(count for count in looks if count >= LEAST_SEEDS)
 
 
 @lru_cache(maxsize=256)

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from eleatt_bench.data import datasets
-from eleatt_bench.data.layout import step_size
-from eleatt_bench.data.protocols import PROTOCOLS
 from eleatt_bench.runs.identity import gated_layers
 
 _BLOCKS = {"rnn": 1, "lstm": 4, "gru": 3}  # gates and candidates, each with matrices and a bias
@@ -18,6 +15,10 @@ def parameters(config: Mapping[str, Any]) -> int | None:
 
     ``config`` is a run's configuration or identity, as plain values.
     """
+    from eleatt_bench.data import datasets  # takes longer than showing a table whose runs are there
+    from eleatt_bench.data.layout import step_size
+    from eleatt_bench.data.protocols import PROTOCOLS
+
     data = config["data"]
     if data["name"] not in datasets.names():
         return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from eleatt_bench.runs.record import Record
+from eleatt_bench.runs.summaries import Summary
 from eleatt_bench.tables.build import table
 from eleatt_bench.tables.plan import Plan, PlannedRun
 from eleatt_bench.tables.records import find_records, key, lacking
@@ -24,7 +24,7 @@ def wanted_now(plan: Plan, until_decided: bool) -> list[PlannedRun]:
     return lacking(runs, records)
 
 
-def wanted_by_look(plan: Plan, records: Mapping[str, Record]) -> Iterator[list[PlannedRun]]:
+def wanted_by_look(plan: Plan, records: Mapping[str, Summary]) -> Iterator[list[PlannedRun]]:
     """What each look lacks, as `wanted_now`; of later looks what they need at most."""
     claims = table(plan, records).claims
     looks = {column["name"]: column["looks"] for column in plan.spec["columns"]}

@@ -8,16 +8,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from eleatt_bench.common.errors import UserError, unknown
 from eleatt_bench.common.locations import command, folder_at
 from eleatt_bench.config.composer import Composer
 from eleatt_bench.config.pretraining import source_of
-from eleatt_bench.data import catalog
-from eleatt_bench.data.store import RANDOM_WEIGHTS
 from eleatt_bench.runs.identity import is_place
-from eleatt_bench.runs.wanted import WantedRun, wanted
+from eleatt_bench.runs.wanted import WantedRun, wanted, wanted_by_seed
+from eleatt_bench.tables.facts import DataFacts
 from eleatt_bench.tables.spec import QUICK, Spec, check_spec, declared, folds_of, sections_of
 
 Place = tuple[str, str, str]
@@ -36,6 +35,14 @@ class PlannedRun(WantedRun):
     turn: int  # the place of its seed among its column's
 
 
+class Tested(NamedTuple):
+    """What one seed and fold of a row is made of: a run, or those of the members of an ensemble."""
+
+    seed: int
+    fold: int
+    runs: tuple[PlannedRun, ...]
+
+
 @dataclass(frozen=True)
 class Plan:
     """A table's specification (a `tables.spec.declared` one) and its runs: those of all looks."""
@@ -50,14 +57,35 @@ class Plan:
     quick: bool = False  # a rehearsal
     undeclared: bool = False  # looks, seeds or claims are not those of the table's file
     accelerator: str = "auto"  # what runs are computed on, as `trainer.accelerator` says it
+    facts: DataFacts | None = None  # those of data sets that are not in `data_dir`
+
+    @property
+    def data(self) -> DataFacts:
+        """What there is to know of the data sets."""
+        return self.facts or DataFacts(self.data_dir)
+
+    @cached_property
+    def tested(self) -> dict[Place, list[Tested]]:
+        """What every cell is made of, seed by seed and within a seed fold by fold."""
+        found: dict[Place, list[Tested]] = defaultdict(list)
+        for run in self.runs:
+            found[run.section, run.row, run.column].append(Tested(run.seed, run.fold, (run,)))
+        for section, row, column in cells_of(self.spec):
+            places = [(section["name"], member, column["name"]) for member in row["ensemble"]]
+            for parts in zip(*(found[place] for place in places), strict=True):
+                runs = tuple(run for part in parts for run in part.runs)
+                own = found[section["name"], row["name"], column["name"]]
+                own.append(Tested(parts[0].seed, parts[0].fold, runs))
+        return dict(found)
 
     @cached_property
     def by_cell(self) -> dict[Place, list[PlannedRun]]:
-        """The runs of every cell, seed by seed and within a seed fold by fold."""
-        found: dict[Place, list[PlannedRun]] = defaultdict(list)
-        for run in self.runs:
-            found[run.section, run.row, run.column].append(run)
-        return dict(found)
+        """The runs of every cell, those of an ensemble's members too, seed by seed and within a
+        seed fold by fold."""
+        return {
+            place: [run for one in tested for run in one.runs]
+            for place, tested in self.tested.items()
+        }
 
     @cached_property
     def first_look(self) -> list[PlannedRun]:
@@ -110,8 +138,15 @@ def every_plan(overrides: Sequence[str] = ()) -> list[Plan]:
         return [plan(name, overrides, composer) for name in names]
 
 
-def plan(table: str, overrides: Sequence[str] = (), composer: Composer | None = None) -> Plan:
+def plan(
+    table: str,
+    overrides: Sequence[str] = (),
+    composer: Composer | None = None,
+    facts: DataFacts | None = None,
+) -> Plan:
     """The runs of ``table``; ``overrides`` are said of every one of them.
+
+    ``facts`` are what there is to know of the data sets; by default their stores say it.
 
     Raises:
         UserError: an unknown table, an override that does not apply, or one that a table sets.
@@ -125,7 +160,7 @@ def plan(table: str, overrides: Sequence[str] = (), composer: Composer | None = 
     quick = bool(base["quick"])
     spec = declared(base["table"], {_key(o).split(".")[1] for o in of_table}, quick=quick)
     check_spec(spec)
-    cells = _Cells(spec, user, quick, composer)
+    cells = _Cells(spec, user, quick, composer, facts)
     changes = [o for o in user if _key(o) != "quick"]
     variation: tuple[str, ...] = ()
     undeclared = False
@@ -133,7 +168,10 @@ def plan(table: str, overrides: Sequence[str] = (), composer: Composer | None = 
         quickly = ["quick=true"] if quick else []
         own = declared(composer.config([f"table={table}", *quickly])["table"], quick=quick)
         undeclared = own != spec
-        if undeclared or _Cells(own, quickly, quick, composer).identities != cells.identities:
+        if (
+            undeclared
+            or _Cells(own, quickly, quick, composer, facts).identities != cells.identities
+        ):
             variation = (*of_table, *changes)
     return Plan(
         spec=spec,
@@ -146,6 +184,7 @@ def plan(table: str, overrides: Sequence[str] = (), composer: Composer | None = 
         quick=quick,
         undeclared=undeclared,
         accelerator=str(base["trainer"]["accelerator"]),
+        facts=facts,
     )
 
 
@@ -164,13 +203,23 @@ def _check_user(override: str) -> None:
 class _Cells:
     """The ``runs`` of a table, and the names of data sets of which something has to be said."""
 
-    def __init__(self, spec: Spec, user: Sequence[str], quick: bool, composer: Composer) -> None:
-        self._spec, self._quick, self._composer = spec, quick, composer
-        self._digests: dict[tuple[str, str], str | None] = {}
+    def __init__(
+        self,
+        spec: Spec,
+        user: Sequence[str],
+        quick: bool,
+        composer: Composer,
+        facts: DataFacts | None,
+    ) -> None:
+        self._spec, self._quick, self._composer, self._given = spec, quick, composer, facts
+        self._facts: dict[str, DataFacts] = {}
+        self._befores: dict[tuple[str, ...], WantedRun | None] = {}
         self.unprepared: set[str] = set()
         self.untrained: set[str] = set()
         runs: list[PlannedRun] = []
         for section, row, column in cells_of(spec):
+            if row["ensemble"]:
+                continue
             said = merge(
                 spec["overrides"], column["overrides"], user, section["overrides"], row["overrides"]
             )
@@ -187,32 +236,55 @@ class _Cells:
         config = self._composer.config(said)
         digest = self._digest(config)
         folds = folds_of(column, config["data"])
-        for turn, seed in enumerate(column["seeds"]):
-            before = self._before(self._composer.config((*said, f"seed={seed}")))
-            for fold in folds[:QUICK] if self._quick else folds:
-                of_fold = [f"data.fold={fold}"] if column["folds"] is not None else []
-                overrides = merge(said, of_fold, [f"seed={seed}"])
-                this = wanted(overrides, self._composer.config(overrides), digest, before)
+        seeds = column["seeds"]
+        by_fold = [
+            self._of_fold(
+                said, [f"data.fold={fold}"] * (column["folds"] is not None), seeds, digest
+            )
+            for fold in (folds[:QUICK] if self._quick else folds)
+        ]
+        for turn, (seed, *of_seed) in enumerate(zip(seeds, *by_fold, strict=True)):
+            for fold, this in zip(folds, of_seed, strict=False):
                 yield PlannedRun(
-                    this.overrides, this.identity, this.run_id, before,
+                    this.overrides, this.identity, this.run_id, this.before,
                     section=section, row=row, column=name, seed=seed, fold=fold, turn=turn,
                 )  # fmt: skip
 
-    def _before(self, config: dict[str, Any]) -> WantedRun | None:
-        source = source_of(config, self._composer, is_place)
-        if source is None:
-            return None
-        return wanted(source.overrides, source.config, self._digest(source.config))
+    def _of_fold(
+        self, cell: tuple[str, ...], of_fold: list[str], seeds: Sequence[int], digest: str | None
+    ) -> Iterator[WantedRun]:
+        """The runs of one fold of what the overrides of a ``cell`` compose."""
+        said = merge(cell, of_fold)
+        config = self._composer.config(said)
+        if config["pretraining"] is None and self._composer.seed_is_free(said, seeds):
+            yield from wanted_by_seed(merge(said, ["seed=0"])[:-1], config, digest, seeds)
+            return
+        for seed in seeds:
+            before = self._before((*cell, f"seed={seed}"))
+            overrides = merge(said, [f"seed={seed}"])
+            yield wanted(overrides, self._composer.config(overrides), digest, before)
+
+    def _before(self, said: tuple[str, ...]) -> WantedRun | None:
+        if said not in self._befores:
+            source = source_of(self._composer.config(said), self._composer, is_place)
+            self._befores[said] = (
+                None
+                if source is None
+                else wanted(source.overrides, source.config, self._digest(source.config))
+            )
+        return self._befores[said]
 
     def _digest(self, config: dict[str, Any]) -> str | None:
         where, name = config["data_dir"], config["data"]["name"]
-        if (where, name) not in self._digests:
-            digest = self._digests[where, name] = catalog.data_digest(folder_at(where), name)
-            if digest is None:
-                self.unprepared.add(name)
-            elif catalog.read_layout(folder_at(where), name).get("weights") == RANDOM_WEIGHTS:
-                self.untrained.add(name)
-        return self._digests[where, name]
+        if where not in self._facts:
+            self._facts[where] = self._given or DataFacts(folder_at(where))
+        data = self._facts[where]
+        digest = data.digest(name)
+        if digest is None:
+            self.unprepared.add(name)
+        elif data.is_untrained(name):
+            self.untrained.add(name)
+        return digest
 
 
 def cells_of(spec: Spec) -> Iterator[tuple[Spec, Spec, Spec]]:

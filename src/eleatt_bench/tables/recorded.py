@@ -16,7 +16,7 @@ from typing import Any
 
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.files import read_bounded, write_text
-from eleatt_bench.tables.judge import Design
+from eleatt_bench.tables.judgement import Design
 from eleatt_bench.tables.plan import Plan
 from eleatt_bench.tables.records import find_records, key
 from eleatt_bench.tables.spec import claims_of

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import gc
-import json
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import TypeGuard
 
-from eleatt_bench.runs.identity import without_digest
-from eleatt_bench.runs.record import Record, RunFolder, all_runs
+from eleatt_bench.common.collector import without_collector
+from eleatt_bench.runs.identity import content
+from eleatt_bench.runs.record import all_runs
+from eleatt_bench.runs.summaries import LIKENESS, Summaries, Summary
 from eleatt_bench.runs.wanted import WantedRun
 from eleatt_bench.tables.plan import Plan, PlannedRun
 
 
-def find_records(plan: Plan) -> dict[str, Record]:
-    """The records of the plan's finished runs, by `key`.
+def find_records(plan: Plan) -> dict[str, Summary]:
+    """The summaries of the records of the plan's finished runs, by `key`.
 
     Where the data are on this machine a run is found by its name. Where they are not, any finished
     run that agrees in everything but the data's digest is taken.
@@ -24,32 +23,26 @@ def find_records(plan: Plan) -> dict[str, Record]:
         return _find(plan)
 
 
-@contextmanager
-def without_collector() -> Iterator[None]:
-    """Thousands of records are no garbage, and walking them again and again takes longer than
-    reading them."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
-def _find(plan: Plan) -> dict[str, Record]:
-    found: dict[str, Record] = {}
-    by_content: dict[str, Record] | None = None
+def _find(plan: Plan) -> dict[str, Summary]:
+    found: dict[str, Summary] = {}
+    by_content: dict[str, Summary] | None = None
+    summaries = Summaries(plan.runs_dir)
     for run in trainings(plan):
         if run.run_id is not None:
-            record = RunFolder(plan.runs_dir, run.run_id).read()
+            record = summaries.of(run.run_id)
         else:
             if by_content is None:
-                by_content = _records_by_content(plan)
-            record = by_content.get(_content(run.identity))
-        if record is not None and record["status"] == "finished":
+                every = (summaries.of(folder.run_id) for folder in all_runs(plan.runs_dir))
+                by_content = {one[LIKENESS]["content"]: one for one in every if is_finished(one)}
+            record = by_content.get(key(run))
+        if is_finished(record):
             found[key(run)] = record
+    summaries.keep()
     return found
+
+
+def is_finished(record: Summary | None) -> TypeGuard[Summary]:
+    return record is not None and record["status"] == "finished"
 
 
 def trainings(plan: Plan) -> list[WantedRun]:
@@ -76,13 +69,13 @@ def missing(plan: Plan) -> list[PlannedRun]:
     return lacking(plan.first_look, find_records(plan))
 
 
-def lacking(runs: Iterable[PlannedRun], records: Mapping[str, Record]) -> list[PlannedRun]:
+def lacking(runs: Iterable[PlannedRun], records: Mapping[str, Summary]) -> list[PlannedRun]:
     """Those of ``runs`` that are not among ``records``, each once, seed by seed."""
     left = {key(run): run for run in runs if key(run) not in records}
     return sorted(left.values(), key=lambda run: run.turn)
 
 
-def failed(plan: Plan, records: Mapping[str, Record]) -> set[str]:
+def failed(plan: Plan, records: Mapping[str, Summary]) -> set[str]:
     """The keys of the runs that failed, pre-trainings included."""
     return {
         key(run)
@@ -93,7 +86,7 @@ def failed(plan: Plan, records: Mapping[str, Record]) -> set[str]:
     }
 
 
-def accuracy(record: Record, metric: str) -> float | None:
+def accuracy(record: Summary, metric: str) -> float | None:
     """What a finished run came to, in %; None where it was not measured."""
     found = record["metrics"]["test"].get(metric)
     return None if found is None else 100 * float(found)
@@ -101,17 +94,4 @@ def accuracy(record: Record, metric: str) -> float | None:
 
 def key(run: WantedRun) -> str:
     """What two cells that show the same run agree in."""
-    return run.run_id if run.run_id is not None else _content(run.identity)
-
-
-def _content(identity: Mapping[str, Any]) -> str:
-    return json.dumps(without_digest(identity), sort_keys=True)
-
-
-def _records_by_content(plan: Plan) -> dict[str, Record]:
-    records = [folder.read() for folder in all_runs(plan.runs_dir)]
-    return {
-        _content(record["identity"]): record
-        for record in records
-        if record is not None and record["status"] == "finished"
-    }
+    return run.run_id if run.run_id is not None else content(run.identity)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from eleatt_bench.runs.predictions import Predictions
-from eleatt_bench.tables.chance import Crossed, contributions, crossed
-from eleatt_bench.tables.statistics import Bounds, Integers, mcnemar, paired_bootstrap
-from eleatt_bench.tables.table import SampleTest
+from eleatt_bench.tables.bootstrap import Integers, paired_bootstrap
+from eleatt_bench.tables.chance import contributions, crossed
+from eleatt_bench.tables.statistics import mcnemar
+from eleatt_bench.tables.table import NOTHING_COMPARED, Compared, SampleTest
 
 Pair = tuple[Predictions | None, Predictions | None]
 
@@ -21,32 +22,6 @@ class Gains(NamedTuple):
     gain: Integers  # (M,)
     names: np.ndarray[Any, np.dtype[np.bytes_]]  # (M,)
     fold: Integers  # (M,)
-
-
-class Compared(NamedTuple):
-    tests: tuple[SampleTest, ...]
-    crossed: Crossed | None
-    groups: str  # those of ``crossed``: subjects, or samples
-
-    def plain(self) -> dict[str, Any]:
-        """It as JSON holds it."""
-        tests = [{**vars(test), "interval": _listed(test.interval)} for test in self.tests]
-        return {"tests": tests, "crossed": _listed(self.crossed), "groups": self.groups}
-
-    @classmethod
-    def of_plain(cls, values: Mapping[str, Any]) -> Compared:
-        """What `plain` was made of."""
-        ends = [None if t["interval"] is None else Bounds(*t["interval"]) for t in values["tests"]]
-        tests = zip(values["tests"], ends, strict=True)
-        return cls(
-            tuple(SampleTest(**{**test, "interval": interval}) for test, interval in tests),
-            None if values["crossed"] is None else Crossed(*values["crossed"]),
-            values["groups"],
-        )
-
-
-def _listed(values: Sequence[float] | None) -> list[float] | None:
-    return None if values is None else list(values)
 
 
 def gains(folds: Mapping[int, Pair]) -> Gains | None:
@@ -71,7 +46,7 @@ def compare(
     """
     tests = tuple(_test(seed, found) for seed, found in by_seed.items())
     if not by_seed:
-        return Compared(tests, None, "samples")
+        return NOTHING_COMPARED
     first = next(iter(by_seed.values()))
     alike = [
         found.gain

@@ -7,8 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from eleatt_bench.common.errors import UserError, unknown
-from eleatt_bench.data.protocols import PROTOCOLS
-from eleatt_bench.tables.judge import Design
+from eleatt_bench.tables.judgement import Design
 from eleatt_bench.tables.power import MOST_SEEDS
 
 Spec = dict[str, Any]
@@ -62,6 +61,8 @@ def folds_of(column: Spec, data: Mapping[str, Any]) -> list[int]:
         return [data["fold"]]
     if column["folds"] != "all":
         return list(column["folds"])
+    from eleatt_bench.data.protocols import PROTOCOLS
+
     protocols = PROTOCOLS.get(data["name"], {})
     if data["protocol"] not in protocols:
         raise unknown(f"protocol of {data['name']}", data["protocol"], protocols)
@@ -87,8 +88,8 @@ def check_spec(spec: Spec) -> None:
 
     Raises:
         UserError: no seeds, columns or rows, a name given twice, folds that are no list of numbers,
-            looks, minutes or a margin that make no sense, an unknown row or column, or a row that
-            is better than itself.
+            looks, minutes or a margin that make no sense, an unknown row or column, a row that is
+            better than itself, or an ensemble of something else than two or more other rows.
     """
     name = spec["name"]
     for part in ("columns", "rows"):
@@ -103,6 +104,8 @@ def check_spec(spec: Spec) -> None:
     for row in (*spec["rows"], *spec["cited"]):
         _known(name, "column", row["paper"], columns)
     own = rows[: len(spec["rows"])]
+    for row in spec["rows"]:
+        _check_ensemble(name, row, [one["name"] for one in spec["rows"] if not one["ensemble"]])
     places = []
     for claim in spec["claims"]:
         better, than = claim["better"], claim["than"]
@@ -114,6 +117,17 @@ def check_spec(spec: Spec) -> None:
             design_of(spec["columns"][0], margin=claim["margin"])
         places += [f"{better} > {than}, {column}" for column in claim["columns"] or columns]
     _distinct(name, "claim", places)
+
+
+def _check_ensemble(table: str, row: Spec, choices: list[str]) -> None:
+    if not row["ensemble"]:
+        return
+    what = f"Table {table}: row {row['name']!r} is an ensemble"
+    _known(table, "row with runs", row["ensemble"], choices)
+    if len(set(row["ensemble"])) < max(2, len(row["ensemble"])):
+        raise UserError(f"{what}, which takes two different rows or more: {row['ensemble']}")
+    if row["overrides"]:
+        raise UserError(f"{what}, whose runs are those of its members: it takes no overrides")
 
 
 def _check_looks(table: str, column: Spec) -> None:

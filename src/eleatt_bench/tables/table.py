@@ -3,16 +3,35 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from eleatt_bench.tables.chance import Crossed
-from eleatt_bench.tables.collapse import Collapse
-from eleatt_bench.tables.crossing import quantile
-from eleatt_bench.tables.judge import Judgement
-from eleatt_bench.tables.statistics import CONFIDENCE, LEAST_SEEDS, Bounds, mean, std
+from eleatt_bench.tables.judgement import Judgement
+from eleatt_bench.tables.statistics import CONFIDENCE, LEAST_SEEDS, Bounds, mean, quantile, std
+
+
+class Collapse(StrEnum):
+    FELL_EARLY = "its learning rate fell before accuracy rose"
+    LOW = "its accuracy lies far below the other seeds'"
+
+
+class Crossed(NamedTuple):
+    """The mean difference in percentage points, with an interval over seeds and groups."""
+
+    mean: float
+    low: float
+    high: float
+    groups: int
+    degrees: float
+    """of freedom"""
+
+    @property
+    def direction(self) -> int:
+        """1 where the interval lies above 0, −1 where it lies below, else 0."""
+        return int(self.low > 0) - int(self.high < 0)
 
 
 class RunSource(NamedTuple):
@@ -28,7 +47,7 @@ class SeedResult:
 
     seed: int
     accuracies: tuple[float | None, ...]
-    runs: tuple[RunSource | None, ...] = ()
+    runs: tuple[RunSource | None, ...] = ()  # none of an ensemble: its members' rows have them
 
     @property
     def done(self) -> tuple[float, ...]:
@@ -108,6 +127,7 @@ class TableCell:
 class Row:
     name: str
     cells: tuple[TableCell, ...]
+    members: tuple[str, ...] = ()  # the rows that it is an ensemble of
 
     @property
     def is_done(self) -> bool:
@@ -153,6 +173,35 @@ class SampleTest:
     than_only: int
     p: float | None = None
     interval: Bounds | None = None
+
+
+class Compared(NamedTuple):
+    tests: tuple[SampleTest, ...]
+    crossed: Crossed | None
+    groups: str  # those of ``crossed``: subjects, or samples
+
+    def plain(self) -> dict[str, Any]:
+        """It as JSON holds it."""
+        tests = [{**vars(test), "interval": _listed(test.interval)} for test in self.tests]
+        return {"tests": tests, "crossed": _listed(self.crossed), "groups": self.groups}
+
+    @classmethod
+    def of_plain(cls, values: Mapping[str, Any]) -> Compared:
+        """What `plain` was made of."""
+        ends = [None if t["interval"] is None else Bounds(*t["interval"]) for t in values["tests"]]
+        tests = zip(values["tests"], ends, strict=True)
+        return cls(
+            tuple(SampleTest(**{**test, "interval": interval}) for test, interval in tests),
+            None if values["crossed"] is None else Crossed(*values["crossed"]),
+            values["groups"],
+        )
+
+
+def _listed(values: Sequence[float] | None) -> list[float] | None:
+    return None if values is None else list(values)
+
+
+NOTHING_COMPARED = Compared((), None, "samples")
 
 
 @dataclass(frozen=True)

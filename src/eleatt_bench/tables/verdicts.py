@@ -9,44 +9,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from enum import StrEnum
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from eleatt_bench.tables.crossing import Floats, Looks, of_one_more, quantile
-from eleatt_bench.tables.looks import ERROR, deciding, nominal_level
-from eleatt_bench.tables.statistics import LEAST_SEEDS
-
-MARGIN = 1.0
-"""Differences below it do not matter, unless the paper's own is small or the table says another."""
-NO_SPREAD = 1e-9
-"""Differences that are alike to so many points have no t statistic, and decide nothing."""
+from eleatt_bench.tables.crossing import Floats, of_one_more
+from eleatt_bench.tables.judgement import NO_SPREAD, Verdict
+from eleatt_bench.tables.looks import nominal_level
+from eleatt_bench.tables.statistics import ERROR, LEAST_SEEDS, Looks, deciding, quantile
 
 Codes = npt.NDArray[np.int8]
 """Places in `WORDS`."""
-
-
-class Verdict(StrEnum):
-    REPRODUCED = "reproduced"
-    SMALLER = "smaller than the paper's"
-    LARGER = "larger than the paper's"
-    CONTRADICTED = "contradicted"
-    BETTER = "better"
-    WORSE = "worse"
-    NO_DIFFERENCE = "no difference that matters"
-    UNDECIDED = "undecided"
-    NOT_TESTED = "not tested"
-
-    @property
-    def decided(self) -> bool:
-        return self not in (Verdict.UNDECIDED, Verdict.NOT_TESTED)
-
-    @property
-    def signed(self) -> bool:
-        """Whether it says in which direction the rows differ."""
-        return self.decided and self is not Verdict.NO_DIFFERENCE
 
 
 WORDS = tuple(Verdict)
@@ -73,11 +47,6 @@ def levels_of(looks: Sequence[int]) -> Levels:
         margin=nominal_level(counted, sides=1),
         size=nominal_level(counted, squared=of_one_more),
     )
-
-
-def margin_of(paper: float | None) -> float:
-    """The smaller one of `MARGIN` and half the paper's difference, if it has one."""
-    return min(MARGIN, abs(paper) / 2) if paper else MARGIN
 
 
 def moments(differences: Floats, counts: Sequence[int]) -> tuple[Floats, Floats]:

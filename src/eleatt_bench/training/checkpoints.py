@@ -151,7 +151,10 @@ def load_checkpoint(path: Path, expected: Expectation | None = None) -> dict[str
             ``expected``, or holds anything but tensors and plain values.
     """
     if not path.exists():
-        raise UserError(f"There is no checkpoint {path}")
+        raise UserError(
+            f"There is no checkpoint {path}: a run that was published or taken over has no weights "
+            "unless it was exported with them. Train it again with force=true"
+        )
     try:
         size = _check_archive(path)
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)

@@ -19,6 +19,7 @@ from eleatt_bench.data.store import Integers
 from eleatt_bench.data.transforms import Transforms
 from eleatt_bench.nn.layers import EleAttGRU, EleAttLSTM, EleAttRNN
 from eleatt_bench.nn.stack import Stack
+from eleatt_bench.training.dropout import SampleDropout
 from eleatt_bench.training.seeding import seed_everything
 
 LAYERS = {"rnn": EleAttRNN, "lstm": EleAttLSTM, "gru": EleAttGRU}
@@ -43,8 +44,10 @@ class SequenceClassifier(LightningModule):
         self.transforms = transforms
         model = config["model"]
         self.readout: str = model["readout"]
+        self._last_layer: int = model["num_layers"] - 1
         self.recurrent = build_layers(model, input_size)
-        self.dropout = nn.Dropout(model["dropout"])
+        self.dropout = SampleDropout(model["dropout"], config["seed"])
+        self.recurrent.drop_by(self.dropout)
         features = model["hidden_size"] * (2 if model["bidirectional"] else 1)
         self.classifier = nn.Linear(features, num_classes)
         self._reset_parameters()
@@ -76,14 +79,17 @@ class SequenceClassifier(LightningModule):
         output, _ = self.recurrent(inputs, lengths=lengths)
         if self.readout == "last":
             last = (lengths - 1).view(-1, 1, 1).expand(-1, 1, output.shape[2])
-            logits: Tensor = self.classifier(self.dropout(output.gather(1, last).squeeze(1)))
-            return logits
-        logits = self.classifier(self.dropout(output))
-        valid = torch.arange(inputs.shape[1], device=lengths.device) < lengths[:, None]
-        return logits.masked_fill(~valid[:, :, None], 0).sum(1) / lengths[:, None]
+            features = self.dropout.of_last(output.gather(1, last).squeeze(1), self._last_layer)
+        else:
+            # The mean of the frames' logits is that of their mean, and the padding is zero.
+            kept = self.dropout(output.transpose(0, 1), self._last_layer)
+            features = kept.sum(0) / lengths[:, None]
+        logits: Tensor = self.classifier(features)
+        return logits
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         batch = self.transforms(batch, training=True)
+        self.dropout.draw_for(batch)
         losses = self._observe(batch, "train")
         # Gradients are averaged over the processes: dividing by the size of the whole batch
         # makes the result independent of how the batch was shared out.
@@ -99,7 +105,8 @@ class SequenceClassifier(LightningModule):
 
     def _observe(self, batch: Batch, stage: str) -> Tensor:
         logits = self(batch.inputs, batch.lengths)
-        losses = F.cross_entropy(logits, batch.labels, reduction="none")
+        smoothing = self.config["loss"]["label_smoothing"] if stage == "train" else 0.0
+        losses = F.cross_entropy(logits, batch.labels, reduction="none", label_smoothing=smoothing)
         if len(batch.labels):
             loss, accuracy = self._metrics(stage)
             loss.update(losses.detach())
@@ -109,7 +116,7 @@ class SequenceClassifier(LightningModule):
         return losses
 
     def on_train_epoch_start(self) -> None:
-        seed_everything(self.config["seed"], self.current_epoch, self.global_rank)
+        seed_everything(self.config["seed"], self.current_epoch)
 
     def on_validation_epoch_end(self) -> None:
         # Validation closes the epoch, so the training metrics are complete here as well.
@@ -179,7 +186,6 @@ def build_layers(model: Mapping[str, Any], input_size: int) -> Stack:
             model["hidden_size"],
             model["num_layers"],
             batch_first=True,
-            dropout=model["dropout"] if model["num_layers"] > 1 else 0.0,
             bidirectional=model["bidirectional"],
             gate=model["gate"],
             gated_layers=model["gated_layers"],

@@ -82,7 +82,7 @@ def check(state: Any, expected: Expectation) -> None:
         raise ValueError("it holds something else")
     _check_progress(state, expected)
     _check_backends(state.get("backends"), state["epoch"])
-    _check_model(state["model"], expected)
+    check_model(state["model"], expected)
     if expected.optimizer:
         _check_optimizer(state, expected)
     if expected.steps is not None:
@@ -126,7 +126,8 @@ def _check_backends(said: Any, epoch: int) -> None:
         raise ValueError("it does not say what computed its epochs")
 
 
-def _check_model(model: Any, expected: Expectation) -> None:
+def check_model(model: Any, expected: Expectation) -> None:
+    """Compare the weights alone; raises as `check`."""
     if not isinstance(model, dict):
         raise ValueError("it holds no weights")
     for name, value in model.items():

@@ -8,14 +8,13 @@ import numpy as np
 import torch
 
 
-def seed_everything(seed: int, epoch: int | None = None, rank: int = 0) -> None:
+def seed_everything(seed: int, epoch: int | None = None) -> None:
     """Seed Python, NumPy and torch for the start of ``epoch`` (None: before the first one).
 
     Every epoch starts from a state of its own, so a run that was killed and resumed draws
-    exactly what an undisturbed one draws. Processes that share a batch (``rank``) draw different
-    numbers for their different samples.
+    exactly what an undisturbed one draws.
     """
-    entropy = [seed, 0 if epoch is None else epoch + 1, *([rank] if rank else [])]
+    entropy = [seed, 0 if epoch is None else epoch + 1]
     state = np.random.SeedSequence(entropy).generate_state(2)
     torch.manual_seed(int(state[0]) << 32 | int(state[1]))
     np.random.seed(int(state[0]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -10,9 +11,10 @@ import numpy as np
 import pytest
 import torch
 
+from eleatt_bench.common import parallel
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.data import catalog
-from eleatt_bench.data.rgb import features, video
+from eleatt_bench.data.rgb import video
 from eleatt_bench.data.rgb.backbones.contract import Backbone
 from eleatt_bench.data.rgb.clips import Clip, ClipSet
 from eleatt_bench.data.rgb.features import Extracted, extract
@@ -264,10 +266,21 @@ def test_out_of_memory(run: Extract, contents, monkeypatch: pytest.MonkeyPatch) 
         run(contents, backbone(digest="not done"))
 
 
-def test_several_threads_give_the_same(run: Extract, contents, monkeypatch, decoded) -> None:
-    """As on a GPU, where the decoders are what one waits for."""
-    expected, _ = run(contents)
-    monkeypatch.setattr(features, "_decoders", lambda device: (3, None))
-    found, done = run(contents, backbone(digest="anew"))
-    assert (len(decoded), done.done_before) == (12, 0)
-    assert found.content_digest == expected.content_digest
+def test_any_number_of_cores_gives_the_same(run: Extract, contents, monkeypatch, decoded) -> None:
+    digests = set()
+    for count in (1, 3):
+        monkeypatch.setattr(parallel, "cores", lambda count=count: count)
+        found, done = run(contents, backbone(digest=f"by {count}"))
+        digests.add(found.content_digest)
+        assert (len(decoded), done.done_before) == (6, 0)
+        decoded.clear()
+    assert len(digests) == 1
+
+
+def test_a_batch_on_a_cpu_is_as_large_as_its_blocks_allow() -> None:
+    """32 MB of 96 channels at half the size are 6.9 pictures of 224 × 224."""
+    of = backbone().batch_size
+    assert of(torch.empty(9, 3, 224, 224)) == 6
+    assert of(torch.empty(9, 3, 2000, 2000)) == 1
+    on_gpu = dataclasses.replace(backbone(), device=torch.device("cuda"))
+    assert on_gpu.batch_size(torch.empty(9, 3, 224, 224)) == 64

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import softmax
-from sklearn.metrics import confusion_matrix, recall_score
 
 from eleatt_bench.report.site.mistakes import by_class, confusion_counts, mistakes, most_confused
 from eleatt_bench.runs.predictions import Predictions
@@ -28,6 +27,8 @@ def predictions(draw: st.DrawFn) -> Predictions:
 @given(predictions())
 @pytest.mark.slow
 def test_classes_and_pairs_are_those_of_the_confusion_matrix(found: Predictions) -> None:
+    from sklearn.metrics import confusion_matrix, recall_score  # takes seconds: not in all workers
+
     classes = len(found.class_names)
     expected = confusion_matrix(found.labels, found.predicted, labels=range(classes))
     counts = confusion_counts(found)

@@ -26,7 +26,6 @@ from eleatt_bench.data.store import Sample, SequenceStore
 from eleatt_bench.data.writing import Progress
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
 
     from eleatt_bench.data.rgb.backbones.contract import Backbone
@@ -53,7 +52,7 @@ def extract(
     clips: ClipSet,
     backbone: Backbone,
     *,
-    batch_size: int,
+    batch_size: int | None,
     skip_bad: bool,
     report: Report,
     progress: Progress,
@@ -62,8 +61,10 @@ def extract(
 
     The features of each clip are kept as soon as they are known, below ``data_dir/features``, and
     not computed again with this backbone, weights and preprocessing as long as the clip's content
-    stays the same. A clip that cannot be decoded is handed to ``report``; with ``skip_bad`` the
-    store is written without it and tells so, else there is no store.
+    stays the same. On a CPU every core is at a clip of its own, on one thread, so that the number
+    of cores changes no digit. ``batch_size`` is `Backbone.batch_size` where it is None. A clip that
+    cannot be decoded is handed to ``report``; with ``skip_bad`` the store is written without it and
+    tells so, else there is no store.
 
     Raises:
         UserError: broken clips (said when all others are done), no clip that is not broken, PyAV
@@ -74,7 +75,7 @@ def extract(
     folder = data_dir / "features" / f"{name}-{backbone.digest[:12]}"
     cache, done = FeatureCache(folder, backbone.size), Extracted(folder)
     with cache.held():
-        with closing(_loaded(clips.clips, cache, backbone)) as loaded:
+        with closing(_loaded(clips.clips, cache, backbone, batch_size)) as loaded:
             for count, loading in enumerate(loaded, start=1):
                 _finish(loading, cache, backbone, batch_size, done)
                 if loading[0].name in done.broken:
@@ -102,47 +103,65 @@ def extract(
 
 
 class _Loaded(NamedTuple):
-    """A clip's content: its digest, and its prepared frames (T, 3, h, w) unless it is done."""
+    """A clip's content: its digest and, unless it is done, what is left to do.
+
+    That is either prepared frames (T, 3, h, w) for another device, or features (T, D) to be kept.
+    """
 
     digest: str
-    frames: Tensor | None
+    frames: Tensor | None = None
+    features: Tensor | None = None
 
 
 _Loading = tuple[Clip, "Future[_Loaded | str]"]
 """A clip, and its content or what is wrong with it."""
 
 
-def _load(clip: Clip, cache: FeatureCache, backbone: Backbone, stopped: Event) -> _Loaded | str:
+def _load(
+    clip: Clip, cache: FeatureCache, backbone: Backbone, batch_size: int | None, stopped: Event
+) -> _Loaded | str:
     import torch
 
     frames: list[Tensor] = []
+    unfinished = f"{clip.where} was not decoded to its end"  # when nobody waits for it
     try:
         content = clip.load()
         digest = hashlib.sha256(content).hexdigest()
         if cache.read(clip.name, digest) is not None:
-            return _Loaded(digest, None)
+            return _Loaded(digest)
         for picture in video.decode(content):
-            if stopped.is_set():  # nobody waits for it
-                return f"{clip.where} was not decoded to its end"
+            if stopped.is_set():
+                return unfinished
             frames.append(backbone.prepare(torch.from_numpy(picture).permute(2, 0, 1)))
     except UserError as error:  # it cannot be read
         return str(error)
     except video.BrokenVideoError as error:
         return f"{clip.where} {error}"
-    return _Loaded(digest, torch.stack(frames))
+    prepared = torch.stack(frames)
+    if backbone.device.type != "cpu":
+        return _Loaded(digest, frames=prepared)
+    size = batch_size or backbone.batch_size(prepared)
+    parts: list[Tensor] = []
+    for part in torch.split(prepared, size):
+        if stopped.is_set():
+            return unfinished
+        parts.append(backbone.features(part, size))
+    return _Loaded(digest, features=torch.cat(parts))
 
 
 def _loaded(
-    clips: Iterable[Clip], cache: FeatureCache, backbone: Backbone
+    clips: Iterable[Clip], cache: FeatureCache, backbone: Backbone, batch_size: int | None
 ) -> Generator[_Loading, None, None]:
-    """Every clip, in order; the next ones are decoded while the network is at this one."""
-    threads, initializer = _decoders(backbone.device)
-    pool = ThreadPoolExecutor(threads, initializer=initializer)
+    """Every clip, in order; the next ones are worked on while this one is brought to its end."""
+    import torch
+
+    threads = parallel.cores()
+    pool = ThreadPoolExecutor(threads, initializer=partial(torch.set_num_threads, 1))
     pending: deque[_Loading] = deque()
     stopped = Event()
     try:
         for clip in clips:
-            pending.append((clip, pool.submit(_load, clip, cache, backbone, stopped)))
+            pending.append((clip, pool.submit(_load, clip, cache, backbone, batch_size, stopped)))
             if len(pending) > threads:
                 yield pending.popleft()
         while pending:
@@ -152,20 +171,11 @@ def _loaded(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _decoders(device: torch.device) -> tuple[int, Callable[[], None] | None]:
-    """How many threads decode, and what each does first."""
-    import torch
-
-    if device.type == "cpu":
-        return 1, None  # the network keeps the cores busy
-    return parallel.cores(), partial(torch.set_num_threads, 1)
-
-
 def _finish(
     loading: _Loading,
     cache: FeatureCache,
     backbone: Backbone,
-    batch_size: int,
+    batch_size: int | None,
     done: Extracted,
 ) -> None:
     """Bring one clip to its end: features that are kept, or what is wrong with it."""
@@ -177,10 +187,13 @@ def _finish(
     if isinstance(loaded, str):
         done.broken[clip.name] = loaded
         return
-    if loaded.frames is None:
+    found = loaded.features
+    if loaded.frames is not None:
+        found = backbone.features(loaded.frames, batch_size or backbone.batch_size(loaded.frames))
+    if found is None:
         done.done_before += 1
     else:
-        features = backbone.features(loaded.frames, batch_size).numpy()
+        features = found.numpy()
         if not np.isfinite(features).all():
             raise UserError(
                 f"{backbone.name} gives values that are not finite for {clip.where}: give other "

@@ -41,13 +41,15 @@ class Member(NamedTuple):
 class Source:
     """The release ``package`` at ``path``, which the user hands to ``command``.
 
-    ``left_out`` tells, after `find`, what at ``path`` is no part of the release.
+    ``left_out`` tells, after `find`, what at ``path`` is no part of the release. Its files may be
+    archives themselves where they are ``packed``.
     """
 
     path: Path
     package: str
     command: str
     largest: int = 1 << 25  # bytes; no published file of one sequence comes near
+    packed: bool = False
     left_out: LeftOut = field(default_factory=LeftOut, compare=False)
 
     def find(
@@ -186,7 +188,7 @@ class Source:
         """``content``, unless its first bytes are those of something else."""
         kind = kinds.foreign(content[: kinds.HEAD])
         gzip_expected = where.casefold().endswith(".gz") and content.startswith(b"\x1f\x8b")
-        if kind is not None and not gzip_expected:
+        if kind is not None and not gzip_expected and not self.packed:
             raise self._is(where, kind)
         return content
 

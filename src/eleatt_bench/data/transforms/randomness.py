@@ -27,6 +27,7 @@ class Purpose(IntEnum):
     TIME_WARP = 2
     RESAMPLE = 3
     NOISE = 4
+    DROPOUT = 5
 
 
 class Draws:

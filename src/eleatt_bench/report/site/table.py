@@ -22,13 +22,14 @@ from eleatt_bench.report.wording import (
     section_title,
     title,
 )
-from eleatt_bench.runs.record import Record, RunFolder
+from eleatt_bench.runs.record import RunFolder
+from eleatt_bench.runs.summaries import Summary
 from eleatt_bench.tables.build import runs_of, table
+from eleatt_bench.tables.judgement import Verdict
 from eleatt_bench.tables.plan import Plan, PlannedRun
 from eleatt_bench.tables.records import accuracy, find_records, key
 from eleatt_bench.tables.spec import sections_of
 from eleatt_bench.tables.table import Row, Table
-from eleatt_bench.tables.verdicts import Verdict
 
 
 class Square(NamedTuple):
@@ -137,7 +138,7 @@ def _entries(made: Table, row: Row, place: tuple[int, int] | None) -> list[Squar
 
 
 def _cells(
-    plan: Plan, made: Table, records: Mapping[str, Record], pages: frozenset[str]
+    plan: Plan, made: Table, records: Mapping[str, Summary], pages: frozenset[str]
 ) -> Iterator[CellRuns]:
     """The runs of every cell, in the order of the table."""
     for place, (section, shown) in enumerate(
@@ -147,7 +148,8 @@ def _cells(
             for index, column in enumerate(plan.spec["columns"]):
                 named = (section["name"], row.name, column["name"])
                 runs = runs_of(plan, named, row.cells[index])
-                where = (section_title(shown), row.name, column["name"])
+                of = f"the mean of {', '.join(row.members)}" if row.members else ""
+                where = (section_title(shown), row.name, of, column["name"])
                 yield CellRuns(
                     _anchor(place, number_of_row, index),
                     ", ".join(filter(None, where)),
@@ -159,7 +161,7 @@ def _cells(
 def _run(
     run: PlannedRun,
     plan: Plan,
-    records: Mapping[str, Record],
+    records: Mapping[str, Summary],
     metric: str,
     pages: frozenset[str],
 ) -> CellRun:

@@ -11,9 +11,9 @@ from eleatt_bench.report.losses import LOSSES, Panels, band
 from eleatt_bench.report.site.charts import Chart, Json, by_epoch, epochs_of, line, short
 from eleatt_bench.report.wording import claim_place, claim_text, is_tested, section_title
 from eleatt_bench.runs.curves import Curve
+from eleatt_bench.tables.judgement import Verdict
 from eleatt_bench.tables.statistics import Bounds
 from eleatt_bench.tables.table import Claim, Row, Section, Table
-from eleatt_bench.tables.verdicts import Verdict
 
 _ACROSS = 3  # columns beside each other
 _LEGEND: Json = {"orientation": "h", "yref": "container", "y": 1, "yanchor": "top", "x": 0}

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 DEVICES = ("auto", "cpu", "cuda")
+_BLOCK, _WIDEST = 1 << 25, 96
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,18 @@ class Backbone:
         """What features depend on; not the device, the batch size or the name of a file."""
         parts = {"weights": self.weights_digest, "preprocessing": self.preprocessing}
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+    def batch_size(self, frames: Tensor) -> int:
+        """How many of ``frames`` (T, 3, h, w) to take at once where nobody says it.
+
+        On a CPU so few that no layer gives more than 32 MB, if the widest has 96 channels at half
+        of the size: glibc maps larger blocks, and the kernel zeroes them, anew for every batch,
+        which takes longer than the arithmetic.
+        """
+        if self.device.type != "cpu":
+            return 64
+        height, width = frames.shape[2:]
+        return max(1, _BLOCK // (_WIDEST * (height // 2) * (width // 2) * 4))
 
     def features(self, frames: Tensor, batch_size: int) -> Tensor:
         """Of prepared ``frames`` (T, 3, h, w), ``batch_size`` at a time; (T, size), on the CPU.

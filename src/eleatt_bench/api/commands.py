@@ -1,0 +1,106 @@
+"""Training from Python: the command line as a process of its own.
+
+So a run is the same whoever starts it, nothing of the caller's process (random states, threads,
+signals) touches it, and what is printed on the way is printed there.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+
+from eleatt_bench.api.frames import Tables, table
+from eleatt_bench.api.runs import LoadedRun
+from eleatt_bench.cli.train import compose_checked
+from eleatt_bench.common.errors import UserError
+from eleatt_bench.common.locations import config_flags
+from eleatt_bench.config.composer import Composer
+from eleatt_bench.training.folder import wanted_run
+
+_GRACE = 60.0  # seconds that an interrupted process has to put its files in order
+
+
+def train(overrides: Sequence[str] = (), *, quiet: bool = False) -> LoadedRun:
+    """Do the run that ``overrides`` describe, as ``eleatt-bench train`` does, and give it.
+
+    A finished run is given at once, an interrupted one continues. Its progress is printed, unless
+    ``quiet``.
+
+    Raises:
+        UserError: whatever the command would say.
+    """
+    said = _checked(overrides)
+    compose_checked(said, "train")
+    _run(["train", *config_flags(), *said], quiet)
+    # Only now, for there may have been no data that a run could be named after.
+    folder, _ = wanted_run(said, compose_checked(said, "train"), Composer())
+    return LoadedRun(folder)
+
+
+def reproduce(
+    name: str,
+    overrides: Sequence[str] = (),
+    *,
+    until_decided: bool = False,
+    quiet: bool = False,
+) -> Tables:
+    """Do the runs that the table ``name`` lacks, as ``eleatt-bench reproduce`` does, and give it.
+
+    Raises:
+        UserError: whatever the command would say.
+    """
+    said = _checked(overrides)
+    flags = ["--until-decided"] if until_decided else []
+    _run(["reproduce", *config_flags(), name, *said, *flags], quiet)
+    return table(name, said)
+
+
+def _checked(overrides: Sequence[str]) -> list[str]:
+    if isinstance(overrides, str):
+        raise UserError(f"Give a list of overrides: [{overrides!r}]")
+    return list(overrides)
+
+
+def _run(arguments: Sequence[str], quiet: bool) -> None:
+    """Run ``eleatt-bench`` with ``arguments`` and print what it prints.
+
+    Raises:
+        UserError: it failed; with its own sentence.
+    """
+    with (
+        tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors,
+        subprocess.Popen(
+            [sys.executable, "-m", "eleatt_bench", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"},
+            start_new_session=True,  # Ctrl-C is handed on below, once
+        ) as process,
+    ):
+        try:
+            assert process.stdout is not None
+            for line in process.stdout:
+                if not quiet:
+                    print(line, end="", flush=True)
+            process.wait()
+        except BaseException:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(_GRACE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+            raise
+        errors.seek(0)
+        said = errors.read().strip()
+    if process.returncode:
+        raise UserError(said.rpartition("Error: ")[2] or f"exit status {process.returncode}")
+    if said:
+        print(said, file=sys.stderr)

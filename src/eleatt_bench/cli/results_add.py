@@ -1,0 +1,153 @@
+"""``eleatt-bench results add``: publish a table with all that it was made from."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+
+from eleatt_bench.cli.arguments import Parser
+from eleatt_bench.common.errors import UserError, unknown
+from eleatt_bench.common.files import check_writable, write_text
+from eleatt_bench.config.composer import Composer
+from eleatt_bench.report.publication import Entry, Publication, of_no_table
+from eleatt_bench.runs.export import files_of
+from eleatt_bench.runs.identity import RECIPE_VERSION, is_place
+from eleatt_bench.runs.record import RunFolder
+from eleatt_bench.runs.soundness import sound
+from eleatt_bench.runs.taking import Outcome, put, staging, take
+from eleatt_bench.tables.facts import PublishedFacts, described
+from eleatt_bench.tables.plan import Plan, PlannedRun, members, plan
+from eleatt_bench.tables.recorded import plan_path
+from eleatt_bench.tables.records import find_records, key
+
+
+def add(arguments: Sequence[str]) -> None:
+    """Publish the table that ``arguments`` name."""
+    parser = Parser(
+        "eleatt-bench results add",
+        description="Publish a table: its finished runs without weights and with predictions in "
+        "little room, what there is to know of their data, and the table in every format. Runs "
+        "that no published table needs any more are removed.",
+    )
+    parser.add_argument("name", help="one of: eleatt-bench tables")
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="as for `reproduce`")
+    parser.add_argument(
+        "--to", type=Path, default=Path("results"), metavar="FOLDER", help="the default is results"
+    )
+    parser.add_argument(
+        "--weights", nargs="+", default=(), metavar="ROW",
+        help="publish the weights of the first seed of these rows, too",
+    )  # fmt: skip
+    given = parser.parse(arguments)
+    check_writable(given.to)
+    publication = Publication(given.to)
+    asked = 0
+    with Composer() as composer:
+        for name in members(given.name, composer):
+            made = plan(name, given.overrides, composer)
+            if made.quick:
+                raise UserError("A rehearsal is no result: leave quick=true out")
+            records = find_records(made)
+            if records:
+                asked += 1
+                names = [record["run_id"] for record in records.values()]
+                _publish(publication, made, names, composer)
+                for run in _first_runs(made, given.weights):
+                    _publish_weights(publication, made, records[key(run)]["run_id"])
+    if not asked:
+        raise UserError(f"No run of table {given.name} is finished. Do them: {made.command}")
+    _clear(publication)
+
+
+def _publish(
+    publication: Publication, made: Plan, names: Sequence[str], composer: Composer
+) -> None:
+    _describe(publication, made, names)
+    _copy(publication, made, names)
+    said = tuple(o for o in made.variation if not is_place(o.partition("=")[0].lstrip("+~")))
+    entry = Entry(str(made.spec["name"]), said, RECIPE_VERSION)
+    published = publication.plan(entry, composer)
+    if plan_path(made).is_file():
+        write_text(plan_path(published), plan_path(made).read_text(encoding="utf-8"))
+    else:
+        plan_path(published).unlink(missing_ok=True)
+    publication.write(published)
+    publication.enter(published.file_stem, entry)
+    print(f"{published.file_stem}: {len(names):,} runs in {publication.folder}")
+
+
+def _first_runs(made: Plan, rows: Sequence[str]) -> Iterator[PlannedRun]:
+    """The first run of each of ``rows``, where it has runs of its own and that one is finished."""
+    for row in rows:
+        if row not in [one["name"] for one in made.spec["rows"] if not one["ensemble"]]:
+            raise unknown("row", row, [one["name"] for one in made.spec["rows"]])
+    finished = find_records(made)
+    seen: set[tuple[str, str]] = set()
+    for run in made.first_look:
+        place = run.section, run.row
+        if run.row in rows and place not in seen and key(run) in finished:
+            seen.add(place)
+            yield run
+
+
+def _publish_weights(publication: Publication, made: Plan, name: str) -> None:
+    from eleatt_bench.training.published import write_weights
+
+    path = publication.weights / f"{name}.safetensors"
+    write_weights(path, made.runs_dir, name, made.data_dir)
+    print(f"{path}  {path.stat().st_size / 1e6:,.1f} MB")
+
+
+def _describe(publication: Publication, made: Plan, names: Sequence[str]) -> None:
+    """Say what there is to know of the data of the runs with these names.
+
+    Raises:
+        UserError: they are not here, or those that are published are others.
+    """
+    records = (RunFolder(made.runs_dir, name).read() for name in names)
+    identities = [record["identity"] for record in records if record is not None]
+    identities += [one["pretraining"] for one in identities if "pretraining" in one]
+    for name, digest in sorted(
+        {(one["data"]["name"], one["data"]["digest"]) for one in identities}
+    ):
+        there = PublishedFacts(publication.data).digest(name)
+        if there not in (None, digest):
+            raise UserError(
+                f"{publication.data / name}.json is of other data than these runs (digest "
+                f"{there[:12]}, not {digest[:12]}): publish all tables of {name} anew, without it"
+            )
+        if there is None and name in made.unprepared:
+            raise UserError(f"Data set {name} is not prepared here, so it cannot be described")
+        if there is None:
+            write_text(publication.data / f"{name}.json", described(made.data_dir, name))
+
+
+def _copy(publication: Publication, made: Plan, names: Collection[str]) -> None:
+    """Put runs among the published ones; one that was trained again takes the place of the old."""
+    with staging(publication.runs) as stage:
+        staged = []
+        for name in names:
+            folder = RunFolder(stage, name)
+            put(files_of(RunFolder(made.runs_dir, name), published=True), folder)
+            try:
+                sound(folder)
+            except ValueError as error:
+                raise UserError(
+                    f"{name} is damaged: {error}. Train it again with force=true"
+                ) from error
+            staged.append(folder)
+        for name, how in take(staged, publication.runs).items():
+            if how in (Outcome.OTHER, Outcome.DAMAGED):
+                RunFolder(publication.runs, name).remove()
+                take([RunFolder(stage, name)], publication.runs)
+                print(f"{name} took the place of one that was trained another time")
+
+
+def _clear(publication: Publication) -> None:
+    """Remove the runs that no table needs."""
+    read = {folder.run_id: folder.read() for folder in publication.run_folders()}
+    records = {name: record for name, record in read.items() if record is not None}
+    for name in of_no_table(publication, records):
+        RunFolder(publication.runs, name).remove()
+        (publication.weights / f"{name}.safetensors").unlink(missing_ok=True)
+        print(f"Removed {name}, which no table needs")

@@ -1,0 +1,172 @@
+"""``eleatt-bench results verify``: does what is published follow from its runs?"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from eleatt_bench.cli.arguments import Parser
+from eleatt_bench.common.errors import UserError
+from eleatt_bench.common.locations import data_dir
+from eleatt_bench.config.composer import Composer
+from eleatt_bench.data import catalog
+from eleatt_bench.data.datasets import prepare_command
+from eleatt_bench.data.protocols import labelled
+from eleatt_bench.report.publication import Entry, Publication, is_current, of_no_table
+from eleatt_bench.runs.identity import RECIPE_VERSION
+from eleatt_bench.runs.record import Record
+from eleatt_bench.runs.soundness import sound
+from eleatt_bench.tables.build import device
+
+_SHOWN = 10  # differences of a table
+_SAMPLES = 2.5  # by which processors may differ
+
+
+def verify(arguments: Sequence[str]) -> None:
+    """Compare what is published with what follows from its runs."""
+    parser = Parser(
+        "eleatt-bench results verify",
+        description="Make every published table again from the runs beside it and compare; compute "
+        "every accuracy again from the predictions; say which commit, recipe and machine the runs "
+        "came from. No data set is needed. The exit status is 1 if anything differs.",
+    )
+    parser.add_argument(
+        "folder", nargs="?", type=Path, default=Path("results"), metavar="FOLDER",
+        help="of published results; the default is results",
+    )  # fmt: skip
+    parser.add_argument("--runs", action="store_true", help="a line for each run, too")
+    parser.add_argument(
+        "--weights", action="store_true",
+        help="test the published weights again, on the data sets that are here",
+    )  # fmt: skip
+    given = parser.parse(arguments)
+    if not given.folder.is_dir():
+        raise UserError(f"There is no folder {given.folder}: eleatt-bench results verify FOLDER")
+    publication = Publication(given.folder)
+    records, wrong = _runs(publication)
+    for folder, record in records.items() if given.runs else ():
+        print(f"{folder}  {record['metrics']['test']['accuracy']:.2%}  {_origin(record)}")
+    wrong += _tables(publication, records)
+    wrong += _weights(publication, records, again=given.weights)
+    for origin, count in Counter(map(_origin, records.values())).items():
+        print(f"{count:,} run{'s' * (count > 1)} of {origin}: accuracies are as recorded")
+    if wrong:
+        raise UserError(
+            f"{wrong:,} thing{'s differ' if wrong > 1 else ' differs'} in {given.folder} from what "
+            f"its runs say: git diff shows what was changed, eleatt-bench results write "
+            f"{given.folder} makes the tables anew"
+        )
+
+
+def _runs(publication: Publication) -> tuple[dict[str, Record], int]:
+    """The records of all runs that are sound; how many are not, or are of no table."""
+    records: dict[str, Record] = {}
+    wrong = 0
+    for folder in publication.run_folders():
+        try:
+            records[folder.run_id] = sound(folder)
+        except ValueError as error:
+            wrong += 1
+            print(f"{folder.run_id}  DAMAGED: {error}")
+    for name in of_no_table(publication, records):
+        wrong += 1
+        print(f"{name}  is in no table")
+    return records, wrong
+
+
+def _origin(record: Record) -> str:
+    """Recipe, commit and machine."""
+    versions = record.get("versions", {})
+    library = f", torch {versions['torch']}" if "torch" in versions else ""
+    commit = record.get("git_commit") or "not recorded"
+    recipe = record["identity"]["recipe_version"]
+    return f"recipe {recipe}, commit {commit}, {device(record)}{library}"
+
+
+def _tables(publication: Publication, records: Mapping[str, Record]) -> int:
+    """Print a line for each table, and what differs; how much that is."""
+    wrong = 0
+    with Composer() as composer:
+        for stem, entry in publication.entries().items():
+            if is_current(entry):
+                found = list(_compared(publication, stem, entry, composer))
+                verdict = "equal to what its runs give"
+            else:
+                found = list(_shown(publication, stem, records))
+                verdict = (
+                    f"of recipe {entry.recipe}, and this program has {RECIPE_VERSION}: not made "
+                    "again; its accuracies are those of its runs"
+                )
+            print(f"{stem}  {'DIFFERS' if found else verdict}")
+            for line in found[:_SHOWN]:
+                print(f"  {line}")
+            if len(found) > _SHOWN:
+                print(f"  and {len(found) - _SHOWN:,} more")
+            wrong += len(found)
+    for stem in publication.older():
+        print(f"{stem}  is older than published runs: there is nothing here to make it from")
+    return wrong
+
+
+def _weights(publication: Publication, records: Mapping[str, Record], *, again: bool) -> int:
+    """Print a line for each file of weights; how many are not those of their runs."""
+    wrong = 0
+    for path in sorted(publication.weights.glob("*")):
+        if path.stem not in records:
+            found = "WRONG: its run is not published"
+        elif again:
+            found = _tested(path, records[path.stem])
+        else:
+            continue
+        wrong += found.startswith("WRONG")
+        print(f"{path.relative_to(publication.folder)}  {found}")
+    return wrong
+
+
+def _tested(path: Path, record: Record) -> str:
+    """What comes of testing weights again; other processors may differ in a sample or two."""
+    from eleatt_bench.training.published import retest
+
+    name = record["identity"]["data"]["name"]
+    if catalog.data_digest(data_dir(), name) != record["data_digest"]:
+        return f"not tested: {name} is not prepared here. {prepare_command(name)}"
+    protocol = record["identity"]["data"]["protocol"]
+    try:
+        store = labelled(catalog.open_store(data_dir(), name), protocol)
+        found = retest(path, store)["accuracy"]
+    except UserError as error:
+        return f"WRONG: {error}"
+    recorded, samples = record["metrics"]["test"]["accuracy"], record["samples"]["test"]
+    said = f"accuracy {found:.2%}, recorded {recorded:.2%}"
+    return said if abs(found - recorded) <= _SAMPLES / samples else f"WRONG: {said}"
+
+
+def _compared(
+    publication: Publication, stem: str, entry: Entry, composer: Composer
+) -> Iterator[str]:
+    try:
+        made = publication.plan(entry, composer)
+        if made.file_stem != stem:
+            yield f"{publication.index.name} calls {made.file_stem} {stem}"
+        else:
+            yield from publication.differences(made)
+    except UserError as error:
+        yield str(error)
+
+
+def _shown(publication: Publication, stem: str, records: Mapping[str, Record]) -> Iterator[str]:
+    """Which accuracies of a table are not those of its runs."""
+    try:
+        shown = publication.shown_runs(stem)
+    except ValueError as error:
+        yield str(error)
+        return
+    for name, values in shown.items():
+        if name not in records:
+            yield f"{name} is not there, or damaged"
+            continue
+        known = [100 * value for value in records[name]["metrics"]["test"].values()]
+        for value in values:
+            if value not in known:
+                yield f"{name}: accuracy was {value}, is none of {known}"

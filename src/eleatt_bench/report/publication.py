@@ -1,0 +1,241 @@
+"""A folder of published results: tables with all that they were made from, so that anyone can.
+
+``runs/`` is a folder of runs like any other, of compact ones without weights; ``data/`` says what
+there is to know of the data sets, since these are not here; beside them lie the tables, and
+``published.json`` says which these are; ``weights/`` has those of a few runs.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+from eleatt_bench.common.errors import UserError
+from eleatt_bench.common.files import read_bounded, write_text
+from eleatt_bench.common.locations import config_flags
+from eleatt_bench.common.nested import scalars
+from eleatt_bench.config.composer import Composer
+from eleatt_bench.report.render import files
+from eleatt_bench.runs.identity import RECIPE_VERSION
+from eleatt_bench.runs.record import Record, RunFolder
+from eleatt_bench.tables.build import table
+from eleatt_bench.tables.facts import PublishedFacts
+from eleatt_bench.tables.plan import Plan, plan
+from eleatt_bench.tables.table import Table
+
+COMPARED = ("json", "csv", "tex", "md")
+"""What follows from the runs alone, however it is drawn."""
+WRITTEN = (*COMPARED, "svg")
+
+_MOST = 1 << 26  # bytes of a table
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A published table: how it was asked for, and the recipe of its runs."""
+
+    table: str
+    overrides: tuple[str, ...]
+    recipe: int
+
+
+@dataclass(frozen=True)
+class Publication:
+    """The results in ``folder``."""
+
+    folder: Path
+
+    @property
+    def runs(self) -> Path:
+        return self.folder / "runs"
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
+
+    @property
+    def weights(self) -> Path:
+        return self.folder / "weights"
+
+    @property
+    def index(self) -> Path:
+        return self.folder / "published.json"
+
+    def entries(self) -> dict[str, Entry]:
+        """The published tables, by the names of their files.
+
+        Raises:
+            UserError: what says so is damaged.
+        """
+        try:
+            found = json.loads(read_bounded(self.index, _MOST))
+            return {str(stem): _entry(one) for stem, one in found.items()}
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, AttributeError, RecursionError) as error:
+            raise UserError(
+                f"{self.index} is damaged ({error}): git checkout -- {self.index}"
+            ) from error
+
+    def enter(self, stem: str, entry: Entry) -> None:
+        """Say that a table is published."""
+        found = {name: vars(one) for name, one in {**self.entries(), stem: entry}.items()}
+        write_text(self.index, json.dumps(dict(sorted(found.items())), indent=1) + "\n")
+
+    def older(self) -> list[str]:
+        """The tables that lie here without their runs, by the names of their files."""
+        stems = (path.stem for path in sorted(self.folder.glob("*.json")) if path != self.index)
+        return [stem for stem in stems if stem not in self.entries()]
+
+    def run_folders(self) -> list[RunFolder]:
+        """Whatever lies among the runs, by name."""
+        paths = sorted(self.runs.iterdir()) if self.runs.is_dir() else []
+        return [
+            RunFolder(self.runs, path.name)
+            for path in paths
+            if path.is_dir() and path.name != "tables" and not path.name.startswith(".")
+        ]
+
+    def shown_runs(self, stem: str) -> dict[str, list[float]]:
+        """Whose accuracies (%) a table's file shows, and these.
+
+        Raises:
+            ValueError: it cannot be read.
+        """
+        shown: dict[str, list[float]] = {}
+        try:
+            (found,) = json.loads(read_bounded(self.folder / f"{stem}.json", _MOST))
+            for result in (result for cell in found["cells"] for result in cell["results"]):
+                for source, value in zip(result["runs"], result["accuracies"], strict=False):
+                    if source is not None:
+                        shown.setdefault(source["run_id"], []).append(float(value))
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            raise ValueError(f"{stem}.json cannot be read: {error}") from error
+        return shown
+
+    def plan(self, entry: Entry, composer: Composer) -> Plan:
+        """The plan of a published table, whose runs lie here; its data are known by what is here.
+
+        Raises:
+            UserError: as `plan`.
+        """
+        made = plan(entry.table, entry.overrides, composer, PublishedFacts(self.data))
+        return replace(made, runs_dir=self.runs)
+
+    def files(self, made: Plan, forms: tuple[str, ...] = WRITTEN) -> dict[str, str]:
+        """The files of a table, made from the runs that are here, by name."""
+        return files(made.file_stem, self._table(made), forms)
+
+    def _table(self, made: Plan) -> Table:
+        """The table; it names what is here by its path in this folder, and nothing elsewhere."""
+        found = table(made)
+        flags = shlex.join(config_flags())
+        return replace(
+            found,
+            command=found.command.replace(f" {flags}", "") if flags else found.command,
+            notes=tuple(note.replace(f"{self.folder}/", "") for note in found.notes),
+        )
+
+    def write(self, made: Plan) -> None:
+        """Write all files of a table, made from the runs that are here."""
+        for name, text in self.files(made).items():
+            write_text(self.folder / name, text)
+
+    def differences(self, made: Plan) -> Iterator[str]:
+        """Where the files of a table are not what follows from the runs that are here."""
+        for name, text in self.files(made, COMPARED).items():
+            try:
+                was = read_bounded(self.folder / name, _MOST).decode()
+            except FileNotFoundError:
+                yield f"{name} is missing"
+                continue
+            except (OSError, ValueError) as error:
+                yield f"{name} cannot be read: {error}"
+                continue
+            yield from (_of_json if name.endswith(".json") else _of_lines)(name, was, text)
+
+
+def of_no_table(publication: Publication, records: Mapping[str, Record]) -> list[str]:
+    """The runs that no table shows, and whose weights no run of one began with."""
+    needed: set[str] = set()
+    for stem in publication.entries():
+        try:
+            needed |= publication.shown_runs(stem).keys()
+        except ValueError:  # which is told where the table is compared
+            return []
+    needed |= {str(one.get("pretraining")) for name, one in records.items() if name in needed}
+    return sorted(records.keys() - needed)
+
+
+def _entry(found: Mapping[str, Any]) -> Entry:
+    name, overrides, recipe = found["table"], found["overrides"], found["recipe"]
+    if type(name) is not str or type(overrides) is not list or type(recipe) is not int:
+        raise ValueError("a table has no name, overrides or recipe")
+    return Entry(name, tuple(map(str, overrides)), recipe)
+
+
+def is_current(entry: Entry) -> bool:
+    """Whether this program's recipe made the runs, so that it can make the table again."""
+    return entry.recipe == RECIPE_VERSION
+
+
+def _of_json(name: str, was: str, now: str) -> Iterator[str]:
+    """Every value that differs, by the cell or claim that it is of."""
+    try:
+        before = dict(_values(json.loads(was)))
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
+        yield f"{name} cannot be read: {error!r}"
+        return
+    after = dict(_values(json.loads(now)))
+    for key in {**before, **after}:
+        if key not in after:
+            yield f"{key} was {before[key]}, is no more"
+        elif key not in before:
+            yield f"{key} was not there, is {after[key]}"
+        elif not _alike(before[key], after[key]):
+            yield f"{key} was {before[key]}, is {after[key]}"
+
+
+def _values(tables: Any) -> Iterator[tuple[str, Any]]:
+    if type(tables) is not list:
+        raise ValueError("it holds no tables")
+    for made in tables:
+        for part in ("cells", "claims"):
+            for one in made.pop(part):
+                names = (one.pop(key, "") for key in ("section", "row", "better", "than", "column"))
+                place = ", ".join(filter(None, names))
+                yield from ((f"{place}: {key}", value) for key, value in scalars(one))
+        yield from scalars(made)
+
+
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
+
+
+def _of_lines(name: str, was: str, now: str) -> Iterator[str]:
+    """The first line that differs: there may be many, and JSON has said what is in them."""
+    lines = zip_longest(was.split("\n"), now.split("\n"), fillvalue="nothing")
+    for number, (before, after) in enumerate(lines, start=1):
+        same = _NUMBER.split(before) == _NUMBER.split(after) and all(
+            map(_alike, _floats(before), _floats(after))
+        )
+        if not same:
+            yield f"{name}, line {number}: was {before!r}, is {after!r}"
+            return
+
+
+def _floats(line: str) -> list[float]:
+    return [float(text) for text in _NUMBER.findall(line)]
+
+
+def _alike(was: Any, now: Any) -> bool:
+    """Whether two values are the same, but for the last digits, which libraries differ in."""
+    if type(was) in (int, float) and type(now) in (int, float):
+        return math.isclose(was, now, rel_tol=1e-9, abs_tol=1e-12)
+    return type(was) is type(now) and was == now

@@ -1,0 +1,87 @@
+"""A run as it is published: no weights, and predictions in little room that say the same.
+
+Of each sample's logits the highest is taken away, which changes no probability; what is left is
+kept in half precision, finest where two classes are close. Whoever was below stays below, so every
+prediction and accuracy is exactly as it was. A probability is as it was within 10⁻⁴, and the logits
+themselves are lost.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from eleatt_bench.runs.predictions import Predictions, checked, digest_of
+from eleatt_bench.runs.record import Record, RunFolder
+
+_FOLDERS = re.compile(r"^(data|runs)_dir:.*\n(?: .*\n)*", re.MULTILINE)
+_WHOLE = "whole_predictions_digest"
+"""The key of the digest that the predictions had before; what it names is the same run."""
+
+
+def compact(folder: RunFolder, record: Record) -> tuple[Record, bytes]:
+    """The record and the predictions of a finished run as they are published.
+
+    What is compact already stays as it is, so the same run always makes the same files.
+
+    Raises:
+        OSError, ValueError: the predictions cannot be read, or are damaged.
+    """
+    digest = record.get("predictions_digest")
+    found = checked(folder, digest)
+    if _WHOLE in record:
+        return record, folder.predictions.read_bytes()
+    content = written(found, str(record["identity"]["data"]["name"]))
+    if digest is None:  # of an earlier version: they stay unverified
+        return record, content
+    return {**record, "predictions_digest": digest_of(content), _WHOLE: digest}, content
+
+
+def placeless(config: str) -> str:
+    """The text of a ``config.yaml`` without the folders of the machine that trained the run."""
+    return _FOLDERS.sub(r"\1_dir: \1\n", config)
+
+
+def same(one: Record, other: Record) -> bool:
+    """Whether two records are of the same training, published or not."""
+    return _essence(one) == _essence(other)
+
+
+def _essence(record: Record) -> Record:
+    whole = record.get(_WHOLE, record.get("predictions_digest"))
+    return {**record, "predictions_digest": whole, _WHOLE: None}
+
+
+def written(found: Predictions, dataset: str) -> bytes:
+    """A file of compact predictions of ``dataset``'s test samples; always the same bytes."""
+    columns = {
+        "logits": below_highest(found.logits),
+        "label": found.labels.astype(np.int16),
+        "name": found.names,
+    }
+    if found.clean is not None:
+        columns["clean"] = found.clean
+    content = io.BytesIO()
+    with h5py.File(content, "w", libver=("v110", "v110")) as file:  # 8 KB less than the earliest
+        file.attrs["dataset"] = dataset
+        file.attrs["class_names"] = list(found.class_names)
+        for name, values in columns.items():
+            file.create_dataset(
+                name, data=values, chunks=values.shape, compression="gzip", compression_opts=9,
+                shuffle=True, track_times=False,
+            )  # fmt: skip
+    return content.getvalue()
+
+
+def below_highest(logits: npt.NDArray[np.floating]) -> npt.NDArray[np.float16]:
+    """How far each logit (N, C) is from its row's highest: 0 there, and below 0 everywhere else."""
+    exact = logits.astype(np.float64)
+    exact -= exact.max(axis=1, keepdims=True)
+    kinds = np.finfo(np.float16)
+    rounded = np.maximum(exact, kinds.min).astype(np.float16)
+    rounded[(rounded == 0) & (exact < 0)] = -kinds.smallest_subnormal
+    return rounded

@@ -1,0 +1,68 @@
+"""Whether the files of a finished run are whole, and say the same of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from eleatt_bench.common.files import read_bounded
+from eleatt_bench.runs.curves import CurveReader
+from eleatt_bench.runs.form import MOST, parse_config, parse_record
+from eleatt_bench.runs.identity import RECIPE_VERSION, identity
+from eleatt_bench.runs.predictions import accuracy, checked
+from eleatt_bench.runs.record import Record, RunFolder
+
+
+def sound(folder: RunFolder) -> Record:
+    """The record of a finished run, wherever it comes from, once all of its files agree with it.
+
+    The record is of the run that the folder is called after, the configuration has its identity,
+    the predictions have its digest and its accuracies, the curves are of all epochs.
+
+    Raises:
+        ValueError: the first file that is missing or not so, and how.
+    """
+    with _naming("record.json"):
+        record = parse_record(read_bounded(folder.record, MOST), folder.run_id)
+        if record["status"] != "finished":
+            raise ValueError(f"its run is {record['status']}: only a finished one counts")
+    with _naming("config.yaml"):
+        _check_config(parse_config(read_bounded(folder.config, MOST)), record)
+    with _naming("predictions.h5"):
+        found = checked(folder, record.get("predictions_digest"), trusted=False)
+        for metric, value in record["metrics"]["test"].items():
+            again = accuracy(found, metric)
+            if again not in (None, value):
+                raise ValueError(f"its {metric} is {again:.4%}, that of the record {value:.4%}")
+    with _naming("epochs.csv"):
+        reader = CurveReader(folder)
+        if folder.epochs.exists():  # runs of earlier versions have none
+            reader.read()
+            if wrong := reader.wrong():
+                raise ValueError(f"it {wrong}")
+    return record
+
+
+@contextmanager
+def _naming(file: str) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise ValueError(f"{file} is missing") from None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise ValueError(f"{file}: {reason}") from error
+
+
+def _check_config(config: dict[str, Any], record: Record) -> None:
+    recorded = record["identity"]
+    if recorded["recipe_version"] != RECIPE_VERSION:  # other programs had other settings
+        return
+    try:
+        said = identity(config, recorded["data"]["digest"], recorded.get("pretraining"))
+    except (KeyError, TypeError, AttributeError):
+        raise ValueError("it is no configuration of a run") from None
+    if said != recorded:
+        parts = (key for key in {**said, **recorded} if said.get(key) != recorded.get(key))
+        raise ValueError(f"its {next(parts)} is not that of the record")

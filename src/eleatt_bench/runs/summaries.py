@@ -1,0 +1,67 @@
+"""What is shown of many runs at once, without parsing their records anew each time."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from eleatt_bench.common.cache import Cache, fingerprint
+from eleatt_bench.common.files import FileState
+from eleatt_bench.common.locations import package_code
+from eleatt_bench.runs.identity import likeness
+from eleatt_bench.runs.record import RECORD, RunFolder
+
+Summary = dict[str, Any]
+"""A record less what is long and seldom asked for: instead of the identity its `likeness`."""
+
+LIKENESS = "likeness"
+_LONG = ("identity", "overrides", "command", "versions")
+_MOST = 50_000  # of a kilobyte each
+_WORTH = 64  # new ones: to write fewer takes longer than to read them again
+
+
+class Summaries:
+    """The summaries of the runs below ``runs_dir``, those of thousands in a tenth of a second.
+
+    A record is read and checked by `RunFolder.read`. What came of it is kept, and used as long as
+    the code and the file's `FileState`, which is asked each time, are the same. Nothing is kept of
+    a file that is not settled, or damaged.
+    """
+
+    def __init__(self, runs_dir: Path) -> None:
+        self._runs_dir = runs_dir
+        place = hashlib.sha256(os.fsencode(runs_dir.resolve())).hexdigest()[:16]
+        code = fingerprint(package_code("common", "runs"))
+        self._cache = Cache(f"records/{place}", code, _MOST)
+
+    def of(self, run_id: str) -> Summary | None:
+        """None where there is no record or it is damaged."""
+        file = FileState.at(f"{self._runs_dir}/{run_id}/{RECORD}")
+        if file is None:
+            return None
+        try:
+            summary: Summary = self._cache.find(
+                [run_id, file.key], lambda: self._read(run_id), keep=file.settled
+            )
+        except LookupError:
+            return None
+        return summary
+
+    def _read(self, run_id: str) -> Summary:
+        record = RunFolder(self._runs_dir, run_id).read()
+        if record is None:
+            raise LookupError
+        return summary_of(record)
+
+    def keep(self) -> None:
+        """Write what was found to where it is kept, if it is much."""
+        if self._cache.added >= _WORTH:
+            self._cache.write()
+
+
+def summary_of(record: Mapping[str, Any]) -> Summary:
+    short = {key: value for key, value in record.items() if key not in _LONG}
+    return {**short, LIKENESS: likeness(record["identity"])}

@@ -1,0 +1,114 @@
+"""Runs of another machine, or of ``results/``, put among those of a folder: whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from enum import StrEnum
+from errno import EEXIST, ENOTEMPTY
+from pathlib import Path
+
+from eleatt_bench.common.errors import HeldElsewhereError, UserError
+from eleatt_bench.common.files import naming, replacing
+from eleatt_bench.runs.compact import same
+from eleatt_bench.runs.export import Files, chunks, opened
+from eleatt_bench.runs.record import Record, RunFolder
+
+_NAME = re.compile(r"[a-zA-Z0-9][\w.+-]{0,199}")
+
+
+class Outcome(StrEnum):
+    """What became of a run that was to be put into a folder."""
+
+    TAKEN = "taken over"
+    SAME = "is here already"
+    OTHER = "is finished here too, and was trained another time: that one stays"
+    BUSY = "is being trained here: left alone"
+    DAMAGED = "is here, and damaged: left alone"
+
+
+@contextmanager
+def staging(runs_dir: Path) -> Iterator[Path]:
+    """A folder of runs that nobody sees, on the disk of ``runs_dir``; in the end it is removed.
+
+    What a killed process leaves of it, `runs gc` removes.
+    """
+    folder = runs_dir / f".taking.{os.getpid()}.tmp"
+    try:
+        with naming(runs_dir, folder):
+            folder.mkdir(parents=True)
+            yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def put(files: Files, folder: RunFolder) -> int:
+    """Write a run's ``files`` into its ``folder``; how many bytes these are."""
+    if not _NAME.fullmatch(folder.run_id):
+        raise ValueError(f"{folder.run_id!r} is no name of a run")
+    size = 0
+    for name, file in files.items():
+        path = folder.path / name
+        with replacing(path) as temporary, opened(file) as source, temporary.open("wb") as target:
+            for chunk in chunks(source):
+                size += target.write(chunk)
+    return size
+
+
+def take(staged: Sequence[RunFolder], runs_dir: Path) -> dict[str, Outcome]:
+    """Move runs that are whole, and known to be sound, into ``runs_dir``; what became of each.
+
+    None takes the place of a finished one. One that was begun here, failed or was interrupted
+    makes room for the finished one.
+    """
+    return {folder.run_id: _take(folder, RunFolder(runs_dir, folder.run_id)) for folder in staged}
+
+
+def _take(staged: RunFolder, target: RunFolder) -> Outcome:
+    if not target.path.exists() and _moved(staged.path, target.path):
+        return Outcome.TAKEN
+    if (found := _there(staged, target)) is not None:
+        return found
+    try:
+        with target.held(wait=False):
+            if (found := _there(staged, target)) is not None:
+                return found
+            doomed = target.path.with_name(f".{target.run_id}.{os.getpid()}.tmp")
+            target.path.rename(doomed)
+            taken = _moved(staged.path, target.path)
+            shutil.rmtree(doomed)
+            return Outcome.TAKEN if taken else Outcome.BUSY
+    except HeldElsewhereError:
+        return Outcome.BUSY
+
+
+def _there(staged: RunFolder, target: RunFolder) -> Outcome | None:
+    """What is said of a run that stays as it is here; None of one that may go."""
+    if target.path.is_symlink():
+        raise UserError(
+            f"{target.path} is a link to {target.path.readlink()}: nothing is put there"
+        )
+    if target.damage():
+        return Outcome.DAMAGED
+    found = _record(target)
+    if found.get("status") != "finished":
+        return None
+    return Outcome.SAME if same(_record(staged), found) else Outcome.OTHER
+
+
+def _record(folder: RunFolder) -> Record:
+    return folder.read() or {}
+
+
+def _moved(source: Path, target: Path) -> bool:
+    """Whether ``source`` is now at ``target``, where nothing else has appeared meanwhile."""
+    try:
+        source.rename(target)
+    except OSError as error:
+        if error.errno not in (ENOTEMPTY, EEXIST):
+            raise
+        return False
+    return True

@@ -1,0 +1,132 @@
+"""What a table has to know of its data sets: from their stores, or as it was published."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from eleatt_bench.common.errors import UserError
+from eleatt_bench.common.files import read_bounded
+from eleatt_bench.data.prepared import DataSets
+
+_MOST = 1 << 24  # bytes; the subjects of NTU RGB+D 120 take a fifth
+
+
+class DataFacts:
+    """Those of the data sets whose stores lie in ``data_dir``.
+
+    Every method raises `UserError` of a store that is damaged.
+    """
+
+    def __init__(self, data_dir: Path) -> None:
+        self._data_dir, self._prepared = data_dir, DataSets(data_dir)
+
+    def digest(self, name: str) -> str | None:
+        """The content digest; None of a data set that is not prepared."""
+        found = self._prepared.of(name)
+        return None if found is None else found.digest
+
+    def is_untrained(self, name: str) -> bool:
+        """Whether its features come from a network with random weights."""
+        found = self._prepared.of(name)
+        return found is not None and found.untrained
+
+    def incomplete(self, name: str) -> str | None:
+        """What of the data set is not here, in words; None of a whole one."""
+        found = self._prepared.of(name)
+        return None if found is None else found.incomplete
+
+    def state(self, name: str) -> str | None:
+        """What is another whenever `subjects` are, of the same content."""
+        return None
+
+    def subjects(self, name: str) -> dict[bytes, int] | None:
+        """Whose each sample is, by its name; None where the data set does not say."""
+        from eleatt_bench.data import catalog
+
+        store = catalog.open_store(self._data_dir, name)
+        if "subject" not in store.metadata:
+            return None
+        subjects = store.metadata["subject"].tolist()
+        named = zip(store.names, subjects, strict=True)
+        return {sample.encode(): subject for sample, subject in named}
+
+
+class PublishedFacts(DataFacts):
+    """Those in the files ``<name>.json`` of ``folder``, which `described` makes; no store is read.
+
+    Every method raises `UserError` of a file that is damaged.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._read = cache(lambda name: _read(folder / f"{name}.json"))
+
+    def digest(self, name: str) -> str | None:
+        found = self._read(name)
+        return None if found is None else found["content_digest"]
+
+    def is_untrained(self, name: str) -> bool:
+        return bool(self._of(name)["untrained"])
+
+    def incomplete(self, name: str) -> str | None:
+        from eleatt_bench.data import completeness
+
+        found = self._read(name)
+        return None if found is None else completeness.remark(name, found["samples"])
+
+    def state(self, name: str) -> str | None:
+        return json.dumps(self._read(name))
+
+    def subjects(self, name: str) -> dict[bytes, int] | None:
+        found = self._of(name)["subjects"]
+        return found and {sample.encode(): subject for sample, subject in found.items()}
+
+    def _of(self, name: str) -> Mapping[str, Any]:
+        found = self._read(name)
+        assert found is not None  # nobody asks of a data set without a digest
+        return found
+
+
+def described(data_dir: Path, name: str) -> str:
+    """The file from which `PublishedFacts` takes what there is to know of a data set.
+
+    Raises:
+        UserError: it is not prepared, or damaged.
+    """
+    from eleatt_bench.data import catalog
+
+    store, facts = catalog.open_store(data_dir, name), DataFacts(data_dir)
+    subjects = facts.subjects(name)
+    found = {
+        "content_digest": store.content_digest,
+        "attributes_digest": store.attributes_digest,
+        "samples": len(store.labels),
+        "untrained": facts.is_untrained(name),
+        "subjects": None
+        if subjects is None
+        else {sample.decode(): subject for sample, subject in subjects.items()},
+    }
+    return json.dumps(found, indent=0, ensure_ascii=False) + "\n"
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        found = json.loads(read_bounded(path, _MOST))
+        kinds = {"content_digest": str, "samples": int, "untrained": bool}
+        if type(found) is not dict or any(type(found.get(key)) is not kinds[key] for key in kinds):
+            raise ValueError("it does not describe a data set")
+        subjects = found.get("subjects")
+        if subjects is not None and not (
+            type(subjects) is dict and all(type(one) is int for one in subjects.values())
+        ):
+            raise ValueError("its subjects are no numbers")
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, RecursionError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise UserError(f"{path} is damaged ({reason}): git checkout -- {path}") from error
+    return {**found, "subjects": subjects}

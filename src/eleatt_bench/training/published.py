@@ -1,0 +1,167 @@
+"""The tested weights of a run as a file of their own: safetensors, with all that belongs to them.
+
+Its metadata has one entry, ``card``, a JSON object: ``run_id``, ``config``, ``metrics`` (of the
+test, which the weights must give), ``data_digest``, and of the data ``class_names``, ``layout``
+(what a frame is) and ``origin_applied``.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from eleatt_bench.common.errors import UserError
+from eleatt_bench.common.files import read_bounded, replacing
+from eleatt_bench.config import schema
+from eleatt_bench.config.compose import checked
+from eleatt_bench.data.store import SequenceStore
+from eleatt_bench.data.transforms import Transforms
+from eleatt_bench.training.checkpoints import load_checkpoint
+from eleatt_bench.training.classifier import SequenceClassifier
+from eleatt_bench.training.datamodule import SequenceDataModule
+from eleatt_bench.training.evaluate import measure
+from eleatt_bench.training.expected import check_model, network_of
+from eleatt_bench.training.folder import reopen
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Card = dict[str, Any]
+
+_KEY = "card"
+_MOST = 1 << 28  # bytes
+
+
+def write_weights(path: Path, runs_dir: Path, run_id: str, data_dir: Path) -> Card:
+    """Write the weights that a finished run was tested with to ``path``, atomically; their card.
+
+    Always the same bytes. Its data have to be here, for they say what a frame is.
+
+    Raises:
+        UserError: as `reopen`; the run has no result, or no weights.
+    """
+    _library()
+    from safetensors.torch import save
+
+    folder, config, store = reopen(runs_dir, run_id, data_dir)
+    record = folder.read()
+    if record is None or record["status"] != "finished":
+        raise UserError(f"{folder.run_id} is not finished: its weights give nothing yet")
+    state = load_checkpoint(folder.checkpoints / f"{record.get('selection', 'best')}.ckpt")["model"]
+    card = {
+        "run_id": folder.run_id,
+        "config": {**config, "data_dir": "data", "runs_dir": "runs"},  # no names of folders
+        "metrics": record["metrics"]["test"],
+        "data_digest": record["data_digest"],
+        "class_names": list(store.class_names),
+        "layout": store.layout,
+        "origin_applied": bool(store.origin_applied),
+    }
+    tensors = {name: value.contiguous() for name, value in state.items()}
+    with replacing(path) as temporary:
+        temporary.write_bytes(save(tensors, {_KEY: json.dumps(card, sort_keys=True)}))
+    return card
+
+
+def load_network(path: str | Path) -> tuple[SequenceClassifier, Card]:
+    """The network whose weights are in a file that `write_weights` made, to be used, and its card.
+
+    ``network(frames, lengths)`` gives logits (B, classes) of frames (B, T, D) with lengths (B,).
+    Where the run had transforms that are no augmentation, such as ``origin``, frames are those
+    after them.
+
+    Raises:
+        UserError: no such file, a damaged one, or one of something else.
+    """
+    card, state = _read(Path(path))
+    try:
+        config = _config(card)
+        width = state["recurrent.weight_ih_l0"].shape[1]
+        if len(card["class_names"]) != len(state["classifier.weight"]):
+            raise ValueError("its classes are not those that it names")
+        store = _empty_store(card, config, Path(path))
+        transforms = Transforms(config["data"]["transforms"], store, config["seed"])
+        network = SequenceClassifier(config, width, len(card["class_names"]), transforms)
+        check_model(state, network_of(network))
+    except (KeyError, TypeError, IndexError, AttributeError, ValueError, UserError) as error:
+        raise _damaged(Path(path), error) from error
+    network.load_state_dict(state)
+    return network.eval(), card
+
+
+def retest(path: Path, store: SequenceStore) -> dict[str, float]:
+    """What the weights in ``path`` come to on the test samples of ``store``, on the CPU.
+
+    Raises:
+        UserError: as `load_network`; or the store holds other data than the run was trained on.
+    """
+    network, card = load_network(path)
+    if store.content_digest != card["data_digest"]:
+        raise UserError(f"{store.path} holds other data than {card['run_id']} was trained on")
+    data = SequenceDataModule(network.config["data"], store, network.config["seed"])
+    with torch.inference_mode():
+        outputs = [network.predict_step(batch, 0) for batch in data.predict_dataloader()]
+    assert np.array_equal(np.concatenate([indices for _, indices in outputs]), data.split.test)
+    return measure(torch.cat([logits for logits, _ in outputs]).numpy(), data)
+
+
+def _read(path: Path) -> tuple[Card, dict[str, Tensor]]:
+    _library()
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        content = read_bounded(path, _MOST)
+        state = load(content)
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+        card = json.loads(header["__metadata__"][_KEY])
+        if type(card) is not dict:
+            raise ValueError("its card is no object")
+    except FileNotFoundError:
+        raise UserError(f"There are no weights at {path}") from None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, SafetensorError) as error:
+        raise _damaged(path, error) from error
+    return card, state
+
+
+def _config(card: Card) -> dict[str, Any]:
+    """The configuration of the run; settings that came after it have their defaults."""
+    try:
+        merged = OmegaConf.merge(OmegaConf.structured(schema.TrainConfig), card["config"])
+    except OmegaConfBaseException as error:
+        raise ValueError(str(error).splitlines()[0]) from error
+    assert isinstance(merged, DictConfig)
+    config = checked(merged)
+    config["model"]["backend"] = "auto"
+    return config
+
+
+def _empty_store(card: Card, config: dict[str, Any], path: Path) -> SequenceStore:
+    """A store without sequences of what the network was trained on."""
+    none = np.empty(0, np.int64)
+    return SequenceStore(
+        name=config["data"]["name"], path=path, content_digest=card["data_digest"],
+        class_names=tuple(card["class_names"]), layout=card["layout"], source="",
+        origin_applied=card["origin_applied"], frames=np.empty((0, 0), np.float32),
+        offsets=np.zeros(1, np.int64), labels=none, names=(), metadata={},
+        sequence_digests=np.empty((0, 16), np.uint8), sealed=True,
+    )  # fmt: skip
+
+
+def _library() -> None:
+    try:
+        import safetensors  # noqa: F401
+    except ImportError as error:
+        raise UserError(
+            "Weights need the library safetensors: pip install 'eleatt-bench[weights]'"
+        ) from error
+
+
+def _damaged(path: Path, error: Exception) -> UserError:
+    return UserError(f"{path} does not hold weights of this program, or is damaged ({error})")

@@ -1,0 +1,191 @@
+"""``eleatt-bench results``: what is published can be made again by anyone, or it is told."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from eleatt_bench.cli import main
+from eleatt_bench.config.composer import Composer
+from eleatt_bench.runs.predictions import digest_of
+from eleatt_bench.runs.record import RunFolder, all_runs
+from eleatt_bench.tables.plan import plan
+from eleatt_bench.tables.recorded import record_plan
+
+Call = Callable[..., tuple[int, str, str]]
+TABLE = """
+name: tiny
+title: Two rows
+overrides: [experiment=digits, model.hidden_size=4]
+looks: [3]
+columns: [{name: accuracy}]
+rows:
+  - {name: GRU, overrides: [model=gru], paper: {accuracy: 90.0}}
+  - {name: EleAtt-GRU, overrides: [model=eleatt_gru]}
+claims: [{better: EleAtt-GRU, than: GRU}]
+"""
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, own_cache, finished_run) -> Path:
+    """A folder with data, the runs of a table as trainings leave them, and its publication."""
+    folder = tmp_path_factory.mktemp("made")
+    random = np.random.default_rng(0)
+    configs = folder / "configs" / "table" / "tiny.yaml"
+    configs.parent.mkdir(parents=True)
+    configs.write_text(TABLE)
+    with pytest.MonkeyPatch.context() as patch, Composer() as composer:
+        patch.chdir(folder)
+        patch.setenv("ELEATT_CONFIGS", str(folder / "configs"))
+        tiny = plan("tiny", [], composer)
+        record_plan(tiny)
+        for run in tiny.runs:
+            right = tuple((random.random(50) < 0.8).tolist())
+            config, digest = composer.config(run.overrides), run.identity["data"]["digest"]
+            assert (
+                run.run_id == finished_run(folder / "runs", run.seed, right, config, digest).run_id
+            )
+        assert main(["results", "add", "tiny"]) == 0
+    return folder
+
+
+@pytest.fixture
+def call(made: Path, tmp_path: Path, monkeypatch, capsys) -> Call:
+    """The verb ``results`` beside a copy of what is published, where there is nothing else."""
+    for name in ("results", "whole"):
+        shutil.copytree(made / "results", tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ELEATT_CONFIGS", str(made / "configs"))
+    for name in ("ELEATT_DATA", "ELEATT_RUNS"):
+        monkeypatch.delenv(name, raising=False)
+
+    def run(*words: str) -> tuple[int, str, str]:
+        status = main(["results", *words])
+        out, error = capsys.readouterr()
+        return status, out, error
+
+    return run
+
+
+def test_what_was_published_is_equal_without_any_data(call: Call, tmp_path: Path) -> None:
+    status, out, error = call("verify", "--runs")
+    assert (status, error) == (0, "")
+    assert "tiny  equal to what its runs give" in out
+    assert out.count("recipe ") == 6 + 1
+    assert "commit " in out
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["results", "whole"]
+    runs = all_runs(tmp_path / "results" / "runs")
+    assert len(runs) == 6
+    assert not list((tmp_path / "results").rglob("*.ckpt"))
+    table = (tmp_path / "results" / "tiny.json").read_text()
+    assert '"command": "eleatt-bench reproduce tiny"' in table, "nobody learns of others' folders"
+    assert call("write") == (0, "Wrote tiny\n", "")
+
+
+def test_publishing_again_changes_no_byte(made: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(made)
+    monkeypatch.setenv("ELEATT_CONFIGS", str(made / "configs"))
+    assert main(["results", "add", "tiny", "--to", str(tmp_path / "again")]) == 0
+    first, again = (
+        {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*.*")
+         if path.is_file()}
+        for folder in (made / "results", tmp_path / "again")
+    )  # fmt: skip
+    assert first == again
+
+
+def improve(folder: RunFolder) -> None:
+    """Somebody makes every prediction right, in the predictions and in what vouches for them."""
+    with h5py.File(folder.predictions, "r+") as file:
+        logits = file["logits"][...]
+        labels = file["label"][...]
+        file["logits"][...] = 0
+        logits[:] = -1
+        logits[range(len(labels)), labels] = 0
+        file["logits"][...] = logits
+    digest = digest_of(folder.predictions.read_bytes())
+    folder.write({**(folder.read() or {}), "predictions_digest": digest})
+
+
+def test_whatever_is_changed_is_said(call: Call, tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    name = "tiny"
+    run = all_runs(results / "runs")[0]
+    record = run.read()
+    assert record is not None
+
+    def page(form: str, old: str, new: str) -> None:
+        path = results / f"{name}.{form}"
+        text = path.read_text(encoding="utf-8")
+        assert old in text
+        path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+    better = {**record["metrics"], "test": {**record["metrics"]["test"], "accuracy": 1.0}}
+    changes: dict[str, tuple[Callable[[], object], str]] = {
+        "a cell": (lambda: page("json", '"mean": ', '"mean": 1'), "  GRU, accuracy: mean was 1"),
+        "a page": (lambda: page("md", "EleAtt", "ElEAtt"), f"{name}.md, line "),
+        "no page": ((results / f"{name}.tex").unlink, f"{name}.tex is missing"),
+        "a record": (lambda: run.write({**record, "metrics": better}), "that of the record 100.0"),
+        "predictions": (lambda: improve(run), "predictions.h5: its accuracy is 100.0"),
+        "no run": (lambda: shutil.rmtree(run.path), "accuracy: "),
+        "a stray run": (
+            lambda: shutil.copytree(run.path, results / "runs" / "digits-gru-seed9-0a0a0a0a0a0a"),
+            "digits-gru-seed9-0a0a0a0a0a0a  DAMAGED: record.json: it is the record of",
+        ),
+        "the list": (lambda: (results / "published.json").write_text("{"), "published.json is"),
+        "no list": ((results / "published.json").unlink, f"{run.run_id}  is in no table"),
+        "data": ((results / "data" / "digits.json").unlink, "Data set digits is not prepared"),
+        "the plan": (
+            lambda: (results / "runs/tables/tiny.plan.json").write_text("{}"), "is damaged",
+        ),
+    }  # fmt: skip
+    assert call("verify")[0] == 0
+    for change, said in changes.values():
+        change()
+        status, out, error = call("verify")
+        assert status == 1
+        assert said in out + error
+        shutil.rmtree(results)
+        shutil.copytree(tmp_path / "whole", results)
+
+
+def test_older_tables_are_said_to_be(call: Call, tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    (results / "old.json").write_text("[]")
+    status, out, _ = call("verify")
+    assert status == 0
+    assert "old  is older than published runs: there is nothing here to make it from" in out
+
+
+def test_tables_of_an_earlier_recipe_are_held_against_their_runs(
+    call: Call, tmp_path: Path, monkeypatch
+) -> None:
+    from eleatt_bench.cli import results_verify as verb
+    from eleatt_bench.report import publication
+    from eleatt_bench.runs import form, soundness
+
+    for module in (verb, publication, form, soundness):
+        monkeypatch.setattr(module, "RECIPE_VERSION", 99)
+    status, out, _ = call("verify")
+    assert status == 0
+    assert "and this program has 99: not made again" in out
+    results = tmp_path / "results"
+    path = results / f"{'tiny'}.json"
+    found = json.loads(path.read_text())
+    found[0]["cells"][0]["results"][0]["accuracies"][0] += 1
+    path.write_text(json.dumps(found))
+    status, out, _ = call("verify")
+    assert status == 1
+    assert "accuracy was" in out
+
+
+def test_there_is_nothing_to_verify_or_publish(call: Call) -> None:
+    assert "There is no folder elsewhere" in call("verify", "elsewhere")[2]
+    assert "No run of table tiny is finished" in call("add", "tiny")[2]
+    assert "A rehearsal is no result" in call("add", "tiny", "quick=true")[2]

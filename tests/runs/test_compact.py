@@ -1,0 +1,78 @@
+"""Predictions in little room: what stays exactly as it was, and what within bounds."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy.special import softmax
+
+from eleatt_bench.runs.compact import below_highest, compact, same, written
+from eleatt_bench.runs.predictions import Predictions, parse
+
+LOGITS = arrays(
+    np.float32,
+    st.tuples(st.integers(1, 6), st.integers(2, 5)),
+    elements=st.one_of(
+        st.floats(-(2.0**100), 2.0**100, width=32),
+        st.floats(-(2.0**-20), 2.0**-20, width=32),  # ties, and all but ties
+        st.sampled_from([0.0, 1.0, 1.0 + 2**-23, -2.0]),
+    ),
+)
+
+
+@settings(max_examples=300)
+@given(LOGITS)
+def test_every_prediction_is_what_it_was(logits: npt.NDArray[np.float32]) -> None:
+    kept = below_highest(logits)
+    assert np.isfinite(kept).all()
+    assert (kept.argmax(axis=1) == logits.argmax(axis=1)).all()
+    highest = logits == logits.max(axis=1, keepdims=True)
+    assert ((kept == 0) == highest).all(), "whoever was below stays below"
+    order = np.argsort(logits, axis=1, kind="stable")
+    assert (np.diff(np.take_along_axis(kept, order, axis=1), axis=1) >= 0).all()
+    exact = softmax(logits.astype(np.float64), axis=1)
+    assert abs(softmax(kept.astype(np.float64), axis=1) - exact).max() < 1e-4
+
+
+def test_a_file_is_small_and_has_the_rest_as_it_was() -> None:
+    random = np.random.default_rng(0)
+    logits = random.normal(0, 4, (10_000, 10)).astype(np.float32)
+    found = Predictions(
+        names=np.array([f"test_{index:05}".encode() for index in range(10_000)]),
+        labels=random.integers(0, 10, 10_000),
+        logits=logits,
+        class_names=tuple("0123456789"),
+        clean=random.integers(0, 2, 10_000).astype(bool),
+    )
+    content = written(found, "mnist")
+    assert len(content) < 200_000, "ten of these and 290 of N-UCLA's stay below 15 MB"
+    read = parse(content)
+    assert (read.predicted == found.predicted).all()
+    assert (read.names == found.names).all()
+    assert (read.labels == found.labels).all()
+    assert read.clean is not None
+    assert (read.clean == found.clean).all()
+    assert read.class_names == found.class_names
+    assert written(read, "mnist") == written(found, "mnist") == content
+
+
+def test_a_record_vouches_for_them_and_tells_the_same_run(finished_run, tmp_path) -> None:
+    folder, other = finished_run(tmp_path), finished_run(tmp_path, seed=1)
+    record = folder.read()
+    small, _ = compact(folder, record)
+    assert small["predictions_digest"] != record["predictions_digest"]
+    assert same(small, record)
+    assert not same(small, other.read())
+    unverified = {key: value for key, value in record.items() if key != "predictions_digest"}
+    assert "predictions_digest" not in compact(folder, unverified)[0]
+
+
+def test_damaged_ones_are_not_made_compact(finished_run, tmp_path) -> None:
+    folder = finished_run(tmp_path)
+    folder.predictions.write_bytes(folder.predictions.read_bytes()[:-1])
+    with pytest.raises(ValueError, match="not what the record says"):
+        compact(folder, folder.read())

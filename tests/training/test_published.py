@@ -1,0 +1,140 @@
+"""Weights as files of their own: loadable in three lines, and what they give."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safetensors.torch import load, save
+
+from eleatt_bench import load_network
+from eleatt_bench.common.errors import UserError
+from eleatt_bench.config.compose import compose_config
+from eleatt_bench.data import catalog
+from eleatt_bench.data.protocols import labelled
+from eleatt_bench.runs.predictions import read_predictions
+from eleatt_bench.runs.record import RunFolder
+from eleatt_bench.training.published import retest, write_weights
+from eleatt_bench.training.run import train
+
+Made = tuple[Path, RunFolder, Path]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """A folder with a trained run, the run, and a file of its weights."""
+    folder = tmp_path_factory.mktemp("made")
+    said = [
+        "model=eleatt_gru", "trainer.max_epochs=1", "model.hidden_size=4", "data.limit=64",
+        "trainer.num_threads=1", f"data_dir={folder}", f"runs_dir={folder}",
+    ]  # fmt: skip
+    run, _ = train(compose_config(said), said)
+    path = folder / f"{run.run_id}.safetensors"
+    write_weights(path, folder, run.run_id, folder)
+    return folder, run, path
+
+
+def test_the_network_gives_the_logits_of_the_run(made: Made) -> None:
+    folder, run, path = made
+    network, card = load_network(path)
+    assert not network.training
+    found = read_predictions(run)
+    assert found is not None
+    store = catalog.open_store(folder, "digits")
+    at = {name.encode(): index for index, name in enumerate(store.names)}
+    frames = [store.frames[store.offsets[at[n]] : store.offsets[at[n] + 1]] for n in found.names]
+    with torch.inference_mode():
+        logits = network(torch.from_numpy(np.stack(frames)), torch.tensor([len(f) for f in frames]))
+    assert logits.numpy() == pytest.approx(found.logits, rel=1e-5, abs=1e-5)
+    record = run.read()
+    assert record is not None
+    assert card["metrics"] == record["metrics"]["test"]
+    assert card["class_names"] == list(found.class_names)
+    again = retest(path, labelled(store, "fixed"))
+    assert again["accuracy"] == card["metrics"]["accuracy"]
+    assert again["loss"] == pytest.approx(card["metrics"]["loss"], rel=1e-5)
+
+
+def test_always_the_same_bytes_without_names_of_folders(made: Made, tmp_path: Path) -> None:
+    folder, run, path = made
+    write_weights(tmp_path / "again", folder, run.run_id, folder)
+    assert (tmp_path / "again").read_bytes() == path.read_bytes()
+    assert str(folder).encode() not in path.read_bytes()
+
+
+def test_other_data_are_not_tested_on(made: Made, tmp_path: Path) -> None:
+    path = changed(made, tmp_path, data_digest="0" * 64)
+    with pytest.raises(UserError, match="holds other data than"):
+        retest(path, catalog.open_store(made[0], "digits"))
+
+
+def test_a_run_without_weights_has_none_to_publish(made: Made, tmp_path: Path) -> None:
+    folder, run, _ = made
+    best = run.checkpoints / "best.ckpt"
+    best.rename(tmp_path / "best.ckpt")
+    try:
+        with pytest.raises(UserError, match=r"no checkpoint .* has no weights unless it was expor"):
+            write_weights(tmp_path / "x", folder, run.run_id, folder)
+    finally:
+        (tmp_path / "best.ckpt").rename(best)
+    assert not (tmp_path / "x").exists()
+
+
+def changed(made: Made, folder: Path, **values: object) -> Path:
+    """The file with other values on its card; those that are None are gone."""
+    content = made[2].read_bytes()
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    card = json.loads(header["__metadata__"]["card"]) | values
+    card = {key: value for key, value in card.items() if value is not None}
+    path = folder / "changed.safetensors"
+    path.write_bytes(save(load(content), {"card": json.dumps(card)}))
+    return path
+
+
+@pytest.mark.parametrize("key", ["config", "layout", "class_names", "origin_applied"])
+@pytest.mark.parametrize("value", [None, 1, {}, [], "x"])
+def test_cards_of_nonsense(made: Made, tmp_path: Path, key: str, value: object) -> None:
+    if key == "origin_applied" and value is not None:  # nothing of a digit hangs on it
+        return
+    with pytest.raises(UserError, match="does not hold weights of this program, or is damaged"):
+        load_network(changed(made, tmp_path, **{key: value}))
+
+
+def test_weights_of_another_network(made: Made, tmp_path: Path) -> None:
+    state = load(made[2].read_bytes())
+    card = {"card": json.dumps(load_network(made[2])[1])}
+    others = {
+        "fewer": dict(list(state.items())[1:]),
+        "wider": {**state, "classifier.weight": torch.zeros(10, 5)},
+        "not finite": {**state, "classifier.bias": torch.full((10,), torch.nan)},
+        "double": {name: value.double() for name, value in state.items()},
+    }
+    path = tmp_path / "others.safetensors"
+    for tensors in others.values():
+        path.write_bytes(save(tensors, card))
+        with pytest.raises(UserError, match="does not hold weights"):
+            load_network(path)
+    with pytest.raises(UserError, match="There are no weights at"):
+        load_network(tmp_path / "nothing")
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(data=st.data())
+def test_damaged_files(made: Made, tmp_path: Path, data) -> None:
+    content = bytearray(made[2].read_bytes())
+    header = 8 + int.from_bytes(content[:8], "little")
+    for _ in range(data.draw(st.integers(1, 3))):
+        content[data.draw(st.integers(0, header - 1))] = data.draw(st.integers(0, 255))
+    path = tmp_path / "damaged.safetensors"
+    path.write_bytes(content[: data.draw(st.integers(0, len(content)))])
+    try:
+        load_network(path)
+    except UserError as error:
+        assert "does not hold weights" in str(error)  # noqa: PT017  (some changes are harmless)
