@@ -9,7 +9,7 @@ import pytest
 
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.launch.slurm.book import Book, books_of, own_book, read_book, submitting
-from eleatt_bench.launch.slurm.commands import Entry, newest
+from eleatt_bench.launch.slurm.commands import QueueEntry, newest
 
 
 def book(folder: Path, *keys: str, size: int = 1000, name: str = "table2-1a2b3c4d") -> Book:
@@ -50,8 +50,8 @@ def test_a_damaged_book_is_named_with_what_helps(tmp_path: Path, content: str) -
 
 
 def test_what_is_active_counts_and_else_what_came_last() -> None:
-    def entry(array: str, state: str) -> Entry:
-        return Entry(array, 0, "s", state, "")
+    def entry(array: str, state: str) -> QueueEntry:
+        return QueueEntry(array, 0, "s", state, "")
 
     for entries, counts in (
         (["9 COMPLETED", "10 FAILED"], "10"),

@@ -40,7 +40,7 @@ class SlurmError(UserError):
 
 
 @dataclass(frozen=True)
-class Entry:
+class QueueEntry:
     """A task of an array as SLURM knows it, in the queue or for some minutes after its end."""
 
     array: str  # the id of the job array
@@ -55,7 +55,7 @@ class Entry:
         return f"{self.array}_{self.index}"
 
 
-def queue(names: Iterable[str]) -> list[Entry]:
+def queue(names: Iterable[str]) -> list[QueueEntry]:
     """All tasks of the arrays with these names, whosever they are.
 
     Raises:
@@ -67,11 +67,11 @@ def queue(names: Iterable[str]) -> list[Entry]:
     for line in said.splitlines():
         array, index, name, state, reason = line.split("|", 4)
         if index.isdecimal():  # others are no arrays
-            found.append(Entry(array, int(index), name, state, reason))
+            found.append(QueueEntry(array, int(index), name, state, reason))
     return found
 
 
-def newest(entries: Iterable[Entry]) -> dict[tuple[str, int], Entry]:
+def newest(entries: Iterable[QueueEntry]) -> dict[tuple[str, int], QueueEntry]:
     """Of each name and index the entry that counts: one that is active, else the last one."""
     ordered = sorted(entries, key=lambda one: (one.state in ACTIVE, int(one.array)))
     return {(one.name, one.index): one for one in ordered}

@@ -16,7 +16,7 @@ from eleatt_bench.common.files import write_text
 from eleatt_bench.launch.process import Job
 from eleatt_bench.launch.slurm import commands
 from eleatt_bench.launch.slurm.book import Book, books_of, own_book, submitting
-from eleatt_bench.launch.slurm.commands import ACTIVE, RUNNING, Entry, SlurmError, newest
+from eleatt_bench.launch.slurm.commands import ACTIVE, RUNNING, QueueEntry, SlurmError, newest
 from eleatt_bench.launch.slurm.endings import (
     AGAIN,
     CANCELLED,
@@ -198,9 +198,9 @@ class Slurm:
                     self._hand_over(array, needs, by_index, book, lock)
                     ready.difference_update(jobs)
 
-    def _adopt(self, books: Sequence[Book], entries: Mapping[tuple[str, int], Entry]) -> None:
+    def _adopt(self, books: Sequence[Book], entries: Mapping[tuple[str, int], QueueEntry]) -> None:
         """Take for ours what others have queued, and what is done."""
-        queued: dict[str, tuple[Book, Entry]] = {}
+        queued: dict[str, tuple[Book, QueueEntry]] = {}
         for book in books:
             for key, place in book.places().items():
                 if place in entries and entries[place].state in ACTIVE:
@@ -285,7 +285,7 @@ class Slurm:
             self._judge(job, task, entries.get((task.array, task.index)))
         return before != [(job, task.state) for job, task in self._tasks.items()]
 
-    def _judge(self, job: Job, task: _Task, entry: Entry | None) -> None:
+    def _judge(self, job: Job, task: _Task, entry: QueueEntry | None) -> None:
         task.state, task.reason = (entry.state, entry.reason) if entry else (_GONE, "")
         if task.state in ACTIVE:
             task.since, task.began = None, task.began or task.state in RUNNING
