@@ -166,6 +166,7 @@ def test_a_job_that_gets_on_may_begin_as_often_as_it_takes(engine, jobs, tmp_pat
         assert ends(made) == {job: 0}
 
 
+@pytest.mark.clusters
 def test_the_notice_stops_the_program_and_puts_the_job_back(engine, jobs, tmp_path: Path) -> None:
     (job,) = jobs(
         f"test -e {tmp_path}/stopped && exit 0; echo begun; "
