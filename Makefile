@@ -17,7 +17,7 @@ TABLES := digits fig2 table1 table2 table3 table4 table5 table6 table7 mnist ges
 bench: BENCH ?= cpu
 bench-gpu: BENCH ?= gpu
 
-.PHONY: help install demo test test-slow test-faults check bench bench-gpu bench-data tensorboard \
+.PHONY: help install demo test test-slow test-faults test-clusters check bench bench-gpu bench-data tensorboard \
 	report clean lock data-nucla data-mnist $(TABLES) rehearse
 
 help: ## say what there is
@@ -42,6 +42,9 @@ test-slow: $(READY) ## run the tests that take minutes
 
 test-faults: $(READY) ## kill, fill disks, damage files: everything must come back (9 minutes)
 	scripts/test.sh -m "not gpu" -rP --show-capture=stdout tests/faults
+
+test-clusters: $(READY) ## start a SLURM of several nodes here, and do to it what clusters do (minutes)
+	scripts/test.sh -m "not gpu" tests/clusters
 
 check: $(READY) ## formatting, lint, types
 	scripts/check.sh

@@ -21,7 +21,8 @@ from pathlib import Path
 from bench_layer import machine, write_csv
 from rich.console import Console
 
-from eleatt_bench.launch.pool import run_jobs
+from eleatt_bench.launch.engine import run_jobs
+from eleatt_bench.launch.pool import Pool
 from eleatt_bench.launch.process import Job
 from eleatt_bench.runs.record import all_runs
 
@@ -40,9 +41,8 @@ def measure(count: int, warm: bool) -> dict[str, float]:
             for seed in range(count)
         ]
         began = time.perf_counter()
-        results = run_jobs(
-            jobs, num_jobs=1, threads_per_job=1, warm=warm, console=Console(file=io.StringIO())
-        )
+        pool = Pool(num_jobs=1, threads_per_job=1, warm=warm)
+        results = run_jobs(jobs, pool, console=Console(file=io.StringIO()))
         total = time.perf_counter() - began
         if any(result.returncode != 0 for result in results):
             raise SystemExit(jobs[0].log_path.read_text(encoding="utf-8"))

@@ -23,7 +23,14 @@ from omegaconf import DictConfig, OmegaConf
 
 
 class EleattLauncher(Launcher):
-    """Runs every job as an ``eleatt-bench`` command line of its own."""
+    """Runs every job as an ``eleatt-bench`` command line of its own.
+
+    ``then`` is what comes after jobs were submitted to a cluster: ``wait`` for them or not
+    (``detach``); or ``cancel``, which ends those that were and submits none.
+    """
+
+    def __init__(self, then: str = "wait") -> None:
+        self.then = then
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
@@ -38,7 +45,15 @@ class EleattLauncher(Launcher):
     ) -> Sequence[JobReturn]:
         from eleatt_bench.sweeps.grid import sweep
 
-        return sweep(self.config, job_overrides, initial_job_idx)
+        return sweep(self.config, job_overrides, initial_job_idx, detach=self.then == "detach")
+
+    def cancels(self) -> bool:
+        """Whether jobs were to be ended; then they are."""
+        from eleatt_bench.sweeps.sweep import cancel
+
+        if self.then == "cancel":
+            cancel(self.config)
+        return self.then == "cancel"
 
 
 class EleattGridSweeper(BasicSweeper):
@@ -46,9 +61,11 @@ class EleattGridSweeper(BasicSweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         assert self.hydra_context is not None  # set up before
-        assert self.launcher is not None
+        assert isinstance(self.launcher, EleattLauncher)
         parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
         overrides = parser.parse_overrides([*self._parse_config(), *arguments])
+        if self.launcher.cancels():
+            return []
         (jobs,) = self.split_arguments(overrides, None)
         return [self.launcher.launch(jobs, initial_job_idx=0)]
 
@@ -72,7 +89,9 @@ class EleattTableSweeper(Sweeper):
     def sweep(self, arguments: list[str]) -> Any:
         from eleatt_bench.sweeps.grid import sweep_tables
 
-        assert self.launcher is not None  # set up before
+        assert isinstance(self.launcher, EleattLauncher)  # set up before
+        if self.launcher.cancels():
+            return []
         return sweep_tables(arguments, self.launcher, self.until_decided)
 
 
@@ -92,6 +111,8 @@ class EleattSearchPath(SearchPathPlugin):
 
 for group, name, plugin, options in (
     ("hydra/launcher", "eleatt_bench", EleattLauncher, {}),
+    ("hydra/launcher", "eleatt_detach", EleattLauncher, {"then": "detach"}),
+    ("hydra/launcher", "eleatt_cancel", EleattLauncher, {"then": "cancel"}),
     ("hydra/sweeper", "eleatt_grid", EleattGridSweeper, {"max_batch_size": None, "params": None}),
     ("hydra/sweeper", "eleatt_table", EleattTableSweeper, {}),
     ("hydra/sweeper", "eleatt_until_decided", EleattTableSweeper, {"until_decided": True}),

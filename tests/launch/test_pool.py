@@ -19,8 +19,9 @@ from rich.console import Console
 
 from eleatt_bench.launch import process
 from eleatt_bench.launch.devices import DevicePool, Memory
+from eleatt_bench.launch.engine import run_jobs
 from eleatt_bench.launch.journal import Journal
-from eleatt_bench.launch.pool import Pool, run_jobs
+from eleatt_bench.launch.pool import Pool
 from eleatt_bench.launch.process import Job
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -46,7 +47,7 @@ def quiet() -> Console:
 
 def test_results_come_in_the_order_of_the_jobs_and_a_failure_stops_nobody(scripted) -> None:
     jobs = scripted("import time; time.sleep(0.4)", "print('no'); raise SystemExit(3)", "pass")
-    results = run_jobs(jobs, num_jobs=2, threads_per_job=1, console=quiet())
+    results = run_jobs(jobs, Pool(num_jobs=2, threads_per_job=1), console=quiet())
     assert [r.job for r in results] == jobs
     assert [r.returncode for r in results] == [0, 3, 0]
     assert results[0].seconds > 0.3
@@ -64,7 +65,7 @@ def test_no_more_than_num_jobs_run_at_once(scripted, tmp_path: Path) -> None:
         mine.unlink()
     """
     jobs = scripted(*[script] * 6)
-    run_jobs(jobs, num_jobs=2, threads_per_job=1, console=quiet())
+    run_jobs(jobs, Pool(num_jobs=2, threads_per_job=1), console=quiet())
     together = [int(job.log_path.read_text(encoding="utf-8")) for job in jobs]
     assert max(together) == 2
 
@@ -74,7 +75,7 @@ def test_a_job_knows_its_threads_and_nothing_of_ranks(scripted, monkeypatch) -> 
         monkeypatch.setenv(name, "1")
     script = "import os; print(*sorted(f'{k}={v}' for k, v in os.environ.items()), sep='\\n')"
     jobs = scripted(script)
-    run_jobs(jobs, num_jobs=1, threads_per_job=3, console=quiet())
+    run_jobs(jobs, Pool(num_jobs=1, threads_per_job=3), console=quiet())
     lines = jobs[0].log_path.read_text(encoding="utf-8").splitlines()
     environment = dict(line.split("=", 1) for line in lines if "=" in line)
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "ELEATT_NUM_THREADS"):
@@ -97,7 +98,7 @@ def test_every_device_is_lent_to_so_many_jobs_and_no_more(scripted, tmp_path: Pa
     """
     jobs = scripted(*[script] * 8)
     devices = DevicePool(["4", "7"], jobs_per_device=2)
-    run_jobs(jobs, num_jobs=4, threads_per_job=1, devices=devices, console=quiet())
+    run_jobs(jobs, Pool(num_jobs=4, threads_per_job=1, devices=devices), console=quiet())
     used = [job.log_path.read_text(encoding="utf-8").split() for job in jobs]
     assert {device for device, _ in used} == {"4", "7"}
     assert max(int(count) for _, count in used) == 2
@@ -112,7 +113,7 @@ def test_a_job_waits_for_the_one_it_needs(scripted, tmp_path: Path) -> None:
     )
     needy = replace(needy, needs=slow)
     jobs = [slow, needy, free]
-    results = run_jobs(jobs, num_jobs=2, threads_per_job=1, console=quiet())
+    results = run_jobs(jobs, Pool(num_jobs=2, threads_per_job=1), console=quiet())
     assert [r.returncode for r in results] == [0, 0, 0]
     assert [job.log_path.read_text(encoding="utf-8") for job in (needy, free)] == [
         "True\n",
@@ -126,7 +127,7 @@ def test_what_needs_a_failed_job_is_not_started_and_the_others_are(scripted) -> 
     next_one = replace(next_one, needs=needy)
     console = quiet()
     jobs = [failing, needy, next_one, free]
-    results = run_jobs(jobs, num_jobs=1, threads_per_job=1, console=console)
+    results = run_jobs(jobs, Pool(num_jobs=1, threads_per_job=1), console=console)
     assert [r.returncode for r in results] == [3, None, None, 0]
     assert not needy.log_path.exists()
     text = console.file.getvalue()  # type: ignore[attr-defined]
@@ -142,7 +143,7 @@ def test_what_another_process_is_at_waits_while_others_go_on(scripted, tmp_path:
     )
     held = replace(held, busy=lambda: not done.exists())
     console = quiet()
-    results = run_jobs([held, other], num_jobs=1, threads_per_job=1, console=console)
+    results = run_jobs([held, other], Pool(num_jobs=1, threads_per_job=1), console=console)
     assert [r.returncode for r in results] == [0, 0]
     lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
     assert lines[0] == "0/2 waits  job 0: another process is at it"
@@ -160,11 +161,11 @@ def test_who_came_too_late_comes_again(scripted, tmp_path: Path) -> None:
         raise SystemExit(75 if len(tries.read_text()) < 3 else 4)
     """)
     late = replace(job, busy=lambda: False)
-    (result,) = run_jobs([late], num_jobs=1, threads_per_job=1, console=quiet())
+    (result,) = run_jobs([late], Pool(num_jobs=1, threads_per_job=1), console=quiet())
     assert result.returncode == 4
     assert (tmp_path / "tries").read_text() == "III"
     (tmp_path / "tries").unlink()
-    (result,) = run_jobs([job], num_jobs=1, threads_per_job=1, console=quiet())
+    (result,) = run_jobs([job], Pool(num_jobs=1, threads_per_job=1), console=quiet())
     assert result.returncode == 75, "of a job that nobody else can be at it is a failure"
 
 
@@ -178,7 +179,7 @@ def test_a_job_waits_for_memory_while_smaller_ones_go_on(scripted, monkeypatch) 
         )
     ]
     console = quiet()
-    results = run_jobs(jobs, num_jobs=4, threads_per_job=1, console=console)
+    results = run_jobs(jobs, Pool(num_jobs=4, threads_per_job=1), console=console)
     assert [result.returncode for result in results] == [0] * 4
     lines = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
     started = [line.split("  ")[-1] for line in lines if " started " in line]
@@ -199,7 +200,7 @@ def test_by_its_journal_no_device_was_held_by_more_jobs_than_it_serves(
     pool = DevicePool(["0", "1", "2", "3"], jobs_per_device=2)
     jobs = scripted(*[script] * 50)
     results = run_jobs(
-        jobs, num_jobs=8, threads_per_job=1, devices=pool, console=quiet(), journal=journal
+        jobs, Pool(num_jobs=8, threads_per_job=1, devices=pool, journal=journal), console=quiet()
     )
     lines = (tmp_path / "jobs.jsonl").read_text(encoding="utf-8").splitlines()
     events = [json.loads(line) for line in lines]
@@ -222,7 +223,7 @@ def test_by_its_journal_no_device_was_held_by_more_jobs_than_it_serves(
 def test_redirected_output_is_plain_lines(scripted) -> None:
     console = quiet()
     jobs = scripted("pass", "raise SystemExit(1)")
-    run_jobs(jobs, num_jobs=1, threads_per_job=1, console=console)
+    run_jobs(jobs, Pool(num_jobs=1, threads_per_job=1), console=console)
     text = console.file.getvalue()  # type: ignore[attr-defined]
     assert "\x1b" not in text
     lines = text.splitlines()
@@ -241,7 +242,7 @@ def test_nothing_that_a_job_leaves_behind_outlives_it(scripted, tmp_path: Path) 
         open({str(left)!r}, "w").write(str(child.pid))
         raise SystemExit(1)
     """)
-    run_jobs([job], num_jobs=1, threads_per_job=1, console=quiet())
+    run_jobs([job], Pool(num_jobs=1, threads_per_job=1), console=quiet())
     wait_for(lambda: not alive(int(left.read_text(encoding="utf-8"))), 5)
 
 
@@ -249,12 +250,14 @@ DRIVER = """
 import sys
 from pathlib import Path
 from eleatt_bench.launch import pool, process
+from eleatt_bench.launch.engine import run_jobs
+from eleatt_bench.launch.pool import Pool
 from eleatt_bench.launch.process import Job
 
 process.command = lambda arguments: [sys.executable, *arguments]
 folder, script, pool.GRACE = Path(sys.argv[1]), sys.argv[2], float(sys.argv[3])
 jobs = [Job(("-c", script, str(folder)), str(i), folder / f"{i}.log", False) for i in range(3)]
-pool.run_jobs(jobs, num_jobs=2, threads_per_job=1)
+run_jobs(jobs, Pool(num_jobs=2, threads_per_job=1))
 """
 
 SLEEPER = """
@@ -388,7 +391,8 @@ SUSPENDED = """
 import sys
 from pathlib import Path
 from eleatt_bench.launch import process
-from eleatt_bench.launch.pool import run_jobs
+from eleatt_bench.launch.engine import run_jobs
+from eleatt_bench.launch.pool import Pool
 from eleatt_bench.launch.process import Job
 
 process.command = lambda arguments: [sys.executable, *arguments]
@@ -403,7 +407,7 @@ for i in range(2000):
 folder = Path(sys.argv[1])
 jobs = [Job(("-c", count, *sys.argv[2:]), str(i), folder / f"{i}.log", warm_ok=False)
         for i in range(2)]
-results = run_jobs(jobs, num_jobs=2, threads_per_job=1)
+results = run_jobs(jobs, Pool(num_jobs=2, threads_per_job=1))
 print([result.returncode for result in results])
 """
 

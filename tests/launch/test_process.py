@@ -13,7 +13,10 @@ from filelock import FileLock
 
 from eleatt_bench.launch.process import PRELOADED, Job, Running, start
 
-ROOM = ("devices", "guard", "ranks", "settings", "overview", "pool", "process")
+ROOM = (
+    "devices", "guard", "ranks", "settings", "overview", "pool", "process", "engine", "engines",
+    "slurm.engine", "slurm.script",
+)  # fmt: skip
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="jobs start warm on Linux alone")
 
@@ -125,13 +128,14 @@ def test_a_failing_warm_job_says_so_in_its_log(tmp_path: Path) -> None:
 WARM_DRIVER = """
 import sys, time
 from pathlib import Path
-from eleatt_bench.launch.pool import run_jobs
+from eleatt_bench.launch.engine import run_jobs
+from eleatt_bench.launch.pool import Pool
 from eleatt_bench.launch.process import Job
 
 folder = Path(sys.argv[1])
 arguments = ("train", "experiment=digits", "model.hidden_size=4", "trainer.max_epochs=100000",
              f"data_dir={folder}", f"runs_dir={folder / 'runs'}")
-run_jobs([Job(arguments, "long", folder / "long.log")], num_jobs=1, threads_per_job=1)
+run_jobs([Job(arguments, "long", folder / "long.log")], Pool(num_jobs=1, threads_per_job=1))
 """
 
 

@@ -1,14 +1,23 @@
-"""Locks where the file system has none."""
+"""Who holds a lock, and locks where the file system has none or several hosts."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import signal
+import socket
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+
+from eleatt_bench.common.errors import HeldElsewhereError
+from eleatt_bench.runs import lock
+from eleatt_bench.runs.record import RunFolder
 
 NOLOCK = """
 #include <errno.h>
@@ -81,3 +90,92 @@ def test_who_looks_needs_none_and_who_writes_is_told(
         assert "Choose a folder on another one with runs_dir=FOLDER or ELEATT_RUNS" in line
     assert not (tmp_path / "new").exists()
     assert begun.record.exists()
+
+
+def test_a_lock_names_who_holds_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"JOB_ID": "9", "ARRAY_JOB_ID": "7", "ARRAY_TASK_ID": "3"}.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    run = RunFolder(tmp_path, "run")
+    path = run.path / ".lock"
+    with run.held():
+        own = f"process {os.getpid()} on {socket.gethostname()}, user "
+        assert lock.holder(path).startswith(own)
+        assert lock.holder(path).endswith(", SLURM job 7_3")
+        held = pytest.raises(HeldElsewhereError, match=rf"Another process is at run \({own}")
+        with held, run.held(wait=False):
+            pass
+    assert lock.holder(path) == ""
+
+
+@pytest.fixture
+def several_hosts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A lock file of a file system on which a lock is seen on its own host alone."""
+    monkeypatch.setattr(lock, "may_be_shared", lambda path: True)
+    monkeypatch.setattr(lock, "SILENT", 1.0)
+    monkeypatch.setattr(lock, "_BEAT", 0.1)
+    monkeypatch.setattr(lock, "_SETTLE", 0.1)
+    monkeypatch.setattr(os, "kill", lambda pid, number: signals.append((pid, number)))
+    signals.clear()
+    path = tmp_path / "run" / ".lock"
+    path.parent.mkdir()
+    return path
+
+
+signals: list[tuple[int, int]] = []
+ELSEWHERE = "process 5 on another, user ada, SLURM job 1_2"
+
+
+def test_who_lives_on_another_host_keeps_what_it_holds(several_hosts: Path) -> None:
+    several_hosts.write_text(ELSEWHERE)
+    over = threading.Event()
+
+    def live() -> None:
+        while not over.wait(0.1):
+            os.utime(several_hosts)
+
+    alive = threading.Thread(target=live)
+    alive.start()
+    assert lock.try_lock(several_hosts, 0.0) is None
+    over.set()
+    alive.join()
+    assert several_hosts.read_text() == ELSEWHERE
+    began = time.monotonic()
+    held = lock.try_lock(several_hosts, 0.0)  # it is silent now
+    assert held is not None
+    assert 0.5 < time.monotonic() - began < 5
+    assert str(os.getpid()) in several_hosts.read_text()
+    lock.unlock(held)
+
+
+def test_who_died_long_ago_or_here_is_not_waited_for(several_hosts: Path) -> None:
+    for name, age in ((ELSEWHERE, 60.0), (f"process 5 on {socket.gethostname()}, user ada", 0.0)):
+        several_hosts.write_text(name)
+        os.utime(several_hosts, (time.time() - age,) * 2)
+        began = time.monotonic()
+        held = lock.try_lock(several_hosts, 0.0)
+        assert held is not None
+        assert time.monotonic() - began < 0.9
+        lock.unlock(held)
+
+
+def test_who_was_taken_for_dead_ends(several_hosts: Path, capsys) -> None:
+    held = lock.try_lock(several_hosts, 0.0)
+    assert held is not None
+    with lock.kept(several_hosts, held):
+        time.sleep(0.3)
+        assert not signals
+        several_hosts.write_text(ELSEWHERE)  # by a host that does not see this one's lock
+        time.sleep(0.5)
+    assert signals == [(os.getpid(), signal.SIGTERM)]
+    assert f"was taken over: {ELSEWHERE}" in capsys.readouterr().err
+    lock.unlock(held)
+    assert several_hosts.read_text() == ELSEWHERE
+
+
+def test_of_two_hosts_that_take_it_at_once_one_has_it(several_hosts: Path, monkeypatch) -> None:
+    def sleep(seconds: float) -> None:
+        several_hosts.write_text(ELSEWHERE)
+
+    monkeypatch.setattr(lock, "time", SimpleNamespace(sleep=sleep, monotonic=time.monotonic))
+    assert lock.try_lock(several_hosts, 0.0) is None
+    assert several_hosts.read_text() == ELSEWHERE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -132,7 +133,8 @@ def test_the_lock_is_waited_for(tmp_path: Path, holder: subprocess.Popen[str]) -
          str(tmp_path)], stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert waiting.stdout is not None
-    assert waiting.stdout.readline() == "waiting\n"
+    said = waiting.stdout.readline()
+    assert said.startswith(f"waiting (process {holder.pid} on {socket.gethostname()}, user ")
     holder.kill()
     assert waiting.stdout.readline() == "held\n"
     waiting.kill()

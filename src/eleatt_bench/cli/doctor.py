@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 from importlib import metadata
 from importlib.util import find_spec
+from pathlib import Path
 
 from packaging.requirements import Requirement
 
@@ -20,7 +22,22 @@ def doctor(arguments: list[str]) -> int:
     parser.add_argument(
         "--build", action="store_true", help="compile the fast layers for CPUs now (seconds)"
     )
-    build = parser.parse(arguments).build
+    parser.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="KEY=VALUE",
+        help="launcher=slurm, and what else a sweep is to be given: submit a job that looks",
+    )
+    parser.add_argument("--probe", type=Path, help=argparse.SUPPRESS)  # such a job
+    given = parser.parse(arguments)
+    if given.probe or given.overrides:
+        from eleatt_bench.cli import doctor_slurm
+
+        if given.probe:
+            doctor_slurm.answer(given.probe)
+            return 0
+        return 0 if doctor_slurm.ask_cluster(given.overrides) else 1
+    build = given.build
     print("Versions")
     for name, version in versions().items():
         print(f"  {name:<18} {version}")

@@ -15,8 +15,8 @@ from eleatt_bench.common.locations import folder_at
 from eleatt_bench.common.text import closing, columns, terminal_width
 from eleatt_bench.config.composer import Composer
 from eleatt_bench.config.setup import options
-from eleatt_bench.launch.pool import Pool
-from eleatt_bench.launch.settings import one_device, pool_settings
+from eleatt_bench.launch.engines import engine_for
+from eleatt_bench.launch.settings import SWEEPS, one_device
 from eleatt_bench.sweeps.search import Search, train_command
 from eleatt_bench.sweeps.space import Space, read_file, read_space
 from eleatt_bench.sweeps.trials import RUN, Trials, require_optuna
@@ -71,12 +71,12 @@ def _search(name: str, space: Space, composer: Composer, most: int) -> None:
             "leave out force=true, or give another folder with runs_dir=FOLDER"
         )
     path = runs_dir / "searches" / f"{name}-{_digest(space, composer)}.db"
-    pool = Pool(**pool_settings(config, most))
+    engine = engine_for(config, most, folder=runs_dir / SWEEPS, name=path.stem, trials=True)
     with Trials(path, seed=config["seed"]) as trials:
         try:
-            with pool:
+            with engine:
                 Search(
-                    space, trials, pool,
+                    space, trials, engine,
                     most=most, warm_ok=one_device(config), composer=composer,
                     say=partial(print, flush=True),
                 ).go()  # fmt: skip

@@ -117,18 +117,32 @@ def reproduce(arguments: list[str]) -> int:
     parser.add_argument(
         "--dry-run", action="store_true", help="list the runs that the table lacks, and stop"
     )
+    parser.add_argument(
+        "--detach", action="store_true", help="submit the runs to a cluster, and do not wait"
+    )
+    parser.add_argument(
+        "--cancel", action="store_true", help="end those that were submitted to a cluster"
+    )
     given = parser.parse(arguments)
     name = given.name
+    if given.detach and given.until_decided:
+        raise UserError(
+            "--until-decided has to wait for runs before it knows of more: leave out --detach"
+        )
     made = plans(name, given.overrides)  # before any run starts: do all overrides apply?
     if given.dry_run:
         from eleatt_bench.cli.dry_run import dry_run
 
         dry_run(made)
         return 0
-    from eleatt_bench.cli.train import run_hydra
+    from eleatt_bench.cli.train import THEN, run_hydra
 
     sweeper = "eleatt_until_decided" if given.until_decided else "eleatt_table"
     sweep = [f"hydra/sweeper={sweeper}", f"table={name}", *given.overrides]
+    then = [flag for flag in THEN if getattr(given, flag.removeprefix("--"))]
+    if then:
+        run_hydra("train", ["--multirun", *then], sweep)
+        return 0
     try:
         run_hydra("train", ["--multirun"], sweep)
     finally:

@@ -16,9 +16,17 @@ from eleatt_bench.config.compose import compose_config
 from eleatt_bench.config.mistakes import explain, is_hydras
 from eleatt_bench.config.overrides import check_override
 from eleatt_bench.config.setup import VERSION_BASE, hydra_ready, options
+from eleatt_bench.launch.engines import is_local
 from eleatt_bench.launch.ranks import is_first
 
-FLAGS = {  # Hydra's own, with the number of values they take
+THEN = {
+    "--detach": "hydra/launcher=eleatt_detach",
+    "--cancel": "hydra/launcher=eleatt_cancel",
+}
+"""What is to become of jobs on a cluster: submit and leave them, or end them."""
+
+FLAGS = {  # these, and Hydra's own, with the number of values they take
+    **dict.fromkeys(THEN, 0),
     "-m": 0,
     "--multirun": 0,
     "-c": 1,
@@ -33,7 +41,7 @@ FLAGS = {  # Hydra's own, with the number of values they take
 }
 
 HELP = """\
-usage: eleatt-bench {verb} [KEY=VALUE ...] [-m] [--cfg job] [--config-dir DIR]
+usage: eleatt-bench {verb} [KEY=VALUE ...] [-m [--detach | --cancel]] [--cfg job] [--config-dir DIR]
 
 {what}
 
@@ -43,6 +51,8 @@ Choices:
 Any value of the configuration can be given as KEY=VALUE, e.g. trainer.max_epochs=50; all of them:
   eleatt-bench {verb} --cfg job
 With -m, values separated by commas make a grid of runs, e.g. model=gru,eleatt_gru seed=0,1,2
+With launcher=slurm they are jobs of a cluster; --detach submits them and does not wait, --cancel
+ends those that the same command has submitted: docs/clusters.md
 """
 
 
@@ -54,16 +64,23 @@ def train(arguments: list[str]) -> int:
         groups = ["data", "model", "optimizer", "scheduler", "trainer", "experiment", "launcher"]
         return _help("train", what, groups)
 
-    if not flags:  # one run, not many, and nothing to be shown
-        config = compose_checked(overrides, "train")  # before anything heavy is imported
+    config = None if flags else compose_checked(overrides, "train")  # before heavy imports
+    if config is not None and _is_here(config):  # one run, not many, and nothing to be shown
         from eleatt_bench.training.run import train as train_one
 
         folder, record = train_one(config, overrides)
         if is_first():
             print(f"{_test(record)}  ({record['epochs']} epochs)  {folder.record}")
     else:
-        run_hydra("train", flags, overrides)
+        run_hydra("train", flags or ["-m"], overrides)
     return 0
+
+
+def _is_here(config: Mapping[str, Any]) -> bool:
+    """Whether this process is to do the work, and not a cluster that it is handed to."""
+    from eleatt_bench.training.environment import is_in_sweep
+
+    return is_local(config) or is_in_sweep()
 
 
 def eval(arguments: list[str]) -> int:  # noqa: A001  (the verb's name)
@@ -76,8 +93,8 @@ def eval(arguments: list[str]) -> int:  # noqa: A001  (the verb's name)
     if "," in runs and not {"-m", "--multirun"} & set(flags):
         flags = ["-m", *flags]
 
-    if not flags:  # one run, not many, and nothing to be shown
-        config = compose_checked(overrides, "eval")
+    config = None if flags else compose_checked(overrides, "eval")
+    if config is not None and _is_here(config):  # one run, not many, and nothing to be shown
         from eleatt_bench.training.run import evaluate, keep_evaluation
 
         folder, result = evaluate(config)
@@ -87,7 +104,7 @@ def eval(arguments: list[str]) -> int:  # noqa: A001  (the verb's name)
             )
             keep_evaluation(folder, result)
     else:
-        run_hydra("eval", flags, overrides)
+        run_hydra("eval", flags or ["-m"], overrides)
     return 0
 
 
@@ -128,12 +145,18 @@ def run_hydra(name: str, flags: Sequence[str], overrides: Sequence[str]) -> None
     with hydra_ready():  # once for all of them
         for override in overrides:
             check_override(override, name)
+    then = [THEN[flag] for flag in flags if flag in THEN]
+    if len(then) > 1:
+        raise UserError("--detach leaves jobs alone and --cancel ends them: give one of the two")
+    flags = [flag for flag in flags if flag not in THEN]
+    if then and not {"-m", "--multirun"} & set(flags):
+        flags = ["-m", *flags]
     own_argv = sys.argv
     schema.register()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # raise, so that the error can be explained
     sweeps = {"-m", "--multirun"} & set(flags) and not any("hydra/sweeper=" in o for o in overrides)
     grid = ["hydra/sweeper=eleatt_grid"] if sweeps else []
-    sys.argv = [own_argv[0], *flags, *grid, *overrides]
+    sys.argv = [own_argv[0], *flags, *grid, *then, *overrides]
     try:
         hydra_main(str(config_dir()), name, VERSION_BASE)(lambda cfg: None)()
     except Exception as error:

@@ -151,8 +151,10 @@ def read_bounded(path: Path, most: int) -> bytes:
 
 
 @contextmanager
-def alone(path: Path, *, wait: bool = True) -> Iterator[None]:
+def alone(path: Path, *, wait: bool = True) -> Iterator[int]:
     """Hold the lock file ``path``, which stays where it is; the kernel frees it if this one dies.
+
+    A process that is handed the descriptor, which this yields, holds it as well.
 
     Raises:
         BlockingIOError: another process has it, and this one is not to ``wait`` for that.
@@ -171,25 +173,40 @@ def alone(path: Path, *, wait: bool = True) -> Iterator[None]:
                 "disk (ELEATT_DATA=FOLDER), or mount this one with locks (NFS: without nolock; "
                 "Lustre: with -o flock)"
             ) from error
-        yield
+        yield descriptor
     finally:
         os.close(descriptor)
 
 
 def file_system(path: Path) -> str:
     """What ``path`` lies on, in words: ``the file system nfs4 at /home``, as far as it is known."""
+    folder, kind = _mount(path)
+    return f"the file system {kind} at {folder}" if kind else "its file system"
+
+
+_OF_ONE_HOST = frozenset(
+    ("apfs", "bcachefs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "hfs", "jfs", "overlay", "ramfs",
+     "reiserfs", "tmpfs", "xfs", "zfs")
+)  # fmt: skip
+
+
+def may_be_shared(path: Path) -> bool:
+    """Whether several hosts may write to the file system of ``path``; False where nobody knows."""
+    _, kind = _mount(path)
+    return bool(kind) and kind not in _OF_ONE_HOST
+
+
+def _mount(path: Path) -> tuple[str, str]:
+    """Where the file system of ``path`` is mounted, and its kind; empty where nobody can say."""
     try:
         mounts = Path("/proc/self/mounts").read_text(encoding="utf-8", errors="replace")
     except OSError:  # not Linux
-        return "its file system"
+        return "", ""
     real = path.resolve()
     named = (line.split(" ")[1:3] for line in mounts.splitlines())
     around = [(_unescaped(folder), kind) for folder, kind in named]
     around = [(folder, kind) for folder, kind in around if real.is_relative_to(folder)]
-    if not around:
-        return "its file system"
-    folder, kind = max(reversed(around), key=lambda mount: len(mount[0]))
-    return f"the file system {kind} at {folder}"
+    return max(reversed(around), key=lambda mount: len(mount[0])) if around else ("", "")
 
 
 def _unescaped(folder: str) -> str:

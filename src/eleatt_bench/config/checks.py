@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -27,6 +28,7 @@ def check_values(config: Mapping[str, Any], name: str = "train") -> None:
             # No training can use it, and no run can be named after it.
             raise UserError(f"{key} is {value}; it must be a finite number")
     _check_minima(config)
+    _check_launcher(config["launcher"])
     if name == "train":
         _check_ranges(config)
         check_transforms(config["data"]["transforms"])
@@ -56,6 +58,12 @@ _MINIMA = {
     "trainer.num_threads": 1,
     "launcher.jobs": 1,
     "launcher.jobs_per_device": 1,
+    "launcher.gpus": 0,
+    "launcher.cpus": 1,
+    "launcher.parallel": 1,
+    "launcher.resubmit": 0,
+    "launcher.notice": 0,
+    "launcher.poll": 1,
     "seed": 0,
 }
 
@@ -65,6 +73,54 @@ def _check_minima(config: Mapping[str, Any]) -> None:
         value = value_at(config, key)  # None as well where this schema has no such key
         if value is not None and value < least:
             raise UserError(f"{key} is {value}; it must be at least {least}")
+
+
+_OF_LOCAL = {"jobs": None, "jobs_per_device": 1, "warm": True}
+_TIME = re.compile(r"((?P<days>\d+)-)?(?P<parts>\d+(:\d+){0,2})")
+
+
+def _check_launcher(launcher: Mapping[str, Any]) -> None:
+    """Refuse settings of another launcher, which would be without effect."""
+    if launcher["name"] not in ("local", "slurm"):
+        raise UserError(f"launcher.name is {launcher['name']}; choose launcher=local or slurm")
+    local = launcher["name"] == "local"
+    for key, value in launcher.items():
+        usual = _OF_LOCAL.get(key)
+        if key != "name" and local != (key in _OF_LOCAL) and value not in (usual, [], {}):
+            raise UserError(
+                f"launcher.{key} is a setting of launcher={'slurm' if local else 'local'}, and "
+                f"launcher={launcher['name']} was chosen"
+                + (": launcher.parallel says how many run at once" if key == "jobs" else "")
+            )
+    if local:
+        return
+    for key in ("cpus", "resubmit", "poll"):
+        if launcher[key] is None:
+            raise UserError(f"launcher.{key} is null; with launcher=slurm it must be a number")
+    limit = _seconds(launcher["time"])
+    if limit is not None and (launcher["notice"] or 0) >= limit:
+        raise UserError(
+            f"launcher.notice is {launcher['notice']} seconds, and launcher.time "
+            f"{launcher['time']} is no longer: jobs would be told to stop before they begin"
+        )
+
+
+def _seconds(time: str | None) -> float | None:
+    """How long that is, as SLURM reads ``M``, ``M:S``, ``H:M:S``, ``D-H`` …; None: no limit."""
+    if time is None or time.upper() in ("INFINITE", "UNLIMITED"):
+        return None
+    match = _TIME.fullmatch(time)
+    if match is None:
+        raise UserError(
+            f"launcher.time is {time}; write it as SLURM does: MINUTES, HOURS:MINUTES:SECONDS or "
+            "DAYS-HOURS"
+        )
+    parts = [int(part) for part in match["parts"].split(":")]
+    if match["days"] is not None or len(parts) == 3:
+        hours, minutes, seconds = [*parts, 0, 0][:3]
+    else:
+        hours, minutes, seconds = 0, *[*parts, 0][:2]
+    return ((int(match["days"] or 0) * 24 + hours) * 60 + minutes) * 60 + seconds
 
 
 def _check_ranges(config: Mapping[str, Any]) -> None:

@@ -20,6 +20,8 @@ from eleatt_bench.config.setup import groups, hydra_ready, options
 _OWN_HYDRA = frozenset(
     {
         "hydra/launcher=eleatt_bench",
+        "hydra/launcher=eleatt_cancel",
+        "hydra/launcher=eleatt_detach",
         "hydra/sweeper=eleatt_table",
         "hydra/sweeper=eleatt_until_decided",
     }

@@ -104,6 +104,20 @@ class LauncherConfig:
     jobs: int | None = None  # how many at once; None: one per device, or per core
     jobs_per_device: int = 1
     warm: bool = True  # fork jobs from a server that has torch imported (Linux)
+    # What follows is for launcher=slurm alone, whose file says what it means.
+    partition: str | None = None
+    account: str | None = None
+    qos: str | None = None
+    time: str | None = None
+    gpus: int | None = None
+    cpus: int | None = None
+    mem: str | None = None
+    parallel: int | None = None
+    resubmit: int | None = None
+    notice: int | None = None
+    poll: float | None = None
+    setup: list[str] = field(default_factory=list)
+    options: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
 import shlex
 import shutil
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,6 +21,8 @@ from eleatt_bench.common.text import duration, printable
 from eleatt_bench.launch.process import Job
 
 _AROUND = 6  # lines of the overview that are no running jobs, and the cursor's
+_FEW = 50  # jobs, of which all logs are read whenever they are shown
+_READS = 100  # of the logs of more jobs in a second, at most
 _TAIL = 4096  # bytes of a log that are looked at for its last lines
 
 
@@ -28,8 +32,10 @@ class Overview:
     def __init__(self, total: int, num_jobs: int, console: Console) -> None:
         self._total, self._num_jobs, self._console = total, num_jobs, console
         self._running: dict[Job, float] = {}  # job: when it started
+        self._queued: dict[Job, str] = {}  # job: why it does not run yet
         self._seconds: list[float] = []  # of the jobs that ended
         self._failed = self._left_out = 0
+        self._lines: dict[Job, tuple[float, str]] = {}  # of their logs, and when they were read
         self._said: set[tuple[Job, str]] = set()  # why jobs wait
         self._began = time.monotonic()
         self._live: Live | None = None
@@ -58,6 +64,7 @@ class Overview:
 
     def started(self, job: Job) -> None:
         """``job`` runs now."""
+        self._queued.pop(job, None)
         self._running[job] = time.monotonic()
         if self._live is None:
             number = self._ended + len(self._running)
@@ -72,6 +79,12 @@ class Overview:
         self._say(f"{self._count(self._ended)} {word}  {job.label}  {duration(seconds)}")
         return seconds
 
+    def queued(self, job: Job, why: str) -> None:
+        """``job`` was handed over, and does not run yet, or again, for the reason ``why``."""
+        self._queued[job] = why
+        if self._running.pop(job, None) is not None:
+            self._say(f"{self._count(self._ended)} queued again  {job.label}: {why}")
+
     def put_back(self, job: Job) -> None:
         """``job`` has ended because another process is at its work; it will start again."""
         del self._running[job]
@@ -85,6 +98,7 @@ class Overview:
 
     def left_out(self, job: Job) -> None:
         """``job`` will not be started: the one it needs failed."""
+        self._queued.pop(job, None)
         self._left_out += 1
         assert job.needs is not None
         self._say(f"{self._count(self._ended)} LEFT OUT  {job.label}: {job.needs.label} failed")
@@ -99,9 +113,7 @@ class Overview:
 
     def _render(self) -> RenderableType:
         now = time.monotonic()
-        running = [
-            (job, now - began, last_line(job.log_path)) for job, began in self._running.items()
-        ]
+        running = [(job, now - began, self._said_by(job)) for job, began in self._running.items()]
         shown = max(1, self._console.height - _AROUND)
         shares = [share_done(said) or 0.0 for _, _, said in running]
         bar = Table.grid(expand=True)
@@ -134,18 +146,34 @@ class Overview:
     def _counts(self, now: float) -> str:
         done, running = len(self._seconds) - self._failed, len(self._running)
         counts = [f"{done} of {self._total} done", f"{running} running"]
+        counts += [f"{len(self._queued)} queued ({self._why()})"] if self._queued else []
         counts += [f"{self._failed} failed"] if self._failed else []
         counts += [f"{self._left_out} left out"] if self._left_out else []
-        counts += [f"{self._total - self._ended - running} waiting"]
+        waiting = self._total - self._ended - running - len(self._queued)
+        counts += [f"{waiting} waiting"] if waiting or not self._queued else []
         left = self._left(now)
         return ", ".join(counts) + (f"; {left}" if left else "")
+
+    def _said_by(self, job: Job) -> str:
+        """The last line of its log; of hundreds of jobs one that may be some seconds old."""
+        now = time.monotonic()
+        read, line = self._lines.get(job, (-math.inf, ""))
+        if now - read >= max(0, len(self._running) - _FEW) / _READS:
+            line = last_line(job.log_path)
+            self._lines[job] = (now, line)
+        return line
+
+    def _why(self) -> str:
+        """The reasons of most of those that are queued."""
+        often = Counter(self._queued.values()).most_common(3)
+        return printable(", ".join(why for why, _ in often))
 
     def _left(self, now: float) -> str:
         """How long it will take, as far as ended jobs and what running ones say tell."""
         known, work = list(self._seconds), 0.0
         silent: list[float] = []  # how long those run that have not said how far they are
         for job, began in self._running.items():
-            share, seconds = share_done(last_line(job.log_path)), now - began
+            share, seconds = share_done(self._said_by(job)), now - began
             if share:
                 known.append(seconds / share)
                 work += known[-1] - seconds

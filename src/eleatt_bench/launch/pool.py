@@ -1,4 +1,4 @@
-"""Many jobs, a few at a time."""
+"""The engine `local`: jobs as processes on this machine, a few at a time."""
 
 from __future__ import annotations
 
@@ -6,37 +6,19 @@ import math
 import os
 import signal
 import time
-from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from eleatt_bench.common.errors import HeldElsewhereError
-from eleatt_bench.common.text import plain_console
 from eleatt_bench.launch.devices import Budget, DevicePool, free_memory
 from eleatt_bench.launch.guard import Guard, signal_group
 from eleatt_bench.launch.journal import Journal
-from eleatt_bench.launch.overview import Overview
 from eleatt_bench.launch.process import Job, Running, start
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 GRACE = 10.0
 """Seconds that a job has to end by itself when the sweep is stopped."""
 
 POLL = 0.05
 """Seconds between looks at the running jobs."""
-
-
-@dataclass(frozen=True)
-class JobResult:
-    """``returncode`` is None for a job that never started, because the one it needs failed."""
-
-    job: Job
-    returncode: int | None
-    seconds: float
 
 
 class Pool:
@@ -47,6 +29,9 @@ class Pool:
     Ctrl-C for one, is ended; on Ctrl-Z the jobs stop with this process.
     """
 
+    queues = False
+    pause = POLL
+
     def __init__(
         self,
         *,
@@ -56,7 +41,7 @@ class Pool:
         warm: bool = True,
         journal: Journal | None = None,
     ) -> None:
-        self._num_jobs, self._threads, self._warm = num_jobs, threads_per_job, warm
+        self.at_once, self._threads, self._warm = num_jobs, threads_per_job, warm
         self._devices, self._journal = devices, journal
         self._memory = Budget(free_memory())
         self._running: dict[Job, tuple[Running, str | None]] = {}
@@ -95,7 +80,11 @@ class Pool:
     @property
     def has_room(self) -> bool:
         """Whether one more job may start."""
-        return len(self._running) < self._num_jobs
+        return len(self._running) < self.at_once
+
+    def waits(self, job: Job) -> str | None:
+        """Nothing: what is started here runs."""
+        return None
 
     def fits(self, job: Job) -> bool:
         """Whether there is memory for ``job`` beside those that run."""
@@ -142,80 +131,6 @@ class Pool:
             if self._journal is not None:
                 self._journal.ended(job.label, process.pid, device, returncode)
             yield job, returncode
-
-
-def run_jobs(
-    jobs: Sequence[Job],
-    *,
-    num_jobs: int,
-    threads_per_job: int,
-    devices: DevicePool | None = None,
-    warm: bool = True,
-    console: Console | None = None,
-    journal: Journal | None = None,
-) -> list[JobResult]:
-    """Run ``jobs`` in a `Pool`, and wait for all; results in their order.
-
-    A job waits for the one it needs, which must be among ``jobs``, for whoever else does its work,
-    and for memory where it is known to take more than is free, while others go on. A failed job
-    does not stop the others, but those that need it are not started. On Ctrl-C or SIGTERM (which
-    the command line turns into an exception) all jobs are ended before the exception goes on; a
-    second one ends them at once.
-    """
-    pool = Pool(
-        num_jobs=num_jobs,
-        threads_per_job=threads_per_job,
-        devices=devices,
-        warm=warm,
-        journal=journal,
-    )
-    with Overview(len(jobs), num_jobs, console or plain_console()) as overview, pool:
-        queue = _Queue(jobs, pool, overview)
-        while queue.waiting or len(pool):
-            while pool.has_room and (job := queue.next()):
-                pool.start(job)
-                overview.started(job)
-            for job, returncode in pool.ended():
-                queue.ended(job, returncode)
-            time.sleep(POLL)
-    return [queue.results[job] for job in jobs]
-
-
-class _Queue:
-    """The jobs that wait and those that have ended."""
-
-    def __init__(self, jobs: Sequence[Job], pool: Pool, overview: Overview) -> None:
-        self.waiting = deque(jobs)
-        self.results: dict[Job, JobResult] = {}
-        self._pool, self._overview = pool, overview
-
-    def next(self) -> Job | None:
-        """Take the first job that may start now, and out of the queue those that never may."""
-        for job in list(self.waiting):
-            needed = self.results.get(job.needs) if job.needs else None
-            if needed is not None and needed.returncode != 0:
-                self.waiting.remove(job)
-                self.results[job] = JobResult(job, None, 0.0)
-                self._overview.left_out(job)
-            elif job.needs is not None and needed is None:
-                continue
-            elif job.busy is not None and job.busy():
-                self._overview.waits(job, "another process is at it")
-            elif not self._pool.fits(job):
-                self._overview.waits(job, "beside those that run there is no memory for it")
-            else:
-                self.waiting.remove(job)
-                return job
-        return None
-
-    def ended(self, job: Job, returncode: int) -> None:
-        """Keep how ``job`` ended, or put it back where another process was at its work."""
-        if returncode == HeldElsewhereError.exit_status and job.busy is not None:
-            self._overview.put_back(job)
-            self.waiting.append(job)
-            return
-        seconds = self._overview.ended(job, returncode)
-        self.results[job] = JobResult(job, returncode, seconds)
 
 
 def _environment(threads: int, device: str | None) -> dict[str, str]:

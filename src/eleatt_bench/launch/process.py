@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import multiprocessing
 import os
 import runpy
@@ -34,7 +35,8 @@ class Job:
 
     It starts after the job that it ``needs`` has ended well, and while nobody is ``busy`` with its
     work. One that ends as `HeldElsewhereError` came too late and has to wait its turn again. It is
-    told the ``run_id`` that it was planned as, and refuses to do another run.
+    told the ``run_id`` that it was planned as, and refuses to do another run. Whether its work is
+    ``done``, by whomever, can be asked; the file ``grows`` is written whenever it has got on.
     """
 
     arguments: tuple[str, ...]
@@ -45,6 +47,14 @@ class Job:
     busy: Callable[[], bool] | None = None
     memory: Memory = UNKNOWN
     run_id: str | None = None
+    done: Callable[[], bool] | None = None
+    grows: Path | None = None
+
+    @property
+    def key(self) -> str:
+        """What two jobs that do the same work agree in."""
+        digest = hashlib.sha256("\0".join(self.arguments).encode()).hexdigest()
+        return self.run_id or f"{self.arguments[0]}-{digest[:16]}"
 
 
 class Running(Protocol):

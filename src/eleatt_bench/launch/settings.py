@@ -12,6 +12,14 @@ from eleatt_bench.launch.devices import (
     visible_devices,
 )
 
+SWEEPS = "sweeps"
+"""The folder in a folder of runs for what is of no run: logs, and who is queued where."""
+
+
+def is_about_launcher(word: str) -> bool:
+    """Whether a word of a command line says how jobs are launched."""
+    return word.lstrip("+~").startswith(("launcher=", "launcher."))
+
 
 class PoolSettings(TypedDict):
     """How a `Pool` is set up: what it takes."""

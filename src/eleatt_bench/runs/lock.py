@@ -1,18 +1,36 @@
-"""A file that one process at a time holds; the kernel lets go of it when that process dies."""
+"""A file that one process at a time holds; the kernel lets go of it when that process dies.
+
+It names who holds it: process, host, user, and the cluster's job. On some file systems of several
+hosts a lock is seen on its own host alone. There whoever holds the file also touches it every now
+and then, and one that names another host is free when it has not been touched for `SILENT` seconds.
+"""
 
 from __future__ import annotations
 
 import fcntl
+import getpass
 import os
+import signal
+import socket
+import sys
+import tempfile
+import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from errno import EINVAL
 from pathlib import Path
 from stat import S_ISDIR
 
 from eleatt_bench.common.errors import UserError
-from eleatt_bench.common.files import NO_LOCKS, file_system
+from eleatt_bench.common.files import NO_LOCKS, file_system, may_be_shared
 
+SILENT = 120.0
+"""Seconds after which a holder on another host counts as dead; caches of files last for 60."""
+
+_BEAT = 15.0  # seconds between touches
+_SETTLE = 1.0  # seconds after which two hosts see what both have just written
+_LONGEST = 500  # bytes of what a file names
 _POLL = 0.02  # seconds between tries
 _NO_LOCKS = (*NO_LOCKS, EINVAL)
 """What file systems without locks answer."""
@@ -34,7 +52,9 @@ def try_lock(path: Path, seconds: float) -> int | None:
         with suppress(FileNotFoundError):  # the folder is gone
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
             if _is_held_at(path, descriptor):
-                return descriptor
+                if _takes(path, descriptor):
+                    return descriptor
+                os.close(descriptor)
         if time.monotonic() > deadline:
             return None
         time.sleep(_POLL)
@@ -75,8 +95,98 @@ def _is_held_at(path: Path, descriptor: int) -> bool:
     return held
 
 
+def _takes(path: Path, descriptor: int) -> bool:
+    """Write into the file that it is this process's; False if it is one's on another host."""
+    shared = may_be_shared(path)
+    before = holder(path)
+    if shared and before and not _names(before, _host()) and _is_alive(path):
+        return False
+    own = _own_name().encode()
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, own, 0)
+    if shared:
+        os.fsync(descriptor)
+        time.sleep(_SETTLE)
+        return path.read_bytes() == own
+    return True
+
+
+def _is_alive(path: Path) -> bool:
+    """Whether the file is touched within `SILENT` seconds; no clocks of two hosts are compared."""
+    with tempfile.TemporaryFile(dir=path.parent) as now:  # by the clock that dates all files there
+        left = SILENT - (os.fstat(now.fileno()).st_mtime - path.stat().st_mtime)
+    before, deadline = path.stat().st_mtime_ns, time.monotonic() + min(left, SILENT)
+    while time.monotonic() < deadline:
+        time.sleep(min(1.0, SILENT))
+        os.close(os.open(path, os.O_RDONLY))  # lets NFS look again
+        if path.stat().st_mtime_ns != before:
+            return True
+    return False
+
+
+@contextmanager
+def kept(path: Path, descriptor: int) -> Iterator[None]:
+    """Show, where it takes that, that this process lives which holds ``path``.
+
+    If another took it meanwhile, thinking this one dead, this one ends as by SIGTERM.
+    """
+    if not may_be_shared(path):
+        yield
+        return
+    over = threading.Event()
+    own = _own_name().encode()
+
+    def beat() -> None:
+        while not over.wait(_BEAT):
+            with suppress(OSError):  # a server that is away for a while
+                if path.read_bytes() != own:
+                    print(f"{path} was taken over: {holder(path)}", file=sys.stderr, flush=True)
+                    os.kill(os.getpid(), signal.SIGTERM)
+                    return
+                os.utime(descriptor)
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def holder(path: Path) -> str:
+    """Who holds ``path``, or died with it, in words; empty where that is not known."""
+    try:
+        with path.open("rb") as file:
+            return file.read(_LONGEST).decode("utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _own_name() -> str:
+    array, index = (os.environ.get(f"SLURM_ARRAY_{part}") for part in ("JOB_ID", "TASK_ID"))
+    job = f"{array}_{index}" if array and index else os.environ.get("SLURM_JOB_ID")
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container that knows no names
+        user = str(os.getuid())
+    of_slurm = f", SLURM job {job}" if job else ""
+    return f"process {os.getpid()} on {_host()}, user {user}{of_slurm}"
+
+
+def _host() -> str:
+    return socket.gethostname()
+
+
+def _names(text: str, host: str) -> bool:
+    return f" on {host}," in text
+
+
 def unlock(descriptor: int) -> None:
     """Let go of what `try_lock` returned."""
+    with suppress(OSError):
+        if os.pread(descriptor, _LONGEST, 0) == _own_name().encode():  # none took it over
+            os.ftruncate(descriptor, 0)
     fcntl.flock(descriptor, fcntl.LOCK_UN)  # also for children that have inherited it
     os.close(descriptor)
 

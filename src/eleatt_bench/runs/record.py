@@ -20,9 +20,10 @@ from typing import Any
 
 from eleatt_bench.common.errors import HeldElsewhereError, UserError, unknown
 from eleatt_bench.common.files import read_bounded, write_text
+from eleatt_bench.common.text import printable
 from eleatt_bench.runs import belongings
 from eleatt_bench.runs.form import MOST, parse_config, parse_evaluation, parse_record
-from eleatt_bench.runs.lock import is_locked, try_lock, unlock
+from eleatt_bench.runs.lock import holder, is_locked, kept, try_lock, unlock
 
 Record = dict[str, Any]
 
@@ -143,7 +144,7 @@ class RunFolder:
 
     @contextmanager
     def held(self, *, on_wait: str = "", wait: bool = True) -> Iterator[None]:
-        """Hold the run's lock; if another process has it, print ``on_wait`` and wait.
+        """Hold the run's lock; if another process has it, print ``on_wait`` and who, and wait.
 
         Raises:
             HeldElsewhereError: another process has it, and ``wait`` is false.
@@ -151,15 +152,20 @@ class RunFolder:
         lock = try_lock(self._lock, _LOOK)
         if lock is None:
             if not wait:
-                raise HeldElsewhereError(f"Another process is at {self.run_id}")
+                raise HeldElsewhereError(f"Another process is at {self.run_id}{self._holder()}")
             if on_wait:
-                print(on_wait, flush=True)
+                print(f"{on_wait}{self._holder()}", flush=True)
             lock = try_lock(self._lock, inf)
             assert lock is not None
         try:
-            yield
+            with kept(self._lock, lock):
+                yield
         finally:
             unlock(lock)
+
+    def _holder(self) -> str:
+        name = holder(self._lock)
+        return f" ({printable(name)})" if name else ""
 
     def remove(self) -> list[str]:
         """Remove the run, and its folder if nothing else is in it; sentences about what stays.

@@ -14,22 +14,24 @@ from typing import Any, NamedTuple
 
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.locations import config_flags, folder_at
 from eleatt_bench.common.text import closing, columns, terminal_width
 from eleatt_bench.config.composer import Composer
 from eleatt_bench.data.datasets import prepare_command
+from eleatt_bench.launch.engine import run_jobs
+from eleatt_bench.launch.engines import engine_for, for_cluster, is_local
 from eleatt_bench.launch.journal import Journal
 from eleatt_bench.launch.overview import failures_message
-from eleatt_bench.launch.pool import run_jobs
 from eleatt_bench.launch.process import Job
-from eleatt_bench.launch.settings import one_device, pool_settings
+from eleatt_bench.launch.settings import SWEEPS, one_device
 from eleatt_bench.runs.identity import is_place
 from eleatt_bench.runs.record import RunFolder, find_run
 from eleatt_bench.runs.title import accuracy_text
 from eleatt_bench.runs.wanted import WantedRun
+from eleatt_bench.sweeps.sweep import Sweep, check_cluster, sweep_of
 from eleatt_bench.tables.estimate import expected_memory
 from eleatt_bench.tables.pending import wanted_now
 from eleatt_bench.tables.plan import Plan, plans
@@ -49,22 +51,23 @@ class Planned(NamedTuple):
     run: WantedRun | None
 
 
-def sweep(hydra: DictConfig, jobs: Sequence[Overrides], first: int) -> Sequence[JobReturn]:
+def sweep(
+    hydra: DictConfig, jobs: Sequence[Overrides], first: int, detach: bool = False
+) -> Sequence[JobReturn]:
     """What Hydra's launcher does: run ``jobs``, of which the number of the first is ``first``.
 
     ``hydra`` is the configuration of the sweep, Hydra's section included. Runs that are finished
-    are not started again, unless ``force`` says so.
+    are not started again, unless ``force`` says so. With ``detach`` they are submitted to a cluster
+    and not waited for.
 
     Raises:
         UserError: a job that cannot be composed, or is the same run as another, before any is
             started; or, after all have ended, the jobs that failed.
     """
-    config: dict[str, Any] = OmegaConf.to_container(  # type: ignore[assignment]
-        OmegaConf.masked_copy(hydra, [str(k) for k in hydra if k not in ("hydra", "table")]),
-        resolve=True,
-        enum_to_str=True,
-    )
-    verb, logs = str(hydra.hydra.job.name), Path(hydra.hydra.sweep.dir)
+    this = sweep_of(hydra)
+    verb, config, logs = this.verb, this.config, this.logs
+    if detach:
+        check_cluster(this, "--detach")
     planned = plan_jobs(verb, jobs)
     left = [
         one
@@ -75,12 +78,13 @@ def sweep(hydra: DictConfig, jobs: Sequence[Overrides], first: int) -> Sequence[
         print(f"{len(jobs) - len(left)} of {len(jobs)} runs are finished already")
     try:
         if left:
-            _launch(verb, config, left, logs, first)
+            launch(this, left, first, detach)
     finally:
-        if hydra.get("table") is None:  # a table shows the results itself
+        if hydra.get("table") is None and not detach:  # a table shows the results itself
             print_results(planned)
             _close(config, planned, logs if left else None)
-    _check_finished(planned)
+    if not detach:
+        _check_finished(planned)
     return [_job_return(one) for one in planned]
 
 
@@ -132,23 +136,35 @@ def _check_distinct(planned: Sequence[Planned]) -> None:
         )
 
 
-def _launch(
-    verb: str, config: dict[str, Any], left: Sequence[Planned], logs: Path, first: int
-) -> None:
+def launch(this: Sweep, left: Sequence[Planned], first: int, detach: bool = False) -> None:
     """Do what is ``left``, pre-trainings first; raises as `sweep`."""
+    config, warm_ok = this.config, one_device(this.config)
     runs = [one.run for one in left if one.run is not None]
     if runs:
-        jobs = training_jobs(runs, folder_at(config["runs_dir"]), logs, first, one_device(config))
+        jobs = training_jobs(runs, this.runs_dir, this.logs, first, warm_ok)
     else:
         told = labels([one.overrides for one in left])
         jobs = [
-            Job((verb, *config_flags(), *one.overrides), label, logs / f"{number}.log",
-                one_device(config))
+            Job((this.verb, *config_flags(), *one.overrides), label, this.logs / f"{number}.log",
+                warm_ok)
             for number, (one, label) in enumerate(zip(left, told, strict=True), first)
         ]  # fmt: skip
     # Jobs may override their trainer; the sweep is laid out by what was said of all of them.
-    settings = pool_settings(config, len(jobs))
-    results = run_jobs(jobs, **settings, journal=Journal(logs / "jobs.jsonl"))
+    engine = engine_for(
+        config, len(jobs), folder=this.runs_dir / SWEEPS, name=this.name,
+        journal=Journal(this.logs / "jobs.jsonl"),
+    )  # fmt: skip
+    if not is_local(config):
+        jobs = for_cluster(jobs, anew=config.get("force", False))
+    if detach:
+        from eleatt_bench.launch.slurm.engine import Slurm
+
+        assert isinstance(engine, Slurm)
+        count = engine.submit(jobs)
+        print(f"{count:,} jobs are in SLURM's hands: squeue --name={this.name}. The same command "
+              "without --detach shows how they are, with --cancel it ends them")  # fmt: skip
+        return
+    results = run_jobs(jobs, engine)
     failed = [(result.job, result.returncode) for result in results if result.returncode != 0]
     if failed:
         raise UserError(failures_message(failed, len(jobs)))
@@ -182,12 +198,18 @@ def training_jobs(
             busy=partial(_is_held, run.folder(runs_dir)),
             memory=expected,
             run_id=run.run_id,
+            done=partial(_is_finished, run.folder(runs_dir)),
+            grows=run.folder(runs_dir).epochs,
         )
     return list(jobs.values())
 
 
 def _is_held(folder: RunFolder) -> bool:
     return folder.is_locked() is True
+
+
+def _is_finished(folder: RunFolder) -> bool:
+    return folder.status() == "finished"
 
 
 def _check_finished(planned: Sequence[Planned]) -> None:

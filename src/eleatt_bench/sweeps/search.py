@@ -7,6 +7,7 @@ import shlex
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from eleatt_bench.common.errors import HeldElsewhereError, UserError
@@ -14,8 +15,8 @@ from eleatt_bench.common.locations import command, config_flags
 from eleatt_bench.common.text import duration
 from eleatt_bench.config.composer import Composer
 from eleatt_bench.data.protocols import PROTOCOLS
+from eleatt_bench.launch.engine import Engine
 from eleatt_bench.launch.overview import last_line
-from eleatt_bench.launch.pool import POLL, Pool
 from eleatt_bench.launch.process import Job
 from eleatt_bench.runs.curves import Curve, CurveReader
 from eleatt_bench.runs.record import Record, RunFolder
@@ -57,20 +58,20 @@ class _Running:
 
 
 class Search:
-    """Runs trials in ``pool`` until there are ``most``, those of other processes included."""
+    """Runs trials by ``engine`` until there are ``most``, those of other processes included."""
 
     def __init__(
         self,
         space: Space,
         trials: Trials,
-        pool: Pool,
+        engine: Engine,
         *,
         most: int,
         warm_ok: bool,
         composer: Composer,
         say: Callable[[str], None],
     ) -> None:
-        self._space, self._trials, self._pool = space, trials, pool
+        self._space, self._trials, self._engine = space, trials, engine
         self._most, self._warm_ok, self._composer, self._say = most, warm_ok, composer, say
         self._running: dict[Job, _Running] = {}
         self._waiting: dict[Job, _Running] = {}  # for whoever is at the same run
@@ -79,16 +80,17 @@ class Search:
         """Return when nothing is left that this process could do."""
         left, looked = True, -math.inf
         while left or self._running or self._waiting:
-            ended = list(self._pool.ended())
+            ended = list(self._engine.ended())
             for job, returncode in ended:
+                assert returncode is not None  # none needs another
                 self._end(self._running.pop(job), job, returncode)
             if ended or time.monotonic() - looked > _LOOK:
                 self._look_at_waiting()
-                while self._pool.has_room and (left := self._begin()):
+                while self._engine.has_room and (left := self._begin()):
                     pass
                 self._look()
                 looked = time.monotonic()
-            time.sleep(POLL)
+            time.sleep(self._engine.pause)
 
     def _begin(self) -> bool:
         """Take a trial and start its run, unless that is finished or already bad enough to prune.
@@ -112,6 +114,8 @@ class Search:
             label=" ".join(overrides[len(self._space.fixed) :]),
             log_path=self._trials.path.with_suffix("") / f"{trial.number + 1}.log",
             warm_ok=self._warm_ok,
+            done=partial(_is_finished, one.folder),
+            grows=one.folder.epochs,
         )
         if one.waits_for():
             self._wait(job, one)
@@ -149,7 +153,7 @@ class Search:
         return one.pruned is not None
 
     def _start(self, job: Job, one: _Running) -> None:
-        self._pool.start(job)
+        self._engine.start(job)
         self._running[job] = one
         self._tell(one.trial, f"started   {job.label}")
 
@@ -161,7 +165,7 @@ class Search:
     def _look_at_waiting(self) -> None:
         """Go on with trials whose run nobody is at any more, and take over what came of it."""
         for job, one in list(self._waiting.items()):
-            if self._pool.has_room and not one.waits_for():
+            if self._engine.has_room and not one.waits_for():
                 del self._waiting[job]
                 self._go_on(job, one, "finished by another job")
 
@@ -169,7 +173,7 @@ class Search:
         """Report the curves of all that run, and stop what is not worth going on with."""
         for job, one in self._running.items():
             if one.pruned is None and self._judge(one):
-                self._pool.stop(job)
+                self._engine.stop(job)
 
     def _end(self, one: _Running, job: Job, returncode: int) -> None:
         if returncode == HeldElsewhereError.exit_status and one.pruned is None:
@@ -202,6 +206,10 @@ class Search:
 
     def _tell(self, trial: Trial, line: str) -> None:
         self._say(f"trial {trial.number + 1:>{len(str(self._most))}}/{self._most} {line}")
+
+
+def _is_finished(folder: RunFolder) -> bool:
+    return folder.status() == "finished"
 
 
 def train_command(overrides: list[str]) -> str:

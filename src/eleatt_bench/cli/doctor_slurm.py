@@ -1,0 +1,221 @@
+"""``eleatt-bench doctor launcher=slurm``: a job of a sweep's kind looks whether it could work."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from eleatt_bench import __version__
+from eleatt_bench.cli.train import compose_checked
+from eleatt_bench.common.errors import UserError
+from eleatt_bench.common.files import file_system, write_text
+from eleatt_bench.common.locations import folder_at
+from eleatt_bench.common.text import printable
+from eleatt_bench.launch.engines import is_local
+from eleatt_bench.launch.overview import last_lines
+from eleatt_bench.launch.process import Job
+from eleatt_bench.launch.settings import SWEEPS
+from eleatt_bench.launch.slurm.engine import Slurm
+from eleatt_bench.launch.slurm.script import Request, request
+from eleatt_bench.training.environment import git_commit
+
+_QUEUED = 30.0  # seconds that the job may wait for a node
+_RUNNING = 120.0  # and that it may take: torch from a slow disk
+_ANSWER = "answer.json"
+_LOCK = "lock"
+
+
+class Finding(NamedTuple):
+    """Whether something is as a sweep needs it, and what it is or what mends it."""
+
+    what: str
+    good: bool
+    told: str
+
+
+def ask_cluster(overrides: Sequence[str]) -> bool:
+    """Print what a job finds that asks the cluster for what ``overrides`` say; whether all is well.
+
+    Raises:
+        UserError: they are of no cluster, or it does not take such a job.
+    """
+    config = compose_checked(overrides, "train")
+    if is_local(config):
+        raise UserError("doctor takes settings for a cluster alone: doctor launcher=slurm")
+    wanted = request(config)
+    print("SLURM")
+    print(f"  {'asked for':<12} {' '.join(wanted.options)}", flush=True)
+    findings = list(_findings(config, wanted))
+    for one in findings:
+        print(f"  {one.what:<12} {'' if one.good else 'NO: '}{printable(one.told)}")
+    return all(one.good for one in findings)
+
+
+def _findings(config: Mapping[str, Any], wanted: Request) -> Iterator[Finding]:
+    sweeps = folder_at(config["runs_dir"]).absolute() / SWEEPS
+    sweeps.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="probe-", dir=sweeps))
+    folder.chmod(0o755)
+    job = Job(("doctor", "--probe", str(folder)), "probe", folder / "probe.log")
+    said: list[str] = []
+    engine = Slurm(wanted, sweeps, folder.name, at_once=1, most=None, say=said.append)
+    try:
+        with (folder / _LOCK).open("w") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            status, reason, limit = _outcome(engine, job)
+        if reason:
+            yield Finding("queue", False, _queue_remedy(reason, config))
+            return
+        yield Finding("queue", True, "the job ran at once")
+        yield from _judged(status, job, folder, config, wanted)
+        yield _time(limit, config)
+    finally:
+        for path in sweeps.glob(f"{folder.name}.*"):
+            path.unlink()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _outcome(engine: Slurm, job: Job) -> tuple[int | None, str, str]:
+    """The exit status of ``job``, or why it did not start in time; and its time limit."""
+    ended: dict[Job, int | None] = {}
+    limit, deadline = "", time.monotonic() + _QUEUED
+    engine.start(job)
+    while True:
+        ended.update(engine.ended())
+        if job in ended:
+            return ended[job], "", limit
+        waits = engine.waits(job)
+        if waits is None and not limit:
+            deadline = time.monotonic() + _RUNNING
+        if not limit:
+            limit = engine.time_limit(job)
+        if time.monotonic() > deadline:
+            engine.stop(job)
+            return None, waits or f"it ran for {_RUNNING:.0f} seconds without an answer", limit
+        time.sleep(engine.pause)
+
+
+def _queue_remedy(reason: str, config: Mapping[str, Any]) -> str:
+    said = f"the job did not run within {_QUEUED:.0f} seconds ({reason})"
+    if "TimeLimit" in reason:
+        return f"{said}: launcher.time={config['launcher']['time']} is more than the partition lets"
+    if reason in ("Priority", "Resources", "None", "BeginTime"):
+        return f"{said}: the cluster is busy, or has no node with so much: see sinfo, and try again"
+    return (
+        f"{said}: see man squeue, JOB REASON CODES; launcher.partition, account and qos say where"
+    )
+
+
+def _judged(
+    status: int | None, job: Job, folder: Path, config: Mapping[str, Any], wanted: Request
+) -> Iterator[Finding]:
+    log = "; ".join(last_lines(job.log_path, 3))
+    try:
+        answer = json.loads((folder / _ANSWER).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        if not job.log_path.exists():
+            told = (
+                f"the job wrote nothing to {folder}: the folder of runs must be there, at this "
+                "path, on every node. Choose another with runs_dir=FOLDER"
+            )
+            yield Finding("folder", False, told)
+        elif status == 71:
+            yield Finding("folder", False, f"{Path.cwd()} is not on the node: go to a shared one")
+        else:
+            told = (
+                f"the program did not run there ({log or f'exit status {status}'}): say how with "
+                "launcher.setup, e.g. launcher.setup=['python=/path/on/nodes/bin/python']"
+            )
+            yield Finding("program", False, told)
+        return
+    yield Finding("folder", True, f"{folder.parent.parent} is on {answer['host']} as well")
+    data = folder_at(config["data_dir"]).absolute()
+    if data.exists() and not answer["data"]:
+        yield Finding("data", False, f"{data} is not on the node: choose another with data_dir")
+    here = [__version__, git_commit()]
+    same = answer["version"] == here
+    told = f"{answer['version'][0]}, commit {answer['version'][1] or 'none'}, by {answer['python']}"
+    mend = f"; here it is {here[0]}, commit {here[1] or 'none'}: launcher.setup chooses the program"
+    yield Finding("version", same, told + ("" if same else mend))
+    yield _lock(answer, folder)
+    yield _cores(answer, wanted)
+    yield _gpus(answer, wanted)
+
+
+def _lock(answer: Mapping[str, Any], folder: Path) -> Finding:
+    if answer["lock"]:
+        where = "" if answer["hostname"] != socket.gethostname() else " (it is the same host)"
+        return Finding("lock", True, f"what is locked here is locked on {answer['host']}{where}")
+    return Finding(
+        "lock",
+        False,
+        f"what is locked here is free on {answer['host']}, so two machines could be at the same "
+        f"run: {file_system(folder)} should be mounted with locks (NFS: without nolock, Lustre: "
+        "with flock). Or choose another folder with runs_dir=FOLDER",
+    )
+
+
+def _cores(answer: Mapping[str, Any], wanted: Request) -> Finding:
+    good = answer["cores"] >= wanted.threads
+    told = f"{answer['cores']} cores for {wanted.threads} threads of each process"
+    return Finding("cpus", good, told + ("" if good else ": give launcher.cpus what there is"))
+
+
+def _gpus(answer: Mapping[str, Any], wanted: Request) -> Finding:
+    found = answer["gpus"]
+    if len(found) >= wanted.gpus:
+        return Finding("gpu", True, ", ".join(found) or "none asked for, none used")
+    if answer["devices"]:
+        told = (
+            f"SLURM gave {answer['devices']}, and torch finds {len(found)} of {wanted.gpus}: "
+            "install torch's CUDA build there, or see nvidia-smi on that node"
+        )
+    else:
+        told = f"torch finds {len(found)} of {wanted.gpus}: choose a partition that has GPUs"
+    return Finding("gpu", False, told)
+
+
+def _time(limit: str, config: Mapping[str, Any]) -> Finding:
+    notice, asked = config["launcher"]["notice"], config["launcher"]["time"]
+    told = f"{limit or 'unknown'}; {notice or 0} seconds before, a job goes back into the queue"
+    if limit in ("UNLIMITED", "INVALID") or asked is None or notice:
+        return Finding("time limit", True, told)
+    return Finding("time limit", False, "launcher.notice=0: a job that outruns it is killed")
+
+
+def answer(folder: Path) -> None:
+    """In the job: write what it finds into ``folder``."""
+    import torch
+
+    from eleatt_bench.common.locations import data_dir
+    from eleatt_bench.launch.devices import available_cores
+
+    with (folder / _LOCK).open() as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            locked = False
+        except BlockingIOError:
+            locked = True
+        except OSError:
+            locked = False
+    found = {
+        "host": os.environ.get("SLURMD_NODENAME") or socket.gethostname(),
+        "hostname": socket.gethostname(),
+        "version": [__version__, git_commit()],
+        "python": sys.executable,
+        "data": data_dir().exists(),
+        "lock": locked,
+        "cores": available_cores(),
+        "devices": os.environ.get("CUDA_VISIBLE_DEVICES", ""),
+        "gpus": [torch.cuda.get_device_name(k) for k in range(torch.cuda.device_count())],
+    }
+    write_text(folder / _ANSWER, json.dumps(found))

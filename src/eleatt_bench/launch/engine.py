@@ -1,0 +1,155 @@
+"""What runs jobs, an engine, and how many jobs go through one."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, Self
+
+from eleatt_bench.common.errors import HeldElsewhereError
+from eleatt_bench.common.text import plain_console
+from eleatt_bench.launch.overview import Overview
+from eleatt_bench.launch.process import Job
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+class Engine(Protocol):
+    """Where jobs run, such as `pool.Pool` and `slurm.engine.Slurm`; a context manager around them.
+
+    One that ``queues`` takes jobs whose turn has not come: those that need another job, and those
+    that another process is at. About ``at_once`` jobs run at the same time, and whoever waits for
+    some looks again after ``pause`` seconds.
+    """
+
+    queues: bool
+    at_once: int
+    pause: float
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *exception: object) -> None: ...
+
+    def __len__(self) -> int:
+        """How many jobs are started and have not ended."""
+
+    @property
+    def has_room(self) -> bool:
+        """Whether one more job may start."""
+
+    def fits(self, job: Job) -> bool:
+        """Whether ``job`` may start beside those that run."""
+
+    def start(self, job: Job) -> None:
+        """Start ``job``; there must be room, and it must fit."""
+
+    def waits(self, job: Job) -> str | None:
+        """Why ``job``, which was started, does not run now; None if it does."""
+
+    def stop(self, job: Job) -> None:
+        """Ask ``job`` to end, or end it before it begins."""
+
+    def ended(self) -> Iterator[tuple[Job, int | None]]:
+        """The jobs that have ended since the last look, with their exit statuses.
+
+        None for a job that never ran, because the one it needs failed.
+        """
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """``returncode`` is None for a job that never started, because the one it needs failed."""
+
+    job: Job
+    returncode: int | None
+    seconds: float
+
+
+def run_jobs(
+    jobs: Sequence[Job], engine: Engine, *, console: Console | None = None
+) -> list[JobResult]:
+    """Run ``jobs`` by ``engine``, and wait for all; results in their order.
+
+    A job waits for the one it needs, which must be among ``jobs``, for whoever else does its work,
+    and, on this machine, for memory where it is known to take more than is free, while others go
+    on. A failed job does not stop the others, but those that need it are not started. On Ctrl-C or
+    SIGTERM (which the command line turns into an exception) the engine is left before the exception
+    goes on.
+    """
+    with Overview(len(jobs), engine.at_once, console or plain_console()) as overview, engine:
+        queue = _Queue(jobs, engine, overview)
+        while queue.waiting or len(engine):
+            while engine.has_room and (job := queue.next()):
+                engine.start(job)
+                queue.started(job)
+            for job, returncode in engine.ended():
+                queue.ended(job, returncode)
+            if engine.queues:
+                queue.look()
+            time.sleep(engine.pause)
+    return [queue.results[job] for job in jobs]
+
+
+class _Queue:
+    """The jobs that wait, those that were started, and those that have ended."""
+
+    def __init__(self, jobs: Sequence[Job], engine: Engine, overview: Overview) -> None:
+        self.waiting = deque(jobs)
+        self.results: dict[Job, JobResult] = {}
+        self._started: dict[Job, str | None] = {}  # why each does not run yet
+        self._engine, self._overview = engine, overview
+
+    def next(self) -> Job | None:
+        """Take the first job that may start now, and out of the queue those that never may."""
+        for job in list(self.waiting):
+            needed = self.results.get(job.needs) if job.needs else None
+            if needed is not None and needed.returncode != 0:
+                self.waiting.remove(job)
+                self._leave_out(job)
+            elif self._engine.queues:
+                self.waiting.remove(job)
+                return job
+            elif job.needs is not None and needed is None:
+                continue
+            elif job.busy is not None and job.busy():
+                self._overview.waits(job, "another process is at it")
+            elif not self._engine.fits(job):
+                self._overview.waits(job, "beside those that run there is no memory for it")
+            else:
+                self.waiting.remove(job)
+                return job
+        return None
+
+    def started(self, job: Job) -> None:
+        """The engine has ``job`` now, running or not."""
+        self._started[job] = why = self._engine.waits(job)
+        if why is None:
+            self._overview.started(job)
+        else:
+            self._overview.queued(job, why)
+
+    def look(self) -> None:
+        """Tell which jobs have begun to run, and which have to wait again."""
+        for job, before in self._started.items():
+            if self._engine.waits(job) != before:
+                self.started(job)
+
+    def ended(self, job: Job, returncode: int | None) -> None:
+        """Keep how ``job`` ended, or put it back where another process was at its work."""
+        if self._started.pop(job) is not None and returncode is not None:
+            self._overview.started(job)  # between two looks
+        if returncode is None:
+            self._leave_out(job)
+        elif returncode == HeldElsewhereError.exit_status and job.busy is not None:
+            self._overview.put_back(job)
+            self.waiting.append(job)
+        else:
+            seconds = self._overview.ended(job, returncode)
+            self.results[job] = JobResult(job, returncode, seconds)
+
+    def _leave_out(self, job: Job) -> None:
+        self.results[job] = JobResult(job, None, 0.0)
+        self._overview.left_out(job)

@@ -1,0 +1,66 @@
+"""Which engine runs jobs, by the launcher section of a configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from eleatt_bench.launch.engine import Engine
+from eleatt_bench.launch.journal import Journal
+from eleatt_bench.launch.pool import Pool
+from eleatt_bench.launch.process import Job
+from eleatt_bench.launch.settings import pool_settings
+
+_TRIALS = 8  # that are queued or run at once: later ones learn from earlier ones
+
+
+def is_local(config: Mapping[str, Any]) -> bool:
+    """Whether jobs run on this machine, as children of this process."""
+    return bool(config["launcher"]["name"] == "local")
+
+
+def engine_for(
+    config: Mapping[str, Any],
+    jobs: int,
+    *,
+    folder: Path,
+    name: str,
+    journal: Journal | None = None,
+    trials: bool = False,
+) -> Engine:
+    """The engine for ``jobs`` jobs of the sweep ``name``; ``folder`` has those of all sweeps.
+
+    Of ``trials``, unlike other jobs, not all are started as soon as they are known.
+
+    Raises:
+        UserError: ``config`` asks SLURM for what it cannot give, or SLURM does not answer.
+    """
+    if is_local(config):
+        return Pool(**pool_settings(config, jobs), journal=journal)
+    from eleatt_bench.launch.slurm.engine import Slurm
+    from eleatt_bench.launch.slurm.script import request
+
+    wanted = request(config)
+    at_once = wanted.parallel or (_TRIALS if trials else jobs)
+    most = at_once if trials else None
+    say = partial(print, flush=True)
+    return Slurm(wanted, folder, name, at_once=at_once, most=most, say=say)
+
+
+def for_cluster(jobs: Sequence[Job], *, anew: bool) -> list[Job]:
+    """``jobs`` with logs that are found by whoever wants the same ones at another time.
+
+    Those that are to be done ``anew`` are not done because they were done before.
+    """
+    made: dict[Job, Job] = {}
+    for job in jobs:
+        made[job] = replace(
+            job,
+            log_path=job.log_path.with_name(f"{job.key}.log"),
+            needs=None if job.needs is None else made[job.needs],
+            done=None if anew else job.done,
+        )
+    return list(made.values())

@@ -1,0 +1,195 @@
+"""SLURM's commands, asked by a program: no variable of the user's changes what they answer."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from eleatt_bench.common.errors import UserError
+from eleatt_bench.launch.ranks import without_ranks
+
+_SECONDS = 120  # that a command may take; a busy controller answers within that or not at all
+_KEPT = ("SLURM_CONF", "SLURM_CLUSTERS")
+_OURS = ("SBATCH_WAIT", "SBATCH_ARRAY_INX", "SBATCH_DEPENDENCY", "SBATCH_HINT")
+"""What would make another thing of a submission than was asked."""
+
+RUNNING = frozenset(
+    ("RUNNING", "COMPLETING", "SIGNALING", "STAGE_OUT", "SUSPENDED", "STOPPED", "RESIZING")
+)
+"""States of a job that has a node."""
+
+ACTIVE = RUNNING | {
+    "PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT",
+    "RESV_DEL_HOLD",
+}  # fmt: skip
+"""States of a job that is in the queue, or runs; it may run again after each of them."""
+
+_PASSING = re.compile("timed? ?out|contact|connect|temporarily|try again|does not answer", re.I)
+
+
+class SlurmError(UserError):
+    """A command of SLURM's did not do what it was asked, with the reason it gave."""
+
+    @property
+    def passes(self) -> bool:
+        """Whether it is of a controller that does not answer now, and not of what was asked."""
+        return _PASSING.search(str(self)) is not None
+
+
+@dataclass(frozen=True)
+class QueueEntry:
+    """A task of an array as SLURM knows it, in the queue or for some minutes after its end."""
+
+    array: str  # the id of the job array
+    index: int
+    name: str
+    state: str
+    reason: str
+
+    @property
+    def task(self) -> str:
+        """What SLURM's commands call it."""
+        return f"{self.array}_{self.index}"
+
+
+def queue(names: Iterable[str]) -> list[QueueEntry]:
+    """All tasks of the arrays with these names, whosever they are.
+
+    Raises:
+        SlurmError: SLURM does not answer.
+    """
+    words = ("squeue", "--noheader", "--array", "--states=all", "--format=%F|%K|%j|%T|%r")
+    said = ask(*words, f"--name={','.join(names)}")
+    found = []
+    for line in said.splitlines():
+        array, index, name, state, reason = line.split("|", 4)
+        if index.isdecimal():  # others are no arrays
+            found.append(QueueEntry(array, int(index), name, state, reason))
+    return found
+
+
+def newest(entries: Iterable[QueueEntry]) -> dict[tuple[str, int], QueueEntry]:
+    """Of each name and index the entry that counts: one that is active, else the last one."""
+    ordered = sorted(entries, key=lambda one: (one.state in ACTIVE, int(one.array)))
+    return {(one.name, one.index): one for one in ordered}
+
+
+def submit(*words: str, keep_open: int) -> str:
+    """Hand ``words`` to sbatch, as `ask`; the id of the array.
+
+    Raises:
+        SlurmError: it does not take them, with what may help.
+    """
+    try:
+        return ask("sbatch", "--parsable", *words, keep_open=keep_open).strip().partition(";")[0]
+    except SlurmError as error:
+        for pattern, remedy in _REMEDIES:
+            if re.search(pattern, str(error), re.I):
+                names = _partitions() if "{partitions}" in remedy else ""
+                raise SlurmError(f"{error}. {remedy.format(partitions=names)}") from error
+        raise
+
+
+_REMEDIES = (
+    ("partition", "launcher.partition=NAME chooses one of: {partitions}"),
+    ("node configuration|generic resource|memory|cpu count|node count",
+     "No node has so much (launcher.gpus, cpus, mem); what there is: sinfo --format='%P %c %m %G'"),
+    ("account", "launcher.account=NAME chooses it: sacctmgr show associations user=$USER"),
+    ("submit ?(job)? ?limit|MaxSubmit|QOSMax|too many|array",
+     "So many jobs may not be queued at once: ask for fewer, or choose another launcher.qos"),
+    ("qos", "launcher.qos=NAME chooses it"),
+    ("time ?limit", "launcher.time=TIME says how long a job may run"),
+)  # fmt: skip
+
+
+def _partitions() -> str:
+    try:
+        said = ask("sinfo", "--noheader", "--format=%R")
+    except SlurmError:
+        return "sinfo"
+    return ", ".join(dict.fromkeys(said.split())) or "sinfo"
+
+
+def cancel(tasks: Sequence[str]) -> None:
+    """Take these from the queue, or end them; what has ended is left alone.
+
+    Raises:
+        SlurmError: SLURM does not answer, or the tasks belong to another user.
+    """
+    for first in range(0, len(tasks), 500):  # a command line is not endless
+        ask("scancel", "--quiet", *tasks[first : first + 500])
+
+
+def largest_array() -> int:
+    """How many tasks an array of this cluster may have: its indices are below that."""
+    for line in ask("scontrol", "show", "config").splitlines():
+        key, _, value = line.partition("=")
+        if key.strip() == "MaxArraySize" and value.strip().isdecimal():
+            return max(1, int(value))
+    return 1001  # SLURM's default
+
+
+def time_limit(task: str) -> str:
+    """How long ``task`` may run, as SLURM writes it; empty where that is not known any more."""
+    try:
+        return ask("squeue", "--noheader", f"--jobs={task}", "--format=%l").strip()
+    except SlurmError:
+        return ""
+
+
+def has_gpus(partition: str | None) -> bool:
+    """Whether a node of the partition, by default the cluster's default, has GPUs."""
+    words = ("sinfo", "--noheader", "--format=%P|%G")
+    said = ask(*words, *([f"--partition={partition}"] if partition else []))
+    lines = [line.split("|", 1) for line in said.splitlines() if "|" in line]
+    if partition is None and any(name.endswith("*") for name, _ in lines):
+        lines = [line for line in lines if line[0].endswith("*")]
+    return any("gpu" in resources for _, resources in lines)
+
+
+def ask(*words: str, keep_open: int | None = None) -> str:
+    """What the command line ``words`` prints.
+
+    It has the descriptor ``keep_open``, and what is locked by it, as long as it lives, and ends by
+    itself: neither Ctrl-C nor the end of this process reaches it.
+
+    Raises:
+        SlurmError: it is not here, fails, or takes too long.
+    """
+    try:
+        process = subprocess.Popen(
+            words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            text=True, errors="replace", env=_environment(os.environ), start_new_session=True,
+            pass_fds=() if keep_open is None else (keep_open,),
+        )  # fmt: skip
+        said, errors = process.communicate(timeout=_SECONDS)
+    except FileNotFoundError:
+        raise SlurmError(
+            f"launcher=slurm needs SLURM's commands, and {words[0]} is not on this machine. Type "
+            "this on a login node of the cluster, or leave out launcher=slurm"
+        ) from None
+    except subprocess.TimeoutExpired as error:
+        process.kill()
+        process.communicate()
+        raise SlurmError(f"{words[0]} does not answer within {_SECONDS} s") from error
+    except OSError as error:
+        raise SlurmError(f"{words[0]} cannot be started: {error.strerror}") from error
+    if process.returncode != 0:
+        lines = [line for line in errors.splitlines() if line.strip()] or ["no reason given"]
+        told = "; ".join(line.removeprefix(f"{words[0]}: error: ").strip() for line in lines[-3:])
+        raise SlurmError(f"{words[0]}: {told}")
+    return said
+
+
+def _environment(own: Mapping[str, str]) -> dict[str, str]:
+    """The user's, less what formats answers, and less the job that this may itself run in."""
+    return {
+        key: value
+        for key, value in without_ranks(own).items()
+        if not key.startswith(("SQUEUE_", "SCONTROL_", "SINFO_", "SCANCEL_"))
+        and (key in _KEPT or not key.startswith("SLURM_"))
+        and key not in _OURS
+    }

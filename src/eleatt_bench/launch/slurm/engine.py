@@ -1,0 +1,356 @@
+"""Jobs as tasks of SLURM's arrays: submitted once, found again by whoever wants the same ones."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from eleatt_bench.common.files import write_text
+from eleatt_bench.launch.process import Job
+from eleatt_bench.launch.slurm import commands
+from eleatt_bench.launch.slurm.book import Book, books_of, own_book, submitting
+from eleatt_bench.launch.slurm.commands import ACTIVE, RUNNING, QueueEntry, SlurmError, newest
+from eleatt_bench.launch.slurm.endings import (
+    AGAIN,
+    CANCELLED,
+    ended_file,
+    exit_status,
+    show_log,
+    tries_file,
+)
+from eleatt_bench.launch.slurm.script import Request, index_list, script
+
+_SLOWEST = 6  # times the usual time between two looks, at a queue in which nothing happens
+_PATIENCE = 40.0  # seconds that a file may take to be seen from another machine
+_BUSY = "another process is at it"
+_GONE = "GONE"
+"""Ours, for a job of which SLURM says nothing."""
+_LOST = {"TIMEOUT": "time limit", "NODE_FAIL": "node lost", "PREEMPTED": "preempted",
+         "BOOT_FAIL": "its node did not start", "REVOKED": "revoked",
+         _GONE: "SLURM knows it no more"}  # fmt: skip
+"""States after which a job goes on in a new submission, in words."""
+_FAILED = {"OUT_OF_MEMORY": "out of memory: raise launcher.mem", "CANCELLED": "cancelled",
+           "DEADLINE": "its deadline passed",
+           _GONE: "gone from the queue before it began, as a job that is cancelled"}  # fmt: skip
+_TELLING = frozenset(("OUT_OF_MEMORY", "CANCELLED", "DEADLINE"))
+"""States that say why a job failed, whatever it said itself."""
+
+
+@dataclass
+class _Task:
+    """A job that SLURM has."""
+
+    array: str  # its id
+    index: int
+    array_name: str
+    state: str = "PENDING"
+    reason: str = "submitted"
+    since: float | None = None  # when it was first seen to have ended without an exit status
+    began: bool = False  # whether it was ever seen to run
+    stopped: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"{self.array}_{self.index}"
+
+
+class Slurm:
+    """An engine that leaves its jobs to SLURM, also when it is left; see `engine.Engine`.
+
+    ``folder`` has the books of all sweeps of a folder of runs, ``name`` is this one's. A job that
+    is queued already, by whichever sweep of that folder, is not submitted again. At most ``most``
+    jobs are in its hands at the same time; None: as many as there are.
+    """
+
+    queues = True
+
+    def __init__(
+        self,
+        wanted: Request,
+        folder: Path,
+        name: str,
+        *,
+        at_once: int,
+        most: int | None,
+        say: Callable[[str], None],
+    ) -> None:
+        self._wanted, self._folder, self._name = wanted, folder, name
+        self.at_once, self._most, self._say = at_once, most, say
+        self.pause = min(2.0, max(0.1, wanted.poll / 5))
+        self._new: dict[Job, str] = {}  # started and not submitted, and why
+        self._tasks: dict[Job, _Task] = {}
+        self._results: dict[Job, int | None] = {}
+        self._told: dict[Job, int | None] = {}  # results that were given out
+        self._lost: dict[Job, tuple[int, float]] = {}  # how often, and how far it had got
+        self._next = 0.0  # when to look at the queue again
+        self._interval = wanted.poll
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._tasks:
+            self._say(
+                f"{len(self._tasks):,} jobs stay in SLURM's queue or go on ({self._known_as()}): "
+                "the same command attaches to them again, and ends them with --cancel"
+            )
+        if self._new:
+            self._say(f"{len(self._new):,} jobs were not submitted: the same command does that")
+
+    def _known_as(self) -> str:
+        names = sorted({task.array for task in self._tasks.values()}, key=int)
+        return f"squeue --jobs={','.join(names)}"
+
+    def __len__(self) -> int:
+        return len(self._new) + len(self._tasks) + len(self._results)
+
+    @property
+    def has_room(self) -> bool:
+        return self._most is None or len(self) < self._most
+
+    def fits(self, job: Job) -> bool:
+        return True
+
+    def start(self, job: Job) -> None:
+        self._new[job] = "to be submitted"
+        self._next = 0.0
+
+    def waits(self, job: Job) -> str | None:
+        if job in self._new:
+            return self._new[job]
+        task = self._tasks.get(job)
+        return None if task is None or task.state in RUNNING else task.reason
+
+    def stop(self, job: Job) -> None:
+        if self._new.pop(job, None) is not None:
+            self._results[job] = -signal.SIGTERM
+        elif (task := self._tasks.get(job)) is not None:
+            task.stopped = True
+            with suppress(SlurmError):  # it goes on: whoever stops it looks again
+                commands.cancel([task.name])
+            self._next = 0.0
+
+    def ended(self) -> Iterator[tuple[Job, int | None]]:
+        now = time.monotonic()
+        if now >= self._next:
+            try:
+                if self._new:
+                    self._submit()
+                changed = self._look()
+                self._interval = self._wanted.poll if changed else self._interval * 1.5
+            except SlurmError as error:
+                if not self._tasks or not error.passes:
+                    raise
+                self._say(f"{error}; asking again")
+                self._interval *= 2
+            self._interval = min(self._interval, _SLOWEST * self._wanted.poll)
+            self._next = time.monotonic() + self._interval
+        while self._results:
+            job = next(iter(self._results))
+            self._told[job] = self._results.pop(job)
+            yield job, self._told[job]
+
+    def submit(self, jobs: Sequence[Job]) -> int:
+        """Submit ``jobs``, also what another process is at; how many are queued or run now.
+
+        Raises:
+            SlurmError: SLURM does not take them.
+        """
+        self._new = dict.fromkeys(jobs, "to be submitted")
+        self._submit(wait=False)
+        return len(self._tasks)
+
+    def time_limit(self, job: Job) -> str:
+        """How long ``job`` may run, as SLURM writes it; empty where that is not known."""
+        task = self._tasks.get(job)
+        return "" if task is None else commands.time_limit(task.name)
+
+    # Submitting.
+
+    def _submit(self, *, wait: bool = True) -> None:
+        with submitting(self._folder) as lock:
+            keys = [job.key for job in self._new]
+            path = self._folder / f"{self._name}.json"
+            book = own_book(path, commands.largest_array())
+            books = [*books_of(self._folder, keys), book]
+            arrays = {array for one in books for array in one.arrays()} or {self._name}
+            entries = newest(commands.queue(sorted(arrays)))
+            self._adopt(books, entries)
+            ready = {job for job in self._new if not (wait and self._is_held(job))}
+            for job in self._new:
+                self._new[job] = self._new[job] if job in ready else _BUSY
+                if job in ready and job.key not in book.logs:
+                    book.logs[job.key] = os.path.relpath(job.log_path, self._folder)
+            if not ready:
+                return
+            book.write()
+            places = book.places()
+            while groups := self._groups(ready, places):
+                for (array, needs), jobs in groups.items():
+                    by_index = {places[job.key][1]: job for job in jobs}
+                    self._hand_over(array, needs, by_index, book, lock)
+                    ready.difference_update(jobs)
+
+    def _adopt(self, books: Sequence[Book], entries: Mapping[tuple[str, int], QueueEntry]) -> None:
+        """Take for ours what others have queued, and what is done."""
+        queued: dict[str, tuple[Book, QueueEntry]] = {}
+        for book in books:
+            for key, place in book.places().items():
+                if place in entries and entries[place].state in ACTIVE:
+                    queued[key] = book, entries[place]
+        before = len(self._tasks)
+        for job in list(self._new):
+            if job.key in queued:
+                book, entry = queued[job.key]
+                del self._new[job]
+                self._tasks[job] = _Task(
+                    entry.array, entry.index, entry.name, entry.state, entry.reason
+                )
+                show_log(job.log_path, book.log(job.key))
+            elif job.done is not None and job.done():
+                del self._new[job]
+                self._results[job] = 0
+        if found := len(self._tasks) - before:
+            self._say(f"SLURM has {found:,} of the jobs already ({self._known_as()})")
+
+    def _is_held(self, job: Job) -> bool:
+        """Whether a process is at ``job``, or at what it needs, that SLURM knows nothing of."""
+        needed = job.needs is not None and job.needs in self._new and self._is_held(job.needs)
+        return needed or (job.busy is not None and job.busy())
+
+    def _groups(
+        self, ready: set[Job], places: Mapping[str, tuple[str, int]]
+    ) -> dict[tuple[str, str | None], list[Job]]:
+        """Those of ``ready`` whose turn it is, by array and by the task that they need."""
+        groups = defaultdict[tuple[str, str | None], list[Job]](list)
+        for job in [job for job in self._new if job in ready]:
+            if job.needs is not None and job.needs in self._new:
+                continue
+            if self._is_orphan(job):
+                ready.discard(job)
+                del self._new[job]
+                self._results[job] = None
+                continue
+            needed = None if job.needs is None else self._tasks.get(job.needs)
+            groups[places[job.key][0], None if needed is None else needed.name].append(job)
+        return groups
+
+    def _hand_over(
+        self, array: str, needs: str | None, jobs: Mapping[int, Job], book: Book, lock: int
+    ) -> None:
+        """Submit ``jobs`` as tasks of one array."""
+        for job in jobs.values():
+            job.log_path.parent.mkdir(parents=True, exist_ok=True)
+            if job.log_path.is_symlink():
+                job.log_path.unlink()
+            ended_file(job.log_path).unlink(missing_ok=True)
+            if job not in self._lost:  # somebody asks for it anew
+                tries_file(job.log_path).unlink(missing_ok=True)
+        path = book.path.with_suffix(".sh")
+        write_text(path, script(jobs, self._wanted))
+        output = str(book.path.with_suffix("").absolute() / "slurm.txt")
+        (path.with_suffix("")).mkdir(exist_ok=True)
+        limit = f"%{self._wanted.parallel}" if self._wanted.parallel else ""
+        number = commands.submit(
+            f"--job-name={array}", f"--array={index_list([*jobs])}{limit}",
+            f"--output={output.replace('%', '%%')}", "--open-mode=append",
+            *self._wanted.options,
+            *([f"--dependency=afterok:{needs}"] if needs else []),
+            str(path.absolute()),
+            keep_open=lock,
+        )  # fmt: skip
+        for index, job in jobs.items():
+            del self._new[job]
+            self._tasks[job] = _Task(number, index, array)
+        after = f", after {needs}" if needs else ""
+        self._say(f"SLURM has {len(jobs):,} job{'s' * (len(jobs) != 1)} as array {number}{after}")
+
+    # Looking.
+
+    def _look(self) -> bool:
+        """Ask once for all that is queued; whether anything has changed."""
+        if not self._tasks:
+            return True
+        names = {task.array_name for task in self._tasks.values()}
+        entries = {(one.array, one.index): one for one in commands.queue(sorted(names))}
+        before = [(job, task.state) for job, task in self._tasks.items()]
+        for job, task in list(self._tasks.items()):
+            self._judge(job, task, entries.get((task.array, task.index)))
+        return before != [(job, task.state) for job, task in self._tasks.items()]
+
+    def _judge(self, job: Job, task: _Task, entry: QueueEntry | None) -> None:
+        task.state, task.reason = (entry.state, entry.reason) if entry else (_GONE, "")
+        if task.state in ACTIVE:
+            task.since, task.began = None, task.began or task.state in RUNNING
+            if task.state == "COMPLETING" and exit_status(job.log_path) == "0":
+                self._end(job, 0)  # cleaning up may take its node for ever
+            return
+        said = exit_status(job.log_path)
+        if said == AGAIN:
+            self._go_on(job, "the time limit is near")
+        elif said == CANCELLED:
+            self._end(job, -signal.SIGTERM, _FAILED["CANCELLED"])
+        elif said is not None:
+            self._end(job, int(said), _FAILED.get(task.state) if task.state in _TELLING else None)
+        elif job.done is not None and job.done():
+            self._end(job, 0)
+        elif task.state in ("CANCELLED", _GONE) and self._is_orphan(job):
+            del self._tasks[job]
+            self._results[job] = None
+        elif task.state == "CANCELLED" and task.reason == "DependencyNeverSatisfied":
+            del self._tasks[job]  # what it needs goes on as another job, or ended meanwhile
+            self._new[job] = "for what it needs"
+        elif task.stopped or task.state in _TELLING:
+            self._end(job, -signal.SIGTERM, _FAILED.get(task.state))
+        elif task.state in _LOST and task.state != _GONE:
+            self._go_on(job, _LOST[task.state])
+        else:  # the exit status may not be seen here yet
+            task.since = task.since or time.monotonic()
+            if time.monotonic() - task.since < _PATIENCE:
+                return
+            if task.state == _GONE and not task.began:
+                self._end(job, 1, _FAILED[_GONE])
+            else:
+                self._go_on(job, _LOST.get(task.state, "it left no exit status"))
+
+    def _is_orphan(self, job: Job) -> bool:
+        """Whether what ``job`` needs has failed."""
+        return job.needs is not None and (self._told | self._results).get(job.needs, 0) != 0
+
+    def _end(self, job: Job, status: int, told: str | None = None) -> None:
+        if told and status != 0:
+            with suppress(OSError), job.log_path.open("a", encoding="utf-8") as log:
+                log.write(f"SLURM: {told}\n")
+        del self._tasks[job]
+        self._results[job] = status
+
+    def _go_on(self, job: Job, why: str) -> None:
+        """Submit it once more, if it has not been lost too often without getting on."""
+        task = self._tasks.pop(job)
+        often, reached = self._lost.get(job, (0, -1.0))
+        now = _reached(job)
+        often = often + 1 if now == reached else 1
+        self._lost[job] = often, now
+        if often > self._wanted.resubmit:
+            self._tasks[job] = task
+            told = f"{why}, {often} times without the end of an epoch between them"
+            self._end(job, 1, f"{told}. What jobs find there: eleatt-bench doctor launcher=slurm")
+            return
+        self._say(f"submitted again  {job.label}: {why}")
+        self._new[job] = why
+        self._next = 0.0
+
+
+def _reached(job: Job) -> float:
+    """How far a job has got: a number that changes when it gets on."""
+    try:
+        return 0.0 if job.grows is None else job.grows.stat().st_mtime
+    except OSError:
+        return 0.0

@@ -1,0 +1,72 @@
+"""A sweep as a whole: what was said of all its jobs, and what it is called on a cluster."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from omegaconf import DictConfig, OmegaConf
+
+from eleatt_bench.common.errors import UserError
+from eleatt_bench.common.locations import folder_at
+from eleatt_bench.launch.engines import is_local
+from eleatt_bench.launch.settings import SWEEPS, is_about_launcher
+
+
+class Sweep(NamedTuple):
+    """What was said of all jobs of a sweep, and where it leaves what is of none of them.
+
+    On a cluster its ``name`` is that of its jobs; the same command has the same.
+    """
+
+    verb: str
+    config: dict[str, Any]
+    name: str
+    logs: Path
+
+    @property
+    def runs_dir(self) -> Path:
+        return folder_at(self.config["runs_dir"])
+
+
+def sweep_of(hydra: DictConfig) -> Sweep:
+    """The sweep whose configuration, Hydra's section included, is ``hydra``."""
+    config: dict[str, Any] = OmegaConf.to_container(  # type: ignore[assignment]
+        OmegaConf.masked_copy(hydra, [str(k) for k in hydra if k not in ("hydra", "table")]),
+        resolve=True,
+        enum_to_str=True,
+    )
+    verb, runs_dir = str(hydra.hydra.job.name), folder_at(config["runs_dir"])
+    said = [word for word in hydra.hydra.overrides.task if not is_about_launcher(word)]
+    named = [w.partition("=")[2] for key in ("table=", "experiment=") for w in said
+             if w.startswith(key)]  # fmt: skip
+    label = re.sub(r"[^A-Za-z0-9_]+", "_", [*named, verb][0])[:40]
+    told = json.dumps([verb, said, str(runs_dir.resolve())])
+    name = f"{label}-{hashlib.sha256(told.encode()).hexdigest()[:8]}"
+    logs = Path(hydra.hydra.sweep.dir) if is_local(config) else runs_dir / SWEEPS / name
+    return Sweep(verb, config, name, logs)
+
+
+def cancel(hydra: DictConfig) -> None:
+    """End the jobs that the same command has submitted to a cluster.
+
+    Raises:
+        UserError: they are no cluster's, or the cluster does not do it.
+    """
+    this = sweep_of(hydra)
+    check_cluster(this, "--cancel")
+    from eleatt_bench.launch.slurm.cancelling import cancel as cancel_all
+
+    count = cancel_all(this.runs_dir / SWEEPS, this.name)
+    print(f"{count:,} jobs of {this.name} were queued or running, and are ended")
+
+
+def check_cluster(this: Sweep, flag: str) -> None:
+    if is_local(this.config):
+        raise UserError(
+            f"{flag} is for jobs on a cluster, launcher=slurm; those on this machine end with the "
+            "command that started them"
+        )

@@ -1,0 +1,138 @@
+"""A real SLURM on this host, one for all tests, and jobs for it that take no time."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from eleatt_bench.launch.process import Job
+from eleatt_bench.launch.slurm.engine import Slurm
+from eleatt_bench.launch.slurm.script import Request
+
+SCRIPT = Path(__file__).with_name("slurm.sh")
+ANYTHING = "python=(bash -c 'shift 2; \"$@\"' -)"
+"""As a line of setup: the words of a job are a command line of its own."""
+WANTED = Request(
+    options=("--nodes=1", "--ntasks=1", "--cpus-per-task=1", "--mem=100M", "--time=10",
+             "--signal=B:USR1@30", "--requeue", "--kill-on-invalid-dep=yes"),
+    setup=(ANYTHING,), gpus=0, threads=1, resubmit=2, parallel=None, poll=0.2,
+)  # fmt: skip
+
+
+def why_not() -> str:
+    """Why no SLURM can be started here; nothing if one can."""
+    if os.geteuid() != 0:
+        return "SLURM's daemons must be started by root"
+    lacking = [name for name in ("munged", "slurmctld", "slurmd", "sbatch", "bash")
+               if shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin") is None]  # fmt: skip
+    if lacking:
+        return (
+            f"SLURM is not installed ({', '.join(lacking)}); on Debian: apt-get install "
+            "--no-install-recommends slurmctld slurmd slurm-client munge"
+        )
+    return ""
+
+
+@pytest.fixture(scope="session")
+def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., str]]:
+    """The cluster; as a function, what the script answers to words such as ``node-down 1``.
+
+    All workers of a session share it: the last one ends it.
+    """
+    if reason := why_not():
+        pytest.skip(reason)
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    users = shared / "slurm-users"
+    environment = {**os.environ, "SLURM_LOCAL": str(shared / "slurm"), "SLURM_LOCAL_CPUS": "16"}
+    environment.pop("SLURM_CONF", None)
+
+    def answer(*words: str) -> str:
+        command = ["sh", str(SCRIPT), *words]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=90)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def counted(step: int) -> int:
+        with users.open("a+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            file.seek(0)
+            count = int(file.read() or 0) + step
+            if step > 0:
+                answer("start", "2")
+            elif count == 0:
+                answer("stop")
+            file.truncate(0)
+            file.write(str(count))
+        return count
+
+    counted(+1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SLURM_CONF", str(shared / "slurm" / "slurm.conf"))
+        yield answer
+        counted(-1)
+
+
+@pytest.fixture
+def engine(slurm: object, tmp_path: Path) -> Callable[..., Slurm]:
+    """Make an engine for a sweep, whose folder is in the test's own."""
+
+    def make(name: str = "sweep", wanted: Request = WANTED) -> Slurm:
+        folder = tmp_path / "runs" / "sweeps"
+        return Slurm(wanted, folder, name_in(tmp_path, name), at_once=9, most=None, say=print)
+
+    return make
+
+
+@pytest.fixture
+def jobs(tmp_path: Path) -> Callable[..., list[Job]]:
+    """Jobs that are lines of bash; each has a key and is done when it has made its file."""
+
+    def make(*lines: str, sweep: str = "sweep") -> list[Job]:
+        folder = tmp_path / "runs" / "sweeps" / sweep
+        return [
+            Job(
+                ("bash", "-c", line), f"job {number}", folder / f"run{number}.log",
+                run_id=f"run{number}", done=(tmp_path / f"done{number}").exists,
+            )
+            for number, line in enumerate(lines)
+        ]  # fmt: skip
+
+    return make
+
+
+def name_in(folder: Path, name: str = "sweep") -> str:
+    """A name of a sweep that no other test has."""
+    return f"{name}-{hashlib.sha256(str(folder).encode()).hexdigest()[:8]}"
+
+
+def ask(*words: str, environment: Mapping[str, str] | None = None) -> str:
+    """What a command of SLURM's says."""
+    return subprocess.run(
+        words, env=environment, capture_output=True, text=True, check=True, timeout=60
+    ).stdout
+
+
+def hurry(task: str) -> None:
+    """Let what was put back into the queue start now, not after two minutes.
+
+    Not within the same second: a node takes a job's new credential for the old one, revoked.
+    """
+    time.sleep(1.1)
+    subprocess.run(["scontrol", "update", f"jobid={task}", "StartTime=now"], check=False)
+
+
+def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
+    """Wait for ``condition``."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)

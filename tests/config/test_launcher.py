@@ -1,0 +1,92 @@
+"""Settings of a launcher go with that launcher."""
+
+from __future__ import annotations
+
+import pytest
+
+from eleatt_bench.cli import main
+from eleatt_bench.cli.train import compose_checked
+from eleatt_bench.common.errors import UserError
+from eleatt_bench.launch.slurm import script
+from eleatt_bench.launch.slurm.script import for_one, index_list, request
+
+SLURM = "launcher=slurm"
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (["launcher.partition=main"], "launcher.partition is a setting of launcher=slurm, and"),
+        (["launcher.setup=[true]"], "launcher.setup is a setting of launcher=slurm"),
+        ([SLURM, "launcher.jobs=2"], "launcher.parallel says how many run at once"),
+        ([SLURM, "launcher.warm=false"], "launcher.warm is a setting of launcher=local"),
+        ([SLURM, "launcher.time=soon"], "write it as SLURM does"),
+        ([SLURM, "launcher.time=2"], "would be told to stop before they begin"),
+        ([SLURM, "launcher.time=1:30"], "would be told to stop before they begin"),
+        ([SLURM, "launcher.cpus=null"], "launcher.cpus is null"),
+        ([SLURM, "launcher.gpus=-1"], "it must be at least 0"),
+        (["launcher.name=lsf"], "launcher.name is lsf"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(said: list[str], told: str) -> None:
+    with pytest.raises(UserError) as caught:
+        compose_checked(said, "train")
+    assert told in str(caught.value)
+
+
+@pytest.mark.parametrize("time", ["3", "3:00", "0:03:00", "0-1", "1-00:00:00", "null", "UNLIMITED"])
+def test_times_are_slurms(time: str) -> None:
+    assert compose_checked([SLURM, f"launcher.time={time}"], "train")["launcher"]["notice"] == 120
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["train", "-m", "--detach"], "--detach is for jobs on a cluster"),
+        (["train", "--cancel"], "--cancel is for jobs on a cluster"),
+        (["train", "--cancel", "--detach"], "give one of the two"),
+        (["reproduce", "digits", "--until-decided", "--detach"], "leave out --detach"),
+        (["train", SLURM], "is not on this machine. Type this on a login node"),
+        (["train", "-m", SLURM, "+launcher.options.array=1"], "is set by the sweep itself"),
+    ],
+)
+def test_who_has_no_cluster_is_told(words, told: str, monkeypatch, tmp_path, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert main(words) == 1
+    assert told in capsys.readouterr().err
+    assert not list(tmp_path.glob("runs/*/record.json"))
+
+
+def options(*said: str) -> dict[str, str]:
+    words = request(compose_checked([SLURM, *said], "train")).options
+    return dict(word.removeprefix("--").partition("=")[::2] for word in words)
+
+
+def test_a_job_asks_for_what_its_trainer_needs(monkeypatch) -> None:
+    monkeypatch.setattr(script, "has_gpus", lambda partition: partition == "gpus")
+    found = options()
+    assert (found["cpus-per-task"], found["mem"], found["time"]) == ("4", "16G", "4:00:00")
+    assert found["signal"] == "B:USR1@120"
+    assert "gres" not in found
+    assert "partition" not in found
+    assert options("trainer=gpu")["gres"] == "gpu:1"
+    of_two = options("trainer=ddp", "launcher.partition=gpus")
+    assert (of_two["gres"], of_two["cpus-per-task"], of_two["ntasks"]) == ("gpu:2", "8", "1")
+    assert "gres" not in options("trainer=ddp", "launcher.partition=cpus")
+    assert "gres" not in options("trainer=gpu", "launcher.gpus=0")
+    other = options("+launcher.options.gres=gpu:a100:1", "+launcher.options.exclusive=true",
+                    "+launcher.options.requeue=false", "launcher.mem=null")  # fmt: skip
+    assert other["gres"] == "gpu:a100:1"
+    assert other["exclusive"] == ""
+    assert not {"requeue", "mem"} & other.keys()
+
+
+def test_words_about_the_launcher_are_not_for_the_job() -> None:
+    words = ["train", "launcher=slurm", "+launcher.options.x=1", "seed=1", "++launcher.cpus=2"]
+    assert for_one(words) == ["train", "seed=1"]
+
+
+def test_indices_are_written_as_ranges() -> None:
+    assert index_list([0]) == "0"
+    assert index_list([7, 0, 1, 2, 5, 4]) == "0-2,4-5,7"
