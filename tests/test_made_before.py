@@ -11,9 +11,9 @@ import pytest
 
 from eleatt_bench.config.composer import Composer
 from eleatt_bench.config.pretraining import source_of
-from eleatt_bench.data import catalog
 from eleatt_bench.runs.identity import is_place
 from eleatt_bench.runs.wanted import WantedRun, wanted
+from eleatt_bench.tables.facts import DataFacts
 from eleatt_bench.tables.plan import plan
 
 LEFT = Path(__file__).parent / "made_before"
@@ -54,8 +54,8 @@ def test_all_runs_of_experiments_keep_their_names(composer: Composer) -> None:
 def test_runs_of_tables_keep_their_names(
     table: str, composer: Composer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(catalog, "data_digest", lambda data_dir, name: DIGEST)
-    monkeypatch.setattr(catalog, "read_layout", lambda data_dir, name: {})
+    monkeypatch.setattr(DataFacts, "digest", lambda self, name: DIGEST)
+    monkeypatch.setattr(DataFacts, "is_untrained", lambda self, name: False)
     found = {
         f"{table} | {run.section} | {run.row} | {run.column} | {run.seed} | {run.fold}": run.run_id
         for run in plan(table, (), composer).runs

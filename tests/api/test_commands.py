@@ -27,6 +27,7 @@ def test_a_finished_run_is_given_at_once(
     assert "test accuracy" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_run_that_fails_says_why(here: Path, tmp_path: Path) -> None:
     bad = [
         f"runs_dir={tmp_path}",

@@ -104,7 +104,9 @@ def test_verify_names_what_it_counts(nucla: Path, capsys) -> None:
     assert lines[:2] == ["nucla is sound: 14 sequences of 10 classes", "14 frames of 60 values"]
     assert sum(line.startswith("  a01_s") and "is not JSON" in line for line in lines) == 12
     assert lines[3] == "14 of 1,484: incomplete, not comparable with published results"
-    said, published, named = lines[-3:]
+    said, published, named, *to_choose_by = lines[-5:]
+    assert to_choose_by[0].startswith("cross_view_dev: 5 to train and validate, 4 to test")
+    assert to_choose_by[1] == "  published: 516 and 409"
     assert published == "  published: 1,020 and 464"
     assert said.startswith("cross_view: 10 to train and validate, 4 to test; 1 test sequences are ")
     assert named == "  a01_s02_e00_v03 is identical to a01_s01_e00_v02"
@@ -118,7 +120,7 @@ def test_verify_of_a_part_of_a_data_set(nucla: Path, capsys, kept: str) -> None:
     assert data(["prepare", "nucla", "--source", str(nucla)]) == 0
     capsys.readouterr()
     assert data(["verify", "nucla"]) == 0
-    (*_, said, published) = capsys.readouterr().out.splitlines()
+    (*_, said, published, _, _) = capsys.readouterr().out.splitlines()
     assert published == "  published: 1,020 and 464"
     assert (
         said

@@ -113,7 +113,7 @@ def test_a_log_file_says_how_far_it_is_and_a_signal_ends_it(
 ) -> None:
     videos, splits = (str(path) for path in release)
     command = [sys.executable, "-u", "-c", TELLING, "data", "features", "jhmdb"]
-    command += ["--source", videos, "--splits", splits, "--device", "cpu"]
+    command += ["--source", videos, "--splits", splits, "--device", "cpu", "--batch-size", "1"]
     process = subprocess.Popen(
         [*command, "--backbone", str(exported(Slow().eval()))], cwd=tmp_path, text=True,
         env=user_environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
