@@ -98,9 +98,15 @@ def test_videos_are_extracted_killed_resumed_and_trained_on(
 
 
 TELLING = """
-import sys
+import sys, time
 from eleatt_bench.cli import data_features, main
+from eleatt_bench.data.rgb.backbones.contract import Backbone
 data_features._SECONDS = 0.05
+features = Backbone.features
+def slow(self, frames, batch_size):
+    time.sleep(0.5)
+    return features(self, frames, batch_size)
+Backbone.features = slow
 sys.exit(main(sys.argv[1:]))
 """
 
@@ -113,7 +119,7 @@ def test_a_log_file_says_how_far_it_is_and_a_signal_ends_it(
 ) -> None:
     videos, splits = (str(path) for path in release)
     command = [sys.executable, "-u", "-c", TELLING, "data", "features", "jhmdb"]
-    command += ["--source", videos, "--splits", splits, "--device", "cpu", "--batch-size", "1"]
+    command += ["--source", videos, "--splits", splits, "--device", "cpu"]
     process = subprocess.Popen(
         [*command, "--backbone", str(exported(Slow().eval()))], cwd=tmp_path, text=True,
         env=user_environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE,

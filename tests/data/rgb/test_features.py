@@ -141,7 +141,7 @@ def test_an_interrupted_extraction_continues(run: Extract, contents, decoded) ->
     decoded.clear()
     resumed, done = run(contents)
     assert done.done_before == 4
-    assert decoded == [contents[name] for name in NAMES[4:]]
+    assert sorted(decoded) == sorted(contents[name] for name in NAMES[4:])
     fresh, _ = run(contents, backbone(digest="another name for the same"))
     assert resumed.content_digest == fresh.content_digest
 
