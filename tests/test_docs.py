@@ -24,7 +24,13 @@ def test_there_is_python_to_run() -> None:
     assert "docs/layer.md" in WITH_PYTHON
 
 
-@pytest.mark.parametrize("name", WITH_PYTHON)
+@pytest.mark.parametrize(
+    "name",
+    [  # which trains, as the example in the README does
+        pytest.param(name, marks=pytest.mark.slow) if name == "docs/python.md" else name
+        for name in WITH_PYTHON
+    ],
+)
 # torch's own, of any graph that goes on after a break; hidden unless warnings are errors.
 @pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")
 def test_the_python_runs(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

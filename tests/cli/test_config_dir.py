@@ -64,6 +64,7 @@ def test_a_sweep_follows_references_as_hydra_does(command_line, folder: Path) ->
     assert "not started" not in done.stdout
 
 
+@pytest.mark.slow
 def test_a_search_and_a_grid_name_the_job_that_cannot_be(command_line, folder: Path) -> None:
     flag = ["--config-dir", str(folder)]
     lost = command_line("search", "mine", "trainer.num_threads=1,2", "--trials", "2", *flag)
@@ -75,6 +76,7 @@ def test_a_search_and_a_grid_name_the_job_that_cannot_be(command_line, folder: P
     assert not list(folder.parent.glob("runs/*/record.json"))
 
 
+@pytest.mark.slow
 def test_a_sweep_whose_experiment_changes_does_not_end_well(command_line, folder: Path) -> None:
     """The first job, as it starts, changes the file from which both compose."""
     hook = folder.parent / "sitecustomize.py"

@@ -12,6 +12,7 @@ from eleatt_bench.cli.data import data
 from eleatt_bench.common.errors import UserError
 
 
+@pytest.mark.slow
 def test_nucla_is_prepared_verified_and_trained_on(
     command_line, published: Path, tmp_path: Path
 ) -> None:

@@ -147,6 +147,7 @@ def test_a_program_that_has_other_folders_is_left_alone(tmp_path: Path, own_conf
             assert composer.config(["experiment=digits"])["trainer"]["max_epochs"] == epochs
 
 
+@pytest.mark.slow
 def test_a_table_that_was_shown_before_is_shown_without_hydra(
     tmp_path: Path, user_environment: dict[str, str]
 ) -> None:

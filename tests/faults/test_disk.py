@@ -69,6 +69,7 @@ def to_somebody_else(folder: Path) -> None:
         os.chown(path, NOBODY, NOBODY)
 
 
+@pytest.mark.slow
 @root
 def test_a_folder_that_may_not_be_written_to(work) -> None:
     (work.folder / "runs").mkdir()

@@ -22,6 +22,7 @@ def killed_at(work, number: int) -> bool:
     return True
 
 
+@pytest.mark.slow
 def test_before_a_call_that_touches_the_disk(work, undisturbed, assert_same) -> None:
     assert work.do() == 0, work.output
     found = re.search(r"calls: (\d+)", work.output)

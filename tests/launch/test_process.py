@@ -57,6 +57,7 @@ print([m for m in sys.modules if m in ("torch", "pytorch_lightning", "numpy", "h
     assert python(code) == "[]\n"
 
 
+@pytest.mark.slow
 @linux_only
 def test_what_the_server_imports_leaves_torch_and_cuda_untouched() -> None:
     code = f"""

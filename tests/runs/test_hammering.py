@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from eleatt_bench.runs.record import RunFolder, all_runs
 
 PROCESSES, ROUNDS, RUNS = 16, 40, 3
@@ -49,6 +51,7 @@ print(json.dumps([counted, refused]))
 """
 
 
+@pytest.mark.slow
 def test_sixteen_processes_count_every_training_once(tmp_path: Path, record_of) -> None:
     begun = json.dumps(record_of("", status="running"))
     command = [sys.executable, "-c", HAMMER, str(tmp_path)]

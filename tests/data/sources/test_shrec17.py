@@ -195,6 +195,7 @@ def with_official_lists(published: Path, tmp_path_factory: pytest.TempPathFactor
     return archive
 
 
+@pytest.mark.slow
 def test_the_official_lists(with_official_lists: Path) -> None:
     read = shrec17.read(with_official_lists)
     assert read.count == 2800
