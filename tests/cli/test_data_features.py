@@ -111,9 +111,8 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-@pytest.mark.parametrize(
-    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_log_file_says_how_far_it_is_and_a_signal_ends_it(
     release, exported, user_environment, tmp_path: Path, number: int
 ) -> None:
