@@ -19,6 +19,7 @@ from eleatt_bench.cli.train import compose_checked
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.locations import config_flags
 from eleatt_bench.config.composer import Composer
+from eleatt_bench.runs.values import Run
 from eleatt_bench.training.folder import wanted_run
 
 _GRACE = 60.0  # seconds that an interrupted process has to put its files in order
@@ -34,11 +35,11 @@ def train(overrides: Sequence[str] = (), *, quiet: bool = False) -> LoadedRun:
         UserError: whatever the command would say.
     """
     said = _checked(overrides)
-    compose_checked(said, "train")
+    config = compose_checked(said, "train")
     _run(["train", *config_flags(), *said], quiet)
     # Only now, for there may have been no data that a run could be named after.
-    folder, _ = wanted_run(said, compose_checked(said, "train"), Composer())
-    return LoadedRun(folder)
+    folder, _ = wanted_run(said, config, Composer())
+    return LoadedRun(Run(folder))
 
 
 def reproduce(

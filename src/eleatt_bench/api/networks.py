@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
-import torch
-
 from eleatt_bench.common.errors import unknown
-from eleatt_bench.data.batches import Batch, Positions, SequenceDataset
+from eleatt_bench.data.batches import Batch
 from eleatt_bench.runs.record import RunFolder
 from eleatt_bench.training.checkpoints import load_checkpoint
 from eleatt_bench.training.classifier import SequenceClassifier
 from eleatt_bench.training.datamodule import SequenceDataModule
 from eleatt_bench.training.expected import network_of
 from eleatt_bench.training.folder import reopen
+from eleatt_bench.training.seeding import own_randomness
 
 CHECKPOINTS = ("best", "last")
 PARTS = ("train", "val", "test")
@@ -45,15 +41,7 @@ class RunData:
         """
         if part not in PARTS:
             raise unknown("part", part, PARTS)
-        return self._batches(self.indices[part], batch_size)
-
-    def _batches(self, indices: np.ndarray, batch_size: int) -> Iterator[Batch]:
-        module = self._module
-        dataset = SequenceDataset(module.store, indices, sequence=module.config["sequence"])
-        for first in range(0, len(indices), batch_size):
-            positions = np.arange(first, min(first + batch_size, len(indices)))
-            batch = dataset[Positions(positions, len(positions), 0)]
-            yield module.transforms(batch, training=False)
+        return self._module.tested(self.indices[part], batch_size)
 
 
 def network(folder: RunFolder, checkpoint: str, data_dir: Path) -> SequenceClassifier:
@@ -63,18 +51,8 @@ def network(folder: RunFolder, checkpoint: str, data_dir: Path) -> SequenceClass
     _, config, store = reopen(folder.path.parent, folder.run_id, data_dir)
     data = SequenceDataModule(config["data"], store, config["seed"])
     config["model"]["backend"] = "auto"  # whichever trained it may not be on this machine
-    with _own_randomness():
+    with own_randomness():
         found = SequenceClassifier(config, data.input_size, store.num_classes, data.transforms)
     state = load_checkpoint(folder.checkpoints / f"{checkpoint}.ckpt", network_of(found))
     found.load_state_dict(state["model"])
     return found.eval()
-
-
-@contextmanager
-def _own_randomness() -> Iterator[None]:
-    """What is drawn in here, for weights that are replaced at once, changes nobody's numbers."""
-    python, numpy = random.getstate(), np.random.get_state()
-    with torch.random.fork_rng():
-        yield
-    random.setstate(python)
-    np.random.set_state(numpy)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -17,7 +17,7 @@ from eleatt_bench.common.locations import folder_at
 from eleatt_bench.runs import values
 from eleatt_bench.runs.curves import COLUMNS, CurveReader
 from eleatt_bench.runs.predictions import Predictions, read_predictions
-from eleatt_bench.runs.record import RunFolder, find_run
+from eleatt_bench.runs.record import find_run
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -32,8 +32,8 @@ Folder = str | Path
 class LoadedRun:
     """One run: ``id``, ``path``, and what is in its folder."""
 
-    def __init__(self, folder: RunFolder) -> None:
-        self._folder, self._values = folder, values.Run(folder)
+    def __init__(self, run: values.Run) -> None:
+        self._folder, self._values = run.folder, run
 
     @property
     def id(self) -> str:
@@ -68,10 +68,7 @@ class LoadedRun:
     @property
     def metrics(self) -> dict[str, float]:
         """``test/accuracy``, ``val/loss`` and so on; accuracies in 0 … 1. Empty if unfinished."""
-        found: Mapping[str, Mapping[str, float]] = self.record.get("metrics", {})
-        return {
-            f"{stage}/{name}": value for stage, of in found.items() for name, value in of.items()
-        }
+        return {key: value for key, value in self._values.results.items() if "/" in key}
 
     def __getitem__(self, key: str) -> Any:
         """The value of ``key``, called as in ``eleatt-bench runs list``, e.g. ``model.gate``.
@@ -134,7 +131,7 @@ class LoadedRun:
         """
         from eleatt_bench.api.networks import network
 
-        return network(self._folder, checkpoint, _data_dir(data_dir))
+        return network(self._folder, checkpoint, _folder(data_dir, locations.data_dir))
 
     def data(self, data_dir: Folder | None = None) -> RunData:
         """The data of the run, split and transformed as it saw them.
@@ -144,7 +141,7 @@ class LoadedRun:
         """
         from eleatt_bench.api.networks import RunData
 
-        return RunData(self._folder, _data_dir(data_dir))
+        return RunData(self._folder, _folder(data_dir, locations.data_dir))
 
     def __repr__(self) -> str:
         accuracy = self.metrics.get("test/accuracy")
@@ -192,11 +189,11 @@ def load_runs(runs_dir: Folder | None = None, *filters: str, **equal: Any) -> Ru
     Raises:
         UserError: there is no such folder, what is no filter, or a key that no run has.
     """
-    folder = locations.runs_dir() if runs_dir is None else folder_at(str(runs_dir))
+    folder = _folder(runs_dir, locations.runs_dir)
     if not folder.is_dir():
         raise UserError(f"There is no folder {folder}. Start a run: eleatt-bench train")
     found = values.equal(values.select(values.read_runs(folder), filters), equal)
-    return Runs(LoadedRun(run.folder) for run in found)
+    return Runs(map(LoadedRun, found))
 
 
 def load_run(name: str, runs_dir: Folder | None = None) -> LoadedRun:
@@ -205,9 +202,9 @@ def load_run(name: str, runs_dir: Folder | None = None) -> LoadedRun:
     Raises:
         UserError: no run, or several, answer to that name.
     """
-    folder = locations.runs_dir() if runs_dir is None else folder_at(str(runs_dir))
-    return LoadedRun(find_run(folder, name))
+    folder = _folder(runs_dir, locations.runs_dir)
+    return LoadedRun(values.Run(find_run(folder, name)))
 
 
-def _data_dir(given: Folder | None) -> Path:
-    return locations.data_dir() if given is None else folder_at(str(given))
+def _folder(given: Folder | None, usual: Callable[[], Path]) -> Path:
+    return usual() if given is None else folder_at(str(given))

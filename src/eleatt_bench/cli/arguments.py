@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 from eleatt_bench.common.errors import UserError, unknown
@@ -24,6 +24,18 @@ class Parser(argparse.ArgumentParser):
                 raise unknown("flag", rest[0], flags)
             self.error(f"{rest[0]!r} is one argument too many")
         return parsed
+
+
+def chosen_action(prog: str, actions: Mapping[str, str], arguments: Sequence[str]) -> str:
+    """The first of ``arguments``, one of ``actions``, of which each says what it does."""
+    listed = "; ".join(f"{name}: {what}" for name, what in actions.items())
+    parser = Parser(
+        prog,
+        usage=f"{prog} ACTION ...",
+        description=f"{listed}. ACTION --help says more about one of them.",
+    )
+    parser.add_argument("action", metavar="ACTION", help=", ".join(actions))
+    return choose("action", parser.parse(arguments[:1]).action, list(actions))
 
 
 def choose(kind: str, name: str, choices: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
-from eleatt_bench.cli.arguments import Parser, choose
+from eleatt_bench.cli.arguments import Parser, chosen_action
 from eleatt_bench.common.collector import without_collector
 from eleatt_bench.config.composer import Composer
 from eleatt_bench.report.publication import Publication, is_current
@@ -21,14 +21,7 @@ _APART = ("add", "verify")  # actions with a module of their own
 
 def results(arguments: list[str]) -> int:
     """``eleatt-bench results ACTION ...``."""
-    listed = "; ".join(f"{name}: {what}" for name, what in ACTIONS.items())
-    parser = Parser(
-        "eleatt-bench results",
-        usage="eleatt-bench results ACTION ...",
-        description=f"{listed}. ACTION --help says more about one of them.",
-    )
-    parser.add_argument("action", metavar="ACTION", help=", ".join(ACTIONS))
-    action = choose("action", parser.parse(arguments[:1]).action, list(ACTIONS))
+    action = chosen_action("eleatt-bench results", ACTIONS, arguments)
     module = import_module(__name__ + (f"_{action}" if action in _APART else ""))
     with without_collector():
         getattr(module, action)(arguments[1:])

@@ -52,7 +52,7 @@ def add(arguments: Sequence[str]) -> None:
                 asked += 1
                 names = [record["run_id"] for record in records.values()]
                 _publish(publication, made, names, composer)
-                for run in _first_runs(made, given.weights):
+                for run in _first_runs(made, given.weights, records):
                     _publish_weights(publication, made, records[key(run)]["run_id"])
     if not asked:
         raise UserError(f"No run of table {given.name} is finished. Do them: {made.command}")
@@ -76,12 +76,11 @@ def _publish(
     print(f"{published.file_stem}: {len(names):,} runs in {publication.folder}")
 
 
-def _first_runs(made: Plan, rows: Sequence[str]) -> Iterator[PlannedRun]:
+def _first_runs(made: Plan, rows: Sequence[str], finished: Collection[str]) -> Iterator[PlannedRun]:
     """The first run of each of ``rows``, where it has runs of its own and that one is finished."""
     for row in rows:
         if row not in [one["name"] for one in made.spec["rows"] if not one["ensemble"]]:
             raise unknown("row", row, [one["name"] for one in made.spec["rows"]])
-    finished = find_records(made)
     seen: set[tuple[str, str]] = set()
     for run in made.first_look:
         place = run.section, run.row

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
-from eleatt_bench.cli.arguments import Parser, choose
+from eleatt_bench.cli.arguments import Parser, chosen_action
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.locations import runs_dir
 from eleatt_bench.runs.cleaning import size, waste
@@ -29,14 +29,7 @@ _APART = ("list", "compare", "export", "import")  # actions with a module of the
 
 def runs(arguments: list[str]) -> int:
     """``eleatt-bench runs ACTION ...``."""
-    listed = "; ".join(f"{name}: {what}" for name, what in ACTIONS.items())
-    parser = Parser(
-        "eleatt-bench runs",
-        usage="eleatt-bench runs ACTION ...",
-        description=f"{listed}. ACTION --help says more about one of them.",
-    )
-    parser.add_argument("action", metavar="ACTION", help=", ".join(ACTIONS))
-    action = choose("action", parser.parse(arguments[:1]).action, list(ACTIONS))
+    action = chosen_action("eleatt-bench runs", ACTIONS, arguments)
     module = import_module(__name__ + (f"_{action}" if action in _APART else ""))
     getattr(module, "import_runs" if action == "import" else action)(arguments[1:])
     return 0

@@ -135,6 +135,10 @@ class RunFolder:
             return "unknown" if locked is None else "interrupted"
         return status
 
+    def is_finished(self) -> bool:
+        """Whether the run is finished, and nobody is at it."""
+        return self.status() == "finished"
+
     def is_locked(self) -> bool | None:
         """Whether a living process works on this run; nothing is written to find out.
 

@@ -70,9 +70,7 @@ def sweep(
         check_cluster(this, "--detach")
     planned = plan_jobs(verb, jobs)
     left = [
-        one
-        for one in planned
-        if one.run is None or config["force"] or one.folder.status() != "finished"
+        one for one in planned if one.run is None or config["force"] or not one.folder.is_finished()
     ]
     if len(left) < len(jobs):
         print(f"{len(jobs) - len(left)} of {len(jobs)} runs are finished already")
@@ -182,7 +180,7 @@ def training_jobs(
     lacking = {
         run.before.run_id: run.before
         for run in runs
-        if run.before is not None and run.before.folder(runs_dir).status() != "finished"
+        if run.before is not None and not run.before.folder(runs_dir).is_finished()
     }
     ordered = [*lacking.values(), *(run for name, run in own.items() if name not in lacking)]
     told = labels([run.overrides for run in ordered])
@@ -198,7 +196,7 @@ def training_jobs(
             busy=partial(_is_held, run.folder(runs_dir)),
             memory=expected,
             run_id=run.run_id,
-            done=partial(_is_finished, run.folder(runs_dir)),
+            done=run.folder(runs_dir).is_finished,
             grows=run.folder(runs_dir).epochs,
         )
     return list(jobs.values())
@@ -208,13 +206,9 @@ def _is_held(folder: RunFolder) -> bool:
     return folder.is_locked() is True
 
 
-def _is_finished(folder: RunFolder) -> bool:
-    return folder.status() == "finished"
-
-
 def _check_finished(planned: Sequence[Planned]) -> None:
     """A sweep has done what it planned, or says what it has not."""
-    lack = [one for one in planned if one.run is not None and one.folder.status() != "finished"]
+    lack = [one for one in planned if one.run is not None and not one.folder.is_finished()]
     if lack:
         some = ", ".join(one.folder.run_id for one in lack[:5])
         raise UserError(

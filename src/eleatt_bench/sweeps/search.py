@@ -7,7 +7,6 @@ import shlex
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 from eleatt_bench.common.errors import HeldElsewhereError, UserError
@@ -114,7 +113,7 @@ class Search:
             label=" ".join(overrides[len(self._space.fixed) :]),
             log_path=self._trials.path.with_suffix("") / f"{trial.number + 1}.log",
             warm_ok=self._warm_ok,
-            done=partial(_is_finished, one.folder),
+            done=one.folder.is_finished,
             grows=one.folder.epochs,
         )
         if one.waits_for():
@@ -206,10 +205,6 @@ class Search:
 
     def _tell(self, trial: Trial, line: str) -> None:
         self._say(f"trial {trial.number + 1:>{len(str(self._most))}}/{self._most} {line}")
-
-
-def _is_finished(folder: RunFolder) -> bool:
-    return folder.status() == "finished"
 
 
 def train_command(overrides: list[str]) -> str:

@@ -59,7 +59,7 @@ class Plan:
     accelerator: str = "auto"  # what runs are computed on, as `trainer.accelerator` says it
     facts: DataFacts | None = None  # those of data sets that are not in `data_dir`
 
-    @property
+    @cached_property
     def data(self) -> DataFacts:
         """What there is to know of the data sets."""
         return self.facts or DataFacts(self.data_dir)

@@ -10,7 +10,6 @@ import numpy.typing as npt
 import torch
 
 from eleatt_bench.common.errors import UserError
-from eleatt_bench.data.batches import Positions
 from eleatt_bench.data.store import Integers, SequenceStore
 from eleatt_bench.runs.record import RunFolder
 from eleatt_bench.training.checkpoints import load_checkpoint
@@ -56,12 +55,8 @@ def attention_to(
     classifier.load_state_dict(state["model"])
     classifier.eval()
     below = _below(config["model"], classifier, data, layer)
-    data.split = data.split._replace(test=np.asarray(indices))
-    dataset = data.predict_dataloader().dataset
     found = []
-    for first in range(0, len(indices), _AT_ONCE):
-        positions = np.arange(first, min(first + _AT_ONCE, len(indices)))
-        batch = data.transforms(dataset[Positions(positions, len(positions), 0)], training=False)
+    for batch in data.tested(np.asarray(indices), _AT_ONCE):
         with torch.inference_mode():
             predicted = classifier(batch.inputs, batch.lengths).argmax(1)
             *_, attentions = classifier.recurrent(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,9 +10,9 @@ import torch
 from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
-from eleatt_bench.data.batches import Batch, EpochBatchSampler, SequenceDataset
+from eleatt_bench.data.batches import Batch, EpochBatchSampler, Positions, SequenceDataset
 from eleatt_bench.data.protocols import Split, split
-from eleatt_bench.data.store import SequenceStore
+from eleatt_bench.data.store import Integers, SequenceStore
 from eleatt_bench.data.transforms import Transforms
 
 
@@ -47,6 +47,14 @@ class SequenceDataModule(LightningDataModule):
     def predict_dataloader(self) -> DataLoader[Batch]:
         """The test set, each sample once on any number of devices."""
         return self._loader(self.split.test)
+
+    def tested(self, indices: Integers, batch_size: int) -> Iterator[Batch]:
+        """The sequences ``indices`` of the store, in order, as the network is tested on them."""
+        dataset = self._dataset(indices)
+        for first in range(0, len(indices), batch_size):
+            positions = np.arange(first, min(first + batch_size, len(indices)))
+            batch = dataset[Positions(positions, len(positions), 0)]
+            yield self.transforms(batch, training=False)
 
     def _dataset(self, indices: np.ndarray) -> SequenceDataset:
         return SequenceDataset(self.store, indices, sequence=self.config["sequence"])

@@ -28,6 +28,7 @@ from eleatt_bench.training.datamodule import SequenceDataModule
 from eleatt_bench.training.evaluate import measure
 from eleatt_bench.training.expected import check_model, network_of
 from eleatt_bench.training.folder import reopen
+from eleatt_bench.training.seeding import own_randomness
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -87,7 +88,8 @@ def load_network(path: str | Path) -> tuple[SequenceClassifier, Card]:
             raise ValueError("its classes are not those that it names")
         store = _empty_store(card, config, Path(path))
         transforms = Transforms(config["data"]["transforms"], store, config["seed"])
-        network = SequenceClassifier(config, width, len(card["class_names"]), transforms)
+        with own_randomness():
+            network = SequenceClassifier(config, width, len(card["class_names"]), transforms)
         check_model(state, network_of(network))
     except (KeyError, TypeError, IndexError, AttributeError, ValueError, UserError) as error:
         raise _damaged(Path(path), error) from error

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -19,3 +21,13 @@ def seed_everything(seed: int, epoch: int | None = None) -> None:
     torch.manual_seed(int(state[0]) << 32 | int(state[1]))
     np.random.seed(int(state[0]))
     random.seed(int(state[1]))
+
+
+@contextmanager
+def own_randomness() -> Iterator[None]:
+    """What is drawn in here, for weights that are replaced at once, changes nobody's numbers."""
+    python, numpy = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng():
+        yield
+    random.setstate(python)
+    np.random.set_state(numpy)

@@ -73,12 +73,17 @@ def test_how_it_ended_is_left_beside_the_log(tmp_path: Path, status: int) -> Non
     assert not (tmp_path / "asked").exists()
 
 
-def test_who_is_told_of_the_limit_ends_and_goes_back(tmp_path: Path) -> None:
-    job = job_of(tmp_path, "bash", "-c", "trap 'echo told; exit 143' TERM; echo in; sleep 9 & wait")
-    running = start_in(tmp_path, job)
+def status_once_told(folder: Path, job: Job) -> int:
+    """How a job that says ``in`` ends after it was told that its limit is near."""
+    running = start_in(folder, job)
     wait_for(lambda: "in" in logged(job))
     running.send_signal(signal.SIGUSR1)
-    assert running.wait(30) == 143
+    return running.wait(30)
+
+
+def test_who_is_told_of_the_limit_ends_and_goes_back(tmp_path: Path) -> None:
+    job = job_of(tmp_path, "bash", "-c", "trap 'echo told; exit 143' TERM; echo in; sleep 9 & wait")
+    assert status_once_told(tmp_path, job) == 143
     assert "told\nThe time limit is near: back into the queue\n" in logged(job)
     assert (tmp_path / "asked").read_text() == "requeue 17_4\n"
     assert ended(job) == ""
@@ -86,10 +91,7 @@ def test_who_is_told_of_the_limit_ends_and_goes_back(tmp_path: Path) -> None:
 
 def test_who_ends_well_at_that_moment_has_ended(tmp_path: Path) -> None:
     job = job_of(tmp_path, "bash", "-c", "trap 'exit 0' TERM; echo in; sleep 9 & wait")
-    running = start_in(tmp_path, job)
-    wait_for(lambda: "in" in logged(job))
-    running.send_signal(signal.SIGUSR1)
-    assert running.wait(30) == 0
+    assert status_once_told(tmp_path, job) == 0
     assert ended(job) == "0"
 
 
