@@ -139,8 +139,10 @@ def kept(path: Path, descriptor: int) -> Iterator[None]:
     def beat() -> None:
         while not over.wait(_BEAT):
             with suppress(OSError):  # a server that is away for a while
-                if path.read_bytes() != own:
-                    print(f"{path} was taken over: {holder(path)}", file=sys.stderr, flush=True)
+                found = path.read_bytes()
+                if found and found != own:  # an empty one is being written: the next look tells
+                    other = found.decode("utf-8", errors="replace")
+                    print(f"{path} was taken over: {other}", file=sys.stderr, flush=True)
                     os.kill(os.getpid(), signal.SIGTERM)
                     return
                 os.utime(descriptor)
