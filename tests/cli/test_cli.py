@@ -163,30 +163,6 @@ def test_cfg_job_prints_the_configuration_without_running(command_line, tmp_path
     assert not (tmp_path / "runs").exists()
 
 
-@pytest.mark.parametrize(
-    ("line", "offers"),
-    [
-        ("eleatt-bench ", "reproduce"),
-        ("eleatt-bench tr", "train"),
-        ("eleatt-bench train experiment=", "experiment=nucla_aug"),
-        ("eleatt-bench train model=eleatt_", "model=eleatt_gru"),
-        ("eleatt-bench train experiment=digits model.hid", "model.hidden_size="),
-        ("eleatt-bench eval trainer=", "trainer=gpu"),
-    ],
-)
-@pytest.mark.few(3)
-def test_tab_completion(command_line, line: str, offers: str) -> None:
-    done = command_line("-sc", "query=bash", env={"COMP_LINE": line, "COMP_POINT": str(len(line))})
-    assert offers in done.stdout.split()
-
-
-def test_tab_completion_installs_into_bash(command_line) -> None:
-    script = command_line("-sc", "install=bash").stdout
-    checked = subprocess.run(["bash", "-n"], input=script, text=True, capture_output=True)
-    assert checked.returncode == 0, checked.stderr
-    assert "complete" in script
-
-
 def test_flags_and_overrides_come_in_any_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

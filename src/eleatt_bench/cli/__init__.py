@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import Any, NoReturn
 
 from eleatt_bench import __version__
+from eleatt_bench.cli.offers import completing, offer_verbs, typed
 from eleatt_bench.common.errors import UserError, disk_message, unknown
 from eleatt_bench.common.locations import add_config_dir, settle_folders
 from eleatt_bench.common.text import make_output_safe, printable
@@ -31,7 +32,10 @@ VERBS = {
     "attention": "draw what the gate of a run attends to",
     "tensorboard": "look at the curves and pictures of all runs",
     "doctor": "versions, devices, data sets, and what is missing",
+    "completion": "make a shell complete these commands: bash, zsh or fish",
 }
+
+FLAGS = ("--help", "--version", "--debug", "--config-dir")
 
 _RUNS = "runs_dir=FOLDER; the same command continues"
 _ELSEWHERE = {  # how each verb is told to write somewhere else
@@ -57,14 +61,14 @@ eleatt-bench VERB --help   says more about one of them
 --debug, ELEATT_DEBUG=1    shows the traceback of an error
 --config-dir DIR, ELEATT_CONFIGS=DIR   configs of your own, beside those that are there
 
-Tab completion:  eval "$(eleatt-bench -sc install=bash)"
+Tab completion:  eval "$(eleatt-bench completion bash)"
 """
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``eleatt-bench`` with ``argv`` (default: the process's); the exit status."""
     make_output_safe()
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    arguments = typed()[1:] if completing() else list(sys.argv[1:] if argv is None else argv)
     if "--debug" in arguments:
         arguments.remove("--debug")
         os.environ["ELEATT_DEBUG"] = "1"  # jobs inherit it
@@ -112,6 +116,8 @@ def _without_config_dirs(arguments: Sequence[str]) -> list[str]:
 
 
 def _dispatch(arguments: list[str]) -> int:
+    if not arguments and completing():
+        offer_verbs(VERBS, FLAGS)
     if not arguments or arguments[0] in {"-h", "--help"}:
         verbs = "\n".join(f"  {verb:<11} {text}" for verb, text in VERBS.items())
         print(USAGE.format(verbs=verbs), end="")
@@ -120,13 +126,9 @@ def _dispatch(arguments: list[str]) -> int:
     if verb == "--version":
         print(f"eleatt-bench {__version__}")
         return 0
-    if verb in {"-sc", "--shell_completion"}:
-        from eleatt_bench.cli.train import complete
-
-        return complete(rest, list(VERBS))
     if verb not in VERBS:
         if verb.startswith("-"):
-            raise unknown("flag", verb, ["--help", "--version", "--debug"])
+            raise unknown("flag", verb, FLAGS)
         raise unknown("verb", verb, VERBS)
     return _function(verb)(rest)
 

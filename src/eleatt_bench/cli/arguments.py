@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
+from eleatt_bench.cli.offers import Offers, answer, completer, completing
 from eleatt_bench.common.errors import UserError, unknown
 
 
 class Parser(argparse.ArgumentParser):
     """An `argparse.ArgumentParser` that raises `UserError` instead of ending the process."""
 
+    def add_argument(
+        self, *names: str, offers: Offers | None = None, **said: Any
+    ) -> argparse.Action:
+        """As argparse's; a shell completes the argument with what it ``offers``."""
+        action = super().add_argument(*names, **said)
+        if offers is not None:
+            action.completer = completer(offers)  # type: ignore[attr-defined]
+        return action
+
     def error(self, message: str) -> NoReturn:
         raise UserError(f"{message[:1].upper()}{message[1:]}. See: {self.prog} --help")
 
     def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
         """The parsed ``arguments``; an unknown flag names its nearest match."""
-        parsed, rest = self.parse_known_intermixed_args(arguments)
+        parsed, rest = self.parse_some(arguments)
         if rest:
             flags = [flag for flag in self._option_string_actions if flag.startswith("--")]
             if rest[0].startswith("-"):
@@ -25,16 +35,27 @@ class Parser(argparse.ArgumentParser):
             self.error(f"{rest[0]!r} is one argument too many")
         return parsed
 
+    def parse_some(self, arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+        """The parsed ``arguments``, and those that are not known.
+
+        Where a shell asks what may follow them, it is told, and the process ends.
+        """
+        if completing():
+            answer(self, arguments)
+        return self.parse_known_intermixed_args(arguments)
+
 
 def chosen_action(prog: str, actions: Mapping[str, str], arguments: Sequence[str]) -> str:
     """The first of ``arguments``, one of ``actions``, of which each says what it does."""
+    if completing() and arguments:  # the action's own parser knows what may follow
+        return arguments[0]
     listed = "; ".join(f"{name}: {what}" for name, what in actions.items())
     parser = Parser(
         prog,
         usage=f"{prog} ACTION ...",
         description=f"{listed}. ACTION --help says more about one of them.",
     )
-    parser.add_argument("action", metavar="ACTION", help=", ".join(actions))
+    parser.add_argument("action", metavar="ACTION", help=", ".join(actions), offers=actions)
     return choose("action", parser.parse(arguments[:1]).action, list(actions))
 
 

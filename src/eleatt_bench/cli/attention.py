@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from eleatt_bench.cli.arguments import Parser
+from eleatt_bench.cli.offers import named_runs
 from eleatt_bench.common.errors import UserError, unknown
 from eleatt_bench.common.files import check_writable, replacing, write_text
 from eleatt_bench.common.locations import data_dir, runs_dir
@@ -32,7 +33,9 @@ def attention(arguments: list[str]) -> int:
         description="Draw the attention of a run's gate to test samples, relative to its mean "
         "as in the paper's Figure 3: pictures, animations, and the numbers behind them.",
     )
-    parser.add_argument("run", metavar="run=ID", help="an id, or the beginning of its hash")
+    parser.add_argument(
+        "run", metavar="run=ID", help="an id, or the beginning of its hash", offers=named_runs
+    )
     parser.add_argument(
         "--samples", metavar="NAME[,NAME...]", help="test samples; one of 4 classes"
     )

@@ -63,8 +63,10 @@ def _parser() -> Parser:
         "features NAME --help: the same for videos. verify NAME: check that store again. "
         "show NAME: count what is in it, and draw a sample.",
     )
-    parser.add_argument("action", help=", ".join(ACTIONS))
-    parser.add_argument("name", nargs="?", help="one of: " + ", ".join(catalog.names()))
+    parser.add_argument("action", help=", ".join(ACTIONS), offers=ACTIONS)
+    parser.add_argument(
+        "name", nargs="?", help="one of: " + ", ".join(catalog.names()), offers=catalog.names()
+    )
     parser.add_argument("--source", type=Path, metavar="PATH", help="for prepare: the raw files")
     parser.add_argument(
         "--splits", type=Path, metavar="PATH", help="for prepare sysu: lists of its folds, if any"

@@ -127,7 +127,7 @@ def _parser() -> Parser:
         description="Decode the videos of a data set, run a backbone on every frame, and store a "
         "sequence of features per clip. Interrupted, the same command continues.",
     )
-    parser.add_argument("name", help=" or ".join(NAMES))
+    parser.add_argument("name", help=" or ".join(NAMES), offers=NAMES)
     parser.add_argument(
         "--source", type=Path, metavar="VIDEOS", required=True, help="a folder or a zip archive"
     )
@@ -147,7 +147,13 @@ def _parser() -> Parser:
     )
     parser.add_argument("--batch-size", type=int, metavar="N",
                         help="frames at once; 64 on a GPU, a few on a CPU")  # fmt: skip
-    parser.add_argument("--device", default="auto", metavar="NAME", help="auto, cpu or cuda")
+    parser.add_argument(
+        "--device",
+        default="auto",
+        metavar="NAME",
+        help="auto, cpu or cuda",
+        offers=("auto", "cpu", "cuda"),
+    )
     parser.add_argument(
         "--skip-bad", action="store_true", help="leave broken clips out; the store will say so"
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from eleatt_bench.cli.arguments import Parser
+from eleatt_bench.cli.offers import overrides
 from eleatt_bench.common.locations import config_dir, data_dir, runs_dir
 from eleatt_bench.data import catalog
 from eleatt_bench.training.environment import cpu_name, git_commit, versions
@@ -27,6 +28,7 @@ def doctor(arguments: list[str]) -> int:
         nargs="*",
         metavar="KEY=VALUE",
         help="launcher=slurm, and what else a sweep is to be given: submit a job that looks",
+        offers=overrides(),
     )
     parser.add_argument("--probe", type=Path, help=argparse.SUPPRESS)  # such a job
     given = parser.parse(arguments)

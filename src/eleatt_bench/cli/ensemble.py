@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from eleatt_bench.cli.arguments import Parser
+from eleatt_bench.cli.offers import named_runs
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.locations import runs_dir
 from eleatt_bench.common.text import columns, terminal_width
@@ -25,7 +26,9 @@ def ensemble(arguments: list[str]) -> int:
         "its accuracy beside theirs, each with the 95 % interval of that number of samples, and "
         "the paired differences.",
     )
-    parser.add_argument("runs", metavar="run=ID,ID[,ID...]", help="ids, or beginnings of them")
+    parser.add_argument(
+        "runs", metavar="run=ID,ID[,ID...]", help="ids, or beginnings of them", offers=named_runs
+    )
     said = parser.parse(arguments).runs
     names = [name for name in said.removeprefix("run=").split(",") if name]
     folders = list({run.run_id: run for run in (find_run(runs_dir(), n) for n in names)}.values())

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eleatt_bench.cli.arguments import Parser, choose
+from eleatt_bench.cli.offers import options, overrides
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.files import check_writable
 from eleatt_bench.report.losses import panels
@@ -33,7 +34,10 @@ def report(arguments: list[str]) -> int:
         description="Write the report: pages about every table and every run, which need neither "
         "a server nor a network. `eleatt-bench report figures --help`: figures for a paper.",
     )
-    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="as for `reproduce`")
+    parser.add_argument(
+        "overrides", nargs="*", metavar="KEY=VALUE", help="as for `reproduce`",
+        offers=lambda word: ("figures", *overrides()(word)),
+    )  # fmt: skip
     parser.add_argument("--out", type=Path, metavar="DIR", help="RUNS/report")
     given = parser.parse(arguments)
     for word in given.overrides:
@@ -64,8 +68,10 @@ def _figures(arguments: list[str]) -> int:
         description="Draw the accuracies of a table, its claims and the losses of its runs, as PDF "
         "and PNG.",
     )
-    parser.add_argument("name", help="one of: eleatt-bench tables")
-    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="as for `reproduce`")
+    parser.add_argument("name", help="one of: eleatt-bench tables", offers=options("table"))
+    parser.add_argument(
+        "overrides", nargs="*", metavar="KEY=VALUE", help="as for `reproduce`", offers=overrides()
+    )
     parser.add_argument("--out", type=Path, metavar="DIR", help="RUNS/tables")
     given = parser.parse(arguments)
     made = plans(given.name, given.overrides)

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import Any
 
 from eleatt_bench.cli.arguments import Parser, chosen_action
+from eleatt_bench.cli.offers import run_ids
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.locations import runs_dir
 from eleatt_bench.runs.cleaning import size, waste
@@ -41,7 +42,9 @@ _LAST = ("identity", "versions")  # below what one looks for first
 def show(arguments: Sequence[str]) -> None:
     """Print the record of the run that ``arguments`` name."""
     parser = Parser("eleatt-bench runs show", description="Show all that is known of a run.")
-    parser.add_argument("run", metavar="ID", help="an id, or a beginning of it or of its hash")
+    parser.add_argument(
+        "run", metavar="ID", help="an id, or a beginning of it or of its hash", offers=run_ids
+    )
     folder = find_run(runs_dir(), parser.parse(arguments).run)
     record, damage = folder.read() or {}, folder.damage()
     print(f"{folder.run_id}  {folder.status()}")
@@ -69,7 +72,9 @@ def _lines(values: Mapping[str, Any], indent: str = "  ") -> list[str]:
 def rm(arguments: Sequence[str]) -> None:
     """Remove runs, after asking."""
     parser = Parser("eleatt-bench runs rm", description="Remove runs with all they left.")
-    parser.add_argument("runs", nargs="+", metavar="ID", help="an id, or a beginning of it")
+    parser.add_argument(
+        "runs", nargs="+", metavar="ID", help="an id, or a beginning of it", offers=run_ids
+    )
     parser.add_argument("--yes", action="store_true", help="do not ask")
     given = parser.parse(arguments)
     named = (find_run(runs_dir(), name) for name in given.runs)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from eleatt_bench.cli.arguments import Parser
+from eleatt_bench.cli.offers import run_ids
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.locations import runs_dir
 from eleatt_bench.common.nested import leaves
@@ -31,7 +32,9 @@ def compare(arguments: Sequence[str]) -> None:
         "seeds that are finished of both.",
     )
     for name in ("a", "b"):
-        parser.add_argument(name, metavar=name.upper(), help="an id, or a beginning of it")
+        parser.add_argument(
+            name, metavar=name.upper(), help="an id, or a beginning of it", offers=run_ids
+        )
     given = parser.parse(arguments)
     a, b = (Run(find_run(runs_dir(), name)) for name in (given.a, given.b))
     for letter, run in (("A", a), ("B", b)):

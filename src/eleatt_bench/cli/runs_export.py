@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from eleatt_bench.cli.arguments import Parser
+from eleatt_bench.cli.offers import run_ids
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.locations import runs_dir
 from eleatt_bench.runs.export import Files, files_of
@@ -25,6 +26,7 @@ def export(arguments: Sequence[str]) -> None:
     parser.add_argument(
         "runs", nargs="+", metavar="ID|KEY=VALUE",
         help="an id, or a beginning of it or of its hash; or, as for `runs list`, which runs",
+        offers=run_ids,
     )  # fmt: skip
     parser.add_argument(
         "--published", action="store_true",

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from eleatt_bench.cli.arguments import Parser, choose
+from eleatt_bench.cli.offers import settings
 from eleatt_bench.common.collector import without_collector
 from eleatt_bench.common.locations import runs_dir
 from eleatt_bench.common.text import columns, terminal_width
@@ -35,11 +36,15 @@ def list(arguments: Sequence[str]) -> None:  # noqa: A001  (the action's name)
         "results (test/accuracy), or whatever else a record holds (epochs, timing.seconds).",
     )
     parser.add_argument(
-        "filters", nargs="*", metavar="KEY=VALUE", help="only runs that agree, e.g. status=finished"
+        "filters",
+        nargs="*",
+        metavar="KEY=VALUE",
+        help="only runs that agree, e.g. status=finished",
+        offers=settings,
     )
     parser.add_argument("--sort", metavar="KEY", help="order by KEY, the smallest first")
     parser.add_argument("--reverse", action="store_true", help="the largest, or last, first")
-    parser.add_argument("--format", default="term", help=", ".join(FORMATS))
+    parser.add_argument("--format", default="term", help=", ".join(FORMATS), offers=FORMATS)
     given = parser.parse(arguments)
     form = choose("format", given.format, FORMATS)
     with without_collector():

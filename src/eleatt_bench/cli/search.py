@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eleatt_bench.cli.arguments import Parser, choose
+from eleatt_bench.cli.offers import options as options_of
+from eleatt_bench.cli.offers import overrides
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.locations import folder_at
 from eleatt_bench.common.text import closing, columns, terminal_width
@@ -37,13 +39,16 @@ again, with more trials if you like; two at the same time share the trials.
 def search(arguments: list[str]) -> int:
     """``eleatt-bench search EXPERIMENT``."""
     parser = Parser("eleatt-bench search", description=DESCRIPTION)
-    parser.add_argument("experiment", help="one of configs/experiment")
+    parser.add_argument(
+        "experiment", help="one of configs/experiment", offers=options_of("experiment")
+    )
     parser.add_argument(
         "overrides",
         nargs="*",
         metavar="KEY=SWEEP",
         help="what is searched: choice(a,b), range(start,stop,step), interval(low,high), "
         "int(interval(1,9)), tag(log,interval(low,high)); or KEY=VALUE, said of every trial",
+        offers=overrides(),
     )
     parser.add_argument("--space", type=Path, metavar="FILE", help="more of them, in YAML")
     parser.add_argument(

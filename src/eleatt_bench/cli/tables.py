@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from eleatt_bench.cli.arguments import Parser, choose
+from eleatt_bench.cli.offers import options, overrides
 from eleatt_bench.common.collector import without_collector
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.files import write_text
@@ -44,9 +45,11 @@ def tables(arguments: list[str]) -> int:
 def table(arguments: list[str]) -> int:
     """``eleatt-bench table NAME``."""
     parser = Parser("eleatt-bench table", description="Show a table from the runs that are there.")
-    parser.add_argument("name", help="one of: eleatt-bench tables")
-    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="as for `reproduce`")
-    parser.add_argument("--format", default="term", help=", ".join(FORMATS))
+    parser.add_argument("name", help="one of: eleatt-bench tables", offers=options("table"))
+    parser.add_argument(
+        "overrides", nargs="*", metavar="KEY=VALUE", help="as for `reproduce`", offers=overrides()
+    )
+    parser.add_argument("--format", default="term", help=", ".join(FORMATS), offers=FORMATS)
     parser.add_argument("--claims", action="store_true", help="the claims instead of the cells")
     for kind in ("columns", "rows", "sections"):
         parser.add_argument(f"--{kind}", nargs="+", default=(), metavar="NAME",
@@ -102,12 +105,13 @@ def reproduce(arguments: list[str]) -> int:
         description="Do the runs that a table's first look lacks, then write the table. A stopped "
         "table continues when the same command is given again.",
     )
-    parser.add_argument("name", help="one of: eleatt-bench tables")
+    parser.add_argument("name", help="one of: eleatt-bench tables", offers=options("table"))
     parser.add_argument(
         "overrides",
         nargs="*",
         metavar="KEY=VALUE",
         help="said of every run, e.g. trainer=gpu, launcher.jobs=4, 'table.seeds=[0,1]'",
+        offers=overrides(),
     )
     parser.add_argument(
         "--until-decided",

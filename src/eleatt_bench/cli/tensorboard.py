@@ -28,7 +28,7 @@ def tensorboard(arguments: list[str]) -> int:
         "Everything else that is given goes to TensorBoard: --port 6007, --bind_all, ...",
         allow_abbrev=False,
     )
-    _, given = parser.parse_known_args(arguments)
+    _, given = parser.parse_some(arguments)
     runs = runs_dir()
     if not all_runs(runs):
         raise UserError(f"There are no runs in {runs}. Start one: eleatt-bench train")

@@ -9,6 +9,9 @@ from typing import Any
 
 from hydra import main as hydra_main
 
+from eleatt_bench.cli.arguments import Parser
+from eleatt_bench.cli.offers import completing
+from eleatt_bench.cli.offers import overrides as offered_overrides
 from eleatt_bench.common.errors import UserError, unknown
 from eleatt_bench.common.locations import config_dir
 from eleatt_bench.config import schema
@@ -58,6 +61,7 @@ ends those that the same command has submitted: docs/clusters.md
 
 def train(arguments: list[str]) -> int:
     """``eleatt-bench train``."""
+    _offer("train", arguments)
     flags, overrides = split(arguments)
     if "--help" in flags:
         what = "Trains, tests and records one run; a finished one answers from its record."
@@ -85,6 +89,7 @@ def _is_here(config: Mapping[str, Any]) -> bool:
 
 def eval(arguments: list[str]) -> int:  # noqa: A001  (the verb's name)
     """``eleatt-bench eval``."""
+    _offer("eval", arguments)
     flags, overrides = split(arguments)
     if "--help" in flags:
         what = "Tests the best (or checkpoint=last) weights of finished runs: run=ID[,ID...]"
@@ -106,6 +111,16 @@ def eval(arguments: list[str]) -> int:  # noqa: A001  (the verb's name)
     else:
         run_hydra("eval", flags or ["-m"], overrides)
     return 0
+
+
+def _offer(name: str, arguments: Sequence[str]) -> None:
+    """Where a shell asks what may follow ``arguments``, tell it, and end."""
+    if completing():
+        parser = Parser(f"eleatt-bench {name}", add_help=False)
+        for flag, values in FLAGS.items():
+            parser.add_argument(flag, action="store" if values else "store_true")
+        parser.add_argument("overrides", nargs="*", offers=offered_overrides(name))
+        parser.parse(arguments)
 
 
 def compose_checked(overrides: Sequence[str], name: str) -> dict[str, Any]:
@@ -165,27 +180,6 @@ def run_hydra(name: str, flags: Sequence[str], overrides: Sequence[str]) -> None
         raise explain(error, overrides, name) from error
     finally:
         sys.argv = own_argv
-
-
-def complete(arguments: Sequence[str], verbs: Sequence[str]) -> int:
-    """Tab completion: the verb is completed here, what follows by Hydra."""
-    line = os.environ.get("COMP_LINE", "")
-    program, *words = line.split() or [""]
-    name = "train"
-    if any(a.startswith("query=") for a in arguments):
-        if not words or (len(words) == 1 and not line.endswith(" ")):
-            print(" ".join(verbs))
-            return 0
-        if words[0] == "reproduce":
-            words = ["train", *(f"table={w}" if i == 0 else w for i, w in enumerate(words[1:]))]
-        if words[0] not in {"train", "eval"}:
-            return 0
-        name = words[0]
-        os.environ["COMP_LINE"] = " ".join([program, *words[1:]]) + " " * line.endswith(" ")
-    schema.register()
-    sys.argv = [sys.argv[0], "-sc", *arguments]
-    hydra_main(str(config_dir()), name, VERSION_BASE)(lambda cfg: None)()
-    return 0
 
 
 def _test(record: Mapping[str, Any]) -> str:

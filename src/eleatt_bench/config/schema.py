@@ -178,3 +178,18 @@ def names_at(schema: type, path: list[str]) -> list[str] | None:
     """The keys that there may be at ``path`` below ``schema``; None where there may be any."""
     inner = schema_at(schema, path)
     return None if inner is None else [f.name for f in fields(inner)]
+
+
+def choices_at(schema: type, path: list[str]) -> list[str]:
+    """The values that there may be for the key at ``path`` below ``schema``, if they are few."""
+    above = schema_at(schema, path[:-1])
+    hint = _hints(above).get(path[-1]) if above is not None else None
+    found: list[str] = []
+    for kind in get_args(hint) or (hint,):
+        if kind is bool:
+            found += ["true", "false"]
+        elif isinstance(kind, type) and issubclass(kind, Enum):
+            found += [choice.name for choice in kind]
+        elif kind is type(None):
+            found += ["null"]
+    return found if found != ["null"] else []

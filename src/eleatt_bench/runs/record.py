@@ -29,6 +29,9 @@ Record = dict[str, Any]
 
 RECORD, EPOCHS, PREDICTIONS = "record.json", "epochs.csv", "predictions.h5"
 
+STATES = ("finished", "failed", "running", "interrupted", "damaged", "unknown")
+"""Of a run that was begun; ``unknown``: unfinished where the file system has no locks."""
+
 _LOOK = 0.2  # seconds within which whoever only looks at a lock is done with it
 
 

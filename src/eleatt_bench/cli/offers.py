@@ -1,0 +1,175 @@
+"""Tab completion in bash, zsh and fish: argcomplete asks, and Hydra answers for overrides.
+
+The shell runs the program with ``_ARGCOMPLETE`` set and the line in ``COMP_LINE``. The verb is
+called with the words before the cursor as ever, and the `Parser` that comes to read them says what
+may follow instead. An argument's ``offers`` are called with the beginning of the word.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, NoReturn
+
+from eleatt_bench.common.locations import runs_dir
+
+Offers = Callable[[str], Iterable[str]] | Iterable[str]
+
+
+def completing() -> bool:
+    """Whether a shell asks what may come next."""
+    return "_ARGCOMPLETE" in os.environ
+
+
+def typed() -> list[str]:
+    """The whole words before the cursor, the program's name among them."""
+    return _split()[0]
+
+
+def _split() -> tuple[list[str], str]:
+    """The words before the one at the cursor, and that one's beginning with its open quote."""
+    from argcomplete.lexers import split_line
+
+    line, point = os.environ["COMP_LINE"], int(os.environ["COMP_POINT"])
+    quote, beginning, _, words, _ = split_line(line, point)
+    return words, quote + beginning
+
+
+def answer(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> NoReturn:
+    """Tell the shell what may follow ``arguments``, which ``parser`` was to read, and end."""
+    from argcomplete.completers import FilesCompleter
+    from argcomplete.finders import CompletionFinder
+
+    # argcomplete reads the line for itself, and as argparse does unless it is told that flags and
+    # words may be mixed: flags first, and nothing but what this parser is to read.
+    line = (
+        f"{shlex.join([parser.prog.split()[-1], *_flags_first(parser, arguments)])} {_split()[1]}"
+    )
+    os.environ |= {"COMP_LINE": line, "COMP_POINT": str(len(line)), "_ARGCOMPLETE": "1"}
+
+    class Files(FilesCompleter):
+        """Of the arguments that offer nothing, those that are files."""
+
+        def __call__(self, prefix: str, **kwargs: Any) -> list[str]:
+            return super().__call__(prefix) if kwargs["action"].type is Path else []
+
+    CompletionFinder()(parser, always_complete_options=False, default_completer=Files())
+    raise AssertionError  # it has ended the process
+
+
+def _flags_first(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> list[str]:
+    """``arguments`` with flags that take no value, or one, before all the rest."""
+    flags, rest, words = list[str](), list[str](), iter(arguments)
+    for word in words:
+        action = parser._option_string_actions.get(word)
+        values = [] if action is None or action.nargs == 0 else list(islice(words, 1))
+        if action is None or action.nargs not in (0, None) or (action.nargs is None and not values):
+            rest += [word, *values]
+        else:
+            flags += [word, *values]
+    return flags + rest
+
+
+def completer(offers: Offers) -> Callable[..., Iterable[str]]:
+    """What argcomplete calls for an argument that ``offers`` these."""
+
+    def complete(prefix: str, **_: object) -> Iterable[str]:
+        return offers(prefix) if callable(offers) else offers
+
+    return complete
+
+
+def run_ids(prefix: str) -> list[str]:
+    """The runs that are there; after a comma as well."""
+    from eleatt_bench.runs.record import all_runs
+
+    before = prefix[: prefix.rfind(",") + 1]
+    return [f"{before}{folder.run_id}" for folder in all_runs(runs_dir())]
+
+
+def named_runs(prefix: str) -> list[str]:
+    """``run=ID,ID``."""
+    return [f"run={found}" for found in run_ids(prefix.removeprefix("run="))]
+
+
+def options(group: str) -> Callable[[str], list[str]]:
+    """The names in a config group, such as ``table``."""
+
+    def offers(prefix: str) -> list[str]:
+        from eleatt_bench.config.setup import options as names
+
+        return names(group)
+
+    return offers
+
+
+def overrides(name: str = "train") -> Callable[[str], list[str]]:
+    """What may be said of ``configs/<name>.yaml``: keys, groups, and the values of a choice."""
+
+    def offers(prefix: str) -> list[str]:
+        key, equals, value = prefix.partition("=")
+        if name == "eval" and key == "run" and equals:
+            return named_runs(prefix)
+        comma = value.rfind(",") + 1  # of a grid: model=gru,eleatt_gru
+        before = f"{key}={value[:comma]}" if equals else ""
+        found = _asked(name, f"{key}={value[comma:]}" if equals else prefix)
+        if equals:
+            return [before + word.partition("=")[2] for word in found]
+        return [word for word in found if prefix or not word.startswith("hydra")]
+
+    return offers
+
+
+def _asked(name: str, word: str) -> list[str]:
+    """What Hydra, and the schema for it, know to follow the beginning of a ``word``."""
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.plugins.completion_plugin import DefaultCompletionPlugin
+
+    from eleatt_bench.config import schema
+    from eleatt_bench.config.setup import hydra_ready
+
+    class Plugin(DefaultCompletionPlugin):
+        def asked(self, word: str) -> list[str]:
+            found = [self._told(str(one)) for one in self._query(name, word)]
+            if len(found) == 1 and found[0].endswith(".") and found[0] != word:
+                return self.asked(found[0])  # a section alone: what is in it
+            return found
+
+        @staticmethod
+        def _told(word: str) -> str:
+            """Lists are values here, to Hydra they are sections."""
+            path = word.removesuffix(".").split(".")
+            section = schema.schema_at(schema.SCHEMAS[name], path) is not None
+            return word.removesuffix(".") + "=" if word.endswith(".") and not section else word
+
+    key, equals, _ = word.partition("=")
+    if equals and (choices := schema.choices_at(schema.SCHEMAS[name], key.split("."))):
+        return [f"{key}={choice}" for choice in choices]
+    with hydra_ready():
+        return Plugin(GlobalHydra.instance().config_loader()).asked(word)
+
+
+def settings(prefix: str) -> Iterator[str]:
+    """``KEY=`` of everything that runs can be chosen by, or their values."""
+    from eleatt_bench.runs.record import STATES
+
+    key, equals, _ = prefix.partition("=")
+    if key == "status" and equals:
+        yield from (f"status={state}" for state in STATES)
+        return
+    yield "status="
+    yield from overrides("train")(prefix)
+
+
+def offer_verbs(known: Mapping[str, str], flags: Sequence[str]) -> NoReturn:
+    """Answer where the verb itself is still to come."""
+    parser = argparse.ArgumentParser("eleatt-bench", add_help=False)
+    for flag in flags:
+        parser.add_argument(flag, action="store_true")
+    verb = parser.add_argument("verb")
+    verb.completer = completer(known)  # type: ignore[attr-defined]
+    answer(parser, ())
