@@ -75,6 +75,30 @@ def test_the_list_is_chosen_ordered_and_written_in_each_format(command_line, run
     assert none == "None of 2 runs agrees with seed=7\n"
 
 
+def test_the_columns_are_chosen_or_those_in_which_runs_differ(command_line, runs) -> None:
+    shown = command_line("runs", "list", "--columns", "seed,model.gate,epochs").stdout
+    assert [line.split() for line in shown.splitlines()] == [
+        ["run", "seed", "model.gate", "epochs"],
+        [NAMES[1], "0", "sigmoid", "3"],
+        [NAMES[0], "1", "–", "3"],
+    ]
+    for form, read in (("csv", lambda text: [*csv.DictReader(text.splitlines())]),
+                       ("json", json.loads)):  # fmt: skip
+        listed = read(command_line("runs", "list", "--columns", "seed", "--format", form).stdout)
+        assert [sorted(run) for run in listed] == [["run", "seed"]] * 2
+    wrong = command_line("runs", "list", "--columns", "seed,model.gat")
+    assert wrong.returncode == 1
+    assert "Unknown key 'model.gat'. Did you mean 'model.gate'?" in wrong.stderr
+
+    record = json.loads(runs[0].record.read_text())
+    record["identity"]["optimizer"] = {"lr": 0.25}
+    runs[0].record.write_text(json.dumps(record))
+    lines = command_line("runs", "list").stdout.splitlines()
+    assert "optimizer.lr" in lines[0].split()
+    assert [("0.25" in line) for line in lines[1:]] == [False, True]
+    assert "seed" not in lines[0].split(), "which the name tells"
+
+
 def test_a_narrow_terminal_shows_the_most_important(tmp_path, user_environment, runs) -> None:
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 54, 0, 0))

@@ -62,7 +62,8 @@ def test_a_search_is_done_then_continued_and_a_bad_trial_is_pruned(
     pruned = study(tmp_path).get_trials()[-1]
     assert pruned.state == TrialState.PRUNED
     stopped = tmp_path / "runs" / pruned.user_attrs["run"]
-    assert statuses(tmp_path) == {run: "finished", stopped.name: "running"}
+    assert statuses(tmp_path) == {run: "finished", stopped.name: "pruned"}
+    assert "pruned" in command_line("runs", "list", "status=pruned").stdout
     assert (stopped / "checkpoints" / "last.ckpt").exists()
     assert not (stopped / "predictions.h5").exists()
 

@@ -31,6 +31,11 @@ def test_a_grid_twice_is_four_runs_then_none(command_line, tmp_path: Path) -> No
     written = records(tmp_path)
     assert len(written) == 4
     assert all(run in first.stdout for run in written)
+    lines = [line.split() for line in first.stdout.splitlines()]
+    told = lines[lines.index(["test", "accuracy", "model", "seed", "status", "run"]) + 1 :][:4]
+    assert [line[1:4] for line in told] == [
+        [model, seed, "finished"] for model in ("gru", "eleatt_gru") for seed in "01"
+    ]
 
     second = command_line(*sweep)
     assert second.returncode == 0, second.stderr

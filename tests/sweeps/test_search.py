@@ -176,6 +176,7 @@ def test_an_interrupted_run_with_a_bad_curve_is_pruned_before_it_is_started(
     said = go(trials, Scripted(), space_of("optimizer.lr=choice(0.01)"), STARTUP_TRIALS + 1)
     assert said == ["trial 6/6 pruned    after epoch 2: below the median of the others"]
     assert trials.counts() == {"complete": 5, "pruned": 1}
+    assert folder.status() == "pruned"
 
 
 def test_a_running_job_is_stopped_by_the_curve_that_it_writes(trials: Trials) -> None:

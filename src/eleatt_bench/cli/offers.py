@@ -155,11 +155,11 @@ def _asked(name: str, word: str) -> list[str]:
 
 def settings(prefix: str) -> Iterator[str]:
     """``KEY=`` of everything that runs can be chosen by, or their values."""
-    from eleatt_bench.runs.record import STATES
+    from eleatt_bench.runs.record import STATUSES
 
     key, equals, _ = prefix.partition("=")
     if key == "status" and equals:
-        yield from (f"status={state}" for state in STATES)
+        yield from (f"status={state}" for state in STATUSES)
         return
     yield "status="
     yield from overrides("train")(prefix)
@@ -173,3 +173,13 @@ def offer_verbs(known: Mapping[str, str], flags: Sequence[str]) -> NoReturn:
     verb = parser.add_argument("verb")
     verb.completer = completer(known)  # type: ignore[attr-defined]
     answer(parser, ())
+
+
+def keys(prefix: str) -> Iterator[str]:
+    """What runs can be listed and sorted by; after a comma as well."""
+    before = prefix[: prefix.rfind(",") + 1]
+    found = overrides("train")(prefix[len(before) :])
+    for word in ("status", "epochs", "test/accuracy", *found):
+        key = word.removesuffix("=")
+        if key == word or f"{key}." not in found:  # a section, which has no value
+            yield before + key

@@ -6,15 +6,15 @@ import csv
 import json
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from eleatt_bench.cli.arguments import Parser, choose
-from eleatt_bench.cli.offers import settings
+from eleatt_bench.cli.offers import keys, settings
 from eleatt_bench.common.collector import without_collector
 from eleatt_bench.common.locations import runs_dir
 from eleatt_bench.common.text import columns, terminal_width
-from eleatt_bench.runs.values import Run, ordered, read_runs, select
+from eleatt_bench.runs.values import Run, check_keys, differing, ordered, read_runs, select
 
 FORMATS = ("term", "json", "csv")
 _COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
@@ -25,7 +25,10 @@ _COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
     "parameters": ("parameters", "{:,}".format),
     "timing.seconds": ("seconds", "{:.0f}".format),
 }
-"""What is shown of a run, the most important first: a narrow terminal has no room for the last."""
+"""How values are shown that most runs have; a narrow terminal has no room for the last columns."""
+_FIRST = ("test/accuracy", "status", "test/accuracy_clean")  # and then the settings that differ
+_FEW = 100  # runs, of which the settings are compared
+_SETTINGS = 8  # that are shown
 
 
 def list(arguments: Sequence[str]) -> None:  # noqa: A001  (the action's name)
@@ -42,8 +45,14 @@ def list(arguments: Sequence[str]) -> None:  # noqa: A001  (the action's name)
         help="only runs that agree, e.g. status=finished",
         offers=settings,
     )
-    parser.add_argument("--sort", metavar="KEY", help="order by KEY, the smallest first")
+    parser.add_argument(
+        "--sort", metavar="KEY", help="order by KEY, the smallest first", offers=keys
+    )
     parser.add_argument("--reverse", action="store_true", help="the largest, or last, first")
+    parser.add_argument(
+        "--columns", metavar="KEY,...", offers=keys,
+        help="what is shown of each run; by default the results, and the settings that differ",
+    )  # fmt: skip
     parser.add_argument("--format", default="term", help=", ".join(FORMATS), offers=FORMATS)
     given = parser.parse(arguments)
     form = choose("format", given.format, FORMATS)
@@ -58,45 +67,58 @@ def _list(given: Namespace, form: str) -> None:
     elif given.reverse:
         all_of_them.reverse()
     found = select(all_of_them, given.filters)
+    chosen = None if given.columns is None else [key for key in given.columns.split(",") if key]
+    check_keys(chosen or (), all_of_them)
     if form == "json":
-        print(json.dumps([run.values for run in found], indent=2, ensure_ascii=False))
+        values = [run.values if chosen is None else _values(run, chosen) for run in found]
+        print(json.dumps(values, indent=2, ensure_ascii=False))
     elif form == "csv":
-        _write_csv(found)
+        _write_csv(found, chosen)
     elif not all_of_them:
         print(f"No runs in {runs_dir()}. Start one: eleatt-bench train")
     elif not found:
         print(f"None of {len(all_of_them):,} runs agrees with {' '.join(given.filters)}")
     else:
-        _print(found, given.sort)
+        shown = _usual(found, given.sort) if chosen is None else chosen
+        heads = ["run", *(_COLUMNS.get(key, (key,))[0] for key in shown)]
+        rows = [[run.folder.run_id, *_texts(run, shown)] for run in found]
+        for line in columns(heads, rows, terminal_width()):
+            print(line)
 
 
-def _print(runs: Sequence[Run], key: str | None) -> None:
-    shown = dict(_COLUMNS)
-    if not any("test/accuracy_clean" in run.results for run in runs):
-        del shown["test/accuracy_clean"]
-    if key is not None and key not in {"run", *shown}:
-        shown = {key: (key, lambda value: json.dumps(value).strip('"')), **shown}
-    rows = [[run.folder.run_id, *_texts(run, shown)] for run in runs]
-    for line in columns(["run", *(name for name, _ in shown.values())], rows, terminal_width()):
-        print(line)
+def _usual(runs: Sequence[Run], key: str | None) -> Sequence[str]:
+    """What is shown of runs where nobody says what, ``key`` among it."""
+    shown = [] if key is None or key in {"run", *_COLUMNS} else [key]
+    shown += [one for one in _FIRST if any(one in run.results for run in runs)]
+    if len(runs) <= _FEW:
+        shown += [one for one in differing(runs) if one != key][:_SETTINGS]
+    return [*shown, *(one for one in _COLUMNS if one not in _FIRST)]
 
 
-def _texts(run: Run, shown: Mapping[str, tuple[str, Callable[[Any], str]]]) -> Iterator[str]:
-    for key, (_, text) in shown.items():
+def _values(run: Run, keys: Sequence[str]) -> dict[str, Any]:
+    return {"run": run.folder.run_id, **{key: run.get(key) for key in keys}}
+
+
+def _texts(run: Run, keys: Sequence[str]) -> Iterator[str]:
+    for key in keys:
         value = run.get(key)
         try:
-            yield "–" if value is None else text(value)
-        except (TypeError, ValueError):  # of a run that somebody gave such a key
-            yield json.dumps(value)
+            yield "–" if value is None else _COLUMNS[key][1](value)
+        except (KeyError, TypeError, ValueError):  # of another key, or somebody wrote that value
+            yield json.dumps(value, ensure_ascii=False).strip('"')
 
 
-def _write_csv(runs: Sequence[Run]) -> None:
-    """A column for every key that any of the runs has."""
-    keys = dict.fromkeys(key for run in runs for key in run.values)
+def _write_csv(runs: Sequence[Run], chosen: Sequence[str] | None) -> None:
+    """A column for each of the keys ``chosen``, or for every key that any of the runs has."""
+    if chosen is None:
+        rows = [run.values for run in runs]
+        names = [*dict.fromkeys(key for row in rows for key in row)]
+    else:
+        rows, names = [_values(run, chosen) for run in runs], ["run", *chosen]
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(keys)
-    for run in runs:
-        writer.writerow([_plain(run.values.get(key)) for key in keys])
+    writer.writerow(names)
+    for row in rows:
+        writer.writerow([_plain(row.get(key)) for key in names])
 
 
 def _plain(value: Any) -> Any:

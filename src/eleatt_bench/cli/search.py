@@ -19,6 +19,7 @@ from eleatt_bench.config.composer import Composer
 from eleatt_bench.config.setup import options
 from eleatt_bench.launch.engines import engine_for
 from eleatt_bench.launch.settings import SWEEPS, one_device
+from eleatt_bench.sweeps.grid import differing
 from eleatt_bench.sweeps.search import Search, train_command
 from eleatt_bench.sweeps.space import Space, read_file, read_space
 from eleatt_bench.sweeps.trials import RUN, Trials, require_optuna
@@ -116,20 +117,17 @@ def _digest(space: Space, composer: Composer) -> str:
 
 
 def _print_best(space: Space, best: Sequence[FrozenTrial]) -> None:
-    """A line per trial, the best first, and the best one as a command."""
+    """A line per trial, the best first, with what differs; and the best one as a command."""
     if not best:
         return
     count = len(space.fixed)
+    shown = best[:_SHOWN]
+    tell = differing([space.overrides(trial)[count:] for trial in shown])
     rows = [
-        [
-            str(trial.number + 1),
-            f"{trial.value:.2%}",
-            " ".join(space.overrides(trial)[count:]),
-            trial.user_attrs[RUN],
-        ]
-        for trial in best[:_SHOWN]
+        [str(trial.number + 1), f"{trial.value:.2%}", *values.values(), trial.user_attrs[RUN]]
+        for trial, values in zip(shown, tell, strict=True)
     ]
     print()
-    for line in columns(["trial", "accuracy", "settings", "run"], rows, terminal_width()):
+    for line in columns(["trial", "accuracy", *tell[0], "run"], rows, terminal_width()):
         print(line)
     print(f"\nThe best: {train_command(space.overrides(best[0]))}\n")

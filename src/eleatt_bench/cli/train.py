@@ -51,8 +51,9 @@ usage: eleatt-bench {verb} [KEY=VALUE ...] [-m [--detach | --cancel]] [--cfg job
 Choices:
 {groups}
 
-Any value of the configuration can be given as KEY=VALUE, e.g. trainer.max_epochs=50; all of them:
-  eleatt-bench {verb} --cfg job
+Any value of the configuration can be given as KEY=VALUE, e.g. trainer.max_epochs=50. At the top:
+  {keys}
+What each means: docs/settings.md. What they come to: eleatt-bench {verb} --cfg job
 With -m, values separated by commas make a grid of runs, e.g. model=gru,eleatt_gru seed=0,1,2
 With launcher=slurm they are jobs of a cluster; --detach submits them and does not wait, --cancel
 ends those that the same command has submitted: docs/clusters.md
@@ -190,5 +191,8 @@ def _test(record: Mapping[str, Any]) -> str:
 
 def _help(verb: str, what: str, groups: Sequence[str]) -> int:
     lines = [f"  {group + '=':<12} {' | '.join(options(group))}" for group in groups]
-    print(HELP.format(verb=verb, what=what, groups="\n".join(lines)), end="")
+    sections = schema.names_at(schema.SCHEMAS[verb], []) or []
+    keys = ", ".join(name + "." * (schema.schema_at(schema.SCHEMAS[verb], [name]) is not None)
+                     for name in sections)  # fmt: skip
+    print(HELP.format(verb=verb, what=what, groups="\n".join(lines), keys=keys), end="")
     return 0

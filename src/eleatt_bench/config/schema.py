@@ -31,53 +31,54 @@ Checkpoint = Enum("Checkpoint", ["best", "last"])
 
 @dataclass
 class DataConfig:
-    name: str = MISSING
-    protocol: str = MISSING
-    fold: int = 0
-    sequence: Sequence = Sequence.frames
-    batch_size: int = MISSING
-    bucket: bool = False
-    val_fraction: float = 0.05
+    name: str = MISSING  # of the data set: eleatt-bench data list
+    protocol: str = MISSING  # which of its sequences train and which test: docs/data.md
+    fold: int = 0  # of a protocol that has several
+    sequence: Sequence = Sequence.frames  # how an image becomes a sequence
+    batch_size: int = MISSING  # sequences
+    bucket: bool = False  # batches of sequences about as long as each other
+    val_fraction: float = 0.05  # of the training sequences, drawn to validate
     val_seed: int = II("seed")  # which samples validate follows the seed, as the weights do
     limit: int | None = None  # at most so many sequences to train, to validate and to test on each
+    # applied in the order origin, view, time_warp, resample, scalings, rotation, noise, streams
     transforms: TransformsConfig = field(default_factory=TransformsConfig)
 
 
 @dataclass
 class InitConfig:
-    recurrent_gain: float = 0.001
-    forget_bias: float = 1.0
-    chrono_steps: int | None = None
+    recurrent_gain: float = 0.001  # of the orthogonal recurrent weights
+    forget_bias: float = 1.0  # LSTM
+    chrono_steps: int | None = None  # the longest memory that biases of z or f are drawn for
 
 
 @dataclass
 class ModelConfig:
-    cell: Cell = MISSING
-    gate: Gate | None = None
-    gated_layers: list[int] | None = None  # 0-based; None: every layer, where there is a gate
-    hidden_size: int = 100
-    num_layers: int = 3
-    bidirectional: bool = False
+    cell: Cell = MISSING  # the unit of the recurrent layers
+    gate: Gate | None = None  # what its element-wise attention gate ends in; null: no gate
+    gated_layers: list[int] | None = None  # which layers have the gate, from 0; null: all
+    hidden_size: int = 100  # units of a layer, and direction
+    num_layers: int = 3  # recurrent layers
+    bidirectional: bool = False  # layers that read the sequence backwards as well
     dropout: float = 0.5  # after each recurrent layer
     reset_after: bool = False  # GRU only: torch's and cuDNN's form instead of the paper's
-    readout: Readout = Readout.mean
+    readout: Readout = Readout.mean  # logits averaged over the valid frames, or of the last one
     init: InitConfig = field(default_factory=InitConfig)
-    backend: str = "auto"
+    backend: str = "auto"  # what computes the layers: docs/layer.md
 
 
 @dataclass
 class OptimizerConfig:
-    _target_: str = "torch.optim.Adam"
-    lr: float = MISSING
-    weight_decay: float = 0.0
+    _target_: str = "torch.optim.Adam"  # its class
+    lr: float = MISSING  # learning rate
+    weight_decay: float = 0.0  # as that class takes it
     options: dict[str, Any] = field(default_factory=dict)  # whatever else that class takes
 
 
 @dataclass
 class SchedulerConfig:
-    _target_: str | None = None
+    _target_: str | None = None  # its class; null: the learning rate stays
     monitor: str | None = None  # what a plateau scheduler watches, e.g. train/accuracy
-    options: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)  # whatever else that class takes
 
 
 @dataclass
@@ -87,27 +88,27 @@ class LossConfig:
 
 @dataclass
 class TrainerConfig:
-    accelerator: Accelerator = Accelerator.cpu
-    devices: int = 1
-    strategy: Strategy = Strategy.auto
-    precision: Precision = Precision["32-true"]
-    max_epochs: int = MISSING
-    gradient_clip_val: float | None = 1.0
+    accelerator: Accelerator = Accelerator.cpu  # what kind of device
+    devices: int = 1  # how many, of one run
+    strategy: Strategy = Strategy.auto  # ddp: a process for each device
+    precision: Precision = Precision["32-true"]  # Lightning's
+    max_epochs: int = MISSING  # at most
+    gradient_clip_val: float | None = 1.0  # the largest norm of the whole gradient
     selection: Selection = Selection.best  # best validation accuracy, or the last epoch
     early_stopping: int | None = None  # epochs without a gain in validation accuracy
-    num_threads: int | None = None  # CPU threads; None: what the launcher leases, else torch's
+    num_threads: int | None = None  # CPU threads; null: what the launcher leases, else torch's
 
 
 @dataclass
 class LauncherConfig:
-    name: str = MISSING
-    jobs: int | None = None  # how many at once; None: one per device, or per core
-    jobs_per_device: int = 1
+    name: str = MISSING  # where the jobs of a sweep run
+    jobs: int | None = None  # how many at once; null: one per device, or per core
+    jobs_per_device: int = 1  # on a GPU
     warm: bool = True  # fork jobs from a server that has torch imported (Linux)
     # What follows is for launcher=slurm alone, whose file says what it means.
     partition: str | None = None
-    account: str | None = None
-    qos: str | None = None
+    account: str | None = None  # to which the cluster books the jobs
+    qos: str | None = None  # the cluster's quality of service
     time: str | None = None
     gpus: int | None = None
     cpus: int | None = None
@@ -129,23 +130,23 @@ class TrainConfig:
     loss: LossConfig = field(default_factory=LossConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     launcher: LauncherConfig = field(default_factory=LauncherConfig)
-    table: TableConfig | None = None
+    table: TableConfig | None = None  # what `reproduce` does
     pretraining: str | None = None  # the experiment whose recurrent layers this run begins with
-    seed: int = 0
-    quick: bool = False  # a rehearsal, see `config.checks`; its numbers are no results
+    seed: int = 0  # of weights, order, dropout, augmentation, and which sequences validate
+    quick: bool = False  # a rehearsal of seconds; its numbers are no results
     force: bool = False  # train anew although a finished run is there
-    data_dir: str = MISSING
-    runs_dir: str = MISSING
+    data_dir: str = MISSING  # of prepared data sets; by default $ELEATT_DATA, or data
+    runs_dir: str = MISSING  # of runs; by default $ELEATT_RUNS, or runs
 
 
 @dataclass
 class EvalConfig:
-    run: str = MISSING
-    checkpoint: Checkpoint = Checkpoint.best
+    run: str = MISSING  # which runs: ids, or beginnings of them, between commas
+    checkpoint: Checkpoint = Checkpoint.best  # of the best epoch, or of the last
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     launcher: LauncherConfig = field(default_factory=LauncherConfig)
-    data_dir: str = MISSING
-    runs_dir: str = MISSING
+    data_dir: str = MISSING  # of prepared data sets; by default $ELEATT_DATA, or data
+    runs_dir: str = MISSING  # of runs; by default $ELEATT_RUNS, or runs
 
 
 SCHEMAS: dict[str, type] = {"train": TrainConfig, "eval": EvalConfig}

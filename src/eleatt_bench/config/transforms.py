@@ -15,26 +15,28 @@ Stream = Enum("Stream", ["joints", "bones", "velocities"])
 
 @dataclass
 class AxesConfig:
-    x: float = 0.0
-    y: float = 0.0
-    z: float = 0.0
+    x: float = 0.0  # sideways: of the sensor, or along the shoulders where `view` is set
+    y: float = 0.0  # upwards; where `view` is set, forwards
+    z: float = 0.0  # towards the sensor; where `view` is set, along the spine
 
 
 @dataclass
 class TransformsConfig:
     """In the order in which they are applied; what is random, while training only."""
 
-    origin: Reference | None = None  # of the sequence's first frame, or of each frame
-    view: Reference | None = None  # likewise: shoulders along X, spine along Z
+    origin: Reference | None = None  # the middle joint of the first frame, or of each
+    view: Reference | None = None  # of one of these too: shoulders along X, spine along Z
     time_warp: float = 0.0  # the pace varies by up to this fraction of itself
     resample: int | None = None  # frames of every sequence
     scaling: float = 0.0  # of the whole skeleton, by up to this fraction
-    axis_scaling: AxesConfig = field(default_factory=AxesConfig)  # likewise, along each axis
+    axis_scaling: AxesConfig = field(
+        default_factory=AxesConfig
+    )  # stretched by up to this fraction along each axis
     rotation: AxesConfig = field(
         default_factory=AxesConfig
-    )  # degrees: up to ± this about each axis
+    )  # degrees, up to ± this about each axis
     noise: float = 0.0  # standard deviation of what is added to values that are not zero
-    streams: list[Stream] = field(default_factory=lambda: [Stream.joints])
+    streams: list[Stream] = field(default_factory=lambda: [Stream.joints])  # side by side
 
 
 FRACTIONS = ("time_warp", "scaling", "axis_scaling.x", "axis_scaling.y", "axis_scaling.z")

@@ -224,12 +224,12 @@ def _has(values: Mapping[str, Any], keys: Mapping[str, Fits]) -> bool:
 
 _TEXT = (_is_text, "a text")
 _COUNT = (_is_count, "a count")
-_STATES = ("running", "finished", "failed")
+STATES = ("running", "finished", "failed", "pruned")
 _SELECTIONS = ("best", "last")
 
 _HEAD: dict[str, tuple[Fits, str]] = {
     "run_id": _TEXT,
-    "status": (_STATES.__contains__, f"one of {', '.join(_STATES)}"),
+    "status": (STATES.__contains__, f"one of {', '.join(STATES)}"),
     "identity": (_is_identity, "an identity"),
     "overrides": (_list_of(_is_text), "a list of texts"),
     "command": _TEXT,

@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from errno import ENOTEMPTY
 from functools import cached_property
 from math import inf
@@ -22,15 +22,15 @@ from eleatt_bench.common.errors import HeldElsewhereError, UserError, unknown
 from eleatt_bench.common.files import read_bounded, write_text
 from eleatt_bench.common.text import printable
 from eleatt_bench.runs import belongings
-from eleatt_bench.runs.form import MOST, parse_config, parse_evaluation, parse_record
+from eleatt_bench.runs.form import MOST, STATES, parse_config, parse_evaluation, parse_record
 from eleatt_bench.runs.lock import holder, is_locked, kept, try_lock, unlock
 
 Record = dict[str, Any]
 
 RECORD, EPOCHS, PREDICTIONS = "record.json", "epochs.csv", "predictions.h5"
 
-STATES = ("finished", "failed", "running", "interrupted", "damaged", "unknown")
-"""Of a run that was begun; ``unknown``: unfinished where the file system has no locks."""
+STATUSES = (*STATES, "interrupted", "damaged", "unknown")
+"""Of a run that was begun: what its record says, or what became of it."""
 
 _LOOK = 0.2  # seconds within which whoever only looks at a lock is done with it
 
@@ -120,7 +120,7 @@ class RunFolder:
         write_text(self.record, as_text(record))
 
     def status(self, known: Mapping[str, Any] | None = None) -> str:
-        """``finished``, ``failed``, ``running``, ``interrupted``, ``damaged`` or ``not started``.
+        """One of `STATUSES`, or ``not started``.
 
         ``unknown`` where the file system cannot tell whether an unfinished run is running. With its
         record, or the summary of it, ``known``, it is not read again.
@@ -141,6 +141,13 @@ class RunFolder:
     def is_finished(self) -> bool:
         """Whether the run is finished, and nobody is at it."""
         return self.status() == "finished"
+
+    def mark_pruned(self) -> None:
+        """Say that the run was ended because others were better, unless it is finished or held."""
+        with suppress(HeldElsewhereError), self.held(wait=False):
+            record = self.read()
+            if record is not None and record["status"] != "finished":
+                self.write({**record, "status": "pruned"})
 
     def is_locked(self) -> bool | None:
         """Whether a living process works on this run; nothing is written to find out.

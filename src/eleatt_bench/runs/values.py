@@ -100,6 +100,12 @@ def read_runs(runs_dir: Path) -> list[Run]:
     return runs
 
 
+def check_keys(keys: Iterable[str], runs: Sequence[Run]) -> None:
+    """Raise a `UserError` for a key that none of ``runs`` has."""
+    for key in keys:
+        _check_key(key, runs)
+
+
 def select(runs: Sequence[Run], filters: Iterable[str]) -> list[Run]:
     """Those of ``runs`` that agree with all ``filters``, each ``KEY=VALUE``.
 
@@ -137,6 +143,23 @@ def ordered(runs: Sequence[Run], key: str, *, reverse: bool = False) -> list[Run
     valued = [run for run in runs if run.get(key) is not None]
     without = [run for run in runs if run.get(key) is None]
     return [*sorted(valued, key=lambda run: _rank(run.get(key)), reverse=reverse), *without]
+
+
+_IN_THE_NAME = ("data.name", "data.digest", "data.val_seed", "model.cell", "model.gate", "seed")
+"""Settings that the name of a run tells, or that follow from those."""
+
+
+def differing(runs: Sequence[Run]) -> list[str]:
+    """The settings that are part of the runs' names, are not told by them, and are not the same."""
+    known = [dict(leaves(run.record.get("identity", {}))) for run in runs]
+    keys = dict.fromkeys(key for one in known for key in one)
+    told = (*_IN_THE_NAME, *(key for key in keys if key.startswith("pretraining.")))
+    return [key for key in keys if key not in told and len(_values(key, runs)) > 1]
+
+
+def _values(key: str, runs: Sequence[Run]) -> set[str]:
+    gated = key == "model.gated_layers"  # where there is a gate: without one there are none
+    return {json.dumps(run.get(key)) for run in runs if not gated or run.get("model.gate")}
 
 
 def _check_key(key: str, runs: Sequence[Run]) -> None:

@@ -224,18 +224,30 @@ def _job_return(one: Planned) -> JobReturn:
 
 
 def print_results(planned: Sequence[Planned]) -> None:
-    """A line per job: its run, and the accuracy it came to."""
+    """A line per job: the accuracy it came to, what tells it from the others, and its run."""
+    tell = differing([one.overrides for one in planned])
     rows = []
-    for one in planned:
+    for one, values in zip(planned, tell, strict=True):
         if one.run is not None:
             texts = [accuracy_text(one.folder.read()), one.folder.status()]
         else:
             checkpoint = one.config["checkpoint"]
             result = one.folder.read_evaluation(checkpoint)
             texts = [accuracy_text(result), f"{checkpoint} checkpoint"]
-        rows.append([one.folder.run_id, *texts])
-    for line in columns(["run", "test accuracy", "status"], rows, terminal_width()):
+            values.pop("run", None)  # which the last column says in full
+        rows.append({"test accuracy": texts[0]} | values | {"status": texts[1]})
+    header = [*rows[0], "run"]
+    lines = [[*row.values(), one.folder.run_id] for row, one in zip(rows, planned, strict=True)]
+    for line in columns(header, lines, terminal_width()):
         print(line)
+
+
+def differing(jobs: Sequence[Overrides]) -> list[dict[str, str]]:
+    """For each of ``jobs`` the overrides that are not said of all of them, by their keys."""
+    said = [dict(o.partition("=")[::2] for o in overrides) for overrides in jobs]
+    keys = dict.fromkeys(key for one in said for key in one)
+    apart = [key for key in keys if len({one.get(key) for one in said}) > 1]
+    return [{key: one.get(key, "–") for key in apart} for one in said]
 
 
 def _close(config: dict[str, Any], planned: Sequence[Planned], logs: Path | None) -> None:

@@ -201,6 +201,7 @@ class Search:
 
     def _prune(self, one: _Running) -> None:
         self._trials.prune(one.trial)
+        one.folder.mark_pruned()
         self._tell(one.trial, f"pruned    after epoch {one.pruned}: below the median of the others")
 
     def _tell(self, trial: Trial, line: str) -> None:
