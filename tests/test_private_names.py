@@ -14,6 +14,7 @@ SRC = Path(__file__).resolve().parents[1] / "src"
 
 PRIVATE = (
     "hydra._internal.core_plugins.basic_sweeper.BasicSweeper._parse_config",
+    "hydra.plugins.completion_plugin.CompletionPlugin._query",
     "os._exit",
     "sys._getframe",
     "torch._C._are_functorch_transforms_active",

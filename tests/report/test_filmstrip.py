@@ -82,6 +82,6 @@ def test_every_kind_is_drawn_in_every_format(tmp_path: Path, frames, layout, for
 def test_another_format_and_no_matplotlib(tmp_path: Path, monkeypatch) -> None:
     with pytest.raises(UserError, match=r"ends in one of \.png, \.pdf, \.svg"):
         save(new_figure(1, 1), tmp_path / "picture.bmp")
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(UserError, match=r"pip install 'eleatt-bench\[figures\]'"):
         new_figure(1, 1)

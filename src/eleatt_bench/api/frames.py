@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from eleatt_bench.common.errors import UserError
+from eleatt_bench.common.extras import require
 from eleatt_bench.report.as_csv import cell_lines, claim_lines
 from eleatt_bench.report.render import render
 from eleatt_bench.tables import build
@@ -63,12 +63,9 @@ def as_frame(rows: Iterable[Mapping[str, Any]]) -> DataFrame:
     Raises:
         UserError: pandas is not installed.
     """
-    try:
-        from pandas import DataFrame
-    except ModuleNotFoundError as error:
-        if error.name != "pandas":
-            raise
-        raise UserError("Frames need pandas: pip install 'eleatt-bench[frames]'") from None
+    require("frames", "A frame")
+    from pandas import DataFrame
+
     found = list(rows)
     keys = dict.fromkeys(key for row in found for key in row)
     return DataFrame({key: _column([row.get(key) for row in found]) for key in keys})

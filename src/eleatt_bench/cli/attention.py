@@ -14,6 +14,7 @@ import numpy as np
 from eleatt_bench.cli.arguments import Parser
 from eleatt_bench.cli.offers import named_runs
 from eleatt_bench.common.errors import UserError, unknown
+from eleatt_bench.common.extras import require
 from eleatt_bench.common.files import check_writable, replacing, write_text
 from eleatt_bench.common.locations import data_dir, runs_dir
 
@@ -42,6 +43,8 @@ def attention(arguments: list[str]) -> int:
     parser.add_argument("--layer", type=int, default=0, help="the gated layer, from 0; 0")
     parser.add_argument("--out", type=Path, metavar="DIR", help="RUN/attention/layerK")
     given = parser.parse(arguments)
+
+    require("figures", "attention")  # before the work
 
     from eleatt_bench.training.attention import attention_to
     from eleatt_bench.training.folder import reopen

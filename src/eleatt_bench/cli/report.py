@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from eleatt_bench.cli.arguments import Parser, choose
 from eleatt_bench.cli.offers import options, overrides
 from eleatt_bench.common.errors import UserError
+from eleatt_bench.common.extras import require
 from eleatt_bench.common.files import check_writable
 from eleatt_bench.report.losses import panels
 from eleatt_bench.report.wording import is_tested, title
@@ -74,6 +75,7 @@ def _figures(arguments: list[str]) -> int:
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="RUNS/tables")
     given = parser.parse(arguments)
+    require("figures", "report figures")
     made = plans(given.name, given.overrides)
     out = given.out or made[0].runs_dir / "tables"
     check_writable(out)

@@ -8,6 +8,7 @@ from pathlib import Path
 from eleatt_bench.cli.arguments import Parser
 from eleatt_bench.cli.offers import options, overrides
 from eleatt_bench.common.errors import UserError, unknown
+from eleatt_bench.common.extras import require
 from eleatt_bench.common.files import check_writable, write_text
 from eleatt_bench.config.composer import Composer
 from eleatt_bench.report.publication import Entry, Publication, of_no_table
@@ -43,6 +44,8 @@ def add(arguments: Sequence[str]) -> None:
     )  # fmt: skip
     given = parser.parse(arguments)
     check_writable(given.to)
+    if given.weights:
+        require("weights", "results add --weights")
     publication = Publication(given.to)
     asked = 0
     with Composer() as composer:

@@ -9,7 +9,7 @@ from eleatt_bench.cli.arguments import Parser, choose
 from eleatt_bench.cli.offers import options, overrides
 from eleatt_bench.common.collector import without_collector
 from eleatt_bench.common.errors import UserError
-from eleatt_bench.common.files import write_text
+from eleatt_bench.common.files import check_writable, write_text
 from eleatt_bench.common.text import closing
 from eleatt_bench.config.composer import Composer
 from eleatt_bench.report.explain import explain
@@ -139,6 +139,7 @@ def reproduce(arguments: list[str]) -> int:
 
         dry_run(made)
         return 0
+    check_writable(made[0].runs_dir / "tables")
     from eleatt_bench.cli.train import THEN, run_hydra
 
     sweeper = "eleatt_until_decided" if given.until_decided else "eleatt_table"

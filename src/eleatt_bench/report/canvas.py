@@ -9,6 +9,7 @@ from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from eleatt_bench.common.errors import UserError
+from eleatt_bench.common.extras import require
 from eleatt_bench.common.files import replacing
 
 if TYPE_CHECKING:
@@ -26,12 +27,9 @@ def new_figure(width: float, height: float) -> Figure:
     Raises:
         UserError: matplotlib is not installed.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise UserError(
-            "Pictures need matplotlib, which is not installed: pip install 'eleatt-bench[figures]'"
-        ) from error
+    require("figures", "A picture")
+    from matplotlib.figure import Figure
+
     return Figure(figsize=(width, height), layout="constrained", dpi=_DPI)
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from eleatt_bench.common.errors import UserError
+from eleatt_bench.common.extras import require
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial, Trial
@@ -37,12 +38,9 @@ def require_optuna() -> None:
     Raises:
         UserError: it is not installed; with the command that installs it.
     """
-    try:
-        import optuna
-    except ModuleNotFoundError as error:
-        if error.name != "optuna":
-            raise
-        raise UserError("search needs Optuna: pip install 'eleatt-bench[search]'") from None
+    require("search", "search")
+    import optuna
+
     optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 

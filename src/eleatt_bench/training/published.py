@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from eleatt_bench.common.errors import UserError
+from eleatt_bench.common.extras import require
 from eleatt_bench.common.files import read_bounded, replacing
 from eleatt_bench.config import schema
 from eleatt_bench.config.compose import checked
@@ -47,7 +48,7 @@ def write_weights(path: Path, runs_dir: Path, run_id: str, data_dir: Path) -> Ca
     Raises:
         UserError: as `reopen`; the run has no result, or no weights.
     """
-    _library()
+    require("weights", "A file of weights")
     from safetensors.torch import save
 
     folder, config, store = reopen(runs_dir, run_id, data_dir)
@@ -114,7 +115,7 @@ def retest(path: Path, store: SequenceStore) -> dict[str, float]:
 
 
 def _read(path: Path) -> tuple[Card, dict[str, Tensor]]:
-    _library()
+    require("weights", "A file of weights")
     from safetensors import SafetensorError
     from safetensors.torch import load
 
@@ -154,15 +155,6 @@ def _empty_store(card: Card, config: dict[str, Any], path: Path) -> SequenceStor
         offsets=np.zeros(1, np.int64), labels=none, names=(), metadata={},
         sequence_digests=np.empty((0, 16), np.uint8), sealed=True,
     )  # fmt: skip
-
-
-def _library() -> None:
-    try:
-        import safetensors  # noqa: F401
-    except ImportError as error:
-        raise UserError(
-            "Weights need the library safetensors: pip install 'eleatt-bench[weights]'"
-        ) from error
 
 
 def _damaged(path: Path, error: Exception) -> UserError:

@@ -17,8 +17,9 @@ from pathlib import Path
 from eleatt_bench import __version__
 from eleatt_bench.common import parallel
 from eleatt_bench.common.errors import UserError
+from eleatt_bench.common.extras import require
 from eleatt_bench.common.files import naming
-from eleatt_bench.report.site.pages import MARK, check_installed, write_assets, write_page
+from eleatt_bench.report.site.pages import MARK, write_assets, write_page
 from eleatt_bench.report.site.run import Line, Made, RunPage, write_run
 from eleatt_bench.report.site.table import page_of, write_table
 from eleatt_bench.report.site.table_charts import forest
@@ -45,7 +46,7 @@ def write_site(plans: Sequence[Plan], out: Path, step: Step = lambda done, total
     Raises:
         UserError: ``out`` holds something else, or a library is missing.
     """
-    check_installed()
+    require("report", "The report")
     out = out.resolve()
     _check_replaceable(out)
     folders = all_runs(plans[0].runs_dir)

@@ -7,7 +7,6 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.text import duration
 
 if TYPE_CHECKING:
@@ -16,16 +15,6 @@ if TYPE_CHECKING:
 _PACKAGE = "eleatt_bench.report.site"
 MARK = '<meta name="generator" content="eleatt-bench report">'
 """In every page: a folder whose index has it may be replaced by a newer report."""
-
-
-def check_installed() -> None:
-    """Refuse to begin without the libraries that make a site.
-
-    Raises:
-        UserError: jinja2 or plotly is not installed.
-    """
-    _environment()
-    _plotly()
 
 
 def write_page(out: Path, path: str, template: str, **content: Any) -> None:
@@ -45,15 +34,14 @@ def write_assets(out: Path) -> None:
     assets.mkdir()
     for source in resources.files(_PACKAGE).joinpath("assets").iterdir():
         (assets / source.name).write_bytes(source.read_bytes())
-    (assets / "plotly.min.js").write_bytes(_plotly().read_bytes())
+    script = resources.files("plotly").joinpath("package_data", "plotly.min.js")
+    (assets / "plotly.min.js").write_bytes(script.read_bytes())
 
 
 @cache
 def _environment() -> Environment:
-    try:
-        from jinja2 import Environment, PackageLoader, StrictUndefined
-    except ImportError as error:
-        raise _missing("jinja2") from error
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
     environment = Environment(
         loader=PackageLoader(_PACKAGE),
         autoescape=True,
@@ -64,18 +52,3 @@ def _environment() -> Environment:
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}  # a sixth of a page
     environment.filters["duration"] = duration
     return environment
-
-
-def _plotly() -> Path:
-    """The script of the plotting library, which comes with its Python package."""
-    try:
-        found = resources.files("plotly").joinpath("package_data", "plotly.min.js")
-    except ModuleNotFoundError as error:
-        raise _missing("plotly") from error
-    return Path(str(found))
-
-
-def _missing(library: str) -> UserError:
-    return UserError(
-        f"The report needs {library}, which is not installed: pip install 'eleatt-bench[report]'"
-    )

@@ -6,7 +6,6 @@ They are made while a network waits: no layout engine, few words, no more pixels
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -34,11 +33,6 @@ class Panel(NamedTuple):
     down: str = ""  # what the rows are
     names: Sequence[str] | None = None  # of the rows
     image: Array | None = None  # what was seen, where ``values`` are of its pixels
-
-
-def can_draw() -> bool:
-    """Whether matplotlib is installed."""
-    return find_spec("matplotlib") is not None
 
 
 def confusion(counts: npt.NDArray[np.int64], names: Sequence[str], title: str) -> Pixels:

@@ -19,6 +19,7 @@ from tensorboard.compat.proto.summary_pb2 import DATA_CLASS_SCALAR, Summary, Sum
 from tensorboard.summary.writer import event_file_writer
 from torch.utils.tensorboard import SummaryWriter
 
+from eleatt_bench.common.extras import is_installed
 from eleatt_bench.training.board import pictures
 from eleatt_bench.training.board.gates import Gates
 from eleatt_bench.training.board.hparams import finals, session
@@ -75,7 +76,7 @@ class TensorBoard(Callback):
         if not done:
             self._writer.add_text("config", _as_code(self._config, self._folder.parent.name), 0)
         self._gates = Gates(classifier_of(pl_module), self._data, trainer)
-        self._can_draw = pictures.can_draw()
+        self._can_draw = is_installed("matplotlib")
         if not self._can_draw:
             self._say(
                 "TensorBoard gets no pictures, for want of matplotlib: "

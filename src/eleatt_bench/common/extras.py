@@ -1,0 +1,34 @@
+"""Libraries that not everybody needs: asked for before the work, in one sentence."""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec
+
+from eleatt_bench.common.errors import UserError
+
+LIBRARIES = {
+    "figures": ("matplotlib",),
+    "frames": ("pandas",),
+    "report": ("jinja2", "plotly"),
+    "search": ("optuna",),
+    "weights": ("safetensors",),
+}
+"""What is imported for an extra of pyproject.toml."""
+
+
+def require(extra: str, what: str) -> None:
+    """Raise a `UserError` with the remedy unless all that ``what`` needs of ``extra`` is there."""
+    for library in LIBRARIES[extra]:
+        if not is_installed(library):
+            raise UserError(
+                f"{what} needs {library}, which is not installed: "
+                f"pip install 'eleatt-bench[{extra}]'"
+            )
+
+
+def is_installed(library: str) -> bool:
+    """Whether ``library`` can be imported, as far as that is known without importing it."""
+    if library in sys.modules:
+        return sys.modules[library] is not None
+    return find_spec(library) is not None
