@@ -1,12 +1,17 @@
 # Everything runs in a virtual environment of its own, .venv; nothing has to be activated.
-# `make` without a target says what there is.
+# `make` without a target says what there is. Trainings and tables need the package alone; tests,
+# reports and whatever else is optional need `make install`, which some targets call.
 
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 
 VENV := .venv
 RUN := $(VENV)/bin/eleatt-bench
+CORE := $(VENV)/.core
 READY := $(VENV)/.ready
+# pip says what it does, and gives an index that cannot be reached up soon
+PIP := PIP_CONSTRAINT=constraints.txt PIP_RETRIES=$${PIP_RETRIES:-1} $(VENV)/bin/python -m pip \
+	--disable-pip-version-check install
 # The first interpreter that is new enough and not too new; or: make install PYTHON=/path/to/python
 PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	"$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null \
@@ -23,13 +28,17 @@ bench-gpu: BENCH ?= gpu
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-install: $(READY) ## make .venv with the exact versions of constraints.txt
+install: $(READY) ## make .venv with all extras, in the exact versions of constraints.txt
 
-$(READY): pyproject.toml constraints.txt
+$(CORE): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed: make install PYTHON=/path/to/python"; exit 1; }
 	"$(PYTHON)" -m venv $(VENV)
-	PIP_CONSTRAINT=constraints.txt $(VENV)/bin/python -m pip install --quiet -e '.[dev]'
+	$(PIP) -e .
 	$(RUN) doctor --build
+	@touch $@
+
+$(READY): $(CORE)
+	$(PIP) -e '.[dev]'
 	@touch $@
 
 demo: digits ## train 18 small networks on real data and show the table (minutes)
@@ -63,54 +72,54 @@ bench-data: $(READY) ## time loading and augmentation against the network: docs/
 	$(VENV)/bin/python scripts/bench_data.py --csv docs/performance/data.csv
 	$(VENV)/bin/python scripts/performance_page.py docs/performance/*.csv > docs/performance.md
 
-tensorboard: $(READY) ## look at the curves and pictures of all runs
+tensorboard: $(CORE) ## look at the curves and pictures of all runs
 	$(RUN) tensorboard $(ARGS)
 
 report: $(READY) ## write pages about all tables and runs: runs/report/index.html
 	$(RUN) report $(ARGS)
 
-data-nucla: $(READY) ## prepare N-UCLA from NUCLA_SOURCE (default data/raw/nucla/all_sqe.zip)
+data-nucla: $(CORE) ## prepare N-UCLA from NUCLA_SOURCE (default data/raw/nucla/all_sqe.zip)
 	$(RUN) data prepare nucla --source "$(NUCLA_SOURCE)"
 
-data-mnist: $(READY) ## prepare MNIST from MNIST_SOURCE (default data/raw/mnist; downloaded if absent)
+data-mnist: $(CORE) ## prepare MNIST from MNIST_SOURCE (default data/raw/mnist; downloaded if absent)
 	test -d "$(MNIST_SOURCE)" || $(RUN) data download mnist
 	$(RUN) data prepare mnist --source "$(MNIST_SOURCE)"
 
 # Whatever is in ARGS is said of every run of a table: make table2 ARGS="trainer=gpu launcher.jobs=2"
-digits: $(READY) ## handwritten digits, small and always at hand (minutes)
+digits: $(CORE) ## handwritten digits, small and always at hand (minutes)
 	$(RUN) reproduce $@ $(ARGS)
 
-fig2: $(READY) ## how many layers are gated, NTU RGB+D
+fig2: $(CORE) ## how many layers are gated, NTU RGB+D
 	$(RUN) reproduce $@ $(ARGS)
 
-table1: $(READY) ## features of RGB frames, NTU RGB+D and JHMDB
+table1: $(CORE) ## features of RGB frames, NTU RGB+D and JHMDB
 	$(RUN) reproduce $@ $(ARGS)
 
-table2: $(READY) ## the gate on three cells, NTU RGB+D
+table2: $(CORE) ## the gate on three cells, NTU RGB+D
 	$(RUN) reproduce $@ $(ARGS)
 
-table3: $(READY) ## NTU RGB+D beside other people's results
+table3: $(CORE) ## NTU RGB+D beside other people's results
 	$(RUN) reproduce $@ $(ARGS)
 
-table4: $(READY) ## N-UCLA, from scratch and pre-trained on NTU RGB+D
+table4: $(CORE) ## N-UCLA, from scratch and pre-trained on NTU RGB+D
 	$(RUN) reproduce $@ $(ARGS)
 
-table5: $(READY) ## SYSU 3D HOI, from scratch and pre-trained on NTU RGB+D
+table5: $(CORE) ## SYSU 3D HOI, from scratch and pre-trained on NTU RGB+D
 	$(RUN) reproduce $@ $(ARGS)
 
-table6: $(READY) ## gates that sum to 1, NTU RGB+D
+table6: $(CORE) ## gates that sum to 1, NTU RGB+D
 	$(RUN) reproduce $@ $(ARGS)
 
-table7: $(READY) ## the size of the network, NTU RGB+D
+table7: $(CORE) ## the size of the network, NTU RGB+D
 	$(RUN) reproduce $@ $(ARGS)
 
-mnist: $(READY) ## sequential MNIST
+mnist: $(CORE) ## sequential MNIST
 	$(RUN) reproduce $@ $(ARGS)
 
-gesture: $(READY) ## hand gestures, SHREC'17 Track and DHG-14/28
+gesture: $(CORE) ## hand gestures, SHREC'17 Track and DHG-14/28
 	$(RUN) reproduce $@ $(ARGS)
 
-paper: $(READY) ## all of these tables, as far as their data are here
+paper: $(CORE) ## all of these tables, as far as their data are here
 	$(RUN) reproduce $@ $(ARGS)
 
 rehearse: $(READY) ## every table on small made-up data, from raw files to LaTeX, in rehearsal/ (minutes)

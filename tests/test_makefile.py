@@ -28,7 +28,7 @@ def test_help_lists_one_target_per_table() -> None:
 @pytest.mark.parametrize("table", options("table"))
 @pytest.mark.few(3)
 def test_a_tables_target_reproduces_it_with_what_is_said(table: str) -> None:
-    planned = make("--dry-run", table, "ARGS=quick=true launcher.jobs=2", "READY=README.md")
+    planned = make("--dry-run", table, "ARGS=quick=true launcher.jobs=2", "CORE=README.md")
     assert planned.splitlines()[-1].endswith(
         f"eleatt-bench reproduce {table} quick=true launcher.jobs=2"
     )
