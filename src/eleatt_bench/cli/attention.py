@@ -182,7 +182,7 @@ def _draw_classes(store: SequenceStore, found: Sequence[Attended], layer: int, o
     names = [store.class_names[label] for label in classes]
     elements = store.layout["joints"] if skeleton else list(map(str, range(means.shape[1])))
     title = f"{store.name}: mean relative attention of the gate of layer {layer}"
-    figure = pictures.by_class(means, names, elements, title)
+    figure = pictures.by_class(means, names, elements, title, of_joints=skeleton)
     for form in ("png", "pdf"):
         save(figure, out / f"classes.{form}")
     text = io.StringIO()

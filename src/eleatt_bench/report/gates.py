@@ -15,6 +15,7 @@ from eleatt_bench.report.canvas import new_figure
 from eleatt_bench.report.filmstrip import bodies_of, draw_pose, frame_limits
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 Array = npt.NDArray[np.float32]
@@ -66,14 +67,13 @@ def heat_map(values: Array, names: Sequence[str] | None, title: str, steps: str)
     figure = new_figure(6, 3.2 if names is None else max(3.2, 0.17 * len(names) + 1))
     figure.suptitle(title, fontsize=10)
     axes = figure.add_subplot()
-    picture = axes.imshow(values.T, aspect="auto", interpolation="nearest", cmap="viridis", vmin=0)
+    _draw(figure, axes, values.T, of_joints=names is not None)
     axes.set_xlabel(steps, fontsize=8)
     axes.tick_params(labelsize=7)
     if names is None:
         axes.set_ylabel("element of the input", fontsize=8)
     else:
         axes.set_yticks(range(len(names)), names)
-    figure.colorbar(picture, ax=axes).set_label("relative attention", fontsize=8)
     return figure
 
 
@@ -83,21 +83,43 @@ def on_image(image: Array, values: Array, title: str) -> Figure:
     figure.suptitle(title, fontsize=10)
     left, right = figure.subplots(1, 2)
     left.imshow(image, cmap="gray_r")
-    picture = right.imshow(values, cmap="viridis", vmin=0)
+    _draw(figure, right, values, square=True)
     for axes in (left, right):
         axes.set(xticks=[], yticks=[])
-    figure.colorbar(picture, ax=right).set_label("relative attention", fontsize=8)
     return figure
 
 
-def by_class(means: Array, classes: Sequence[str], elements: Sequence[str], title: str) -> Figure:
+def by_class(
+    means: Array, classes: Sequence[str], elements: Sequence[str], title: str, *, of_joints: bool
+) -> Figure:
     """``means`` (classes, elements): the mean relative attention, a row per class."""
     figure = new_figure(max(5.0, 0.26 * len(elements) + 2.6), max(2.6, 0.26 * len(classes) + 1.6))
     figure.suptitle(title, fontsize=10)
     axes = figure.add_subplot()
-    picture = axes.imshow(means, aspect="auto", cmap="viridis", vmin=0)
+    _draw(figure, axes, means, of_joints=of_joints)
     axes.set_yticks(range(len(classes)), classes)
     axes.set_xticks(range(len(elements)), elements, rotation=90)
     axes.tick_params(labelsize=7)
-    figure.colorbar(picture, ax=axes).set_label("mean relative attention", fontsize=8)
     return figure
+
+
+def _draw(
+    figure: Figure, axes: Axes, values: Array, *, of_joints: bool = False, square: bool = False
+) -> None:
+    """``values`` in colours that are white where attention is average, with what they mean.
+
+    A gate that has learned little differs by hundredths from there: the colours reach as far as the
+    values do. An element that is zero in all samples has no attention to speak of, and is grey.
+    """
+    average = 3.0 if of_joints else 1.0
+    seen = values[values > 0]
+    reach = float(np.abs(seen - average).max(initial=1e-3))
+    axes.set_facecolor("0.8")
+    picture = axes.imshow(
+        np.where(values > 0, values, np.nan), aspect="equal" if square else "auto",
+        interpolation="nearest", cmap="RdBu_r", vmin=average - reach, vmax=average + reach,
+    )  # fmt: skip
+    what = "x + y + z; 3 is average" if of_joints else "1 is average"
+    figure.colorbar(picture, ax=axes).set_label(
+        f"attention relative to its mean\nover these samples ({what})", fontsize=8
+    )
