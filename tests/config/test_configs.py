@@ -67,7 +67,7 @@ def test_the_names_are_those_that_are_documented() -> None:
     assert MODELS == ["eleatt_gru", "eleatt_lstm", "eleatt_rnn", "gru", "lstm", "rnn"]
     assert [
         *("dhg", "digits", "jhmdb", "mnist_rows", "ntu", "ntu_aug", "ntu_rgb", "ntu_v1"),
-        *("nucla", "nucla_aug", "psmnist", "shrec17", "smnist", "sysu", "sysu_aug"),
+        *("nucla", "nucla_aug", "nucla_strong", "psmnist", "shrec17", "smnist", "sysu", "sysu_aug"),
     ] == EXPERIMENTS
     assert options("trainer") == ["cpu", "ddp", "gpu"]
     assert options("optimizer") == ["adam", "adamw", "sgd"]

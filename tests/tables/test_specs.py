@@ -16,8 +16,8 @@ from eleatt_bench.tables.spec import check_spec, declared, folds_of
 from eleatt_bench.tables.statistics import LEAST_SEEDS
 
 NAMES = [
-    *("digits", "fig2", "gesture", "mnist", "paper", "table1", "table2", "table3", "table4"),
-    *("table5", "table6", "table7"),
+    *("digits", "fig2", "gesture", "mnist", "nucla", "paper", "table1", "table2", "table3"),
+    *("table4", "table5", "table6", "table7"),
 ]
 OWN = [name for name in NAMES if name != "paper"]
 BOTH = ("cross_subject", "cross_view")
@@ -66,6 +66,7 @@ PAPER: dict[str, dict[str, tuple[float | None, ...]]] = {
         "3-GRU(128)": (76.5, 81.3), "2-EleAtt-GRU(100)": (78.6, 85.5),
         "3-EleAtt-GRU(100)": (79.8, 87.1),
     },
+    "nucla": {"EleAtt-GRU(aug.), pre-trained": (90.7, None), "AGC-LSTM": (93.3, None)},
     "mnist": {}, "gesture": {}, "digits": {},
 }  # fmt: skip
 
@@ -155,8 +156,9 @@ def has_rotation(transforms: dict[str, Any]) -> bool:
     return bool(repr(transforms["rotation"]).count("35"))
 
 
-def test_table_4_shows_both_test_accuracies_and_says_why(spec_of) -> None:
-    spec = spec_of("table4")
+@pytest.mark.parametrize("name", ["table4", "nucla"])
+def test_tables_of_n_ucla_show_both_test_accuracies_and_say_why(spec_of, name: str) -> None:
+    spec = spec_of(name)
     assert {column["name"]: column["metric"] for column in spec["columns"]} == {
         "cross_view": "accuracy", "cross_view_clean": "accuracy_clean",
     }  # fmt: skip
