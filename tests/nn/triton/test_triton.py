@@ -270,13 +270,30 @@ def test_other_dtypes_and_empty_batches_run_on_scan(device) -> None:
     (cell, weights, x, lengths, state), keywords = layer(
         Cell("gru", "sigmoid"), device, dtype=torch.float64
     )
-    assert not triton_scan.runs_in_triton(x)
+    assert not triton_scan.runs_in_triton(x, weights)
     ours = triton_scan.run(cell, weights, x, lengths, state, **keywords)[0]
     assert torch.equal(ours, scan.run(cell, weights, x, lengths, state, **keywords)[0])
     (cell, weights, x, lengths, state), keywords = layer(Cell("gru", "sigmoid"), device)
-    assert triton_scan.runs_in_triton(x)
+    assert triton_scan.runs_in_triton(x, weights)
     empty = (cell, weights, x[:, :0], lengths, (state[0][:0],))
     assert triton_scan.run(*empty, **keywords)[0].shape == (6, 0, 5)
+
+
+@everywhere
+@pytest.mark.parametrize("gate", [None, "sigmoid"])
+def test_layers_whose_weights_would_be_streamed_for_too_long_run_on_scan(
+    device, monkeypatch, gate: str | None
+) -> None:
+    (cell, weights, x, lengths, state), keywords = layer(Cell("gru", gate), device)
+    size = weights.weight_hh.numel()
+    if gate is not None:
+        size += weights.weight_ih.numel() + weights.weight_ha.numel()
+    monkeypatch.setattr(triton_scan, "MOST_STREAMED", size)
+    assert triton_scan.runs_in_triton(x, weights)
+    monkeypatch.setattr(triton_scan, "MOST_STREAMED", size - 1)
+    assert not triton_scan.runs_in_triton(x, weights)
+    ours = triton_scan.run(cell, weights, x, lengths, state, **keywords)[0]
+    assert torch.equal(ours, scan.run(cell, weights, x, lengths, state, **keywords)[0])
 
 
 @only_interpreted

@@ -15,17 +15,18 @@ behind that. A step has 3 products forward (a; r and z; n) and 3 products and a 
 backward, each waiting for the one before, and some 600 cycles until its pipeline is full. That
 makes 3 µs per step in bfloat16 and 5 µs in float32 (1.8 GHz), a floor that the batch does not move
 until its tiles outnumber the multiprocessors: 2112 sequences on 132 of them.
-The floor grows as D² + N². At D = N = 512 a step streams 1.8 million numbers, 32 µs in bfloat16 and
-64 µs in float32, where a dozen eager operations, each on the whole device, take about as long:
-do not expect a gain there. Spreading the columns over several programs would need a barrier between
-them (1 µs, 3 or 4 times a step, and all of them resident); it is not done.
+The floor grows as D² + N². At D = N = 512 a step would stream 1.8 million numbers, 32 µs in
+bfloat16 and 64 µs in float32, and a dozen eager operations, each on the whole device, take about as
+long: layers that stream more than `MOST_STREAMED` run on ``scan``. Spreading the columns over
+several programs would need a barrier between them (1 µs, 3 or 4 times a step, and all of them
+resident); it is not done.
 
 Products are in the dtype of autocast where it is enabled, else in float32: IEEE, or TF32 where
 ``torch.backends.cudnn.rnn.fp32_precision`` is ``"tf32"``, which is torch's default. Sums, states
 and all between them are float32. IEEE products go without tensor cores, 11,000 cycles a step.
 The large products in torch are float32 and obey ``torch.backends.cuda.matmul.fp32_precision``.
 
-Other dtypes than float32, and empty batches, run on the backend ``scan``: see `runs_in_triton`.
+Other dtypes than float32, and empty batches, run on ``scan``, too: see `runs_in_triton`.
 """
 
 from __future__ import annotations
@@ -45,10 +46,23 @@ from eleatt_bench.nn.packing import valid_frames
 from eleatt_bench.nn.scan_cells import CellScan, Step, cell_scan
 from eleatt_bench.nn.triton.launch import Kept, KernelCall, backward_pass, forward_pass
 
+MOST_STREAMED = 500_000
+"""Numbers that a program may read in each step; with more, `scan` has the whole device at work."""
 
-def runs_in_triton(input: Tensor) -> bool:  # noqa: A002
-    """Whether `run` uses its kernels for ``input`` (T, B, D); else it is `scan.run`."""
-    return input.dtype == torch.float32 and input.shape[1] > 0
+
+def runs_in_triton(input: Tensor, weights: Weights) -> bool:  # noqa: A002
+    """Whether `run` uses its kernels for ``input`` (T, B, D) and a layer; else it is `scan.run`."""
+    return (
+        input.dtype == torch.float32 and input.shape[1] > 0 and _streamed(weights) <= MOST_STREAMED
+    )
+
+
+def _streamed(weights: Weights) -> int:
+    """The numbers of the weights that are multiplied anew in each step."""
+    count = weights.weight_hh.numel()
+    if weights.weight_ha is not None:  # then the input's part has to wait for the gate
+        count += weights.weight_ih.numel() + weights.weight_ha.numel()
+    return count
 
 
 @by_hand("triton")
@@ -68,7 +82,7 @@ def run(
     interpreter (``TRITON_INTERPRET=1``) runs it on the CPU, but not in bfloat16.
     """
     check_triton(input.device)
-    if not runs_in_triton(input):
+    if not runs_in_triton(input, weights):
         other: RunLayer = scan.run
         return other(
             cell, weights, input, lengths, state,
