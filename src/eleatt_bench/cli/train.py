@@ -18,7 +18,7 @@ from eleatt_bench.config import schema
 from eleatt_bench.config.compose import compose_config
 from eleatt_bench.config.mistakes import explain, is_hydras
 from eleatt_bench.config.overrides import check_override
-from eleatt_bench.config.setup import VERSION_BASE, hydra_ready, options
+from eleatt_bench.config.setup import VERSION_BASE, hydra_ready, options, unread_help
 from eleatt_bench.launch.engines import is_local
 from eleatt_bench.launch.ranks import is_first
 
@@ -174,7 +174,8 @@ def run_hydra(name: str, flags: Sequence[str], overrides: Sequence[str]) -> None
     grid = ["hydra/sweeper=eleatt_grid"] if sweeps else []
     sys.argv = [own_argv[0], *flags, *grid, *then, *overrides]
     try:
-        hydra_main(str(config_dir()), name, VERSION_BASE)(lambda cfg: None)()
+        with unread_help():
+            hydra_main(str(config_dir()), name, VERSION_BASE)(lambda cfg: None)()
     except Exception as error:
         if isinstance(error, UserError) or not is_hydras(error):
             raise

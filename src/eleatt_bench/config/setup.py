@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentParser
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -30,6 +31,23 @@ def hydra_ready() -> Iterator[None]:
     schema.register()
     with initialize_config_dir(str(config_dir()), version_base=VERSION_BASE):
         yield
+
+
+@contextmanager
+def unread_help() -> Iterator[None]:
+    """Let Hydra build its parser on Python 3.14, which reads the help of each argument at once.
+
+    One of Hydra's has no text until it is shown, which ends every released Hydra there.
+    """
+    check = getattr(ArgumentParser, "_check_help", None)
+    if check is None:
+        yield
+        return
+    ArgumentParser._check_help = lambda self, action: None  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        ArgumentParser._check_help = check  # type: ignore[attr-defined]
 
 
 def options(group: str) -> list[str]:
