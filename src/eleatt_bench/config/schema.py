@@ -27,6 +27,8 @@ Strategy = Enum("Strategy", ["auto", "ddp"])
 Precision = Enum("Precision", ["32-true", "64-true", "bf16-mixed", "16-mixed"])
 Selection = Enum("Selection", ["best", "last"])
 Checkpoint = Enum("Checkpoint", ["best", "last"])
+Profiler = Enum("Profiler", ["simple", "advanced", "pytorch"])
+WandbMode = Enum("WandbMode", ["online", "offline"])
 
 
 @dataclass
@@ -92,10 +94,12 @@ class TrainerConfig:
     strategy: Strategy = Strategy.auto
     precision: Precision = Precision["32-true"]
     max_epochs: int = MISSING
+    accumulate_grad_batches: int = 1  # whose samples together make one step of the optimizer
     gradient_clip_val: float | None = 1.0
     selection: Selection = Selection.best  # best validation accuracy, or the last epoch
     early_stopping: int | None = None  # epochs without a gain in validation accuracy
     num_threads: int | None = None  # CPU threads; None: what the launcher leases, else torch's
+    profiler: Profiler | None = None  # one of Lightning's; its output is in the run's folder
 
 
 @dataclass
@@ -121,6 +125,28 @@ class LauncherConfig:
 
 
 @dataclass
+class MLflowConfig:
+    tracking_uri: str | None = MISSING
+    experiment_name: str = MISSING
+
+
+@dataclass
+class WandbConfig:
+    project: str = MISSING
+    entity: str | None = MISSING
+    mode: WandbMode = MISSING
+    group: str | None = MISSING
+
+
+@dataclass
+class LoggerConfig:
+    tensorboard: bool = False
+    csv: bool = False
+    mlflow: MLflowConfig | None = None
+    wandb: WandbConfig | None = None
+
+
+@dataclass
 class TrainConfig:
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
@@ -129,6 +155,7 @@ class TrainConfig:
     loss: LossConfig = field(default_factory=LossConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     launcher: LauncherConfig = field(default_factory=LauncherConfig)
+    logger: LoggerConfig = field(default_factory=LoggerConfig)
     table: TableConfig | None = None
     pretraining: str | None = None  # the experiment whose recurrent layers this run begins with
     seed: int = 0
@@ -172,6 +199,13 @@ def schema_at(schema: type, path: list[str]) -> type | None:
             return None
         schema = nested[0]  # type: ignore[assignment]
     return schema
+
+
+def is_optional(schema: type, path: list[str]) -> bool:
+    """Whether the section at ``path`` below ``schema`` is there only if something chooses it."""
+    *above, last = path
+    outer = schema_at(schema, above)
+    return outer is not None and type(None) in get_args(_hints(outer).get(last))
 
 
 def names_at(schema: type, path: list[str]) -> list[str] | None:

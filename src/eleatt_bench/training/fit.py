@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import threading
 import time
 import warnings
@@ -19,6 +18,12 @@ from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from lightning_fabric.utilities.warnings import PossibleUserWarning
 from pytorch_lightning import Callback, Trainer
+from pytorch_lightning.profilers import (
+    AdvancedProfiler,
+    Profiler,
+    PyTorchProfiler,
+    SimpleProfiler,
+)
 from torch.distributed import DistError
 
 from eleatt_bench.common.errors import UserError
@@ -137,8 +142,7 @@ def _begin(
     show: Display,
 ) -> int:
     """Prepare for the first epoch of this process; the number of epochs done before it."""
-    steps = math.ceil(len(data.split.train) / data.config["batch_size"])
-    epochs_before = checkpoints.resume(show.say, classifier, steps)
+    epochs_before = checkpoints.resume(show.say, classifier, data.steps_per_epoch)
     if epochs_before:
         show.say(f"continuing after epoch {epochs_before}")
     elif weights is not None:
@@ -190,7 +194,8 @@ def build(config: Config, store: SequenceStore) -> tuple[SequenceDataModule, Seq
     threads = config["trainer"]["num_threads"] or leased_threads()
     if threads:
         torch.set_num_threads(threads)
-    data = SequenceDataModule(config["data"], store, config["seed"])
+    accumulate = config["trainer"]["accumulate_grad_batches"]
+    data = SequenceDataModule(config["data"], store, config["seed"], accumulate)
     classifier = SequenceClassifier(config, data.input_size, store.num_classes, data.transforms)
     return data, classifier
 
@@ -205,11 +210,13 @@ def make_trainer(section: Config, folder: RunFolder, callbacks: list[Callback]) 
         strategy=section["strategy"],
         precision=section["precision"],
         max_epochs=section["max_epochs"],
+        accumulate_grad_batches=section["accumulate_grad_batches"],
         # Lightning looks there for checkpoints of SLURM jobs: nobody makes that folder.
         default_root_dir=folder.path / "lightning",
         plugins=[LightningEnvironment()],  # no other launcher's, SLURM's for one
         deterministic=True,
         logger=False,
+        profiler=_profiler(section["profiler"], folder),
         callbacks=callbacks,
         enable_checkpointing=False,
         enable_progress_bar=False,
@@ -226,6 +233,14 @@ def make_trainer(section: Config, folder: RunFolder, callbacks: list[Callback]) 
     # Deterministic operations do not need every new tensor filled first, which costs time.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     return trainer
+
+
+def _profiler(name: str | None, folder: RunFolder) -> Profiler | None:
+    """The profiler of Lightning's that is called so; it writes to the folder of the run."""
+    if name is None:
+        return None
+    made = {"simple": SimpleProfiler, "advanced": AdvancedProfiler, "pytorch": PyTorchProfiler}
+    return made[name](dirpath=folder.profiler, filename=name)
 
 
 def load_and_predict(
