@@ -1,4 +1,4 @@
-"""Gradients of several batches as one step: the larger batch, to rounding, and resumed as it was."""
+"""Gradients of several batches as one step: the larger batch, to rounding; and profiles."""
 
 from __future__ import annotations
 

@@ -105,9 +105,7 @@ def _wrong_key(made_of: Sequence[Layer], name: str) -> UserError | None:
     return None
 
 
-def _unchosen(
-    overrides: Sequence[str], made_of: Sequence[Layer], name: str
-) -> UserError | None:
+def _unchosen(overrides: Sequence[str], made_of: Sequence[Layer], name: str) -> UserError | None:
     """The first setting of a section that is there only if it is chosen, and was not."""
     top, set_by_files = schema.SCHEMAS[name], {key for layer in made_of for key in layer.values}
     for key in (override.lstrip("+~").partition("=")[0] for override in overrides):

@@ -32,7 +32,6 @@ from eleatt_bench.launch.ranks import mark_ranks
 from eleatt_bench.nn.contract import BackendError
 from eleatt_bench.runs.predictions import write_predictions
 from eleatt_bench.runs.record import RunFolder
-from eleatt_bench.training.board.tensorboard import TensorBoard
 from eleatt_bench.training.callbacks import EpochReport, Schedule
 from eleatt_bench.training.checkpoints import Checkpoints, begin_with, load_checkpoint
 from eleatt_bench.training.classifier import SequenceClassifier
@@ -41,6 +40,7 @@ from eleatt_bench.training.environment import backend_of, cpu_name, leased_threa
 from eleatt_bench.training.epochs import EpochLines
 from eleatt_bench.training.evaluate import measure, predict, predictions
 from eleatt_bench.training.expected import network_of
+from eleatt_bench.training.loggers.chosen import Loggers
 from eleatt_bench.training.progress import Display
 
 Config = Mapping[str, Any]
@@ -99,25 +99,25 @@ def fit(
     checkpoints = Checkpoints(folder.checkpoints, config["trainer"]["early_stopping"])
     epochs_before = _begin(checkpoints, data, classifier, weights, show)
     report = EpochReport(show.epoch, show.advance)
-    board = TensorBoard(folder.tensorboard, config, data, checkpoints, epochs_before, show.say)
     lines = EpochLines(folder, report, checkpoints, epochs_before, show.say)
-    callbacks = [Schedule(), report, lines, board, checkpoints]
-    trainer = make_trainer(config["trainer"], folder, callbacks)
-    trainer.fit(classifier, datamodule=data)
     selection = config["trainer"]["selection"]
-    chosen = checkpoints.best if selection == "best" else checkpoints.last
-    path = folder.checkpoints / f"{selection}.ckpt"
-    logits = load_and_predict(path, chosen["epoch"], trainer, classifier, data)
-    metrics = {
-        "train": _stage("train", chosen["metrics"]),
-        "val": _stage("val", chosen["metrics"]),
-        "test": measure(logits, data),
-    }
-    digest = ""  # of what the first process writes, which writes the record as well
-    if trainer.is_global_zero:
-        found = predictions(logits, data)
-        digest = write_predictions(folder.predictions, found, data.store.name)
-        board.finish(metrics, chosen["epoch"] + 1)
+    with Loggers(folder, config, data, checkpoints, epochs_before, show.say) as loggers:
+        callbacks = [Schedule(), report, lines, *loggers.callbacks, checkpoints]
+        trainer = make_trainer(config["trainer"], folder, callbacks)
+        trainer.fit(classifier, datamodule=data)
+        chosen = checkpoints.best if selection == "best" else checkpoints.last
+        path = folder.checkpoints / f"{selection}.ckpt"
+        logits = load_and_predict(path, chosen["epoch"], trainer, classifier, data)
+        metrics = {
+            "train": _stage("train", chosen["metrics"]),
+            "val": _stage("val", chosen["metrics"]),
+            "test": measure(logits, data),
+        }
+        digest = ""  # of what the first process writes, which writes the record as well
+        if trainer.is_global_zero:
+            found = predictions(logits, data)
+            digest = write_predictions(folder.predictions, found, data.store.name)
+            loggers.finish(metrics, chosen["epoch"] + 1)
     return {
         "metrics": metrics,
         "epochs": checkpoints.last["epoch"] + 1,
