@@ -44,7 +44,8 @@ class SequenceDataModule(LightningDataModule):
     @property
     def steps_per_epoch(self) -> int:
         """How often the optimizer steps."""
-        return -(-len(self.split.train) // (self.config["batch_size"] * self.accumulate))
+        of_a_step: int = self.config["batch_size"] * self.accumulate
+        return -(-len(self.split.train) // of_a_step)
 
     def train_dataloader(self) -> DataLoader[Batch]:
         return self._loader(self.split.train, shuffle=True)

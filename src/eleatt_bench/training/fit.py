@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -239,8 +239,10 @@ def _profiler(name: str | None, folder: RunFolder) -> Profiler | None:
     """The profiler of Lightning's that is called so; it writes to the folder of the run."""
     if name is None:
         return None
-    made = {"simple": SimpleProfiler, "advanced": AdvancedProfiler, "pytorch": PyTorchProfiler}
-    return made[name](dirpath=folder.profiler, filename=name)
+    classes: dict[str, Callable[..., Profiler]] = {
+        "simple": SimpleProfiler, "advanced": AdvancedProfiler, "pytorch": PyTorchProfiler
+    }  # fmt: skip
+    return classes[name](dirpath=folder.profiler, filename=name)
 
 
 def load_and_predict(

@@ -31,7 +31,7 @@ class CsvFile:
             self.log(row)
 
     def log(self, row: Row) -> None:
-        self._logger.log_metrics(row.values, row.epoch)
+        self._logger.log_metrics(dict(row.values), row.epoch)
 
     def close(self, how: str) -> None:
         self._logger.finalize("success")

@@ -6,7 +6,6 @@ of others, so offline that of a continued run holds all rows, and replaces those
 
 from __future__ import annotations
 
-import logging
 import os
 import shutil
 import uuid
@@ -23,7 +22,6 @@ from eleatt_bench.training.loggers.sink import (
     FINISHED,
     SWEEP,
     Config,
-    environment_kept,
     parameters,
     read_id,
     reason,
@@ -44,6 +42,8 @@ class WandbRun:
         self._settings: dict[str, Any] = config["logger"]["wandb"]
 
     def open(self, rows: Sequence[Row]) -> None:
+        import wandb
+
         own = {key: self._settings[key] or "" for key in ("project", "entity")}
         known = read_id(self._folder, "wandb")
         fits = known.items() >= own.items()
@@ -52,19 +52,19 @@ class WandbRun:
         runs_dir = folder_at(self._config["runs_dir"])
         for old in (runs_dir / "wandb").glob(f"offline-run-*-{name}"):
             shutil.rmtree(old)
-        logging.getLogger("wandb").setLevel(logging.ERROR)
-        self._logger = WandbLogger(
+        run = wandb.init(
             name=self._folder.run_id,
-            save_dir=runs_dir,
-            version=name,
-            project=self._settings["project"],
-            entity=self._settings["entity"],
-            mode=self._settings["mode"],
+            id=name,
+            resume="allow",
+            reinit="create_new",
+            dir=runs_dir,
             group=self._settings["group"] or os.environ.get(SWEEP),
             settings=_settings(),
+            **{key: self._settings[key] for key in ("project", "entity", "mode")},
         )
-        with environment_kept():
-            run = self._logger.experiment
+        run.define_metric("trainer/global_step")  # as Lightning does where it begins the run
+        run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
+        self._logger = WandbLogger(experiment=run)
         self._logger.log_hyperparams(parameters(self._config))
         self._skip = run.starting_step
         for row in rows:
