@@ -57,6 +57,31 @@ def test_links_follow_the_runs(tmp_path: Path, leave_run) -> None:
     assert [path.name for path in links.iterdir()] == ["gru seed=1 digits 000000"]
 
 
+def test_of_chosen_runs_only_those_are_linked(tmp_path: Path, leave_run) -> None:
+    runs, links = tmp_path / "runs", tmp_path / "links"
+    links.mkdir()
+    made = [leave_run(runs, seed, (range(1, 3),)) for seed in range(3)]
+    link(runs, links, made[:2])
+    names = sorted(path.name for path in links.iterdir())
+    assert names == ["gru seed=0 digits 000000", "gru seed=1 digits 000000"]
+
+
+def test_runs_without_event_files_are_named(tmp_path: Path, leave_run, command_line) -> None:
+    folder = leave_run(tmp_path / "runs", 0, (range(1, 3),))
+    other = leave_run(tmp_path / "runs", 1, ())
+    done = command_line("tensorboard", f"run={folder.run_id},{other.run_id}")
+    assert done.returncode == 1
+    assert f"{other.run_id}: no event files, which logger=tensorboard writes" in done.stderr
+    assert folder.run_id not in done.stderr
+    shutil.rmtree(folder.tensorboard)
+    done = command_line("tensorboard")
+    assert done.returncode == 1
+    assert "All runs in runs: no event files" in done.stderr
+    done = command_line("tensorboard", "run=nobody")
+    assert done.returncode == 1
+    assert "nobody" in done.stderr
+
+
 def test_without_runs_it_says_how_to_start_one(command_line) -> None:
     done = command_line("tensorboard")
     assert done.returncode == 1
@@ -74,19 +99,23 @@ def test_the_server_shows_runs_by_their_titles_and_resumed_curves_without_a_zigz
 ) -> None:
     leave_run(tmp_path / "runs", 0, (range(1, 6), range(4, 8)))
     leave_run(tmp_path / "runs", 1, (range(1, 3),))
+    leave_run(tmp_path / "runs", 2, (range(1, 3),))
     before = set(Path(tempfile.gettempdir()).glob("eleatt-bench-*"))
     process = subprocess.Popen(
-        [sys.executable, "-m", "eleatt_bench", "tensorboard", "--port", "0"],
+        [sys.executable, "-m", "eleatt_bench", "tensorboard", "--port", "0",
+         "run=digits-gru-seed0,digits-gru-seed1"],
         cwd=tmp_path, env=user_environment | {"PYTHONUNBUFFERED": "1"}, text=True,
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     assert process.stderr is not None
     said = ""
-    while not (found := re.search(r" at (http://\S+/) ", said)):
+    while not (found := re.search(r"The curves first: (http://[^/]+/)(\S+)", said)):
         line = process.stderr.readline()
         assert line, said
         said += line
+    query = urllib.parse.parse_qs(urllib.parse.urlsplit(found[2]).query)
+    assert "val/accuracy" in {pin["tag"] for pin in json.loads(query["pinnedCards"][0])}
     try:
         assert ask(found[1], "runs") == ["gru seed=0 digits 000000", "gru seed=1 digits 000000"]
         curve = ask(found[1], "plugin/scalars/scalars", run="gru seed=0 digits 000000",

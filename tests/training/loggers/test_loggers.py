@@ -138,7 +138,7 @@ def test_a_logger_that_cannot_be_begun_with_is_a_sentence(short_config, monkeypa
         raise OSError("no")
 
     monkeypatch.setattr(CsvFile, "open", refuse)
-    with pytest.raises(UserError, match="the CSV logger does not take this run: no. The same"):
+    with pytest.raises(UserError, match=r"the CSV logger does not take this run: no\. The same"):
         train(short_config(*FEW, "logger=csv"), [])
 
 

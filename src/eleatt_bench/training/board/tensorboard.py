@@ -28,7 +28,8 @@ from eleatt_bench.training.classifier import SequenceClassifier, classifier_of
 from eleatt_bench.training.datamodule import SequenceDataModule
 
 ATTENTION_EVERY = 10
-"""Epochs from one picture of the attention to the next; a run of fewer is too short for any."""
+"""A run of fewer epochs is too short for any picture."""
+_ATTENTION, _CONFUSION = "visual/attention", "visual/confusion"  # after all curves, by the alphabet
 SHARE = 0.01
 """Of the time that training takes, pictures may take as much while it goes on."""
 _FIRST_PICTURE = 0.2  # seconds that the first may take
@@ -41,8 +42,9 @@ class TensorBoard(Callback):
     processes did: what they logged beyond them is purged. ``scalars`` come before it. Nothing here
     has an influence on any number of the training.
 
-    A picture waits for an epoch after which it takes no more than its `SHARE`, unless a newer one
-    of its kind replaces it before; what still waits at the end is drawn then.
+    From one picture to the next of its kind the number of epochs doubles: few are ever looked at.
+    One waits for an epoch after which it takes no more than its `SHARE`, unless a newer one of its
+    kind replaces it before; what still waits at the end is drawn then.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class TensorBoard(Callback):
         self._epoch = epochs_before  # the last whole one
         # By tag: the epoch, and what draws the picture.
         self._waiting: dict[str, tuple[int, Callable[[], pictures.Pixels]]] = {}
+        self._drawn_at: dict[str, int] = {}  # by tag, the epoch of the last picture
         self._trained = self._drawn = 0.0  # seconds
         self._cost = _FIRST_PICTURE  # of the picture before
 
@@ -94,8 +97,9 @@ class TensorBoard(Callback):
                 self._wait_for_confusion(classifier)
             if self._epoch == 1 or self._epoch % ATTENTION_EVERY == 0:
                 self._wait_for_attention(attention)
-            while self._waiting and self._drawn + self._cost <= SHARE * self._trained:
-                self._draw()
+            for tag in self._due():
+                if self._drawn + self._cost <= SHARE * self._trained:
+                    self._draw(tag)
         self._writer.flush()  # on disk before the epoch counts as done
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -104,8 +108,8 @@ class TensorBoard(Callback):
         if self._can_draw and self._epoch >= ATTENTION_EVERY and self._trained:
             if self._epoch % ATTENTION_EVERY:
                 self._wait_for_attention(self._scalars.attention)
-            while self._waiting:
-                self._draw()
+            for tag in list(self._waiting):
+                self._draw(tag)
         self._writer.close()
 
     def on_exception(
@@ -135,7 +139,7 @@ class TensorBoard(Callback):
         right = f"{np.trace(counts)} of {counts.sum()} right"
         title = f"Validation after epoch {self._epoch}: {right}"
         draw = partial(pictures.confusion, counts, self._data.store.class_names, title)
-        self._waiting["confusion/validation"] = (self._epoch, draw)
+        self._waiting[f"{_CONFUSION}_validation"] = (self._epoch, draw)
 
     def _wait_for_attention(self, attention: Mapping[str, npt.NDArray[np.float32]]) -> None:
         for layer in list(attention)[:1]:
@@ -144,13 +148,20 @@ class TensorBoard(Callback):
             means = "shares of 1" if softmax else "1 lets an element in, 0 keeps it out"
             title = f"Attention, {layer}, after epoch {self._epoch}\n{means}"
             draw = partial(pictures.attention, panels, title, None if softmax else 1.0)
-            self._waiting[f"attention/{layer}"] = (self._epoch, draw)
+            self._waiting[f"{_ATTENTION}_{layer}"] = (self._epoch, draw)
 
-    def _draw(self) -> None:
-        """Draw the picture that has waited longest."""
+    def _due(self) -> list[str]:
+        """The tags of pictures to be drawn now, the one that has waited longest first."""
+        return [
+            tag
+            for tag, (epoch, _) in self._waiting.items()
+            if epoch >= 2 * self._drawn_at.get(tag, 0)
+        ]
+
+    def _draw(self, tag: str) -> None:
         began = time.perf_counter()
-        tag = next(iter(self._waiting))
         epoch, draw = self._waiting.pop(tag)
+        self._drawn_at[tag] = epoch
         self._writer.add_image(tag, draw(), epoch, dataformats="HWC")
         self._cost = time.perf_counter() - began
         self._drawn += self._cost
