@@ -129,7 +129,7 @@ def test_a_stopped_run_goes_on_in_the_same_run_with_every_epoch_once(
 ) -> None:
     overrides = (*SMALL, "trainer.max_epochs=5", "logger=[mlflow]")
     process = start(tmp_path, user_environment, *overrides)
-    wait_for(process, "epoch 2/5")
+    wait_for(process, "epoch 3/5")
     os.killpg(process.pid, how)
     process.communicate(timeout=120)
     (before,) = store().runs()

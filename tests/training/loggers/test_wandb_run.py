@@ -100,7 +100,7 @@ def test_a_killed_run_goes_on_in_the_same_run_with_every_epoch_once(
     ) as process:  # fmt: skip
         assert process.stdout is not None
         for line in process.stdout:
-            if "epoch 2/5" in line:
+            if "epoch 3/5" in line:
                 break
         os.killpg(process.pid, signal.SIGKILL)
     (folder,) = all_runs(tmp_path / "runs")

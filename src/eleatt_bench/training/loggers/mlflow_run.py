@@ -204,4 +204,5 @@ def _quiet() -> None:
     """Before it is imported: let MLflow leave out its notes, and not try for minutes."""
     for name, value in _USUAL.items():
         os.environ.setdefault(name, value)
-    logging.getLogger("alembic").setLevel(logging.ERROR)
+    for name in ("alembic", "pytorch_lightning.loggers.mlflow"):
+        logging.getLogger(name).setLevel(logging.ERROR)
