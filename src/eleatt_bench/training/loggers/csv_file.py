@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pytorch_lightning.loggers import CSVLogger
 
 from eleatt_bench.runs.record import RunFolder
-from eleatt_bench.training.loggers.past import Row
+from eleatt_bench.training.loggers.past import LoggedRow
 from eleatt_bench.training.loggers.sink import Config, parameters
 
 
@@ -19,7 +19,7 @@ class CsvFile:
     def __init__(self, folder: RunFolder, config: Config) -> None:
         self._folder, self._config = folder, config
 
-    def open(self, rows: Sequence[Row]) -> None:
+    def open(self, rows: Sequence[LoggedRow]) -> None:
         for name in ("metrics.csv", "hparams.yaml"):  # which it would warn of
             (self._folder.loggers / "csv" / name).unlink(missing_ok=True)
         self._logger = CSVLogger(
@@ -30,7 +30,7 @@ class CsvFile:
         for row in rows:
             self.log(row)
 
-    def log(self, row: Row) -> None:
+    def log(self, row: LoggedRow) -> None:
         self._logger.log_metrics(dict(row.values), row.epoch)
 
     def close(self, how: str) -> None:

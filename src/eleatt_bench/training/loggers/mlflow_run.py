@@ -17,7 +17,7 @@ from pytorch_lightning.loggers import MLFlowLogger
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.locations import folder_at
 from eleatt_bench.runs.record import RunFolder
-from eleatt_bench.training.loggers.past import Row
+from eleatt_bench.training.loggers.past import LoggedRow
 from eleatt_bench.training.loggers.sink import (
     FAILED,
     FINISHED,
@@ -56,7 +56,7 @@ class MLflowRun:
         self._uri = tracking_uri(config)
         self._had: set[tuple[str, int]] = set()  # tag and epoch of what is in the store
 
-    def open(self, rows: Sequence[Row]) -> None:
+    def open(self, rows: Sequence[LoggedRow]) -> None:
         _quiet()
         known = read_id(self._folder, "mlflow")
         run_id = known["run_id"] if known.get("tracking_uri") == self._uri else None
@@ -81,7 +81,7 @@ class MLflowRun:
         for row in rows:
             self.log(row)
 
-    def log(self, row: Row) -> None:
+    def log(self, row: LoggedRow) -> None:
         new = {tag: value for tag, value in row.values.items() if (tag, row.epoch) not in self._had}
         if new:
             self._logger.log_metrics(new, row.epoch)

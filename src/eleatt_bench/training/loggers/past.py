@@ -16,7 +16,7 @@ from eleatt_bench.runs.curves import CurveReader, logged
 from eleatt_bench.runs.record import RunFolder
 
 
-class Row(NamedTuple):
+class LoggedRow(NamedTuple):
     """What is logged at once: ``values`` by their tags."""
 
     epoch: int  # from 1
@@ -28,7 +28,7 @@ class Past:
 
     def __init__(self, folder: RunFolder) -> None:
         self._folder, self.path = folder, folder.loggers / "epochs.jsonl"
-        self.rows: list[Row] = []
+        self.rows: list[LoggedRow] = []
 
     def begin(self, epochs: int) -> None:
         """Take over the first ``epochs``, those of the checkpoint; what was logged beyond goes.
@@ -38,20 +38,20 @@ class Past:
         known = {row.epoch: row.values for row in self._read()} if epochs else {}
         if any(epoch not in known for epoch in range(1, epochs + 1)):
             known = self._elsewhere() | known
-        self.rows = [Row(n, known[n]) for n in range(1, epochs + 1) if n in known]
+        self.rows = [LoggedRow(n, known[n]) for n in range(1, epochs + 1) if n in known]
         self.path.parent.mkdir(parents=True, exist_ok=True)
         write_text(self.path, "".join(map(_as_line, self.rows)))
 
-    def add(self, epoch: int, values: Mapping[str, float]) -> Row:
+    def add(self, epoch: int, values: Mapping[str, float]) -> LoggedRow:
         """One more row, on disk when this returns."""
-        row = Row(epoch, {tag: float(value) for tag, value in values.items()})
+        row = LoggedRow(epoch, {tag: float(value) for tag, value in values.items()})
         append(self.path, _as_line(row))
         self.rows.append(row)
         return row
 
-    def _read(self) -> list[Row]:
+    def _read(self) -> list[LoggedRow]:
         """The rows of epochs up to the first line that is none: a kill may have cut it."""
-        rows: list[Row] = []
+        rows: list[LoggedRow] = []
         try:
             lines = self.path.read_text("utf-8", errors="replace").splitlines()
         except FileNotFoundError:
@@ -76,17 +76,17 @@ class Past:
         return found
 
 
-def _as_line(row: Row) -> str:
+def _as_line(row: LoggedRow) -> str:
     # JSON has no NaN: null, as in other files of a run that hold none.
     values = {tag: value if math.isfinite(value) else None for tag, value in row.values.items()}
     return json.dumps({"epoch": row.epoch, **values}) + "\n"
 
 
-def _parsed(line: str) -> Row | None:
+def _parsed(line: str) -> LoggedRow | None:
     try:
         found: Any = json.loads(line)
         epoch = found.pop("epoch")
         values = {tag: math.nan if v is None else float(v) for tag, v in found.items()}
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
-    return Row(epoch, values) if type(epoch) is int and epoch > 0 else None
+    return LoggedRow(epoch, values) if type(epoch) is int and epoch > 0 else None

@@ -13,7 +13,7 @@ from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.files import write_text
 from eleatt_bench.runs.identity import is_place
 from eleatt_bench.runs.record import RunFolder
-from eleatt_bench.training.loggers.past import Row
+from eleatt_bench.training.loggers.past import LoggedRow
 
 Config = Mapping[str, Any]
 
@@ -30,10 +30,10 @@ class Sink(Protocol):
     title: str
     """What a person calls it."""
 
-    def open(self, rows: Sequence[Row]) -> None:
+    def open(self, rows: Sequence[LoggedRow]) -> None:
         """Begin the run there, or go on with it, and bring to it what it lacks of ``rows``."""
 
-    def log(self, row: Row) -> None:
+    def log(self, row: LoggedRow) -> None:
         """Log one more row."""
 
     def close(self, how: str) -> None:

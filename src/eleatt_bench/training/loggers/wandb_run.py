@@ -17,7 +17,7 @@ from pytorch_lightning.loggers import WandbLogger
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.locations import folder_at
 from eleatt_bench.runs.record import RunFolder
-from eleatt_bench.training.loggers.past import Row
+from eleatt_bench.training.loggers.past import LoggedRow
 from eleatt_bench.training.loggers.sink import (
     FINISHED,
     SWEEP,
@@ -41,7 +41,7 @@ class WandbRun:
         self._folder, self._config = folder, config
         self._settings: dict[str, Any] = config["logger"]["wandb"]
 
-    def open(self, rows: Sequence[Row]) -> None:
+    def open(self, rows: Sequence[LoggedRow]) -> None:
         import wandb
 
         own = {key: self._settings[key] or "" for key in ("project", "entity")}
@@ -70,7 +70,7 @@ class WandbRun:
         for row in rows:
             self.log(row)
 
-    def log(self, row: Row) -> None:
+    def log(self, row: LoggedRow) -> None:
         if self._skip:  # its server has it
             self._skip -= 1
         else:
