@@ -77,7 +77,8 @@ def sweep(
         print(f"{len(jobs) - len(left)} of {len(jobs)} runs are finished already")
     try:
         if left:
-            with loggers_ready((one.config for one in left if one.run is not None), this.name):
+            configs = [one.config for one in left if one.run is not None]
+            with loggers_ready(configs, this.name, waits=not detach):
                 launch(this, left, first, detach)
     finally:
         if hydra.get("table") is None and not detach:  # a table shows the results itself

@@ -92,28 +92,32 @@ class MLflowRun:
 
 
 @contextmanager
-def parent_run(config: Config, name: str) -> Iterator[None]:
+def parent_run(config: Config, name: str, *, waits: bool) -> Iterator[None]:
     """The run under which MLflow shows those of the sweep ``name``: made once, found again.
 
-    It is running meanwhile, and ends as the sweep does.
+    It is running meanwhile, and ends as the sweep does, if this process ``waits`` for its jobs.
+
+    Raises:
+        UserError: MLflow's store does not answer.
     """
-    _quiet()
-    client = _client(tracking_uri(config))
-    logger = _logger(config, _parent(client, config, name), run_name=name, tags={_OF_SWEEP: name})
-    if (first := _parent(client, config, name)) not in (None, logger.run_id):
-        client.delete_run(logger.run_id)  # the same command made one at the same time
-        logger = _logger(config, first)
-    client.update_run(logger.run_id, status="RUNNING")
+    with _answering(tracking_uri(config)) as client:
+        found = _parent(client, config, name)
+        logger = _logger(config, found, run_name=name, tags={_OF_SWEEP: name})
+        if (first := _parent(client, config, name)) not in (None, logger.run_id):
+            client.delete_run(logger.run_id)  # the same command made one at the same time
+            logger = _logger(config, first)
+        client.update_run(logger.run_id, status="RUNNING")
     how = KILLED
     try:
         yield
-        how = FINISHED
+        how = FINISHED if waits else "RUNNING"
     except Exception:
         how = FAILED
         raise
     finally:
         with suppress(Exception):  # what ended the sweep is to be said, not this
-            logger.finalize(how)
+            if how != "RUNNING":
+                logger.finalize(how)
 
 
 def tracking_uri(config: Config) -> str:
@@ -130,11 +134,17 @@ def check(config: Config) -> None:
         UserError: it is not, or does not.
     """
     require("mlflow", "mlflow")
-    uri = tracking_uri(config)
     folder_at(config["runs_dir"]).mkdir(parents=True, exist_ok=True)
+    with _answering(tracking_uri(config)) as client:
+        client.search_experiments(max_results=1)
+
+
+@contextmanager
+def _answering(uri: str) -> Iterator[MlflowClient]:
+    """A client of the store ``uri``, and whatever it raises as a `UserError`."""
     _quiet()
     try:
-        _client(uri).search_experiments(max_results=1)
+        yield _client(uri)
     except Exception as error:  # of MLflow, requests or SQLAlchemy
         raise UserError(
             f"MLflow's store {uri} cannot be used: {reason(error)}. Start its server, or name "

@@ -26,8 +26,10 @@ def check_ready(config: Config) -> None:
 
 
 @contextmanager
-def loggers_ready(configs: Iterable[Config], name: str) -> Iterator[None]:
+def loggers_ready(configs: Iterable[Config], name: str, *, waits: bool = True) -> Iterator[None]:
     """Around the jobs of a sweep, which are of ``configs``: where they log they are of ``name``.
+
+    Unless it ``waits`` for them, they outlast this.
 
     Raises:
         UserError: as `check_ready`, before any job.
@@ -41,7 +43,7 @@ def loggers_ready(configs: Iterable[Config], name: str) -> Iterator[None]:
             if config["logger"]["mlflow"] is not None:
                 from eleatt_bench.training.loggers.mlflow_run import parent_run
 
-                stack.enter_context(parent_run(config, name))
+                stack.enter_context(parent_run(config, name, waits=waits))
         os.environ[SWEEP] = name
         try:
             yield

@@ -93,9 +93,9 @@ def check(config: Config) -> None:
     import wandb
 
     instead = "logger.wandb.mode=offline leaves files for `wandb sync`"
-    if not wandb.api.api_key:
+    if not wandb.login(prompt=False):
         raise UserError(f"Weights & Biases does not know who you are: wandb login; or {instead}")
-    url = str(wandb.api.settings("base_url"))
+    url = str(wandb.setup().settings.base_url)
     try:
         requests.get(url, timeout=10)
     except requests.RequestException as error:
