@@ -93,7 +93,7 @@ def check(config: Config) -> None:
     import wandb
 
     instead = "logger.wandb.mode=offline leaves files for `wandb sync`"
-    if not wandb.login(prompt=False):
+    if not wandb.login(prompt=False, verify=False):
         raise UserError(f"Weights & Biases does not know who you are: wandb login; or {instead}")
     url = str(wandb.setup().settings.base_url)
     try:
