@@ -22,7 +22,7 @@ TABLES := digits fig2 table1 table2 table3 table4 table5 table6 table7 mnist ges
 bench: BENCH ?= cpu
 bench-gpu: BENCH ?= gpu
 
-.PHONY: help install demo test test-slow test-faults test-clusters check bench bench-gpu bench-data tensorboard \
+.PHONY: help install demo test test-slow test-faults test-clusters test-loggers check bench bench-gpu bench-data tensorboard \
 	report clean lock data-nucla data-mnist $(TABLES) rehearse
 
 help: ## say what there is
@@ -54,6 +54,10 @@ test-faults: $(READY) ## kill, fill disks, damage files: everything must come ba
 
 test-clusters: $(READY) ## start a SLURM of several nodes here, and do to it what clusters do (minutes)
 	scripts/test.sh -m "not gpu" tests/clusters
+
+test-loggers: $(READY) ## install MLflow and W&B (400 MB) and test runs that log there (minutes)
+	$(PIP) -e '.[dev,mlflow,wandb]'
+	scripts/test.sh -m "not gpu" tests/training/loggers
 
 check: $(READY) ## formatting, lint, types
 	scripts/check.sh

@@ -99,11 +99,11 @@ def meanings(cls: type) -> dict[str, str]:
 def of_files(prefix: str, name: str) -> str:
     """What the files of a group say of a key, and which of them do."""
     said: dict[str, list[str]] = {}
-    for path in sorted((config_dir() / prefix.rstrip(".").replace(".", "/")).glob("*.yaml")):
+    for path in sorted((config_dir() / prefix.partition(".")[0]).glob("*.yaml")):
         for line in path.read_text("utf-8").splitlines():
             key, _, rest = line.partition(":")
             _, mark, meaning = rest.partition(" # ")
-            if key == name and mark:
+            if key.strip() == name and mark:
                 said.setdefault(meaning.strip(), []).append(f"`{path.stem}`")
     return "; ".join(f"{' and '.join(files)}: {meaning}" for meaning, files in said.items())
 

@@ -127,11 +127,11 @@ CommandLine = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture
 def user_environment() -> dict[str, str]:
-    """This process's environment without what would change where data and runs lie.
+    """This process's environment without what would change where data, runs and logs lie.
 
     Nor does it say how wide the terminal is, as pytest-xdist tells its workers.
     """
-    ours = ("ELEATT_", "COMP_", "HYDRA_", "COLUMNS", "LINES")
+    ours = ("ELEATT_", "COMP_", "HYDRA_", "MLFLOW_", "WANDB_", "COLUMNS", "LINES")
     return {key: value for key, value in os.environ.items() if not key.startswith(ours)}
 
 

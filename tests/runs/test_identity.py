@@ -34,6 +34,7 @@ ELSEWHERE = {
     ("trainer", "devices"),
     ("trainer", "strategy"),
     ("trainer", "num_threads"),
+    ("trainer", "profiler"),
 }
 
 
@@ -56,7 +57,7 @@ def changed(path: tuple[str, ...], value: Any = "something else") -> dict[str, A
 
 
 ALL = sorted(leaves(CONFIG))
-PLACES = [p for p in ALL if p in ELSEWHERE or p[0] in {"launcher", "table", "force"}]
+PLACES = [p for p in ALL if p in ELSEWHERE or p[0] in {"launcher", "logger", "table", "force"}]
 PLACES += [("data_dir",), ("runs_dir",), ("pretraining",)]
 
 
@@ -74,7 +75,7 @@ def test_every_excluded_name_is_one_of_the_schema() -> None:
     assert set(ALL) >= ELSEWHERE
     named = {tuple(place.split(".")) for place in PLACES_SAID}
     assert named == ELSEWHERE | {
-        (key,) for key in ("launcher", "table", "force", "data_dir", "runs_dir")
+        (key,) for key in ("launcher", "logger", "table", "force", "data_dir", "runs_dir")
     }
     assert all(is_place(".".join(path)) for path in PLACES if path != ("pretraining",))
     assert not any(is_place(".".join(path)) for path in ALL if path not in PLACES)
@@ -135,6 +136,11 @@ def test_settings_that_came_later_do_not_rename_earlier_runs() -> None:
     assert "loss" not in this
     assert "quick" not in this
     assert "limit" not in this["data"]
+    assert "accumulate_grad_batches" not in this["trainer"]
+    before = deepcopy(CONFIG)  # as their files have it
+    del before["loss"], before["quick"], before["data"]["limit"]
+    del before["trainer"]["accumulate_grad_batches"]
+    assert identity(before, DIGEST) == this
     assert "pretraining" not in this
 
 

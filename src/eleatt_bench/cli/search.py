@@ -24,6 +24,7 @@ from eleatt_bench.sweeps.search import Search, train_command
 from eleatt_bench.sweeps.space import Space, read_file, read_space
 from eleatt_bench.sweeps.trials import RUN, Trials, require_optuna
 from eleatt_bench.training.folder import wanted_run
+from eleatt_bench.training.loggers.ready import loggers_ready
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -80,7 +81,7 @@ def _search(name: str, space: Space, composer: Composer, most: int) -> None:
     engine = engine_for(config, most, folder=runs_dir / SWEEPS, name=path.stem, trials=True)
     with Trials(path, seed=config["seed"]) as trials:
         try:
-            with engine:
+            with loggers_ready([config], path.stem), engine:
                 Search(
                     space, trials, engine,
                     most=most, warm_ok=one_device(config), composer=composer,

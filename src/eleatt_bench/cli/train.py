@@ -67,7 +67,7 @@ def train(arguments: list[str]) -> int:
     if "--help" in flags:
         what = "Trains, tests and records one run; a finished one answers from its record."
         groups = ["data", "model", "optimizer", "scheduler", "trainer", "experiment", "launcher"]
-        return _help("train", what, groups)
+        return _help("train", what, [*groups, "logger"])
 
     config = None if flags else compose_checked(overrides, "train")  # before heavy imports
     if config is not None and _is_here(config):  # one run, not many, and nothing to be shown

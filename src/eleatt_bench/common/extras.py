@@ -10,8 +10,10 @@ from eleatt_bench.common.errors import UserError
 LIBRARIES = {
     "figures": ("matplotlib",),
     "frames": ("pandas",),
+    "mlflow": ("mlflow",),
     "report": ("jinja2", "plotly"),
     "search": ("optuna",),
+    "wandb": ("wandb",),
     "weights": ("safetensors",),
 }
 """What is imported for an extra of pyproject.toml."""

@@ -53,6 +53,7 @@ _MINIMA = {
     "optimizer.weight_decay": 0,
     "trainer.max_epochs": 1,
     "trainer.devices": 1,
+    "trainer.accumulate_grad_batches": 1,
     "trainer.gradient_clip_val": 0,
     "trainer.early_stopping": 1,
     "trainer.num_threads": 1,

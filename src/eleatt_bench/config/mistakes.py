@@ -48,7 +48,11 @@ def explain(error: BaseException, overrides: Sequence[str], name: str = "train")
         made_of: list[Layer] = []
         with suppress(Exception):  # it is the composition that failed which is to be explained
             made_of = layers(overrides, name)
-    return _wrong_key(made_of, name) or _as_hydra_says(error, overrides, made_of)
+    return (
+        _wrong_key(made_of, name)
+        or _unchosen(overrides, made_of, name)
+        or _as_hydra_says(error, overrides, made_of)
+    )
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
@@ -98,6 +102,22 @@ def _wrong_key(made_of: Sequence[Layer], name: str) -> UserError | None:
                     prefix = ".".join([*path[:depth], ""])
                     wrong = unknown("config key", f"{prefix}{part}", [prefix + n for n in names])
                     return UserError(f"{layer.file}: {wrong}")
+    return None
+
+
+def _unchosen(overrides: Sequence[str], made_of: Sequence[Layer], name: str) -> UserError | None:
+    """The first setting of a section that is there only if it is chosen, and was not."""
+    top, set_by_files = schema.SCHEMAS[name], {key for layer in made_of for key in layer.values}
+    for key in (override.lstrip("+~").partition("=")[0] for override in overrides):
+        path = key.split(".")
+        for depth in range(1, len(path)):
+            section = ".".join(path[:depth])
+            inner = schema.schema_at(top, path[:depth])
+            if inner is None or not schema.is_optional(top, path[:depth]):
+                continue
+            if not any(key != section and covers(section, key) for key in set_by_files):
+                choice = f"{section.replace('.', '=')}" if depth > 1 else f"{section}=NAME"
+                return UserError(f"{key} is set, but no {section} is chosen: give {choice} as well")
     return None
 
 

@@ -26,6 +26,9 @@ _OWN_HYDRA = frozenset(
         "hydra/sweeper=eleatt_until_decided",
     }
 )
+MANY = frozenset({"logger"})
+"""Groups of which several options may be chosen at once: ``logger=[tensorboard,csv]``."""
+
 _KEY = re.compile(r"(\+\+|\+|~)?(?P<key>[^=]*)(=(?P<value>.*))?", re.DOTALL)
 
 
@@ -81,10 +84,11 @@ def check_override(text: str, name: str = "train") -> None:
 
 def _check_options(group: str, override: Override) -> None:
     choices = options(group) + (["null"] if group in {"experiment", "table"} else [])
-    for option in _values(override):
-        word = "null" if option is None else str(option)
-        if word not in choices:
-            raise unknown(f"option of {group}", word, choices)
+    for value in _values(override):
+        for option in value if group in MANY and isinstance(value, list) else [value]:
+            word = "null" if option is None else str(option)
+            if word not in choices:
+                raise unknown(f"option of {group}", word, choices)
 
 
 def _values(override: Override) -> Iterator[Any]:

@@ -42,6 +42,9 @@ def source_of(
     quickly = ["quick=true"] if config["quick"] else []
     chosen = (f"experiment={name}", *quickly, f"seed={config['seed']}")
     base = composer.config(chosen)
+    if _names(config) != _names(base):
+        chosen = (*chosen, f"logger={literal(_names(config))}")
+        base = composer.config(chosen)
     if base["pretraining"] is not None:
         raise UserError(
             f"pretraining={name}: that experiment begins with weights of {base['pretraining']} "
@@ -54,10 +57,15 @@ def source_of(
     wanted["trainer"] |= {
         key: config["trainer"][key] for key in config["trainer"] if is_place(f"trainer.{key}")
     }
-    wanted |= {key: config[key] for key in ("data_dir", "runs_dir")}
+    wanted |= {key: config[key] for key in ("data_dir", "runs_dir", "logger")}
     said = (f"{key}={literal(value)}" for key, value in _changes(base, wanted))
     overrides = (*chosen, *said)
     return Pretraining(composer.config(overrides), overrides)
+
+
+def _names(config: Config) -> list[str]:
+    """The loggers that are chosen: a section with keys of its own is there, or a plain one true."""
+    return [name for name, chosen in config["logger"].items() if chosen]
 
 
 def _changes(base: Config, wanted: Config, prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -27,6 +27,8 @@ Strategy = Enum("Strategy", ["auto", "ddp"])
 Precision = Enum("Precision", ["32-true", "64-true", "bf16-mixed", "16-mixed"])
 Selection = Enum("Selection", ["best", "last"])
 Checkpoint = Enum("Checkpoint", ["best", "last"])
+Profiler = Enum("Profiler", ["simple", "advanced", "pytorch"])
+WandbMode = Enum("WandbMode", ["online", "offline"])
 
 
 @dataclass
@@ -93,10 +95,12 @@ class TrainerConfig:
     strategy: Strategy = Strategy.auto  # ddp: a process for each device
     precision: Precision = Precision["32-true"]  # Lightning's
     max_epochs: int = MISSING  # at most
+    accumulate_grad_batches: int = 1  # whose samples together make one step of the optimizer
     gradient_clip_val: float | None = 1.0  # the largest norm of the whole gradient
     selection: Selection = Selection.best  # best validation accuracy, or the last epoch
     early_stopping: int | None = None  # epochs without a gain in validation accuracy
     num_threads: int | None = None  # CPU threads; null: what the launcher leases, else torch's
+    profiler: Profiler | None = None  # one of Lightning's; its output is in the run's folder
 
 
 @dataclass
@@ -122,6 +126,28 @@ class LauncherConfig:
 
 
 @dataclass
+class MLflowConfig:
+    tracking_uri: str | None = MISSING
+    experiment_name: str = MISSING  # under which MLflow lists the runs
+
+
+@dataclass
+class WandbConfig:
+    project: str = MISSING  # to which the runs belong
+    entity: str | None = MISSING
+    mode: WandbMode = MISSING  # to its server, or into files in wandb/ in the folder of runs
+    group: str | None = MISSING
+
+
+@dataclass
+class LoggerConfig:
+    tensorboard: bool = False  # event files in the run's folder
+    csv: bool = False  # every curve as a column of a file in the run's folder
+    mlflow: MLflowConfig | None = None
+    wandb: WandbConfig | None = None
+
+
+@dataclass
 class TrainConfig:
     data: DataConfig = field(default_factory=DataConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
@@ -130,6 +156,7 @@ class TrainConfig:
     loss: LossConfig = field(default_factory=LossConfig)
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     launcher: LauncherConfig = field(default_factory=LauncherConfig)
+    logger: LoggerConfig = field(default_factory=LoggerConfig)
     table: TableConfig | None = None  # what `reproduce` does
     pretraining: str | None = None  # the experiment whose recurrent layers this run begins with
     seed: int = 0  # of weights, order, dropout, augmentation, and which sequences validate
@@ -173,6 +200,13 @@ def schema_at(schema: type, path: list[str]) -> type | None:
             return None
         schema = nested[0]  # type: ignore[assignment]
     return schema
+
+
+def is_optional(schema: type, path: list[str]) -> bool:
+    """Whether the section at ``path`` below ``schema`` is there only if something chooses it."""
+    *above, last = path
+    outer = schema_at(schema, above)
+    return outer is not None and type(None) in get_args(_hints(outer).get(last))
 
 
 def names_at(schema: type, path: list[str]) -> list[str] | None:

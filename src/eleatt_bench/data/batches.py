@@ -26,7 +26,7 @@ class Batch(NamedTuple):
     lengths: Tensor  # (B,) int64
     labels: Tensor  # (B,) int64
     indices: Integers  # (B,), positions in the store; never on the device
-    batch_size_global: int  # the size of the whole batch, over all processes
+    batch_size_global: int  # of all whose gradient is one step, over processes and batches
     epoch: int  # from 0 on
 
 
@@ -118,7 +118,8 @@ class EpochBatchSampler(Sampler[Positions]):
     The batches follow from (seed, epoch) alone; the process ``rank`` of ``world_size`` gets
     every ``world_size``-th sequence of each, so that all processes have equally many batches
     (a share of the last, smaller one may be empty). With ``bucket``, batches are of sequences
-    of similar ``lengths``. For ``DataLoader(dataset, batch_size=None, sampler=…)``.
+    of similar ``lengths``. Each ``accumulate`` batches in a row are one step of an optimizer, what
+    is left of them at the end as well. For ``DataLoader(dataset, batch_size=None, sampler=…)``.
     """
 
     def __init__(
@@ -131,8 +132,9 @@ class EpochBatchSampler(Sampler[Positions]):
         bucket: bool,
         rank: int = 0,
         world_size: int = 1,
+        accumulate: int = 1,
     ) -> None:
-        self.lengths, self.batch_size = lengths, batch_size
+        self.lengths, self.batch_size, self.accumulate = lengths, batch_size, accumulate
         self.shuffle, self.seed, self.bucket = shuffle, seed, bucket
         self.rank, self.world_size = rank, world_size
         self.epoch = 0
@@ -145,8 +147,12 @@ class EpochBatchSampler(Sampler[Positions]):
         return -(-len(self.lengths) // self.batch_size)
 
     def __iter__(self) -> Iterator[Positions]:
-        for batch in self._batches():
-            yield Positions(batch[self.rank :: self.world_size], len(batch), self.epoch)
+        batches = self._batches()
+        for first in range(0, len(batches), self.accumulate):
+            step = batches[first : first + self.accumulate]
+            for batch in step:
+                own = batch[self.rank :: self.world_size]
+                yield Positions(own, sum(map(len, step)), self.epoch)
 
     def _batches(self) -> list[Integers]:
         """All batches of the epoch, whole."""

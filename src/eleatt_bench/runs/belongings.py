@@ -11,7 +11,9 @@ from pathlib import Path
 _TEMPORARY = r"(.+/)?\.[^/]+\.\d+\.tmp(/.+)?"  # see `eleatt_bench.common.files`
 _TRAINING = (
     r"record\.json|config\.yaml|log\.txt|predictions\.h5|epochs\.csv|eval-(best|last)\.json|"
-    r"checkpoints(/(best|last|previous)\.ckpt)?|tensorboard(/events\.out\.tfevents\.[^/]+)?"
+    r"checkpoints(/(best|last|previous)\.ckpt)?|tensorboard(/events\.out\.tfevents\.[^/]+)?|"
+    r"loggers(/(ids\.json|epochs\.jsonl|csv(/(metrics\.csv|hparams\.yaml))?))?|"
+    r"profiler(/(fit|predict)-[^/]+\.(txt|json))?"
 )
 _ATTENTION = r"attention(/layer\d+(/[^/]+\.(png|pdf|gif|mp4|csv|h5))?)?"
 

@@ -13,6 +13,7 @@ RECIPE_VERSION = 3
 
 PLACES = (
     "launcher",
+    "logger",
     "table",
     "force",
     "data_dir",
@@ -22,6 +23,7 @@ PLACES = (
     "trainer.devices",
     "trainer.strategy",
     "trainer.num_threads",
+    "trainer.profiler",
 )
 """Sections and settings that say where and how a run is computed: no part of what it is."""
 
@@ -29,6 +31,7 @@ OMITTED = (
     ("data", "limit", None),
     ("", "quick", False),
     ("", "loss", {"label_smoothing": 0.0}),
+    ("trainer", "accumulate_grad_batches", 1),
 )
 """Settings that came later, left out at the value that earlier runs had: these keep their names."""
 
@@ -56,8 +59,9 @@ def identity(
     if not result["model"]["gated_layers"]:
         result["model"]["gate"] = None  # a gate on no layer is the network without one
     for section, key, default in OMITTED:
-        if (result[section] if section else result)[key] == default:
-            del (result[section] if section else result)[key]
+        within = result[section] if section else result
+        if within.get(key, default) == default:  # earlier runs do not have it at all
+            within.pop(key, None)
     result["data"]["digest"] = data_digest
     result["recipe_version"] = RECIPE_VERSION
     if pretraining is not None:

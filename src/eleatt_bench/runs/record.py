@@ -75,6 +75,15 @@ class RunFolder:
         return self.path / "tensorboard"
 
     @property
+    def profiler(self) -> Path:
+        return self.path / "profiler"
+
+    @property
+    def loggers(self) -> Path:
+        """What loggers other than TensorBoard's leave."""
+        return self.path / "loggers"
+
+    @property
     def _lock(self) -> Path:
         return self.path / ".lock"
 

@@ -38,6 +38,7 @@ from eleatt_bench.tables.plan import Plan, plans
 from eleatt_bench.tables.recorded import record_plan
 from eleatt_bench.tables.records import with_pretrainings
 from eleatt_bench.training.folder import wanted_run
+from eleatt_bench.training.loggers.ready import loggers_ready
 
 Overrides = Sequence[str]
 
@@ -76,7 +77,9 @@ def sweep(
         print(f"{len(jobs) - len(left)} of {len(jobs)} runs are finished already")
     try:
         if left:
-            launch(this, left, first, detach)
+            configs = [one.config for one in left if one.run is not None]
+            with loggers_ready(configs, this.name, waits=not detach):
+                launch(this, left, first, detach)
     finally:
         if hydra.get("table") is None and not detach:  # a table shows the results itself
             print_results(planned)

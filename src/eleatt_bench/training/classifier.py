@@ -91,9 +91,11 @@ class SequenceClassifier(LightningModule):
         batch = self.transforms(batch, training=True)
         self.dropout.draw_for(batch)
         losses = self._observe(batch, "train")
-        # Gradients are averaged over the processes: dividing by the size of the whole batch
-        # makes the result independent of how the batch was shared out.
-        return losses.sum() * self.trainer.world_size / batch.batch_size_global
+        # Gradients are averaged over the processes, and over the batches of a step as if all were
+        # whole: dividing by the number of all its samples makes the step independent of how these
+        # were shared out.
+        shares = self.trainer.world_size * self.trainer.accumulate_grad_batches
+        return losses.sum() * shares / batch.batch_size_global
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         self._observe(self.transforms(batch, training=False), "val")

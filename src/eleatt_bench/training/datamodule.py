@@ -20,12 +20,15 @@ class SequenceDataModule(LightningDataModule):
     """Training, validation and test batches of one store under one protocol.
 
     ``config`` is the plain ``data`` section of a run's configuration; ``seed`` orders the
-    training batches and draws for ``transforms``, which whoever takes a batch applies to it.
+    training batches and draws for ``transforms``, which whoever takes a batch applies to it. As
+    many training batches as ``accumulate`` are one step of the optimizer.
     """
 
-    def __init__(self, config: Mapping[str, Any], store: SequenceStore, seed: int) -> None:
+    def __init__(
+        self, config: Mapping[str, Any], store: SequenceStore, seed: int, accumulate: int = 1
+    ) -> None:
         super().__init__()
-        self.config, self.store, self.seed = config, store, seed
+        self.config, self.store, self.seed, self.accumulate = config, store, seed, accumulate
         whole = split(
             store,
             config["protocol"],
@@ -37,6 +40,12 @@ class SequenceDataModule(LightningDataModule):
         self.transforms = Transforms(config["transforms"], store, seed)
         values = self._dataset(self.split.train).input_size
         self.input_size: int = self.transforms.step_size(values)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """How often the optimizer steps."""
+        of_a_step: int = self.config["batch_size"] * self.accumulate
+        return -(-len(self.split.train) // of_a_step)
 
     def train_dataloader(self) -> DataLoader[Batch]:
         return self._loader(self.split.train, shuffle=True)
@@ -69,6 +78,7 @@ class SequenceDataModule(LightningDataModule):
             bucket=self.config["bucket"] and shuffle,
             rank=trainer.global_rank if trainer else 0,
             world_size=trainer.world_size if trainer else 1,
+            accumulate=self.accumulate if shuffle else 1,
         )
         return DataLoader(
             self._dataset(indices),

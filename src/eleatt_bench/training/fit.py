@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-import math
 import threading
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +18,12 @@ from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from lightning_fabric.utilities.warnings import PossibleUserWarning
 from pytorch_lightning import Callback, Trainer
+from pytorch_lightning.profilers import (
+    AdvancedProfiler,
+    Profiler,
+    PyTorchProfiler,
+    SimpleProfiler,
+)
 from torch.distributed import DistError
 
 from eleatt_bench.common.errors import UserError
@@ -27,7 +32,6 @@ from eleatt_bench.launch.ranks import mark_ranks
 from eleatt_bench.nn.contract import BackendError
 from eleatt_bench.runs.predictions import write_predictions
 from eleatt_bench.runs.record import RunFolder
-from eleatt_bench.training.board.tensorboard import TensorBoard
 from eleatt_bench.training.callbacks import EpochReport, Schedule
 from eleatt_bench.training.checkpoints import Checkpoints, begin_with, load_checkpoint
 from eleatt_bench.training.classifier import SequenceClassifier
@@ -36,6 +40,7 @@ from eleatt_bench.training.environment import backend_of, cpu_name, leased_threa
 from eleatt_bench.training.epochs import EpochLines
 from eleatt_bench.training.evaluate import measure, predict, predictions
 from eleatt_bench.training.expected import network_of
+from eleatt_bench.training.loggers.chosen import Loggers
 from eleatt_bench.training.progress import Display
 
 Config = Mapping[str, Any]
@@ -94,25 +99,25 @@ def fit(
     checkpoints = Checkpoints(folder.checkpoints, config["trainer"]["early_stopping"])
     epochs_before = _begin(checkpoints, data, classifier, weights, show)
     report = EpochReport(show.epoch, show.advance)
-    board = TensorBoard(folder.tensorboard, config, data, checkpoints, epochs_before, show.say)
     lines = EpochLines(folder, report, checkpoints, epochs_before, show.say)
-    callbacks = [Schedule(), report, lines, board, checkpoints]
-    trainer = make_trainer(config["trainer"], folder, callbacks)
-    trainer.fit(classifier, datamodule=data)
     selection = config["trainer"]["selection"]
-    chosen = checkpoints.best if selection == "best" else checkpoints.last
-    path = folder.checkpoints / f"{selection}.ckpt"
-    logits = load_and_predict(path, chosen["epoch"], trainer, classifier, data)
-    metrics = {
-        "train": _stage("train", chosen["metrics"]),
-        "val": _stage("val", chosen["metrics"]),
-        "test": measure(logits, data),
-    }
-    digest = ""  # of what the first process writes, which writes the record as well
-    if trainer.is_global_zero:
-        found = predictions(logits, data)
-        digest = write_predictions(folder.predictions, found, data.store.name)
-        board.finish(metrics, chosen["epoch"] + 1)
+    with Loggers(folder, config, data, checkpoints, epochs_before, show.say) as loggers:
+        callbacks = [Schedule(), report, lines, *loggers.callbacks, checkpoints]
+        trainer = make_trainer(config["trainer"], folder, callbacks)
+        trainer.fit(classifier, datamodule=data)
+        chosen = checkpoints.best if selection == "best" else checkpoints.last
+        path = folder.checkpoints / f"{selection}.ckpt"
+        logits = load_and_predict(path, chosen["epoch"], trainer, classifier, data)
+        metrics = {
+            "train": _stage("train", chosen["metrics"]),
+            "val": _stage("val", chosen["metrics"]),
+            "test": measure(logits, data),
+        }
+        digest = ""  # of what the first process writes, which writes the record as well
+        if trainer.is_global_zero:
+            found = predictions(logits, data)
+            digest = write_predictions(folder.predictions, found, data.store.name)
+            loggers.finish(metrics, chosen["epoch"] + 1)
     return {
         "metrics": metrics,
         "epochs": checkpoints.last["epoch"] + 1,
@@ -137,8 +142,7 @@ def _begin(
     show: Display,
 ) -> int:
     """Prepare for the first epoch of this process; the number of epochs done before it."""
-    steps = math.ceil(len(data.split.train) / data.config["batch_size"])
-    epochs_before = checkpoints.resume(show.say, classifier, steps)
+    epochs_before = checkpoints.resume(show.say, classifier, data.steps_per_epoch)
     if epochs_before:
         show.say(f"continuing after epoch {epochs_before}")
     elif weights is not None:
@@ -190,7 +194,8 @@ def build(config: Config, store: SequenceStore) -> tuple[SequenceDataModule, Seq
     threads = config["trainer"]["num_threads"] or leased_threads()
     if threads:
         torch.set_num_threads(threads)
-    data = SequenceDataModule(config["data"], store, config["seed"])
+    accumulate = config["trainer"]["accumulate_grad_batches"]
+    data = SequenceDataModule(config["data"], store, config["seed"], accumulate)
     classifier = SequenceClassifier(config, data.input_size, store.num_classes, data.transforms)
     return data, classifier
 
@@ -205,11 +210,13 @@ def make_trainer(section: Config, folder: RunFolder, callbacks: list[Callback]) 
         strategy=section["strategy"],
         precision=section["precision"],
         max_epochs=section["max_epochs"],
+        accumulate_grad_batches=section["accumulate_grad_batches"],
         # Lightning looks there for checkpoints of SLURM jobs: nobody makes that folder.
         default_root_dir=folder.path / "lightning",
         plugins=[LightningEnvironment()],  # no other launcher's, SLURM's for one
         deterministic=True,
         logger=False,
+        profiler=_profiler(section["profiler"], folder),
         callbacks=callbacks,
         enable_checkpointing=False,
         enable_progress_bar=False,
@@ -226,6 +233,16 @@ def make_trainer(section: Config, folder: RunFolder, callbacks: list[Callback]) 
     # Deterministic operations do not need every new tensor filled first, which costs time.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     return trainer
+
+
+def _profiler(name: str | None, folder: RunFolder) -> Profiler | None:
+    """The profiler of Lightning's that is called so; it writes to the folder of the run."""
+    if name is None:
+        return None
+    classes: dict[str, Callable[..., Profiler]] = {
+        "simple": SimpleProfiler, "advanced": AdvancedProfiler, "pytorch": PyTorchProfiler
+    }  # fmt: skip
+    return classes[name](dirpath=folder.profiler, filename=name)
 
 
 def load_and_predict(

@@ -24,6 +24,7 @@ from eleatt_bench.runs.record import Record, RunFolder
 from eleatt_bench.runs.wanted import WantedRun
 from eleatt_bench.training.environment import git_commit, is_in_sweep, versions
 from eleatt_bench.training.folder import reopen, wanted_run
+from eleatt_bench.training.loggers.ready import check_ready
 from eleatt_bench.training.progress import Display, display
 
 
@@ -75,6 +76,7 @@ def _train(
         record = _finished(config, folder)
         if record is not None:
             return folder, record
+        check_ready(config)  # before anything is written or cleared
         if config["force"]:
             for sentence in folder.clear():
                 print(sentence)

@@ -125,7 +125,9 @@ def test_the_gates_are_measured_on_validation_samples(
             assert curve(folder, f"gate/{name}_{layer}")[-1] == pytest.approx(expected, abs=1e-4)
 
 
-def test_every_new_validation_maximum_has_its_confusion_matrix(short_config, monkeypatch) -> None:
+def test_from_one_confusion_matrix_to_the_next_maximum_the_epochs_double(
+    short_config, monkeypatch
+) -> None:
     drawn = []
 
     def record_and_draw(counts, names, title):
@@ -138,10 +140,15 @@ def test_every_new_validation_maximum_has_its_confusion_matrix(short_config, mon
     folder, record = train(short_config("data.limit=300", "trainer.max_epochs=11"), [])
     accuracies = curve(folder, "val/accuracy")
     maxima = [n for n, value in enumerate(accuracies, 1) if value >= max(accuracies[:n])]
-    assert steps(folder, "confusion/validation") == maxima
-    assert steps(folder, "attention/layer0") == [1, 10, 11]
-    assert 1 < len(drawn) == len(maxima)
-    for (counts, title), epoch in zip(drawn, maxima, strict=True):
+    due = list[int]()
+    for epoch in maxima:
+        if not due or epoch >= 2 * due[-1]:
+            due.append(epoch)
+    due += [epoch for epoch in maxima[-1:] if epoch != due[-1]]  # the last at the end in any case
+    assert steps(folder, "visual/confusion_validation") == due
+    assert steps(folder, "visual/attention_layer0") == [1, 10, 11]
+    assert 1 < len(drawn) == len(due)
+    for (counts, title), epoch in zip(drawn, due, strict=True):
         assert counts.shape == (10, 10)
         assert counts.sum() == record["samples"]["val"]
         assert np.trace(counts) / counts.sum() == pytest.approx(accuracies[epoch - 1])
@@ -153,9 +160,9 @@ def test_pictures_wait_for_time_and_the_newest_is_drawn_at_the_end(
 ) -> None:
     monkeypatch.setattr(tensorboard, "SHARE", 0.0)
     folder, record = train(short_config(*FEW, "trainer.max_epochs=12"), [])
-    assert steps(folder, "confusion/validation") == [record["best_epoch"]]
-    assert steps(folder, "attention/layer0") == [12]
-    (picture,) = events(folder).Images("attention/layer0")
+    assert steps(folder, "visual/confusion_validation") == [record["best_epoch"]]
+    assert steps(folder, "visual/attention_layer0") == [12]
+    (picture,) = events(folder).Images("visual/attention_layer0")
     pixels = np.asarray(Image.open(io.BytesIO(picture.encoded_image_string)))
     assert pixels.shape == (picture.height, picture.width, 3)
     assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 50
@@ -187,7 +194,7 @@ def test_nothing_of_it_changes_the_training(
     monkeypatch.setattr(tensorboard, "SHARE", float("inf"))
     config = short_config("data.limit=200", *options, "trainer.max_epochs=4")
     folder, _ = train(config, [])
-    assert steps(folder, "attention/layer0") == [1]
+    assert steps(folder, "visual/attention_layer0") == [1]
     data, classifier = begin(config)
     checkpoints = Checkpoints(tmp_path / "without", None)
     report = EpochReport(lambda line: None, lambda *progress: None)

@@ -122,7 +122,7 @@ def script(jobs: Mapping[int, Job], wanted: Request) -> str:
         # A cluster may pass on no variables.
         **{
             k: os.environ[k]
-            for k in ("ELEATT_RUNS", "ELEATT_DATA", "ELEATT_DEBUG")
+            for k in ("ELEATT_RUNS", "ELEATT_DATA", "ELEATT_DEBUG", "ELEATT_SWEEP")
             if k in os.environ
         },
     }

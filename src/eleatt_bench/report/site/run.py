@@ -74,8 +74,14 @@ def write_run(job: RunPage) -> Made:
     record, damage = folder.read() or {}, folder.damage()
     line = _line(folder, record)
     reader = CurveReader(folder)
-    curves = logged(folder.tensorboard) | reader.read()
+    events = logged(folder.tensorboard)
+    curves = events | reader.read()
     problems = [one for one in (damage, reader.damage()) if one]
+    if not events and record.get("status") == "finished":
+        problems.append(
+            "It has no event files, which logger=tensorboard writes: there are no curves of "
+            "gradients and gates"
+        )
     found = None
     try:
         found = read_predictions(folder)

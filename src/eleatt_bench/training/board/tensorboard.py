@@ -21,15 +21,16 @@ from torch.utils.tensorboard import SummaryWriter
 
 from eleatt_bench.common.extras import is_installed
 from eleatt_bench.training.board import pictures
-from eleatt_bench.training.board.gates import Gates
 from eleatt_bench.training.board.hparams import finals, session
 from eleatt_bench.training.board.legend import meaning
+from eleatt_bench.training.board.scalars import EpochScalars
 from eleatt_bench.training.checkpoints import Checkpoints
 from eleatt_bench.training.classifier import SequenceClassifier, classifier_of
 from eleatt_bench.training.datamodule import SequenceDataModule
 
 ATTENTION_EVERY = 10
-"""Epochs from one picture of the attention to the next; a run of fewer is too short for any."""
+"""A run of fewer epochs is too short for any picture."""
+_ATTENTION, _CONFUSION = "visual/attention", "visual/confusion"  # after all curves, by the alphabet
 SHARE = 0.01
 """Of the time that training takes, pictures may take as much while it goes on."""
 _FIRST_PICTURE = 0.2  # seconds that the first may take
@@ -39,11 +40,12 @@ class TensorBoard(Callback):
     """Writes event files to ``folder``, on the first process of a run; a step is an epoch, from 1.
 
     ``config`` is the run's plain configuration, ``epochs_before`` the number of epochs that other
-    processes did: what they logged beyond them is purged. Nothing here has an influence on any
-    number of the training.
+    processes did: what they logged beyond them is purged. ``scalars`` come before it. Nothing here
+    has an influence on any number of the training.
 
-    A picture waits for an epoch after which it takes no more than its `SHARE`, unless a newer one
-    of its kind replaces it before; what still waits at the end is drawn then.
+    From one picture to the next of its kind the number of epochs doubles: few are ever looked at.
+    One waits for an epoch after which it takes no more than its `SHARE`, unless a newer one of its
+    kind replaces it before; what still waits at the end is drawn then.
     """
 
     def __init__(
@@ -51,18 +53,19 @@ class TensorBoard(Callback):
         folder: Path,
         config: Mapping[str, Any],
         data: SequenceDataModule,
+        scalars: EpochScalars,
         checkpoints: Checkpoints,
         epochs_before: int,
         say: Callable[[str], None],
     ) -> None:
-        self._folder, self._config, self._data = folder, config, data
+        self._folder, self._config, self._data, self._scalars = folder, config, data, scalars
         self._checkpoints, self._epochs_before, self._say = checkpoints, epochs_before, say
         self._epoch = epochs_before  # the last whole one
         # By tag: the epoch, and what draws the picture.
         self._waiting: dict[str, tuple[int, Callable[[], pictures.Pixels]]] = {}
+        self._drawn_at: dict[str, int] = {}  # by tag, the epoch of the last picture
         self._trained = self._drawn = 0.0  # seconds
         self._cost = _FIRST_PICTURE  # of the picture before
-        self._began = self._stepped = 0.0
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not trainer.is_global_zero:
@@ -75,7 +78,6 @@ class TensorBoard(Callback):
             )
         if not done:
             self._writer.add_text("config", _as_code(self._config, self._folder.parent.name), 0)
-        self._gates = Gates(classifier_of(pl_module), self._data, trainer)
         self._can_draw = is_installed("matplotlib")
         if not self._can_draw:
             self._say(
@@ -83,34 +85,22 @@ class TensorBoard(Callback):
                 "pip install 'eleatt-bench[figures]'"
             )
 
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._began = time.perf_counter()
-
-    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._stepped = time.perf_counter()
-
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not trainer.is_global_zero:
             return
-        self._epoch = trainer.current_epoch + 1
-        now, steps = time.perf_counter(), trainer.num_training_batches
-        self._trained += now - self._began
-        classifier, attention = classifier_of(pl_module), self._gates.attention()
-        scalars = {
-            name if "/" in name else f"optimizer/{name}": value
-            for name, value in classifier.epoch_metrics.items()
-        }
-        scalars["time/seconds_per_step"] = (self._stepped - self._began) / steps
-        scalars |= self._gates.statistics(attention)
+        self._epoch = self._scalars.epoch
+        self._trained += self._scalars.seconds
+        classifier, attention = classifier_of(pl_module), self._scalars.attention
         first = self._epoch == self._epochs_before + 1
-        _add(self._writer, _scalars(scalars, with_legend=first), self._epoch)
+        _add(self._writer, _scalars(self._scalars.values, with_legend=first), self._epoch)
         if self._can_draw:
             if self._checkpoints.improved(classifier.epoch_metrics):
                 self._wait_for_confusion(classifier)
             if self._epoch == 1 or self._epoch % ATTENTION_EVERY == 0:
                 self._wait_for_attention(attention)
-            while self._waiting and self._drawn + self._cost <= SHARE * self._trained:
-                self._draw()
+            for tag in self._due():
+                if self._drawn + self._cost <= SHARE * self._trained:
+                    self._draw(tag)
         self._writer.flush()  # on disk before the epoch counts as done
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -118,9 +108,9 @@ class TensorBoard(Callback):
             return
         if self._can_draw and self._epoch >= ATTENTION_EVERY and self._trained:
             if self._epoch % ATTENTION_EVERY:
-                self._wait_for_attention(self._gates.attention())
-            while self._waiting:
-                self._draw()
+                self._wait_for_attention(self._scalars.attention)
+            for tag in list(self._waiting):
+                self._draw(tag)
         self._writer.close()
 
     def on_exception(
@@ -150,22 +140,29 @@ class TensorBoard(Callback):
         right = f"{np.trace(counts)} of {counts.sum()} right"
         title = f"Validation after epoch {self._epoch}: {right}"
         draw = partial(pictures.confusion, counts, self._data.store.class_names, title)
-        self._waiting["confusion/validation"] = (self._epoch, draw)
+        self._waiting[f"{_CONFUSION}_validation"] = (self._epoch, draw)
 
     def _wait_for_attention(self, attention: Mapping[str, npt.NDArray[np.float32]]) -> None:
         for layer in list(attention)[:1]:
-            panels = self._gates.panels(layer, attention[layer])
+            panels = self._scalars.gates.panels(layer, attention[layer])
             softmax = self._config["model"]["gate"] == "softmax"
             means = "shares of 1" if softmax else "1 lets an element in, 0 keeps it out"
             title = f"Attention, {layer}, after epoch {self._epoch}\n{means}"
             draw = partial(pictures.attention, panels, title, None if softmax else 1.0)
-            self._waiting[f"attention/{layer}"] = (self._epoch, draw)
+            self._waiting[f"{_ATTENTION}_{layer}"] = (self._epoch, draw)
 
-    def _draw(self) -> None:
-        """Draw the picture that has waited longest."""
+    def _due(self) -> list[str]:
+        """The tags of pictures to be drawn now, the one that has waited longest first."""
+        return [
+            tag
+            for tag, (epoch, _) in self._waiting.items()
+            if epoch >= 2 * self._drawn_at.get(tag, 0)
+        ]
+
+    def _draw(self, tag: str) -> None:
         began = time.perf_counter()
-        tag = next(iter(self._waiting))
         epoch, draw = self._waiting.pop(tag)
+        self._drawn_at[tag] = epoch
         self._writer.add_image(tag, draw(), epoch, dataformats="HWC")
         self._cost = time.perf_counter() - began
         self._drawn += self._cost
