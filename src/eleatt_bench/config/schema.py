@@ -104,13 +104,13 @@ class LauncherConfig:
     jobs: int | None = None  # how many at once; None: one per device, or per core
     jobs_per_device: int = 1
     warm: bool = True  # fork jobs from a server that has torch imported (Linux)
-    # What follows is for launcher=slurm alone, whose file says what it means.
+    # What follows is for launcher=slurm or ray alone, whose files say what it means.
+    gpus: int | float | None = None
+    cpus: int | None = None
     partition: str | None = None
     account: str | None = None
     qos: str | None = None
     time: str | None = None
-    gpus: int | None = None
-    cpus: int | None = None
     mem: str | None = None
     parallel: int | None = None
     resubmit: int | None = None
@@ -118,6 +118,10 @@ class LauncherConfig:
     poll: float | None = None
     setup: list[str] = field(default_factory=list)
     options: dict[str, Any] = field(default_factory=dict)
+    address: str | None = None
+    memory: str | None = None
+    retries: int | None = None
+    env: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass

@@ -87,8 +87,7 @@ def run_jobs(
                 queue.started(job)
             for job, returncode in engine.ended():
                 queue.ended(job, returncode)
-            if engine.queues:
-                queue.look()
+            queue.look()
             time.sleep(engine.pause)
     return [queue.results[job] for job in jobs]
 

@@ -13,11 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from eleatt_bench.common.files import write_text
-from eleatt_bench.launch.process import Job
-from eleatt_bench.launch.slurm import commands
-from eleatt_bench.launch.slurm.book import Book, books_of, own_book, submitting
-from eleatt_bench.launch.slurm.commands import ACTIVE, RUNNING, QueueEntry, SlurmError, newest
-from eleatt_bench.launch.slurm.endings import (
+from eleatt_bench.launch.endings import (
     AGAIN,
     CANCELLED,
     ended_file,
@@ -25,7 +21,13 @@ from eleatt_bench.launch.slurm.endings import (
     show_log,
     tries_file,
 )
+from eleatt_bench.launch.losses import Losses
+from eleatt_bench.launch.process import Job
+from eleatt_bench.launch.slurm import commands
+from eleatt_bench.launch.slurm.book import Book, books_of, own_book
+from eleatt_bench.launch.slurm.commands import ACTIVE, RUNNING, QueueEntry, SlurmError, newest
 from eleatt_bench.launch.slurm.script import Request, index_list, script
+from eleatt_bench.launch.submitting import submitting
 
 _SLOWEST = 6  # times the usual time between two looks, at a queue in which nothing happens
 _PATIENCE = 40.0  # seconds that a file may take to be seen from another machine
@@ -88,7 +90,7 @@ class Slurm:
         self._tasks: dict[Job, _Task] = {}
         self._results: dict[Job, int | None] = {}
         self._told: dict[Job, int | None] = {}  # results that were given out
-        self._lost: dict[Job, tuple[int, float]] = {}  # how often, and how far it had got
+        self._lost = Losses(wanted.resubmit)
         self._next = 0.0  # when to look at the queue again
         self._interval = wanted.poll
 
@@ -334,11 +336,7 @@ class Slurm:
     def _go_on(self, job: Job, why: str) -> None:
         """Submit it once more, if it has not been lost too often without getting on."""
         task = self._tasks.pop(job)
-        often, reached = self._lost.get(job, (0, -1.0))
-        now = _reached(job)
-        often = often + 1 if now == reached else 1
-        self._lost[job] = often, now
-        if often > self._wanted.resubmit:
+        if often := self._lost.too_often(job):
             self._tasks[job] = task
             told = f"{why}, {often} times without the end of an epoch between them"
             self._end(job, 1, f"{told}. What jobs find there: eleatt-bench doctor launcher=slurm")
@@ -346,11 +344,3 @@ class Slurm:
         self._say(f"submitted again  {job.label}: {why}")
         self._new[job] = why
         self._next = 0.0
-
-
-def _reached(job: Job) -> float:
-    """How far a job has got: a number that changes when it gets on."""
-    try:
-        return 0.0 if job.grows is None else job.grows.stat().st_mtime
-    except OSError:
-        return 0.0

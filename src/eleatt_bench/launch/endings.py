@@ -1,4 +1,4 @@
-"""What a job of an array leaves beside its log: how it ended, and how often it began in vain."""
+"""What a job on a cluster leaves beside its log: how it ended, and how often it began in vain."""
 
 from __future__ import annotations
 
@@ -21,6 +21,11 @@ def ended_file(log: Path) -> Path:
 def tries_file(log: Path) -> Path:
     """Where it counts how often it began without getting on, and whether it ever did."""
     return log.with_name(log.name.removesuffix(".log") + ".tries")
+
+
+def started_file(log: Path) -> Path:
+    """Where it says, with Ray, which process on which host it is."""
+    return log.with_name(log.name.removesuffix(".log") + ".started")
 
 
 def exit_status(log: Path) -> str | None:
