@@ -159,7 +159,8 @@ class Ray:
                 self._end(refs[ref])
             self._look()
         while self._results:
-            yield self._results.popitem()
+            job = next(iter(self._results))
+            yield job, self._results.pop(job)
 
     def _look(self) -> None:
         """See which jobs run by now; one listing tells, of however many."""
