@@ -76,10 +76,12 @@ def require_ray() -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             import ray
+            from ray._private import worker
     except ModuleNotFoundError as error:
         if error.name != "ray":
             raise
         raise UserError("launcher=ray needs Ray: pip install 'eleatt-bench[ray]'") from None
+    worker.print_to_stdstream = lambda *data, **how: None  # of lost nodes; there is no setting
     return ray
 
 
