@@ -18,10 +18,10 @@ import pytest
 from rich.console import Console
 
 from eleatt_bench.common.errors import UserError
+from eleatt_bench.launch.endings import tries_file
 from eleatt_bench.launch.engine import run_jobs
 from eleatt_bench.launch.slurm import commands
 from eleatt_bench.launch.slurm.cancelling import cancel
-from eleatt_bench.launch.slurm.endings import tries_file
 from eleatt_bench.launch.slurm.engine import Slurm
 
 from .conftest import WANTED, ask, hurry, name_in, until

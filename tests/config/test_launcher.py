@@ -7,8 +7,9 @@ import pytest
 from eleatt_bench.cli import main
 from eleatt_bench.cli.train import compose_checked
 from eleatt_bench.common.errors import UserError
+from eleatt_bench.launch.settings import for_one
 from eleatt_bench.launch.slurm import script
-from eleatt_bench.launch.slurm.script import for_one, index_list, request
+from eleatt_bench.launch.slurm.script import index_list, request
 
 SLURM = "launcher=slurm"
 

@@ -61,9 +61,8 @@ def test_a_dead_guard_does_not_stop_the_launcher(sleepers: list[Sleeper]) -> Non
 
 
 def test_the_guard_is_no_child_of_whom_it_guards() -> None:
-    with Guard() as guard:
-        with pytest.raises(ChildProcessError):
-            os.waitpid(guard.pid, os.WNOHANG)
+    with Guard() as guard, pytest.raises(ChildProcessError):
+        os.waitpid(guard.pid, os.WNOHANG)
 
 
 def test_a_signal_to_what_has_ended_is_no_error() -> None:

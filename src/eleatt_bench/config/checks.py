@@ -89,7 +89,7 @@ _NUMBERS = ("cpus", "resubmit", "poll", "retries")  # which no cluster knows ins
 _TIME = re.compile(r"((?P<days>\d+)-)?(?P<parts>\d+(:\d+){0,2})")
 _ADDRESS = re.compile(r"auto|(ray://)?([\w.-]+|\[[\da-fA-F:.]+\]):\d{1,5}")
 _SIZE = re.compile(r"0*[1-9]\d*[KMGT]?", re.IGNORECASE)
-_TAKEN = re.compile(r"CUDA_VISIBLE_DEVICES|(OMP|MKL|ELEATT)_NUM_THREADS|ELEATT_(IN_SWEEP|PLANNED_RUN)")
+_TAKEN = re.compile(r"CUDA_VISIBLE_DEVICES|(OMP|MKL|ELEATT)_NUM_THREADS|ELEATT_(IN|PLANNED)_\w+")
 
 
 def _check_launcher(launcher: Mapping[str, Any]) -> None:
@@ -116,9 +116,9 @@ def _check_launcher(launcher: Mapping[str, Any]) -> None:
 _INSTEAD = {
     ("slurm", "jobs"): ": launcher.parallel says how many run at once",
     ("slurm", "memory"): ": launcher.mem is what a job has",
-    ("ray", "jobs"): ": as many run at once as there is room for launcher.cpus, gpus and memory",
+    ("ray", "jobs"): ": as many run at once as launcher.cpus, gpus and memory let",
     ("ray", "mem"): ": launcher.memory is what a job has",
-    ("ray", "parallel"): ": as many run at once as there is room for launcher.cpus, gpus and memory",
+    ("ray", "parallel"): ": as many run at once as launcher.cpus, gpus and memory let",
     ("ray", "resubmit"): ": launcher.retries says how often a lost job begins again",
     ("ray", "setup"): ": +launcher.env.NAME=VALUE sets a variable of jobs",
 }

@@ -7,6 +7,9 @@ from pathlib import Path
 
 from eleatt_bench.common.errors import UserError
 
+NO_FOLDER, NO_LOG = 71, 73
+"""Statuses of a job that did not begin: its node lacks the folder, or that of its log."""
+
 AGAIN = "again"
 CANCELLED = "cancelled"
 """What stands in the place of an exit status where a job is to be submitted once more, and where

@@ -46,7 +46,8 @@ def engine_for(
             from eleatt_bench.launch.ray.driver import Ray
             from eleatt_bench.launch.ray.submission import submitted
 
-            if not trials and (by_another := submitted(config, folder / name, say)):
+            by_another = None if trials else submitted(config, folder / name, say)
+            if by_another is not None:
                 return by_another
             return Ray.of(config, most=None if trials else jobs, journal=journal, say=say)
     from eleatt_bench.launch.slurm.engine import Slurm
@@ -59,7 +60,12 @@ def engine_for(
 
 
 def submit(
-    config: Mapping[str, Any], jobs: Sequence[Job], command: Sequence[str], *, folder: Path, name: str
+    config: Mapping[str, Any],
+    jobs: Sequence[Job],
+    command: Sequence[str],
+    *,
+    folder: Path,
+    name: str,
 ) -> str:
     """Hand ``jobs`` to a cluster and do not wait for them; how to look at them.
 

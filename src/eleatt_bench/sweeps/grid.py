@@ -152,8 +152,8 @@ def launch(this: Sweep, left: Sequence[Planned], first: int, detach: bool = Fals
         jobs = for_cluster(jobs, anew=config.get("force", False))
     sweeps = this.runs_dir / SWEEPS
     if detach:
-        told = submit(config, jobs, this.command, folder=sweeps, name=this.name)
-        print(f"{told}. The same command without --detach shows how they are, with --cancel it "
+        handed = submit(config, jobs, this.command, folder=sweeps, name=this.name)
+        print(f"{handed}. The same command without --detach shows how they are, with --cancel it "
               "ends them")  # fmt: skip
         return
     engine = engine_for(

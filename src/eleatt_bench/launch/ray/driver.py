@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -84,7 +83,7 @@ class Ray:
         journal: Journal | None,
         say: Callable[[str], None],
     ) -> None:
-        self._cluster, self._lease, self._variables = cluster, lease, dict(variables)
+        self._cluster, self.lease, self._variables = cluster, lease, dict(variables)
         self._losses, self._journal, self._say = Losses(retries), journal, say
         self.at_once = max(1, sum(map(lease.places, cluster.nodes())))
         self._most = self.at_once if most is None else most
@@ -137,9 +136,9 @@ class Ray:
             words = without_force(words)
         work = Work(
             tuple(words), job.log_path.absolute(), Path.cwd(), job.run_id,
-            self._lease.threads, outer_variables() | self._variables,
+            self.lease.threads, outer_variables() | self._variables,
         )  # fmt: skip
-        lease = self._cluster.fitted(self._lease, job.memory.host)
+        lease = self._cluster.fitted(self.lease, job.memory.host)
         ref = self._run.options(
             num_cpus=lease.cpus, num_gpus=lease.gpus, memory=lease.memory, name=job.key
         ).remote(work)
@@ -169,7 +168,7 @@ class Ray:
         self._looked = time.monotonic()
         waiting = {job: task for job, task in self._tasks.items() if task.place is None}
         folders = {job.log_path.parent for job in waiting}
-        there = {folder / name for folder in folders for name in os.listdir(folder)}
+        there = {path for folder in folders for path in folder.iterdir()}
         for job in waiting:
             if (path := started_file(job.log_path)) in there:
                 with suppress(OSError, ValueError, TypeError):  # seen before it is whole

@@ -141,7 +141,7 @@ class Submitted:
         status = self._sweeps.status(self._logs.name)  # before looking at the files
         if status not in ("alive", "SUCCEEDED", "FAILED"):
             self._say(f"The sweep that was submitted is {status}")
-        names = set(os.listdir(self._logs))
+        names = {path.name for path in self._logs.iterdir()}
         for job in list(self._waiting):
             if started_file(job.log_path).name in names:
                 self._waiting[job] = None

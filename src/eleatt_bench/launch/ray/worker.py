@@ -15,14 +15,11 @@ from pathlib import Path
 
 from eleatt_bench.common.errors import HeldElsewhereError
 from eleatt_bench.common.files import write_text
-from eleatt_bench.launch.endings import ended_file, started_file
+from eleatt_bench.launch.endings import NO_FOLDER, NO_LOG, ended_file, started_file
 from eleatt_bench.launch.guard import Guard, signal_group
 from eleatt_bench.launch.pool import GRACE, POLL
 from eleatt_bench.launch.process import PLANNED, cold, of_job
 from eleatt_bench.launch.ranks import without_ranks
-
-NO_FOLDER, NO_LOG = 71, 73
-"""Statuses of a job that did not begin: its node lacks the folder, or that of its log."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +68,11 @@ def _run(work: Work, stops: list[float]) -> Outcome:
         if not path.is_dir():
             return Outcome(status, None, f"{path} is not on {host}")
     devices = _devices()
-    variables = without_ranks(os.environ) | work.variables | of_job(work.threads, devices)
+    variables = {
+        **without_ranks(os.environ),
+        **work.variables,
+        **of_job(work.threads, devices),
+    }
     if work.run_id is not None:
         variables[PLANNED] = work.run_id
     with Guard() as guard:  # ends the group also when this process is killed
@@ -80,7 +81,7 @@ def _run(work: Work, stops: list[float]) -> Outcome:
         place = Place(job.pid, host, devices or None)
         write_text(started_file(work.log), json.dumps(asdict(place)))
         told, deadline = False, inf
-        while (status := job.poll()) is None:
+        while job.poll() is None:
             if stops and not told:
                 told, deadline = True, time.monotonic() + GRACE
                 signal_group(job.pid, signal.SIGTERM)
@@ -90,6 +91,7 @@ def _run(work: Work, stops: list[float]) -> Outcome:
         with suppress(ProcessLookupError, PermissionError):  # nothing was left behind
             os.killpg(job.pid, signal.SIGKILL)
         guard.release(job.pid)
+    status = job.returncode
     if not stops and status != HeldElsewhereError.exit_status:
         write_text(ended_file(work.log), f"{status if status >= 0 else 128 - status}\n")
     return Outcome(status, place)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from eleatt_bench.common.errors import HeldElsewhereError, UserError
-from eleatt_bench.launch.endings import AGAIN
+from eleatt_bench.launch.endings import AGAIN, NO_FOLDER
 from eleatt_bench.launch.process import PLANNED, Job, of_job
 from eleatt_bench.launch.settings import for_one, leased_gpus, outer_variables, without_force
 from eleatt_bench.launch.slurm.commands import has_gpus
@@ -111,9 +111,10 @@ def script(jobs: Mapping[int, Job], wanted: Request) -> str:
         "RESUBMIT": str(wanted.resubmit),
         "HELD": str(HeldElsewhereError.exit_status),
         "AGAIN": AGAIN,
+        "NO_FOLDER": str(NO_FOLDER),
         "PLANNED": PLANNED,
     }
-    return re.sub("@([A-Z]+)@", lambda mark: values[mark[1]], _SCRIPT)
+    return re.sub("@([A-Z_]+)@", lambda mark: values[mark[1]], _SCRIPT)
 
 
 def _case(index: int, job: Job) -> str:
@@ -173,7 +174,7 @@ trap 'stopped=1' TERM
 
 @EXPORTS@
 [ -z "$planned" ] || export @PLANNED@=$planned
-cd -- @FOLDER@ || finish 71
+cd -- @FOLDER@ || finish @NO_FOLDER@
 python=@PYTHON@
 @SETUP@
 "${python[@]}" -m eleatt_bench "${words[@]}" </dev/null &
