@@ -32,6 +32,10 @@ $(READY): pyproject.toml constraints.txt
 	$(RUN) doctor --build
 	@touch $@
 
+$(VENV)/.ray: $(READY)  # the extra ray alone: no other make target needs it
+	PIP_CONSTRAINT=constraints.txt $(VENV)/bin/python -m pip install --quiet -e '.[ray]'
+	@touch $@
+
 demo: digits ## train 18 small networks on real data and show the table (minutes)
 
 test: $(READY) ## run the tests
@@ -43,7 +47,7 @@ test-slow: $(READY) ## run the tests that take minutes
 test-faults: $(READY) ## kill, fill disks, damage files: everything must come back (9 minutes)
 	scripts/test.sh -m "not gpu" -rP --show-capture=stdout tests/faults
 
-test-clusters: $(READY) ## start a SLURM of several nodes here, and do to it what clusters do (minutes)
+test-clusters: $(VENV)/.ray ## start a SLURM and a Ray here, and do to them what clusters do (minutes)
 	scripts/test.sh -m "not gpu" tests/clusters
 
 check: $(READY) ## formatting, lint, types

@@ -170,12 +170,11 @@ class Ray:
         folders = {job.log_path.parent for job in waiting}
         there = {path for folder in folders for path in folder.iterdir()}
         for job in waiting:
-            if (path := started_file(job.log_path)) in there:
-                with suppress(OSError, ValueError, TypeError):  # seen before it is whole
-                    self._is_at(job, Place(**json.loads(path.read_text(encoding="utf-8"))))
+            if started_file(job.log_path) in there:
+                self._is_at(job, _place(job))
 
-    def _is_at(self, job: Job, place: Place) -> None:
-        if self._tasks[job].place is None:
+    def _is_at(self, job: Job, place: Place | None) -> None:
+        if place is not None and self._tasks[job].place is None:
             self._tasks[job].place = place
             if self._journal is not None:
                 self._journal.started(job.label, place.pid, place.device, host=place.host)
@@ -194,8 +193,7 @@ class Ray:
                 self._go_on(job, _LOST.get(type(error).__name__, _cause(error)))
                 return
             outcome = Outcome(-signal.SIGTERM, task.place)
-        if outcome.place is not None:
-            self._is_at(job, outcome.place)
+        self._is_at(job, outcome.place)
         del self._tasks[job]
         self._finish(job, outcome.place or task.place, outcome.status, outcome.told)
 
@@ -209,6 +207,7 @@ class Ray:
 
     def _go_on(self, job: Job, why: str) -> None:
         """Hand it over once more, if it has not been lost too often without getting on."""
+        self._is_at(job, _place(job))
         task = self._tasks.pop(job)
         if progress(job) != task.began_at:
             self._began.add(job)
@@ -222,6 +221,15 @@ class Ray:
         self._say(f"submitted again  {job.label}: {why}")
         self.start(job)
         self._tasks[job] = replace(self._tasks[job], why=why)
+
+
+def _place(job: Job) -> Place | None:
+    """Where ``job`` says it runs, or ran."""
+    try:
+        said = started_file(job.log_path).read_text(encoding="utf-8")
+        return Place(**json.loads(said))
+    except (OSError, ValueError, TypeError):  # not seen here yet
+        return None
 
 
 _LOST = {
