@@ -255,7 +255,7 @@ def test_a_killed_driver_leaves_nothing_and_the_same_command_does_what_is_left(
     first = driver(tmp_path, STUBBORN, f"test -e {tmp_path}/again || sleep 6543")
     until(lambda: living() == 3)
     first.kill()
-    first.wait()
+    first.communicate()
     until(lambda: living() == 0, 20)
     (tmp_path / "again").touch()
     second = driver(tmp_path, "true", f"test -e {tmp_path}/again || sleep 6543")

@@ -111,7 +111,7 @@ class Cluster:
                     log_to_driver=False, logging_level=logging.CRITICAL,
                     **(own if address is None else {}),
                 )  # fmt: skip
-        except (ConnectionError, RuntimeError, ValueError, TimeoutError, OSError) as error:
+        except Exception as error:  # Ray raises what it likes, bare ones as well
             raise _unreachable(address, error) from error
         finally:
             signal.signal(signal.SIGTERM, usual)  # Ray would end this process in a way of its own

@@ -17,7 +17,7 @@ from eleatt_bench.launch.losses import Losses, progress
 from eleatt_bench.launch.pool import GRACE
 from eleatt_bench.launch.process import Job
 from eleatt_bench.launch.ray.cluster import Cluster, Lease
-from eleatt_bench.launch.ray.worker import Outcome, Place, Work, run
+from eleatt_bench.launch.ray.worker import Ending, Place, Work, run
 from eleatt_bench.launch.settings import for_one, outer_variables, without_force
 
 _LOOK = 1.0  # seconds between looks at which jobs have begun
@@ -183,16 +183,16 @@ class Ray:
         """Take over how ``job`` ended, or hand it over once more if Ray has lost it."""
         task, errors = self._tasks[job], self._cluster.ray.exceptions
         try:
-            outcome: Outcome = self._cluster.ray.get(task.ref)
+            outcome: Ending = self._cluster.ray.get(task.ref)
         except errors.TaskCancelledError:
-            outcome = Outcome(-signal.SIGTERM, task.place)
+            outcome = Ending(-signal.SIGTERM, task.place)
         except (errors.RayTaskError, errors.RuntimeEnvSetupError) as error:
-            outcome = Outcome(1, task.place, _cause(error))
+            outcome = Ending(1, task.place, _cause(error))
         except errors.RayError as error:
             if not task.stopped:
                 self._go_on(job, _LOST.get(type(error).__name__, _cause(error)))
                 return
-            outcome = Outcome(-signal.SIGTERM, task.place)
+            outcome = Ending(-signal.SIGTERM, task.place)
         self._is_at(job, outcome.place)
         del self._tasks[job]
         self._finish(job, outcome.place or task.place, outcome.status, outcome.told)

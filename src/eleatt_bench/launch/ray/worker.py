@@ -44,7 +44,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Ending:
     """How a job ended; ``place`` is None, and ``told`` says why, where it did not begin."""
 
     status: int
@@ -52,7 +52,7 @@ class Outcome:
     told: str = ""
 
 
-def run(work: Work) -> Outcome:
+def run(work: Work) -> Ending:
     """Do ``work``; Ray cancels it by SIGINT, on which the job has `GRACE` seconds to end."""
     stops: list[float] = []
     usual = signal.signal(signal.SIGINT, lambda *_: stops.append(time.monotonic()))
@@ -62,11 +62,11 @@ def run(work: Work) -> Outcome:
         signal.signal(signal.SIGINT, usual)
 
 
-def _run(work: Work, stops: list[float]) -> Outcome:
+def _run(work: Work, stops: list[float]) -> Ending:
     host = socket.gethostname()
     for path, status in ((work.folder, NO_FOLDER), (work.log.parent, NO_LOG)):
         if not path.is_dir():
-            return Outcome(status, None, f"{path} is not on {host}")
+            return Ending(status, None, f"{path} is not on {host}")
     devices = _devices()
     variables = {
         **without_ranks(os.environ),
@@ -94,7 +94,7 @@ def _run(work: Work, stops: list[float]) -> Outcome:
     status = job.returncode
     if not stops and status != HeldElsewhereError.exit_status:
         write_text(ended_file(work.log), f"{status if status >= 0 else 128 - status}\n")
-    return Outcome(status, place)
+    return Ending(status, place)
 
 
 def _devices() -> str:
