@@ -120,7 +120,7 @@ paper: $(READY) ## all of these tables, as far as their data are here
 rehearse: $(READY) ## every table on small made-up data, from raw files to LaTeX, in rehearsal/ (minutes)
 	PYTHON="$(VENV)/bin/python" MNIST_SOURCE="$(MNIST_SOURCE)" scripts/rehearse.sh $(ARGS)
 
-lock: $(READY) ## write constraints.txt anew from what .venv holds
+lock: $(VENV)/.ray ## write constraints.txt anew from what .venv holds, Ray included
 	@{ sed -n '/^#/p' constraints.txt; $(VENV)/bin/python -m pip freeze --exclude-editable | sed 's/+cpu//'; } \
 		> constraints.txt.new && mv constraints.txt.new constraints.txt
 

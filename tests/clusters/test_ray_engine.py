@@ -23,7 +23,7 @@ from eleatt_bench.launch.process import Job
 
 from .conftest import RAY_LEASE, until
 
-pytestmark = pytest.mark.clusters
+pytestmark = [pytest.mark.clusters, pytest.mark.timeout(600)]
 
 
 def outcome(jobs: list[Job], engine: Any) -> list[int | None]:

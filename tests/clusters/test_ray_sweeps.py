@@ -18,7 +18,7 @@ from eleatt_bench.runs.record import RunFolder, all_runs
 
 from .conftest import until
 
-pytestmark = pytest.mark.clusters
+pytestmark = [pytest.mark.clusters, pytest.mark.timeout(900)]
 
 SMALL = ["experiment=digits", "model=gru", "model.hidden_size=4", "quick=true"]
 ON_RAY = ["launcher=ray", "launcher.cpus=1"]
@@ -42,7 +42,7 @@ def type_it(ray_nodes: object, user_environment: dict[str, str], tmp_path: Path)
     return start
 
 
-def ended(process: subprocess.Popen[str], status: int = 0, seconds: float = 240) -> str:
+def ended(process: subprocess.Popen[str], status: int = 0, seconds: float = 600) -> str:
     """What it said, once it has ended with ``status``."""
     said, _ = process.communicate(timeout=seconds)
     assert process.returncode == status, said
