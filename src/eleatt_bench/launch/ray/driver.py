@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
+from eleatt_bench.common.errors import UserError
 from eleatt_bench.launch.endings import ended_file, started_file
 from eleatt_bench.launch.journal import Journal
 from eleatt_bench.launch.losses import Losses, progress
@@ -104,10 +105,11 @@ class Ray:
         ray = self._cluster.ray
         try:
             refs = [task.ref for task in self._tasks.values()]
-            for ref in refs:
-                ray.cancel(ref)
-            if refs:
-                ray.wait(refs, num_returns=len(refs), timeout=GRACE + _SLACK)
+            with suppress(ConnectionError):  # nothing of this process's goes on there then
+                for ref in refs:
+                    ray.cancel(ref)
+                if refs:
+                    ray.wait(refs, num_returns=len(refs), timeout=GRACE + _SLACK)
         finally:
             self._cluster.leave()
 
@@ -153,9 +155,15 @@ class Ray:
     def ended(self) -> Iterator[tuple[Job, int]]:
         if self._tasks:
             refs = {task.ref: job for job, task in self._tasks.items()}
-            ready, _ = self._cluster.ray.wait([*refs], num_returns=len(refs), timeout=0)
-            for ref in ready:
-                self._end(refs[ref])
+            try:
+                ready, _ = self._cluster.ray.wait([*refs], num_returns=len(refs), timeout=0)
+                for ref in ready:
+                    self._end(refs[ref])
+            except ConnectionError as error:
+                raise UserError(
+                    f"Ray does not answer any more ({_cause(error)}), so its jobs end. The same "
+                    "command goes on when it is there again"
+                ) from error
             self._look()
         while self._results:
             job = next(iter(self._results))
@@ -201,6 +209,7 @@ class Ray:
         if told:
             with suppress(OSError), job.log_path.open("a", encoding="utf-8") as log:
                 log.write(f"Ray: {told}\n")
+                ended_file(job.log_path).write_text(f"{status}\n", encoding="utf-8")
         if place is not None and self._journal is not None:
             self._journal.ended(job.label, place.pid, place.device, status, host=place.host)
         self._results[job] = status
