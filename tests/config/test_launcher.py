@@ -78,6 +78,7 @@ def test_times_are_slurms(time: str) -> None:
         (["train", "--cancel"], "--cancel is for jobs on a cluster"),
         (["train", "--cancel", "--detach"], "give one of the two"),
         (["reproduce", "digits", "--until-decided", "--detach"], "leave out --detach"),
+        (["search", "digits", "seed=1", "--trials", "2", SLURM, "--detach"], "leave out --detach"),
         (["train", RAY], "launcher=ray needs Ray: pip install 'eleatt-bench[ray]'"),
         (["train", "-m", RAY, "--detach"], "launcher=ray needs Ray: pip install"),
         (["doctor", RAY], "launcher=ray needs Ray: pip install"),
