@@ -41,6 +41,10 @@ $(READY): $(CORE)
 	$(PIP) -e '.[dev]'
 	@touch $@
 
+$(VENV)/.ray: $(READY)
+	$(PIP) -e '.[ray]'
+	@touch $@
+
 demo: digits ## train 18 small networks on real data and show the table (minutes)
 
 test: $(READY) ## run the tests
@@ -52,7 +56,7 @@ test-slow: $(READY) ## run the tests that take minutes
 test-faults: $(READY) ## kill, fill disks, damage files: everything must come back (9 minutes)
 	scripts/test.sh -m "not gpu" -rP --show-capture=stdout tests/faults
 
-test-clusters: $(READY) ## start a SLURM of several nodes here, and do to it what clusters do (minutes)
+test-clusters: $(VENV)/.ray ## start a SLURM and a Ray here, and do to them what clusters do (minutes)
 	scripts/test.sh -m "not gpu" tests/clusters
 
 test-loggers: $(READY) ## install MLflow and W&B (400 MB) and test runs that log there (minutes)
@@ -132,7 +136,7 @@ paper: $(CORE) ## all of these tables, as far as their data are here
 rehearse: $(READY) ## every table on small made-up data, from raw files to LaTeX, in rehearsal/ (minutes)
 	PYTHON="$(VENV)/bin/python" MNIST_SOURCE="$(MNIST_SOURCE)" scripts/rehearse.sh $(ARGS)
 
-lock: $(READY) ## write constraints.txt anew from what .venv holds
+lock: $(VENV)/.ray ## write constraints.txt anew from what .venv holds, Ray included
 	@{ sed -n '/^#/p' constraints.txt; $(VENV)/bin/python -m pip freeze --exclude-editable | sed 's/+cpu//'; } \
 		> constraints.txt.new && mv constraints.txt.new constraints.txt
 

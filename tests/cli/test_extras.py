@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import tomllib
-from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -23,6 +23,9 @@ PROJECT = Path(__file__).parents[2] / "pyproject.toml"
         (["report"], "jinja2", "report"),
         (["report"], "plotly", "report"),
         (["search", "digits", "optimizer.lr=choice(1,2)", "--trials", "1"], "optuna", "search"),
+        (["train", "logger=mlflow"], "mlflow", "mlflow"),
+        (["train", "logger=wandb"], "wandb", "wandb"),
+        (["train", "-m", "launcher=ray", "seed=0,1"], "ray", "ray"),
         (["results", "add", "digits", "--weights", "GRU"], "safetensors", "weights"),
     ],
 )
@@ -45,7 +48,6 @@ def test_a_library_that_lacks_is_named_before_anything_is_done(
 
 def test_the_extras_are_those_of_the_package() -> None:
     extras = tomllib.loads(PROJECT.read_text("utf-8"))["project"]["optional-dependencies"]
-    by_library = metadata.packages_distributions()
     for extra, libraries in LIBRARIES.items():
-        wanted = {line.partition(">")[0].lower() for line in extras[extra]}
-        assert {by_library[library][0].lower() for library in libraries} == wanted
+        wanted = {re.match(r"[a-z0-9]+", line.lower())[0] for line in extras[extra]}  # type: ignore[index]
+        assert set(libraries) == wanted

@@ -1,4 +1,4 @@
-"""A real SLURM on this host, one for all tests, and jobs for it that take no time."""
+"""A real SLURM and a real Ray on this host, one each for all tests, and jobs that take no time."""
 
 from __future__ import annotations
 
@@ -7,17 +7,26 @@ import hashlib
 import os
 import shutil
 import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from importlib.util import find_spec
+from multiprocessing.connection import Client
 from pathlib import Path
 
 import pytest
 
+from eleatt_bench.launch.journal import Journal
 from eleatt_bench.launch.process import Job
+from eleatt_bench.launch.ray.cluster import Cluster, Lease
+from eleatt_bench.launch.ray.driver import Ray
 from eleatt_bench.launch.slurm.engine import Slurm
 from eleatt_bench.launch.slurm.script import Request
 
 SCRIPT = Path(__file__).with_name("slurm.sh")
+RAY_NODES = Path(__file__).with_name("ray_nodes.py")
 ANYTHING = "python=(bash -c 'shift 2; \"$@\"' -)"
 """As a line of setup: the words of a job are a command line of its own."""
 WANTED = Request(
@@ -136,3 +145,93 @@ def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.05)
+
+
+# Ray.
+
+RAY_LEASE = Lease(cpus=1, gpus=0, memory=None, threads=1)
+OTHER_PROGRAM = "import os, sys; os.execvp(sys.argv[1], sys.argv[1:])"
+"""In the place of the program: the words of a job are a command line of its own."""
+
+
+def made_ray(
+    folder: Path, lease: Lease = RAY_LEASE, variables: Mapping[str, str] | None = None
+) -> Ray:
+    """An engine whose jobs are any commands, and fail when they are lost three times."""
+    program = folder / "program" / "eleatt_bench"
+    program.mkdir(parents=True, exist_ok=True)
+    (program / "__init__.py").touch()
+    (program / "__main__.py").write_text(OTHER_PROGRAM)
+    book = Journal(folder / "runs" / "sweeps" / "sweep" / "jobs.jsonl")
+    engine = Ray(
+        Cluster("auto"), lease, variables={}, retries=2, most=None, journal=book, say=print
+    )
+    engine._variables = {"PYTHONPATH": str(program.parent), **(variables or {})}
+    return engine
+
+
+@pytest.fixture(scope="session")
+def ray_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of a Ray of two nodes, which all workers of a session share."""
+    if find_spec("ray") is None:
+        pytest.skip("Ray is not installed: make test-clusters, or pip install 'eleatt-bench[ray]'")
+    shared = tmp_path_factory.getbasetemp()
+    shared = shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared
+    folder = Path(tempfile.gettempdir()) / hashlib.sha256(str(shared).encode()).hexdigest()[:12]
+    folder.mkdir(exist_ok=True)  # with a short name, as sockets want it
+
+    servers: list[subprocess.Popen[bytes]] = []
+
+    def counted(step: int) -> None:
+        with (folder / "users").open("a+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            file.seek(0)
+            count = int(file.read() or 0) + step
+            if count == 1 and step > 0:
+                started = _start_ray(folder)
+                until(lambda: (folder / "socket").exists() or started.poll() is not None, 120)
+                assert started.poll() is None, (folder / "log").read_text()
+                servers.append(started)
+            elif count == 0:
+                _ask_ray(folder, "stop")
+            file.truncate(0)
+            file.write(str(count))
+        if count == 0:
+            shutil.rmtree(folder, ignore_errors=True)  # the server removes its socket itself
+
+    counted(+1)
+    yield folder
+    counted(-1)
+    for server in servers:
+        server.wait(120)  # for the last user of them all
+
+
+def _start_ray(folder: Path) -> subprocess.Popen[bytes]:
+    foreign = {"RANK": "3", "WORLD_SIZE": "4", "SLURM_PROCID": "3"}
+    with (folder / "log").open("w") as log:
+        return subprocess.Popen(
+            [sys.executable, str(RAY_NODES), str(folder / "socket")],
+            env={**os.environ, **foreign, "RAY_USAGE_STATS_ENABLED": "0"},
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+        )  # fmt: skip
+
+
+def _ask_ray(folder: Path, word: str) -> str:
+    with Client(str(folder / "socket"), "AF_UNIX") as asked:
+        asked.send(word)
+        return str(asked.recv())
+
+
+@pytest.fixture
+def ray_nodes(ray_server: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], str]]:
+    """The cluster, for this test alone; as a function, what does ``node-down`` and ``node-up``."""
+    with (ray_server / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        monkeypatch.setenv("RAY_ADDRESS", _ask_ray(ray_server, "address").split()[0])
+        yield partial(_ask_ray, ray_server)
+
+
+@pytest.fixture
+def ray_engine(ray_nodes: object, tmp_path: Path) -> Callable[..., Ray]:
+    """Make an engine for jobs in the test's own folder."""
+    return partial(made_ray, tmp_path)

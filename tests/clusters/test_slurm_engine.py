@@ -6,6 +6,7 @@ import io
 import json
 import os
 import random
+import re
 import signal
 import stat
 import subprocess
@@ -18,10 +19,10 @@ import pytest
 from rich.console import Console
 
 from eleatt_bench.common.errors import UserError
+from eleatt_bench.launch.endings import tries_file
 from eleatt_bench.launch.engine import run_jobs
 from eleatt_bench.launch.slurm import commands
 from eleatt_bench.launch.slurm.cancelling import cancel
-from eleatt_bench.launch.slurm.endings import tries_file
 from eleatt_bench.launch.slurm.engine import Slurm
 
 from .conftest import WANTED, ask, hurry, name_in, until
@@ -353,7 +354,8 @@ def test_more_jobs_than_an_array_takes_are_several_arrays(engine, jobs, tmp_path
         listed = ask("squeue", "-h", "-r", f"--name={','.join(names)}", "--format=%j %K")
         places = [f"{names[number // 1001]} {number % 1001}" for number in range(1003)]
         assert sorted(listed.splitlines()) == sorted(places)
-        assert ask("scontrol", "show", "job", first._tasks[made[5]].name).count("Throttle=7")
+        shares = [ask("scontrol", "show", "job", first._tasks[made[n]].name) for n in (5, 1002)]
+        assert [re.findall(r"Throttle=(\d+)", said) for said in shares] == [["4"], ["3"]]
         assert not list(first.ended())
     with engine(wanted=wanted) as second:
         for job in made:
@@ -363,6 +365,35 @@ def test_more_jobs_than_an_array_takes_are_several_arrays(engine, jobs, tmp_path
         assert cancel(tmp_path / "runs" / "sweeps", first._name) == 1003
         assert set(ends(second).values()) == {-signal.SIGTERM}
     assert time.process_time() - began < 5
+
+
+COUNTED = (
+    "echo $$ >{folder}/at$$; ls {folder} | grep -c ^at; sleep 0.2; rm {folder}/at$$; "
+    "touch {folder}/done{number}"
+)
+
+
+@pytest.mark.parametrize(
+    ("count", "size", "parallel"),
+    [(20, 7, 3), pytest.param(1003, 1001, None, marks=pytest.mark.clusters)],
+)
+def test_the_jobs_of_several_arrays_are_done(
+    engine, jobs, tmp_path: Path, monkeypatch, count: int, size: int, parallel: int | None
+) -> None:
+    """Each once, and no more at once than ``parallel``, also of those that wait for others."""
+    monkeypatch.setattr(commands, "largest_array", lambda: size)
+    lines = [COUNTED.format(folder=tmp_path, number=number) for number in range(count)]
+    made = jobs(*lines) if parallel else jobs(*[f"touch {tmp_path}/done{n}" for n in range(count)])
+    if parallel:
+        made[15:] = [replace(job, needs=made[number % 4]) for number, job in enumerate(made[15:])]
+    began = time.monotonic()
+    results = run_jobs(made, engine(wanted=replace(WANTED, parallel=parallel)), console=quiet())
+    assert statuses(results) == [0] * count
+    assert len(list(tmp_path.glob("done*"))) == count
+    if parallel:
+        assert max(int(logged(job)) for job in made) <= parallel
+    else:
+        print(f"{(time.monotonic() - began) / count:.3f} s for each of {count} jobs")
 
 
 DRIVER = """

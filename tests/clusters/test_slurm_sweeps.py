@@ -194,6 +194,25 @@ def test_a_run_that_outlasts_its_time_limit_continues(type_it: TypeIt, tmp_path:
     )
 
 
+SLEEPS_FIRST = 'launcher.setup=["test $count != 0 || sleep 40"]'
+
+
+@pytest.mark.clusters
+@pytest.mark.timeout(1500)
+def test_what_slurm_kills_at_its_limit_is_the_same_to_the_last_bit(
+    type_it: TypeIt, tmp_path: Path
+) -> None:
+    """A limit of a minute, without notice; a job whose last one got on sleeps first."""
+    long = [*LONG, "trainer.max_epochs=200", "trainer.num_threads=1"]
+    ended(type_it("train", *long, "runs_dir=undisturbed"), seconds=600)
+    limit = ["launcher.time=1", "launcher.notice=0", SLEEPS_FIRST]
+    said = ended(type_it("train", "-m", *long, *ON_SLURM, *limit), seconds=800)
+    assert "1 done, 0 failed" in said
+    assert ": time limit" in said
+    assert "continuing after epoch" in log_of(tmp_path)
+    assert_same(run_in(tmp_path / "undisturbed"), run_in(tmp_path / "runs"))
+
+
 @pytest.mark.clusters
 def test_a_lost_node_whose_processes_go_on_makes_no_second_writer(
     type_it: TypeIt, tmp_path: Path, slurm: Callable[..., str]

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from eleatt_bench.cli import main
 from eleatt_bench.cli.train import compose_checked
 from eleatt_bench.common.errors import UserError
+from eleatt_bench.launch.settings import for_one
 from eleatt_bench.launch.slurm import script
-from eleatt_bench.launch.slurm.script import for_one, index_list, request
+from eleatt_bench.launch.slurm.script import index_list, request
 
-SLURM = "launcher=slurm"
+SLURM, RAY = "launcher=slurm", "launcher=ray"
 
 
 @pytest.mark.parametrize(
@@ -25,13 +28,42 @@ SLURM = "launcher=slurm"
         ([SLURM, "launcher.time=1:30"], "would be told to stop before they begin"),
         ([SLURM, "launcher.cpus=null"], "launcher.cpus is null"),
         ([SLURM, "launcher.gpus=-1"], "it must be at least 0"),
+        ([SLURM, "launcher.gpus=0.5"], "SLURM lends whole ones"),
+        (
+            [SLURM, "launcher.memory=1G"],
+            "launcher=ray, and launcher=slurm was chosen: launcher.mem",
+        ),
         (["launcher.name=lsf"], "launcher.name is lsf"),
+        (["launcher.gpus=1"], "launcher.gpus is a setting of launcher=slurm or ray, and"),
+        (["launcher.retries=1"], "launcher.retries is a setting of launcher=ray, and"),
+        ([RAY, "launcher.partition=main"], "launcher.partition is a setting of launcher=slurm"),
+        ([RAY, "launcher.jobs=2"], "as many run at once as launcher.cpus"),
+        ([RAY, "launcher.mem=2G"], "launcher.memory is what a job has"),
+        ([RAY, "launcher.resubmit=2"], "launcher.retries says how often"),
+        ([RAY, "launcher.memory=much"], "launcher.memory is much; write it as 16G"),
+        ([RAY, "launcher.memory=0"], "launcher.memory is 0"),
+        ([RAY, "launcher.address=here"], "launcher.address is here; write auto, HOST:PORT"),
+        ([RAY, "launcher.address=http://a:80"], "launcher.address is http://a:80"),
+        ([RAY, "launcher.gpus=1.5"], "parts of one GPU, or whole ones"),
+        ([RAY, "launcher.gpus=-0.5"], "it must be at least 0"),
+        ([RAY, "launcher.retries=null"], "launcher.retries is null"),
+        ([RAY, "+launcher.env.CUDA_VISIBLE_DEVICES=1"], "is set by the sweep itself"),
     ],
 )
 def test_what_makes_no_sense_is_refused(said: list[str], told: str) -> None:
     with pytest.raises(UserError) as caught:
         compose_checked(said, "train")
     assert told in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["launcher.address=null", "launcher.address=10.0.0.1:6379", "launcher.address='[::1]:6379'",
+     "launcher.address=ray://head:10001", "launcher.gpus=0.5", "launcher.gpus=2",
+     "launcher.memory=500M", "launcher.retries=0", "+launcher.env.PYTHONPATH=/src"],
+)  # fmt: skip
+def test_what_makes_sense_to_ray_is_taken(said: str) -> None:
+    assert compose_checked([RAY, said], "train")["launcher"]["cpus"] == 2
 
 
 @pytest.mark.parametrize("time", ["3", "3:00", "0:03:00", "0-1", "1-00:00:00", "null", "UNLIMITED"])
@@ -46,6 +78,11 @@ def test_times_are_slurms(time: str) -> None:
         (["train", "--cancel"], "--cancel is for jobs on a cluster"),
         (["train", "--cancel", "--detach"], "give one of the two"),
         (["reproduce", "digits", "--until-decided", "--detach"], "leave out --detach"),
+        (["search", "digits", "seed=1", "--trials", "2", SLURM, "--detach"], "leave out --detach"),
+        (["train", RAY], "launcher=ray needs Ray: pip install 'eleatt-bench[ray]'"),
+        (["train", "-m", RAY, "--detach"], "launcher=ray needs Ray: pip install"),
+        (["doctor", RAY], "launcher=ray needs Ray: pip install"),
+        (["train", RAY, "launcher.address=null", "--detach"], "for a Ray that outlives this"),
         (["train", SLURM], "is not on this machine. Type this on a login node"),
         (["train", "-m", SLURM, "+launcher.options.array=1"], "is set by the sweep itself"),
     ],
@@ -53,6 +90,7 @@ def test_times_are_slurms(time: str) -> None:
 def test_who_has_no_cluster_is_told(words, told: str, monkeypatch, tmp_path, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setitem(sys.modules, "ray", None)  # as where it is not installed
     assert main(words) == 1
     assert told in capsys.readouterr().err
     assert not list(tmp_path.glob("runs/*/record.json"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -44,21 +45,24 @@ def test_the_groups_listed_at_the_end_are_killed_and_no_other(sleepers: list[Sle
 def test_signals_do_not_end_the_guard(sleepers: list[Sleeper]) -> None:
     with Guard() as guard:
         guard.watch(sleepers[0].pid)
-        time.sleep(0.5)  # it has to be up before it can ignore anything
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            guard._process.send_signal(number)
+            os.kill(guard.pid, number)
         time.sleep(0.2)
-        assert guard._process.poll() is None
+        os.kill(guard.pid, 0)  # it is there
     assert sleepers[0].wait(timeout=5) == -signal.SIGKILL
 
 
 def test_a_dead_guard_does_not_stop_the_launcher(sleepers: list[Sleeper]) -> None:
     with Guard() as guard:
-        guard._process.kill()
-        guard._process.wait()
+        os.kill(guard.pid, signal.SIGKILL)
         guard.watch(sleepers[0].pid)
         guard.release(sleepers[0].pid)
     assert sleepers[0].poll() is None
+
+
+def test_the_guard_is_no_child_of_whom_it_guards() -> None:
+    with Guard() as guard, pytest.raises(ChildProcessError):
+        os.waitpid(guard.pid, os.WNOHANG)
 
 
 def test_a_signal_to_what_has_ended_is_no_error() -> None:

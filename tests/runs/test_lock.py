@@ -158,6 +158,23 @@ def test_who_died_long_ago_or_here_is_not_waited_for(several_hosts: Path) -> Non
         lock.unlock(held)
 
 
+@pytest.mark.parametrize(
+    ("name", "age", "locked"),
+    [(ELSEWHERE, 0.0, True), (ELSEWHERE, -5.0, True), (ELSEWHERE, 3.0, False), ("", 0.0, False),
+     (f"process 5 on {socket.gethostname()}, user ada", 0.0, False)],
+)  # fmt: skip
+def test_who_looks_sees_whether_another_host_is_at_it(
+    several_hosts: Path, monkeypatch, name: str, age: float, locked: bool
+) -> None:
+    several_hosts.write_text(name)
+    before = time.time() - age
+    os.utime(several_hosts, (before, before))
+    assert lock.is_locked(several_hosts) is locked
+    assert several_hosts.stat().st_mtime == pytest.approx(before), "looking leaves no trace"
+    monkeypatch.setattr(lock, "may_be_shared", lambda path: False)
+    assert lock.is_locked(several_hosts) is False, "here the kernel knows"
+
+
 def test_who_was_taken_for_dead_ends(several_hosts: Path, capsys) -> None:
     held = lock.try_lock(several_hosts, 0.0)
     assert held is not None

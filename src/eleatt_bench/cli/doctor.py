@@ -27,18 +27,18 @@ def doctor(arguments: list[str]) -> int:
         "overrides",
         nargs="*",
         metavar="KEY=VALUE",
-        help="launcher=slurm, and what else a sweep is to be given: submit a job that looks",
+        help="launcher=slurm or ray, and what else a sweep is to be given: a job there looks",
         offers=overrides(),
     )
     parser.add_argument("--probe", type=Path, help=argparse.SUPPRESS)  # such a job
     given = parser.parse(arguments)
     if given.probe or given.overrides:
-        from eleatt_bench.cli import doctor_slurm
+        from eleatt_bench.cli import doctor_cluster
 
         if given.probe:
-            doctor_slurm.answer(given.probe)
+            doctor_cluster.answer(given.probe)
             return 0
-        return 0 if doctor_slurm.ask_cluster(given.overrides) else 1
+        return 0 if doctor_cluster.ask_cluster(given.overrides) else 1
     build = given.build
     print("Versions")
     for name, version in versions().items():

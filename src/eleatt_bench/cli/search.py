@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 from collections.abc import Sequence
@@ -56,7 +57,12 @@ def search(arguments: list[str]) -> int:
     parser.add_argument(
         "--trials", type=int, required=True, metavar="N", help="how many, those done included"
     )
+    parser.add_argument("--detach", action="store_true", help=argparse.SUPPRESS)  # to be refused
     given = parser.parse(arguments)
+    if given.detach:
+        raise UserError(
+            "search has to wait for trials before it chooses others: leave out --detach"
+        )
     if given.trials < 1:
         raise UserError(f"--trials is {given.trials}; it must be at least 1")
     name = choose("experiment", given.experiment, options("experiment"))

@@ -55,8 +55,8 @@ Any value of the configuration can be given as KEY=VALUE, e.g. trainer.max_epoch
   {keys}
 What each means: docs/settings.md. What they come to: eleatt-bench {verb} --cfg job
 With -m, values separated by commas make a grid of runs, e.g. model=gru,eleatt_gru seed=0,1,2
-With launcher=slurm they are jobs of a cluster; --detach submits them and does not wait, --cancel
-ends those that the same command has submitted: docs/clusters.md
+With launcher=slurm or ray they are jobs of a cluster; --detach submits them and does not wait,
+--cancel ends those that the same command has submitted: docs/clusters.md
 """
 
 

@@ -11,6 +11,7 @@ LIBRARIES = {
     "figures": ("matplotlib",),
     "frames": ("pandas",),
     "mlflow": ("mlflow",),
+    "ray": ("ray",),
     "report": ("jinja2", "plotly"),
     "search": ("optuna",),
     "wandb": ("wandb",),

@@ -63,6 +63,7 @@ _MINIMA = {
     "launcher.cpus": 1,
     "launcher.parallel": 1,
     "launcher.resubmit": 0,
+    "launcher.retries": 0,
     "launcher.notice": 0,
     "launcher.poll": 1,
     "seed": 0,
@@ -76,34 +77,79 @@ def _check_minima(config: Mapping[str, Any]) -> None:
             raise UserError(f"{key} is {value}; it must be at least {least}")
 
 
-_OF_LOCAL = {"jobs": None, "jobs_per_device": 1, "warm": True}
+_OF = {
+    "local": ("jobs", "jobs_per_device", "warm"),
+    "slurm": ("partition", "account", "qos", "time", "gpus", "cpus", "mem", "parallel", "resubmit",
+              "notice", "poll", "setup", "options"),
+    "ray": ("address", "cpus", "gpus", "memory", "retries", "env"),
+}  # fmt: skip
+"""Which settings are of which launcher."""
+
+_USUAL = {"jobs_per_device": 1, "warm": True}
+_NUMBERS = ("cpus", "resubmit", "poll", "retries")  # which no cluster knows instead
 _TIME = re.compile(r"((?P<days>\d+)-)?(?P<parts>\d+(:\d+){0,2})")
+_ADDRESS = re.compile(r"auto|(ray://)?([\w.-]+|\[[\da-fA-F:.]+\]):\d{1,5}")
+_SIZE = re.compile(r"0*[1-9]\d*[KMGT]?", re.IGNORECASE)
+_TAKEN = re.compile(r"CUDA_VISIBLE_DEVICES|(OMP|MKL|ELEATT)_NUM_THREADS|ELEATT_(IN|PLANNED)_\w+")
 
 
 def _check_launcher(launcher: Mapping[str, Any]) -> None:
     """Refuse settings of another launcher, which would be without effect."""
-    if launcher["name"] not in ("local", "slurm"):
-        raise UserError(f"launcher.name is {launcher['name']}; choose launcher=local or slurm")
-    local = launcher["name"] == "local"
+    name = launcher["name"]
+    if name not in _OF:
+        raise UserError(f"launcher.name is {name}; choose launcher=local, slurm or ray")
     for key, value in launcher.items():
-        usual = _OF_LOCAL.get(key)
-        if key != "name" and local != (key in _OF_LOCAL) and value not in (usual, [], {}):
+        if key not in ("name", *_OF[name]) and value not in (_USUAL.get(key), [], {}):
+            whose = " or ".join(other for other, keys in _OF.items() if key in keys)
             raise UserError(
-                f"launcher.{key} is a setting of launcher={'slurm' if local else 'local'}, and "
-                f"launcher={launcher['name']} was chosen"
-                + (": launcher.parallel says how many run at once" if key == "jobs" else "")
+                f"launcher.{key} is a setting of launcher={whose}, and launcher={name} was chosen"
+                + _INSTEAD.get((name, key), "")
             )
-    if local:
-        return
-    for key in ("cpus", "resubmit", "poll"):
-        if launcher[key] is None:
-            raise UserError(f"launcher.{key} is null; with launcher=slurm it must be a number")
+    for key in _NUMBERS:
+        if key in _OF[name] and launcher[key] is None:
+            raise UserError(f"launcher.{key} is null; with launcher={name} it must be a number")
+    if name == "slurm":
+        _check_slurm(launcher)
+    elif name == "ray":
+        _check_ray(launcher)
+
+
+_INSTEAD = {
+    ("slurm", "jobs"): ": launcher.parallel says how many run at once",
+    ("slurm", "memory"): ": launcher.mem is what a job has",
+    ("ray", "jobs"): ": as many run at once as launcher.cpus, gpus and memory let",
+    ("ray", "mem"): ": launcher.memory is what a job has",
+    ("ray", "parallel"): ": as many run at once as launcher.cpus, gpus and memory let",
+    ("ray", "resubmit"): ": launcher.retries says how often a lost job begins again",
+    ("ray", "setup"): ": +launcher.env.NAME=VALUE sets a variable of jobs",
+}
+
+
+def _check_slurm(launcher: Mapping[str, Any]) -> None:
+    if isinstance(gpus := launcher["gpus"], float) and not gpus.is_integer():
+        raise UserError(f"launcher.gpus is {gpus}; SLURM lends whole ones")
     limit = _seconds(launcher["time"])
     if limit is not None and (launcher["notice"] or 0) >= limit:
         raise UserError(
             f"launcher.notice is {launcher['notice']} seconds, and launcher.time "
             f"{launcher['time']} is no longer: jobs would be told to stop before they begin"
         )
+
+
+def _check_ray(launcher: Mapping[str, Any]) -> None:
+    address, memory, gpus = launcher["address"], launcher["memory"], launcher["gpus"]
+    if address is not None and not _ADDRESS.fullmatch(address):
+        raise UserError(
+            f"launcher.address is {address}; write auto, HOST:PORT, ray://HOST:PORT, or null for a "
+            "Ray on this machine alone"
+        )
+    if memory is not None and not _SIZE.fullmatch(memory):
+        raise UserError(f"launcher.memory is {memory}; write it as 16G or 500M")
+    if gpus is not None and gpus > 1 and not float(gpus).is_integer():
+        raise UserError(f"launcher.gpus is {gpus}; Ray lends parts of one GPU, or whole ones")
+    for key in launcher["env"]:
+        if _TAKEN.fullmatch(str(key)):
+            raise UserError(f"launcher.env.{key}: {key} is set by the sweep itself")
 
 
 def _seconds(time: str | None) -> float | None:

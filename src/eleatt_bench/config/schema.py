@@ -109,13 +109,14 @@ class LauncherConfig:
     jobs: int | None = None  # how many at once; null: one per device, or per core
     jobs_per_device: int = 1  # on a GPU
     warm: bool = True  # fork jobs from a server that has torch imported (Linux)
-    # What follows is for launcher=slurm alone, whose file says what it means.
+    # What follows is for launcher=slurm or ray alone, whose files say what it means.
+
+    gpus: int | float | None = None
+    cpus: int | None = None
     partition: str | None = None
     account: str | None = None  # to which the cluster books the jobs
     qos: str | None = None  # the cluster's quality of service
     time: str | None = None
-    gpus: int | None = None
-    cpus: int | None = None
     mem: str | None = None
     parallel: int | None = None
     resubmit: int | None = None
@@ -123,6 +124,10 @@ class LauncherConfig:
     poll: float | None = None
     setup: list[str] = field(default_factory=list)
     options: dict[str, Any] = field(default_factory=dict)
+    address: str | None = None
+    memory: str | None = None
+    retries: int | None = None
+    env: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass

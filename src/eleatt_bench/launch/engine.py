@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Engine(Protocol):
-    """Where jobs run, such as `pool.Pool` and `slurm.engine.Slurm`; a context manager around them.
+    """Where jobs run, such as `pool.Pool` or `slurm.engine.Slurm`; a context manager around them.
 
     One that ``queues`` takes jobs whose turn has not come: those that need another job, and those
     that another process is at. About ``at_once`` jobs run at the same time, and whoever waits for
@@ -87,8 +87,7 @@ def run_jobs(
                 queue.started(job)
             for job, returncode in engine.ended():
                 queue.ended(job, returncode)
-            if engine.queues:
-                queue.look()
+            queue.look()
             time.sleep(engine.pause)
     return [queue.results[job] for job in jobs]
 

@@ -36,18 +36,69 @@ def engine_for(
     Of ``trials``, unlike other jobs, not all are started as soon as they are known.
 
     Raises:
-        UserError: ``config`` asks SLURM for what it cannot give, or SLURM does not answer.
+        UserError: ``config`` asks a cluster for what it cannot give, or that does not answer.
     """
-    if is_local(config):
-        return Pool(**pool_settings(config, jobs), journal=journal)
+    say = partial(print, flush=True)
+    match config["launcher"]["name"]:
+        case "local":
+            return Pool(**pool_settings(config, jobs), journal=journal)
+        case "ray":
+            from eleatt_bench.launch.ray.driver import Ray
+            from eleatt_bench.launch.ray.submission import submitted
+
+            by_another = None if trials else submitted(config, folder / name, say)
+            if by_another is not None:
+                return by_another
+            return Ray.of(config, most=None if trials else jobs, journal=journal, say=say)
     from eleatt_bench.launch.slurm.engine import Slurm
     from eleatt_bench.launch.slurm.script import request
 
     wanted = request(config)
     at_once = wanted.parallel or (_TRIALS if trials else jobs)
     most = at_once if trials else None
-    say = partial(print, flush=True)
     return Slurm(wanted, folder, name, at_once=at_once, most=most, say=say)
+
+
+def submit(
+    config: Mapping[str, Any],
+    jobs: Sequence[Job],
+    command: Sequence[str],
+    *,
+    folder: Path,
+    name: str,
+) -> str:
+    """Hand ``jobs`` to a cluster and do not wait for them; how to look at them.
+
+    With Ray it is ``command``, the sweep's own, that runs there.
+
+    Raises:
+        UserError: the cluster does not take them.
+    """
+    if config["launcher"]["name"] == "ray":
+        from eleatt_bench.launch.ray.submission import submit as submit_sweep
+
+        count = submit_sweep(config, jobs, command, folder / name)
+        return f"{count:,} jobs are in Ray's hands: ray job logs {name}"
+    engine = engine_for(config, len(jobs), folder=folder, name=name)
+    from eleatt_bench.launch.slurm.engine import Slurm
+
+    assert isinstance(engine, Slurm)
+    return f"{engine.submit(jobs):,} jobs are in SLURM's hands: squeue --name={name}"
+
+
+def cancel(config: Mapping[str, Any], *, folder: Path, name: str) -> int:
+    """End the jobs of the sweep ``name`` that a cluster was handed; how many there were.
+
+    Raises:
+        UserError: the cluster does not do it.
+    """
+    if config["launcher"]["name"] == "ray":
+        from eleatt_bench.launch.ray.submission import cancel as cancel_sweep
+
+        return cancel_sweep(config, folder / name)
+    from eleatt_bench.launch.slurm.cancelling import cancel as cancel_arrays
+
+    return cancel_arrays(folder, name)
 
 
 def for_cluster(jobs: Sequence[Job], *, anew: bool) -> list[Job]:

@@ -3,7 +3,7 @@
 ``kill -9`` leaves a launcher no time to end its jobs, and the warm server's children and the ranks
 of a distributed run would not notice. So a small process, the guard, reads the jobs' process
 groups from a pipe of which the launcher alone holds the other end; when that closes, it kills the
-groups still listed.
+groups still listed. It is nobody's child: Ray ends a worker with its children, and no others.
 """
 
 from __future__ import annotations
@@ -23,17 +23,22 @@ class Guard:
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-S", __file__],  # the standard library alone: up in no time
             stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C in the terminal is not for the guard
             bufsize=0,
         )
+        assert self._process.stdout is not None
+        self.pid = int(self._process.stdout.readline())
+        self._process.wait()
         return self
 
     def __exit__(self, *exception: object) -> None:
         assert self._process.stdin is not None
+        assert self._process.stdout is not None
         self._process.stdin.close()
-        self._process.wait()
+        self._process.stdout.read()  # nothing, when the guard has done all
+        self._process.stdout.close()
 
     def watch(self, pid: int) -> None:
         """The group of ``pid`` is to end with this process."""
@@ -76,4 +81,7 @@ def guard(lines: Iterable[str]) -> None:
 if __name__ == "__main__":
     for stop in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(stop, signal.SIG_IGN)
-    guard(sys.stdin)
+    if pid := os.fork():
+        print(pid)
+    else:
+        guard(sys.stdin)

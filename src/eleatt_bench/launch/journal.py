@@ -16,13 +16,13 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def started(self, job: str, pid: int, device: str | None) -> None:
+    def started(self, job: str, pid: int, device: str | None, **where: str) -> None:
         """``job`` runs as process ``pid``, with the device that it leases, if any."""
-        self._write(event="started", job=job, pid=pid, device=device)
+        self._write(event="started", job=job, pid=pid, device=device, **where)
 
-    def ended(self, job: str, pid: int, device: str | None, returncode: int) -> None:
-        """It has ended, and its device is free again."""
-        self._write(event="ended", job=job, pid=pid, device=device, returncode=returncode)
+    def ended(self, job: str, pid: int, device: str | None, returncode: int, **where: str) -> None:
+        """It has ended, and its device is free again; ``where`` is the same as before."""
+        self._write(event="ended", job=job, pid=pid, device=device, returncode=returncode, **where)
 
     def _write(self, **values: str | int | None) -> None:
         line = json.dumps({"time": time.time(), **values}, ensure_ascii=False) + "\n"

@@ -12,7 +12,7 @@ from contextlib import suppress
 from eleatt_bench.launch.devices import Budget, DevicePool, free_memory
 from eleatt_bench.launch.guard import Guard, signal_group
 from eleatt_bench.launch.journal import Journal
-from eleatt_bench.launch.process import Job, Running, start
+from eleatt_bench.launch.process import Job, Running, of_job, start
 
 GRACE = 10.0
 """Seconds that a job has to end by itself when the sweep is stopped."""
@@ -100,7 +100,7 @@ class Pool:
             device = self._devices.find(job.memory.device)
             assert device is not None  # it fits
             self._devices.lease(device, job.memory.device)
-        process = start(job, _environment(self._threads, device), warm=self._warm)
+        process = start(job, of_job(self._threads, device), warm=self._warm)
         self._guard.watch(process.pid)
         self._running[job] = (process, device)
         if self._journal is not None:
@@ -131,17 +131,6 @@ class Pool:
             if self._journal is not None:
                 self._journal.ended(job.label, process.pid, device, returncode)
             yield job, returncode
-
-
-def _environment(threads: int, device: str | None) -> dict[str, str]:
-    # A warm job has its libraries loaded already: there ELEATT_NUM_THREADS alone has an effect.
-    environment = dict.fromkeys(
-        ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "ELEATT_NUM_THREADS"), str(threads)
-    )
-    environment["ELEATT_IN_SWEEP"] = "1"
-    if device is not None:
-        environment["CUDA_VISIBLE_DEVICES"] = device
-    return environment
 
 
 def _end(processes: Sequence[Running]) -> None:

@@ -57,6 +57,18 @@ class Job:
         return self.run_id or f"{self.arguments[0]}-{digest[:16]}"
 
 
+def of_job(threads: int, devices: str | None) -> dict[str, str]:
+    """The variables that tell a job what it leases; None: whatever devices there are."""
+    # A warm job has its libraries loaded already: there ELEATT_NUM_THREADS alone has an effect.
+    environment = dict.fromkeys(
+        ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "ELEATT_NUM_THREADS"), str(threads)
+    )
+    environment["ELEATT_IN_SWEEP"] = "1"
+    if devices is not None:
+        environment["CUDA_VISIBLE_DEVICES"] = devices
+    return environment
+
+
 class Running(Protocol):
     """A job's process, the first of a group of its own."""
 
@@ -75,7 +87,7 @@ def start(job: Job, environment: dict[str, str], *, warm: bool) -> Running:
         everything[PLANNED] = job.run_id
     if warm and job.warm_ok and sys.platform == "linux":
         return _Warm(job, everything)
-    return _Cold(job, everything)
+    return cold(job.arguments, job.log_path, everything)
 
 
 def command(arguments: Sequence[str]) -> list[str]:
@@ -83,21 +95,25 @@ def command(arguments: Sequence[str]) -> list[str]:
     return [sys.executable, "-m", "eleatt_bench", *arguments]
 
 
-class _Cold:
-    def __init__(self, job: Job, environment: Mapping[str, str]) -> None:
-        with job.log_path.open("wb") as log:
-            self._process = subprocess.Popen(
-                command(job.arguments),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=dict(environment),
-                start_new_session=True,
-            )
-        self.pid = self._process.pid
-
-    def poll(self) -> int | None:
-        return self._process.poll()
+def cold(
+    arguments: Sequence[str],
+    log: Path,
+    environment: Mapping[str, str],
+    *,
+    mode: str = "wb",
+    folder: Path | None = None,
+) -> subprocess.Popen[bytes]:
+    """Start a job's command line in ``folder`` as a group of its own that writes to ``log``."""
+    with log.open(mode) as file:
+        return subprocess.Popen(
+            command(arguments),
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            env=dict(environment),
+            cwd=folder,
+            start_new_session=True,
+        )
 
 
 class _Warm:

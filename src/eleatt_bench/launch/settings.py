@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypedDict
 
 from eleatt_bench.launch.devices import (
@@ -19,6 +20,31 @@ SWEEPS = "sweeps"
 def is_about_launcher(word: str) -> bool:
     """Whether a word of a command line says how jobs are launched."""
     return word.lstrip("+~").startswith(("launcher=", "launcher."))
+
+
+def for_one(arguments: Sequence[str]) -> list[str]:
+    """The words of a job less those about the launcher: who reads them is launched."""
+    return [word for word in arguments if not is_about_launcher(word)]
+
+
+def without_force(arguments: Sequence[str]) -> list[str]:
+    """The words of a job that goes on with what it began anew."""
+    return [word for word in arguments if word.lstrip("+").partition("=")[0] != "force"]
+
+
+def outer_variables() -> dict[str, str]:
+    """What of this process's environment is meant for its jobs; a cluster may pass on nothing."""
+    ours = ("ELEATT_RUNS", "ELEATT_DATA", "ELEATT_DEBUG", "ELEATT_SWEEP")
+    return {key: os.environ[key] for key in ours if key in os.environ}
+
+
+def leased_gpus(config: Mapping[str, Any], there_are: Callable[[], bool]) -> Any:
+    """How many GPUs each job of a cluster has: one for each process of a trainer that wants any."""
+    trainer, said = config["trainer"], config["launcher"]["gpus"]
+    if said is not None:
+        return said
+    wants = trainer["accelerator"]
+    return trainer["devices"] if wants == "gpu" or (wants == "auto" and there_are()) else 0
 
 
 class PoolSettings(TypedDict):

@@ -196,7 +196,8 @@ def unlock(descriptor: int) -> None:
 def is_locked(path: Path) -> bool | None:
     """Whether a living process holds ``path``; nothing is written to find out.
 
-    None where that cannot be asked: the file system has no locks, or the file may not be read.
+    One on another host, whose lock is not seen here, shows by touching the file that it lives. None
+    where that cannot be asked: the file system has no locks, or the file may not be read.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
@@ -206,10 +207,14 @@ def is_locked(path: Path) -> bool | None:
         return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: lookers do not collide
+        touched = os.fstat(descriptor).st_mtime
     except BlockingIOError:
         return True
     except OSError:
         return None
     finally:
         os.close(descriptor)
-    return False
+    named = holder(path)
+    if not named or _names(named, _host()) or not may_be_shared(path):
+        return False
+    return time.time() - touched < SILENT

@@ -22,7 +22,7 @@ from eleatt_bench.common.text import closing, columns, terminal_width
 from eleatt_bench.config.composer import Composer
 from eleatt_bench.data.datasets import prepare_command
 from eleatt_bench.launch.engine import run_jobs
-from eleatt_bench.launch.engines import engine_for, for_cluster, is_local
+from eleatt_bench.launch.engines import engine_for, for_cluster, is_local, submit
 from eleatt_bench.launch.journal import Journal
 from eleatt_bench.launch.overview import failures_message
 from eleatt_bench.launch.process import Job
@@ -151,20 +151,17 @@ def launch(this: Sweep, left: Sequence[Planned], first: int, detach: bool = Fals
             for number, (one, label) in enumerate(zip(left, told, strict=True), first)
         ]  # fmt: skip
     # Jobs may override their trainer; the sweep is laid out by what was said of all of them.
-    engine = engine_for(
-        config, len(jobs), folder=this.runs_dir / SWEEPS, name=this.name,
-        journal=Journal(this.logs / "jobs.jsonl"),
-    )  # fmt: skip
     if not is_local(config):
         jobs = for_cluster(jobs, anew=config.get("force", False))
+    sweeps = this.runs_dir / SWEEPS
     if detach:
-        from eleatt_bench.launch.slurm.engine import Slurm
-
-        assert isinstance(engine, Slurm)
-        count = engine.submit(jobs)
-        print(f"{count:,} jobs are in SLURM's hands: squeue --name={this.name}. The same command "
-              "without --detach shows how they are, with --cancel it ends them")  # fmt: skip
+        handed = submit(config, jobs, this.command, folder=sweeps, name=this.name)
+        print(f"{handed}. The same command without --detach shows how they are, with --cancel it "
+              "ends them")  # fmt: skip
         return
+    engine = engine_for(
+        config, len(jobs), folder=sweeps, name=this.name, journal=Journal(this.logs / "jobs.jsonl")
+    )
     results = run_jobs(jobs, engine)
     failed = [(result.job, result.returncode) for result in results if result.returncode != 0]
     if failed:

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 from omegaconf import DictConfig, OmegaConf
 
 from eleatt_bench.common.errors import UserError
-from eleatt_bench.common.locations import folder_at
+from eleatt_bench.common.locations import config_flags, folder_at
+from eleatt_bench.launch.engines import cancel as cancel_all
 from eleatt_bench.launch.engines import is_local
 from eleatt_bench.launch.settings import SWEEPS, is_about_launcher
 
@@ -19,13 +20,15 @@ from eleatt_bench.launch.settings import SWEEPS, is_about_launcher
 class Sweep(NamedTuple):
     """What was said of all jobs of a sweep, and where it leaves what is of none of them.
 
-    On a cluster its ``name`` is that of its jobs; the same command has the same.
+    On a cluster its ``name`` is that of its jobs; the same ``command``, of which these are the
+    words, has the same.
     """
 
     verb: str
     config: dict[str, Any]
     name: str
     logs: Path
+    command: tuple[str, ...]
 
     @property
     def runs_dir(self) -> Path:
@@ -47,7 +50,10 @@ def sweep_of(hydra: DictConfig) -> Sweep:
     told = json.dumps([verb, said, str(runs_dir.resolve())])
     name = f"{label}-{hashlib.sha256(told.encode()).hexdigest()[:8]}"
     logs = Path(hydra.hydra.sweep.dir) if is_local(config) else runs_dir / SWEEPS / name
-    return Sweep(verb, config, name, logs)
+    asked = hydra.hydra.overrides
+    own = [w for w in asked.hydra if w.startswith("hydra/sweeper=") and "grid" not in w]
+    command = (verb, "-m", *config_flags(), *own, *asked.task)
+    return Sweep(verb, config, name, logs, command)
 
 
 def cancel(hydra: DictConfig) -> None:
@@ -58,15 +64,13 @@ def cancel(hydra: DictConfig) -> None:
     """
     this = sweep_of(hydra)
     check_cluster(this, "--cancel")
-    from eleatt_bench.launch.slurm.cancelling import cancel as cancel_all
-
-    count = cancel_all(this.runs_dir / SWEEPS, this.name)
+    count = cancel_all(this.config, folder=this.runs_dir / SWEEPS, name=this.name)
     print(f"{count:,} jobs of {this.name} were queued or running, and are ended")
 
 
 def check_cluster(this: Sweep, flag: str) -> None:
     if is_local(this.config):
         raise UserError(
-            f"{flag} is for jobs on a cluster, launcher=slurm; those on this machine end with the "
-            "command that started them"
+            f"{flag} is for jobs on a cluster, launcher=slurm or ray; those on this machine end "
+            "with the command that started them"
         )

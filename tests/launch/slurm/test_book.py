@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from eleatt_bench.common.errors import UserError
-from eleatt_bench.launch.slurm.book import Book, books_of, own_book, read_book, submitting
+from eleatt_bench.launch.slurm.book import Book, books_of, own_book, read_book
 from eleatt_bench.launch.slurm.commands import QueueEntry, newest
+from eleatt_bench.launch.submitting import submitting
 
 
 def book(folder: Path, *keys: str, size: int = 1000, name: str = "table2-1a2b3c4d") -> Book:

@@ -8,15 +8,12 @@ to be remembered when a submitting process is killed.
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from stat import S_IWGRP
 
 from eleatt_bench.common.errors import UserError
-from eleatt_bench.common.files import alone, read_bounded, write_text
+from eleatt_bench.common.files import read_bounded, write_text
 
 _MOST = 1 << 26  # bytes
 
@@ -110,27 +107,3 @@ def books_of(folder: Path, keys: Sequence[str]) -> list[Book]:
         if book is not None and not wanted.isdisjoint(book.logs):
             found.append(book)
     return found
-
-
-@contextmanager
-def submitting(folder: Path) -> Iterator[int]:
-    """Hold the lock of ``folder``, in which one process at a time submits; its descriptor.
-
-    Raises:
-        UserError: the folder is another user's, or its file system has no locks.
-    """
-    path = folder / ".lock"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with alone(path) as descriptor:
-            if folder.stat().st_mode & S_IWGRP and not path.stat().st_mode & S_IWGRP:
-                os.fchmod(descriptor, 0o664)
-            yield descriptor
-    except PermissionError as error:
-        if error.filename is None or not str(error.filename).startswith(str(folder)):
-            raise
-        raise UserError(
-            f"{error.filename} may not be written by you. Two users who share runs need a folder "
-            f"that their group may write to: its owner types chmod -R g+rwXs {folder.parent}, and "
-            "both umask 002. Or choose another folder with runs_dir=FOLDER"
-        ) from error

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from eleatt_bench.launch.endings import CANCELLED, ended_file
 from eleatt_bench.launch.slurm import commands
-from eleatt_bench.launch.slurm.book import own_book, submitting
+from eleatt_bench.launch.slurm.book import own_book
 from eleatt_bench.launch.slurm.commands import ACTIVE, newest
-from eleatt_bench.launch.slurm.endings import CANCELLED, ended_file
+from eleatt_bench.launch.submitting import submitting
 
 
 def cancel(folder: Path, name: str) -> int:

@@ -13,11 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from eleatt_bench.common.files import write_text
-from eleatt_bench.launch.process import Job
-from eleatt_bench.launch.slurm import commands
-from eleatt_bench.launch.slurm.book import Book, books_of, own_book, submitting
-from eleatt_bench.launch.slurm.commands import ACTIVE, RUNNING, QueueEntry, SlurmError, newest
-from eleatt_bench.launch.slurm.endings import (
+from eleatt_bench.launch.endings import (
     AGAIN,
     CANCELLED,
     ended_file,
@@ -25,7 +21,14 @@ from eleatt_bench.launch.slurm.endings import (
     show_log,
     tries_file,
 )
+from eleatt_bench.launch.losses import Losses
+from eleatt_bench.launch.process import Job
+from eleatt_bench.launch.slurm import commands
+from eleatt_bench.launch.slurm.book import Book, books_of, own_book
+from eleatt_bench.launch.slurm.commands import ACTIVE, RUNNING, QueueEntry, SlurmError, newest
+from eleatt_bench.launch.slurm.lanes import Lanes
 from eleatt_bench.launch.slurm.script import Request, index_list, script
+from eleatt_bench.launch.submitting import submitting
 
 _SLOWEST = 6  # times the usual time between two looks, at a queue in which nothing happens
 _PATIENCE = 40.0  # seconds that a file may take to be seen from another machine
@@ -88,7 +91,7 @@ class Slurm:
         self._tasks: dict[Job, _Task] = {}
         self._results: dict[Job, int | None] = {}
         self._told: dict[Job, int | None] = {}  # results that were given out
-        self._lost: dict[Job, tuple[int, float]] = {}  # how often, and how far it had got
+        self._lost = Losses(wanted.resubmit)
         self._next = 0.0  # when to look at the queue again
         self._interval = wanted.poll
 
@@ -191,12 +194,22 @@ class Slurm:
             if not ready:
                 return
             book.write()
-            places = book.places()
+            places, own = book.places(), set(book.arrays())
+            before = {one.array for one in entries.values()
+                      if one.name in own and one.state in ACTIVE}  # fmt: skip
             while groups := self._groups(ready, places):
-                for (array, needs), jobs in groups.items():
+                lanes = Lanes(self._wanted.parallel, len(groups), before)
+                for number, ((array, needs), jobs) in enumerate(groups.items()):
+                    after = [f"afterok:{needs}"] if needs else []
+                    limit, waits = lanes.of(number)
+                    words = [f"--array={index_list([places[job.key][1] for job in jobs])}{limit}"]
+                    if after or waits:
+                        words.append(f"--dependency={','.join([*after, *waits])}")
                     by_index = {places[job.key][1]: job for job in jobs}
-                    self._hand_over(array, needs, by_index, book, lock)
+                    made = self._hand_over(array, needs, words, by_index, book, lock)
+                    lanes.add(number, made)
                     ready.difference_update(jobs)
+                before = lanes.last
 
     def _adopt(self, books: Sequence[Book], entries: Mapping[tuple[str, int], QueueEntry]) -> None:
         """Take for ours what others have queued, and what is done."""
@@ -243,9 +256,15 @@ class Slurm:
         return groups
 
     def _hand_over(
-        self, array: str, needs: str | None, jobs: Mapping[int, Job], book: Book, lock: int
-    ) -> None:
-        """Submit ``jobs`` as tasks of one array."""
+        self,
+        array: str,
+        needs: str | None,
+        words: Sequence[str],
+        jobs: Mapping[int, Job],
+        book: Book,
+        lock: int,
+    ) -> str:
+        """Submit ``jobs`` as tasks of one array, with ``words`` of sbatch's; its id."""
         for job in jobs.values():
             job.log_path.parent.mkdir(parents=True, exist_ok=True)
             if job.log_path.is_symlink():
@@ -257,13 +276,9 @@ class Slurm:
         write_text(path, script(jobs, self._wanted))
         output = str(book.path.with_suffix("").absolute() / "slurm.txt")
         (path.with_suffix("")).mkdir(exist_ok=True)
-        limit = f"%{self._wanted.parallel}" if self._wanted.parallel else ""
         number = commands.submit(
-            f"--job-name={array}", f"--array={index_list([*jobs])}{limit}",
-            f"--output={output.replace('%', '%%')}", "--open-mode=append",
-            *self._wanted.options,
-            *([f"--dependency=afterok:{needs}"] if needs else []),
-            str(path.absolute()),
+            f"--job-name={array}", f"--output={output.replace('%', '%%')}", "--open-mode=append",
+            *self._wanted.options, *words, str(path.absolute()),
             keep_open=lock,
         )  # fmt: skip
         for index, job in jobs.items():
@@ -271,6 +286,7 @@ class Slurm:
             self._tasks[job] = _Task(number, index, array)
         after = f", after {needs}" if needs else ""
         self._say(f"SLURM has {len(jobs):,} job{'s' * (len(jobs) != 1)} as array {number}{after}")
+        return number
 
     # Looking.
 
@@ -334,11 +350,7 @@ class Slurm:
     def _go_on(self, job: Job, why: str) -> None:
         """Submit it once more, if it has not been lost too often without getting on."""
         task = self._tasks.pop(job)
-        often, reached = self._lost.get(job, (0, -1.0))
-        now = _reached(job)
-        often = often + 1 if now == reached else 1
-        self._lost[job] = often, now
-        if often > self._wanted.resubmit:
+        if often := self._lost.too_often(job):
             self._tasks[job] = task
             told = f"{why}, {often} times without the end of an epoch between them"
             self._end(job, 1, f"{told}. What jobs find there: eleatt-bench doctor launcher=slurm")
@@ -346,11 +358,3 @@ class Slurm:
         self._say(f"submitted again  {job.label}: {why}")
         self._new[job] = why
         self._next = 0.0
-
-
-def _reached(job: Job) -> float:
-    """How far a job has got: a number that changes when it gets on."""
-    try:
-        return 0.0 if job.grows is None else job.grows.stat().st_mtime
-    except OSError:
-        return 0.0

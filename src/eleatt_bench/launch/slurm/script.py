@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import sys
@@ -12,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from eleatt_bench.common.errors import HeldElsewhereError, UserError
-from eleatt_bench.launch.process import PLANNED, Job
-from eleatt_bench.launch.settings import is_about_launcher
+from eleatt_bench.launch.endings import AGAIN, NO_FOLDER
+from eleatt_bench.launch.process import PLANNED, Job, of_job
+from eleatt_bench.launch.settings import for_one, leased_gpus, outer_variables, without_force
 from eleatt_bench.launch.slurm.commands import has_gpus
-from eleatt_bench.launch.slurm.endings import AGAIN
 
 _RESERVED = frozenset(
     (
@@ -55,12 +54,7 @@ def request(config: Mapping[str, Any]) -> Request:
             there are GPUs.
     """
     launcher, trainer = config["launcher"], config["trainer"]
-    gpus = launcher["gpus"]
-    if gpus is None:
-        wants = trainer["accelerator"] == "gpu" or (
-            trainer["accelerator"] == "auto" and has_gpus(launcher["partition"])
-        )
-        gpus = trainer["devices"] if wants else 0
+    gpus = leased_gpus(config, lambda: has_gpus(launcher["partition"]))
     options: dict[str, Any] = {
         "nodes": 1,
         "ntasks": 1,
@@ -100,31 +94,12 @@ def index_list(indices: Sequence[int]) -> str:
     return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in runs)
 
 
-def for_one(arguments: Sequence[str]) -> list[str]:
-    """The words of a job less those about the launcher: who reads them is launched."""
-    return [word for word in arguments if not is_about_launcher(word)]
-
-
-def without_force(arguments: Sequence[str]) -> list[str]:
-    """The words of a job that goes on with what it began anew."""
-    return [word for word in arguments if word.lstrip("+").partition("=")[0] != "force"]
-
-
 def script(jobs: Mapping[int, Job], wanted: Request) -> str:
     """The script of an array whose task of each index is that job."""
     cases = "\n".join(_case(index, job) for index, job in jobs.items())
     exports = {
-        "ELEATT_IN_SWEEP": "1",
-        **dict.fromkeys(
-            ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "ELEATT_NUM_THREADS"), str(wanted.threads)
-        ),
-        **({} if wanted.gpus else {"CUDA_VISIBLE_DEVICES": ""}),
-        # A cluster may pass on no variables.
-        **{
-            k: os.environ[k]
-            for k in ("ELEATT_RUNS", "ELEATT_DATA", "ELEATT_DEBUG", "ELEATT_SWEEP")
-            if k in os.environ
-        },
+        **outer_variables(),
+        **of_job(wanted.threads, None if wanted.gpus else ""),
     }
     exported = "\n".join(f"export {key}={shlex.quote(value)}" for key, value in exports.items())
     values = {
@@ -136,9 +111,10 @@ def script(jobs: Mapping[int, Job], wanted: Request) -> str:
         "RESUBMIT": str(wanted.resubmit),
         "HELD": str(HeldElsewhereError.exit_status),
         "AGAIN": AGAIN,
+        "NO_FOLDER": str(NO_FOLDER),
         "PLANNED": PLANNED,
     }
-    return re.sub("@([A-Z]+)@", lambda mark: values[mark[1]], _SCRIPT)
+    return re.sub("@([A-Z_]+)@", lambda mark: values[mark[1]], _SCRIPT)
 
 
 def _case(index: int, job: Job) -> str:
@@ -198,7 +174,7 @@ trap 'stopped=1' TERM
 
 @EXPORTS@
 [ -z "$planned" ] || export @PLANNED@=$planned
-cd -- @FOLDER@ || finish 71
+cd -- @FOLDER@ || finish @NO_FOLDER@
 python=@PYTHON@
 @SETUP@
 "${python[@]}" -m eleatt_bench "${words[@]}" </dev/null &

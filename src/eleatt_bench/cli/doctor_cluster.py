@@ -1,4 +1,4 @@
-"""``eleatt-bench doctor launcher=slurm``: a job of a sweep's kind looks whether it could work."""
+"""``eleatt-bench doctor launcher=slurm`` or ``ray``: a job as in a sweep looks what is there."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from eleatt_bench import __version__
 from eleatt_bench.cli.train import compose_checked
@@ -20,18 +21,25 @@ from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.files import file_system, write_text
 from eleatt_bench.common.locations import folder_at
 from eleatt_bench.common.text import printable
+from eleatt_bench.launch.endings import NO_FOLDER, NO_LOG
+from eleatt_bench.launch.engine import Engine
 from eleatt_bench.launch.engines import is_local
 from eleatt_bench.launch.overview import last_lines
 from eleatt_bench.launch.process import Job
 from eleatt_bench.launch.settings import SWEEPS
-from eleatt_bench.launch.slurm.engine import Slurm
-from eleatt_bench.launch.slurm.script import Request, request
 from eleatt_bench.training.environment import git_commit
 
 _QUEUED = 30.0  # seconds that the job may wait for a node
 _RUNNING = 120.0  # and that it may take: torch from a slow disk
 _ANSWER = "answer.json"
 _LOCK = "lock"
+
+
+@runtime_checkable
+class _Limited(Protocol):
+    """An engine whose jobs have a time limit."""
+
+    def time_limit(self, job: Job) -> str: ...
 
 
 class Finding(NamedTuple):
@@ -50,53 +58,93 @@ def ask_cluster(overrides: Sequence[str]) -> bool:
     """
     config = compose_checked(overrides, "train")
     if is_local(config):
-        raise UserError("doctor takes settings for a cluster alone: doctor launcher=slurm")
-    wanted = request(config)
-    print("SLURM")
-    print(f"  {'asked for':<12} {' '.join(wanted.options)}", flush=True)
-    findings = list(_findings(config, wanted))
+        raise UserError("doctor takes settings for a cluster alone: doctor launcher=slurm or ray")
+    sweeps = folder_at(config["runs_dir"]).absolute() / SWEEPS
+    sweeps.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="probe-", dir=sweeps))
+    folder.chmod(0o755)
+    try:
+        asked = (
+            _of_ray(config) if config["launcher"]["name"] == "ray" else _of_slurm(config, folder)
+        )
+        print(asked.title)
+        print(f"  {'asked for':<12} {asked.told}", flush=True)
+        findings = list(_findings(config, asked, folder))
+    finally:
+        for path in sweeps.glob(f"{folder.name}.*"):
+            path.unlink()
+        shutil.rmtree(folder, ignore_errors=True)
     for one in findings:
         print(f"  {one.what:<12} {'' if one.good else 'NO: '}{printable(one.told)}")
     return all(one.good for one in findings)
 
 
-def _findings(config: Mapping[str, Any], wanted: Request) -> Iterator[Finding]:
-    sweeps = folder_at(config["runs_dir"]).absolute() / SWEEPS
-    sweeps.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="probe-", dir=sweeps))
-    folder.chmod(0o755)
+class _Asked(NamedTuple):
+    """An engine, what a job of it has, and what mends what that job does not find."""
+
+    title: str
+    engine: Engine
+    told: str
+    threads: int
+    gpus: float
+    queue: Callable[[str], str]  # for the reason why a job does not run
+    program: str
+
+
+def _of_slurm(config: Mapping[str, Any], folder: Path) -> _Asked:
+    from eleatt_bench.launch.slurm.engine import Slurm
+    from eleatt_bench.launch.slurm.script import request
+
+    wanted = request(config)
+    engine = Slurm(wanted, folder.parent, folder.name, at_once=1, most=None, say=lambda said: None)
+    return _Asked(
+        "SLURM", engine, " ".join(wanted.options), wanted.threads, wanted.gpus,
+        partial(_slurms_remedy, config),
+        "say how with launcher.setup, e.g. launcher.setup=['python=/path/on/nodes/bin/python']",
+    )  # fmt: skip
+
+
+def _of_ray(config: Mapping[str, Any]) -> _Asked:
+    from eleatt_bench.launch.ray.driver import Ray
+
+    engine = Ray.of(config, most=1, journal=None, say=lambda said: None)
+    return _Asked(
+        "Ray", engine, str(engine.lease), engine.lease.threads, engine.lease.gpus,
+        lambda reason: "see ray status; launcher.cpus, gpus and memory say what a job leases",
+        "jobs run by the Python that Ray was started with on each node. Install eleatt-bench "
+        "there, or name its folder with +launcher.env.PYTHONPATH=FOLDER",
+    )  # fmt: skip
+
+
+def _findings(config: Mapping[str, Any], asked: _Asked, folder: Path) -> Iterator[Finding]:
     job = Job(("doctor", "--probe", str(folder)), "probe", folder / "probe.log")
-    said: list[str] = []
-    engine = Slurm(wanted, sweeps, folder.name, at_once=1, most=None, say=said.append)
-    try:
-        with (folder / _LOCK).open("w") as held:
-            fcntl.flock(held, fcntl.LOCK_EX)
-            status, reason, limit = _outcome(engine, job)
-        if reason:
-            yield Finding("queue", False, _queue_remedy(reason, config))
-            return
-        yield Finding("queue", True, "the job ran at once")
-        yield from _judged(status, job, folder, config, wanted)
+    with asked.engine as engine, (folder / _LOCK).open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        status, reason, limit = _outcome(engine, job)
+    if reason:
+        told = f"the job did not run within {_QUEUED:.0f} seconds ({reason})"
+        yield Finding("queue", False, f"{told}: {asked.queue(reason)}")
+        return
+    yield Finding("queue", True, "the job ran at once")
+    yield from _judged(status, job, folder, config, asked)
+    if config["launcher"]["time"] is not None or limit:
         yield _time(limit, config)
-    finally:
-        for path in sweeps.glob(f"{folder.name}.*"):
-            path.unlink()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
-def _outcome(engine: Slurm, job: Job) -> tuple[int | None, str, str]:
+def _outcome(engine: Engine, job: Job) -> tuple[int | None, str, str]:
     """The exit status of ``job``, or why it did not start in time; and its time limit."""
     ended: dict[Job, int | None] = {}
-    limit, deadline = "", time.monotonic() + _QUEUED
+    limit, runs, deadline = "", False, time.monotonic() + _QUEUED
     engine.start(job)
     while True:
         ended.update(engine.ended())
         if job in ended:
             return ended[job], "", limit
         waits = engine.waits(job)
-        if waits is None and not limit:
+        if waits is None and not runs:
+            runs = True
             deadline = time.monotonic() + _RUNNING
-        if not limit:
+        if not limit and isinstance(engine, _Limited):
             limit = engine.time_limit(job)
         if time.monotonic() > deadline:
             engine.stop(job)
@@ -104,38 +152,32 @@ def _outcome(engine: Slurm, job: Job) -> tuple[int | None, str, str]:
         time.sleep(engine.pause)
 
 
-def _queue_remedy(reason: str, config: Mapping[str, Any]) -> str:
-    said = f"the job did not run within {_QUEUED:.0f} seconds ({reason})"
+def _slurms_remedy(config: Mapping[str, Any], reason: str) -> str:
     if "TimeLimit" in reason:
-        return f"{said}: launcher.time={config['launcher']['time']} is more than the partition lets"
+        return f"launcher.time={config['launcher']['time']} is more than the partition lets"
     if reason in ("Priority", "Resources", "None", "BeginTime"):
-        return f"{said}: the cluster is busy, or has no node with so much: see sinfo, and try again"
-    return (
-        f"{said}: see man squeue, JOB REASON CODES; launcher.partition, account and qos say where"
-    )
+        return "the cluster is busy, or has no node with so much: see sinfo, and try again"
+    return "see man squeue, JOB REASON CODES; launcher.partition, account and qos say where"
 
 
 def _judged(
-    status: int | None, job: Job, folder: Path, config: Mapping[str, Any], wanted: Request
+    status: int | None, job: Job, folder: Path, config: Mapping[str, Any], asked: _Asked
 ) -> Iterator[Finding]:
     log = "; ".join(last_lines(job.log_path, 3))
     try:
         answer = json.loads((folder / _ANSWER).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        if not job.log_path.exists():
+        if not job.log_path.exists() or status == NO_LOG:
             told = (
                 f"the job wrote nothing to {folder}: the folder of runs must be there, at this "
                 "path, on every node. Choose another with runs_dir=FOLDER"
             )
             yield Finding("folder", False, told)
-        elif status == 71:
+        elif status == NO_FOLDER:
             yield Finding("folder", False, f"{Path.cwd()} is not on the node: go to a shared one")
         else:
-            told = (
-                f"the program did not run there ({log or f'exit status {status}'}): say how with "
-                "launcher.setup, e.g. launcher.setup=['python=/path/on/nodes/bin/python']"
-            )
-            yield Finding("program", False, told)
+            told = f"the program did not run there ({log or f'exit status {status}'})"
+            yield Finding("program", False, f"{told}: {asked.program}")
         return
     yield Finding("folder", True, f"{folder.parent.parent} is on {answer['host']} as well")
     data = folder_at(config["data_dir"]).absolute()
@@ -144,11 +186,11 @@ def _judged(
     here = [__version__, git_commit()]
     same = answer["version"] == here
     told = f"{answer['version'][0]}, commit {answer['version'][1] or 'none'}, by {answer['python']}"
-    mend = f"; here it is {here[0]}, commit {here[1] or 'none'}: launcher.setup chooses the program"
+    mend = f"; here it is {here[0]}, commit {here[1] or 'none'}: {asked.program}"
     yield Finding("version", same, told + ("" if same else mend))
     yield _lock(answer, folder)
-    yield _cores(answer, wanted)
-    yield _gpus(answer, wanted)
+    yield _cores(answer, asked)
+    yield _gpus(answer, asked)
 
 
 def _lock(answer: Mapping[str, Any], folder: Path) -> Finding:
@@ -164,23 +206,23 @@ def _lock(answer: Mapping[str, Any], folder: Path) -> Finding:
     )
 
 
-def _cores(answer: Mapping[str, Any], wanted: Request) -> Finding:
-    good = answer["cores"] >= wanted.threads
-    told = f"{answer['cores']} cores for {wanted.threads} threads of each process"
+def _cores(answer: Mapping[str, Any], asked: _Asked) -> Finding:
+    good = answer["cores"] >= asked.threads
+    told = f"{answer['cores']} cores for {asked.threads} threads of each process"
     return Finding("cpus", good, told + ("" if good else ": give launcher.cpus what there is"))
 
 
-def _gpus(answer: Mapping[str, Any], wanted: Request) -> Finding:
+def _gpus(answer: Mapping[str, Any], asked: _Asked) -> Finding:
     found = answer["gpus"]
-    if len(found) >= wanted.gpus:
+    if len(found) >= asked.gpus:
         return Finding("gpu", True, ", ".join(found) or "none asked for, none used")
     if answer["devices"]:
         told = (
-            f"SLURM gave {answer['devices']}, and torch finds {len(found)} of {wanted.gpus}: "
-            "install torch's CUDA build there, or see nvidia-smi on that node"
+            f"{asked.title} gave {answer['devices']}, and torch finds {len(found)} of "
+            f"{asked.gpus:g}: install torch's CUDA build there, or see nvidia-smi on that node"
         )
     else:
-        told = f"torch finds {len(found)} of {wanted.gpus}: choose a partition that has GPUs"
+        told = f"torch finds {len(found)} of {asked.gpus:g}: choose nodes that have GPUs"
     return Finding("gpu", False, told)
 
 

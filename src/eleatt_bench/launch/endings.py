@@ -1,4 +1,4 @@
-"""What a job of an array leaves beside its log: how it ended, and how often it began in vain."""
+"""What a job on a cluster leaves beside its log: how it ended, and how often it began in vain."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import os
 from pathlib import Path
 
 from eleatt_bench.common.errors import UserError
+
+NO_FOLDER, NO_LOG = 71, 73
+"""Statuses of a job that did not begin: its node lacks the folder, or that of its log."""
 
 AGAIN = "again"
 CANCELLED = "cancelled"
@@ -21,6 +24,11 @@ def ended_file(log: Path) -> Path:
 def tries_file(log: Path) -> Path:
     """Where it counts how often it began without getting on, and whether it ever did."""
     return log.with_name(log.name.removesuffix(".log") + ".tries")
+
+
+def started_file(log: Path) -> Path:
+    """Where it says, with Ray, which process on which host it is."""
+    return log.with_name(log.name.removesuffix(".log") + ".started")
 
 
 def exit_status(log: Path) -> str | None:

@@ -1,0 +1,236 @@
+"""A sweep as a job of Ray's own: submitted, looked at from outside, and ended."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+from eleatt_bench.common.errors import UserError
+from eleatt_bench.common.files import read_bounded, write_text
+from eleatt_bench.launch.endings import ended_file, exit_status, started_file
+from eleatt_bench.launch.pool import GRACE
+from eleatt_bench.launch.process import Job
+from eleatt_bench.launch.ray.cluster import reach, require_ray
+from eleatt_bench.launch.settings import outer_variables
+from eleatt_bench.launch.submitting import submitting
+
+_HERE = "ELEATT_RAY_SWEEP"  # in the submitted process: the sweep that it is
+_MOST = 1 << 26  # bytes of the list of jobs
+_POLL = 2.0  # seconds between looks
+
+
+def submit(
+    config: Mapping[str, Any], jobs: Sequence[Job], command: Sequence[str], logs: Path
+) -> int:
+    """Let Ray run the sweep ``command`` whose ``jobs`` have their logs in ``logs``; how many.
+
+    Raises:
+        UserError: Ray cannot be asked, or does not take it.
+    """
+    sweeps = _Sweeps(_address(config, "--detach"))
+    with submitting(logs.parent):
+        if sweeps.status(logs.name) == "alive":
+            keys = _keys(logs)
+            print(f"Ray has {len(keys):,} of the jobs already (ray job logs {logs.name})")
+            return len(keys)
+        logs.mkdir(parents=True, exist_ok=True)
+        for job in jobs:
+            ended_file(job.log_path).unlink(missing_ok=True)
+            started_file(job.log_path).unlink(missing_ok=True)
+        write_text(_list(logs), "".join(f"{job.key}\n" for job in jobs))
+        words = [sys.executable, "-m", "eleatt_bench", *command, "launcher.address=auto"]
+        own = {key: str(value) for key, value in config["launcher"]["env"].items()}
+        variables = {
+            **outer_variables(), **own, _HERE: logs.name, "PYTHONUNBUFFERED": "1",
+            "RAY_JOB_STOP_WAIT_TIME_S": str(int(GRACE) * 2),
+        }  # fmt: skip
+        entrypoint = f"cd {shlex.quote(str(Path.cwd()))} && exec {shlex.join(words)}"
+        sweeps.submit(logs.name, entrypoint, variables)
+    return len(jobs)
+
+
+def cancel(config: Mapping[str, Any], logs: Path) -> int:
+    """End the sweep whose logs are in ``logs``; how many jobs were queued or running.
+
+    Raises:
+        UserError: Ray cannot be asked.
+    """
+    address, keys = _address(config, "--cancel"), _keys(logs)
+    if not keys:
+        return 0
+    sweeps = _Sweeps(address)
+    with submitting(logs.parent):
+        left = [key for key in keys if exit_status(logs / f"{key}.log") is None]
+        if sweeps.status(logs.name) != "alive":
+            left = []
+        else:
+            sweeps.stop(logs.name)
+        _list(logs).unlink(missing_ok=True)
+    return len(left)
+
+
+def submitted(
+    config: Mapping[str, Any], logs: Path, say: Callable[[str], None]
+) -> Submitted | None:
+    """What looks at the sweep that was submitted and goes on; None where there is none."""
+    address = config["launcher"]["address"]
+    if address is None or os.environ.get(_HERE) == logs.name or not _list(logs).exists():
+        return None
+    sweeps = _Sweeps(address)
+    return Submitted(sweeps, logs, say) if sweeps.status(logs.name) == "alive" else None
+
+
+class Submitted:
+    """An engine whose jobs another process does, which Ray was handed; see `engine.Engine`.
+
+    How they are it knows from the files beside their logs; leaving it ends none of them.
+    """
+
+    queues = True
+    pause = 0.2
+
+    def __init__(self, sweeps: _Sweeps, logs: Path, say: Callable[[str], None]) -> None:
+        self._sweeps, self._logs, self._say = sweeps, logs, say
+        self._waiting: dict[Job, str | None] = {}  # why each does not run yet
+        self._told: dict[Job, int | None] = {}
+        self._next = 0.0
+        keys = _keys(logs)
+        self.at_once = max(1, len(keys))
+        say(f"Ray has {len(keys):,} of the jobs already (ray job logs {logs.name})")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._waiting:
+            self._say(
+                f"{len(self._waiting):,} jobs stay in Ray's queue or go on (ray job logs "
+                f"{self._logs.name}): the same command attaches to them again, and ends them with "
+                "--cancel"
+            )
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def has_room(self) -> bool:
+        return True
+
+    def fits(self, job: Job) -> bool:
+        return True
+
+    def start(self, job: Job) -> None:
+        self._waiting[job] = "in Ray's queue"
+
+    def waits(self, job: Job) -> str | None:
+        return self._waiting.get(job)
+
+    def stop(self, job: Job) -> None:
+        raise AssertionError("a search, which alone stops jobs, is not submitted")
+
+    def ended(self) -> Iterator[tuple[Job, int | None]]:
+        if time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + _POLL
+        status = self._sweeps.status(self._logs.name)  # before looking at the files
+        if status not in ("alive", "SUCCEEDED", "FAILED"):
+            self._say(f"The sweep that was submitted is {status}")
+        names = {path.name for path in self._logs.iterdir()}
+        for job in list(self._waiting):
+            if started_file(job.log_path).name in names:
+                self._waiting[job] = None
+            said = exit_status(job.log_path) if ended_file(job.log_path).name in names else None
+            if said is not None:
+                self._told[job] = int(said)
+            elif status == "alive":
+                continue
+            elif job.needs is not None and self._told.get(job.needs, 0) != 0:
+                self._told[job] = None
+            else:
+                self._told[job] = 0 if job.done is not None and job.done() else 1
+            del self._waiting[job]
+            yield job, self._told[job]
+
+
+def _list(logs: Path) -> Path:
+    """Where the keys of the jobs are that were submitted last."""
+    return logs / "submitted.txt"
+
+
+def _keys(logs: Path) -> list[str]:
+    try:
+        return read_bounded(_list(logs), _MOST).decode("utf-8", errors="replace").split()
+    except (OSError, ValueError):
+        return []
+
+
+def _address(config: Mapping[str, Any], flag: str) -> str:
+    address = config["launcher"]["address"]
+    if address is None:
+        raise UserError(
+            f"{flag} is for a Ray that outlives this command: ray start --head, and "
+            "launcher.address=auto"
+        )
+    return str(address)
+
+
+class _Sweeps:
+    """The sweeps that Ray was handed as jobs of its own, by their names.
+
+    Raises:
+        UserError: there is no Ray, or it does not take or know jobs; so do the methods.
+    """
+
+    def __init__(self, address: str) -> None:
+        require_ray()
+        with _sentence():
+            from ray.job_submission import JobSubmissionClient
+
+            reach(address)
+            self._client: Any = JobSubmissionClient(address)
+
+    def status(self, name: str) -> str:
+        """How ``name`` is in Ray's words, ``alive`` before its end; ``unknown`` to Ray."""
+        with _sentence():
+            found = [job.status for job in self._client.list_jobs() if job.submission_id == name]
+        if not found:
+            return "unknown"
+        return str(found[0]) if found[0].is_terminal() else "alive"
+
+    def submit(self, name: str, entrypoint: str, variables: Mapping[str, str]) -> None:
+        """Let Ray run a line of shell; an ended sweep of that name it forgets."""
+        known = self.status(name) != "unknown"
+        with _sentence():
+            if known:  # Ray takes each name once
+                self._client.delete_job(name)
+            self._client.submit_job(
+                entrypoint=entrypoint,
+                submission_id=name,
+                runtime_env={"env_vars": dict(variables)},
+            )
+
+    def stop(self, name: str) -> None:
+        """End ``name``, and return when it has ended."""
+        with _sentence():
+            self._client.stop_job(name)
+        while self.status(name) == "alive":
+            time.sleep(_POLL / 4)
+
+
+@contextmanager
+def _sentence() -> Iterator[None]:
+    """Tell in a sentence what Ray's client for jobs cannot do."""
+    try:
+        yield
+    except (ConnectionError, RuntimeError, ValueError, OSError, ModuleNotFoundError) as error:
+        said = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+        raise UserError(
+            f"Ray cannot be asked about jobs ({said}): its head is started by ray start --head, "
+            "and has its dashboard with pip install 'eleatt-bench[ray]'"
+        ) from error
