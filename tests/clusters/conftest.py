@@ -189,7 +189,7 @@ def ray_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             count = int(file.read() or 0) + step
             if count == 1 and step > 0:
                 started = _start_ray(folder)
-                until(lambda: (folder / "socket").exists() or started.poll() is not None, 120)
+                until(lambda: (folder / "socket").exists() or started.poll() is not None, 280)
                 assert started.poll() is None, (folder / "log").read_text()
                 servers.append(started)
             elif count == 0:

@@ -194,7 +194,7 @@ def test_a_run_that_outlasts_its_time_limit_continues(type_it: TypeIt, tmp_path:
     )
 
 
-SLEEPS_FIRST = 'launcher.setup=["test $count != 0 || sleep 40"]'
+SLEEPS_FIRST = 'launcher.setup=["test $count != 0 || sleep 50"]'
 
 
 @pytest.mark.clusters
@@ -203,7 +203,7 @@ def test_what_slurm_kills_at_its_limit_is_the_same_to_the_last_bit(
     type_it: TypeIt, tmp_path: Path
 ) -> None:
     """A limit of a minute, without notice; a job whose last one got on sleeps first."""
-    long = [*LONG, "trainer.max_epochs=200", "trainer.num_threads=1"]
+    long = [*LONG, "trainer.max_epochs=120", "trainer.num_threads=1"]
     ended(type_it("train", *long, "runs_dir=undisturbed"), seconds=600)
     limit = ["launcher.time=1", "launcher.notice=0", SLEEPS_FIRST]
     said = ended(type_it("train", "-m", *long, *ON_SLURM, *limit), seconds=800)
