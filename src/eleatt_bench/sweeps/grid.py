@@ -81,7 +81,8 @@ def sweep(
             with loggers_ready(configs, this.name, waits=not detach):
                 launch(this, left, first, detach)
     finally:
-        if hydra.get("table") is None and not detach:  # a table shows the results itself
+        begun = any(one.folder.record.exists() for one in planned)
+        if hydra.get("table") is None and not detach and begun:  # a table shows them itself
             print_results(planned)
             _close(config, planned, logs if left else None)
     if not detach:
