@@ -118,6 +118,7 @@ def test_a_logger_that_is_lost_ends_no_training_and_gets_all_at_the_end(
     assert epochs(folder) == [1, 2, 3, record["best_epoch"]]
 
 
+@pytest.mark.slow
 def test_a_logger_that_never_comes_back_is_said_twice_and_no_more(
     short_config, monkeypatch
 ) -> None:
