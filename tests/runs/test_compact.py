@@ -15,10 +15,11 @@ from eleatt_bench.runs.predictions import Predictions, parse
 
 LOGITS = arrays(
     np.float32,
-    st.tuples(st.integers(1, 6), st.integers(2, 5)),
+    st.tuples(st.integers(1, 6), st.integers(2, 120)),
     elements=st.one_of(
         st.floats(-(2.0**100), 2.0**100, width=32),
         st.floats(-(2.0**-20), 2.0**-20, width=32),  # ties, and all but ties
+        st.floats(-8.0, 8.0, width=32),  # where rounding has the most effect
         st.sampled_from([0.0, 1.0, 1.0 + 2**-23, -2.0]),
     ),
 )
@@ -35,7 +36,7 @@ def test_every_prediction_is_what_it_was(logits: npt.NDArray[np.float32]) -> Non
     order = np.argsort(logits, axis=1, kind="stable")
     assert (np.diff(np.take_along_axis(kept, order, axis=1), axis=1) >= 0).all()
     exact = softmax(logits.astype(np.float64), axis=1)
-    assert abs(softmax(kept.astype(np.float64), axis=1) - exact).max() < 1e-4
+    assert abs(softmax(kept.astype(np.float64), axis=1) - exact).max() < 5e-4
 
 
 def test_a_file_is_small_and_has_the_rest_as_it_was() -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
 from eleatt_bench.common.errors import UserError
+from eleatt_bench.common.text import printable
 from eleatt_bench.data.store import Sample
 
 Item = TypeVar("Item")
@@ -16,8 +17,9 @@ class SourceError(UserError):
     """``what`` is wrong with a source, and the ``remedy``; as a string, one sentence of both."""
 
     def __init__(self, what: str, remedy: str) -> None:
-        super().__init__(f"{what}: {remedy}")
-        self.what, self.remedy = what, remedy
+        self.what = printable(" ".join(what.splitlines()))  # a library's own words may be many
+        self.remedy = remedy
+        super().__init__(f"{self.what}: {remedy}")
 
     def __reduce__(self) -> tuple[type[SourceError], tuple[str, str]]:
         return type(self), (self.what, self.remedy)  # processes hand errors to each other

@@ -2,7 +2,8 @@
 
 Of each sample's logits the highest is taken away, which changes no probability; what is left is
 kept in half precision, finest where two classes are close. Whoever was below stays below, so every
-prediction and accuracy is exactly as it was. A probability is as it was within 10⁻⁴, and the logits
+prediction and accuracy is exactly as it was. A probability is as it was within 5 · 10⁻⁴ (of up to
+120 classes: half precision is off by 2⁻⁹ at most up to 8 below the highest), and the logits
 themselves are lost.
 """
 

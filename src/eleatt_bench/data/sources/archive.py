@@ -170,9 +170,15 @@ class Source:
 
     def _read_file(self, path: Path) -> bytes:
         try:
-            if not path.is_file():  # a pipe would wait for ever
+            found = path.stat()  # is_file() says no of a file that may not be looked at, too
+            if not stat.S_ISREG(found.st_mode):  # a pipe would wait for ever
                 raise self.wrong(shown(path), "is not a file")
-            self._check_size(shown(path), path.stat().st_size)
+            self._check_size(shown(path), found.st_size)
+        except FileNotFoundError as error:  # a link to nothing
+            raise self.wrong(shown(path), "is not a file") from error
+        except OSError as error:
+            _unreadable(error)
+        try:
             with path.open("rb") as file:
                 content = file.read(self.largest + 1)
         except OSError as error:
