@@ -13,8 +13,8 @@ READY := $(VENV)/.ready
 PIP := PIP_CONSTRAINT=constraints.txt PIP_RETRIES=$${PIP_RETRIES:-1} $(VENV)/bin/python -m pip \
 	--disable-pip-version-check install
 # The first interpreter that is new enough and not too new; or: make install PYTHON=/path/to/python
-PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do \
-	"$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null \
+PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+	"$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null \
 	&& echo "$$p" && break; done)
 NUCLA_SOURCE ?= data/raw/nucla/all_sqe.zip
 MNIST_SOURCE ?= data/raw/mnist
@@ -31,7 +31,7 @@ help: ## say what there is
 install: $(READY) ## make .venv with all extras, in the exact versions of constraints.txt
 
 $(CORE): pyproject.toml constraints.txt
-	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed: make install PYTHON=/path/to/python"; exit 1; }
+	@test -n "$(PYTHON)" || { echo "Python 3.11 to 3.14 is needed: make install PYTHON=/path/to/python"; exit 1; }
 	"$(PYTHON)" -m venv $(VENV)
 	$(PIP) -e .
 	$(RUN) doctor --build
