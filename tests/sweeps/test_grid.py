@@ -253,7 +253,7 @@ def launched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., l
         config = Composer().config(["launcher.warm=false"])
         planned = [Planned(job, config, RunFolder(Path("runs"), "x"), None) for job in jobs]
         try:
-            grid.launch(grid.Sweep(verb, config, "x", tmp_path / "logs"), planned, 5)
+            grid.launch(grid.Sweep(verb, config, "x", tmp_path / "logs", (verb, "-m")), planned, 5)
         finally:
             logs = sorted((tmp_path / "logs").glob("*.log"))
         return [log.read_text().strip() for log in logs]

@@ -159,10 +159,15 @@ def kept(path: Path, descriptor: int) -> Iterator[None]:
 def holder(path: Path) -> str:
     """Who holds ``path``, or died with it, in words; empty where that is not known."""
     try:
-        with path.open("rb") as file:
-            return file.read(_LONGEST).decode("utf-8", errors="replace")
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe would wait for ever
     except OSError:
         return ""
+    try:
+        return os.read(descriptor, _LONGEST).decode("utf-8", errors="replace")
+    except OSError:
+        return ""
+    finally:
+        os.close(descriptor)
 
 
 def _own_name() -> str:
