@@ -45,6 +45,7 @@ def report(arguments: list[str]) -> int:
         if "=" not in word:
             choose("word", word, ["figures"])
 
+    require("report", "report")  # before the work
     from eleatt_bench.report.site import write_site
 
     if given.out is not None:  # before the work
