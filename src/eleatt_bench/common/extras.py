@@ -26,7 +26,7 @@ def require(extra: str, what: str) -> None:
         if not is_installed(library):
             raise UserError(
                 f"{what} needs {library}, which is not installed: "
-                f"pip install 'eleatt-bench[{extra}]', or make install in a clone"
+                f"pip install 'eleatt-bench[{extra}]', in a clone -e '.[{extra}]'"
             )
 
 
