@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,7 @@ from functools import partial
 from importlib.util import find_spec
 from multiprocessing.connection import Client
 from pathlib import Path
+from subprocess import Popen
 
 import pytest
 
@@ -137,6 +139,28 @@ def hurry(task: str) -> None:
     """
     time.sleep(1.1)
     subprocess.run(["scontrol", "update", f"jobid={task}", "StartTime=now"], check=False)
+
+
+ODD = ["a b", "c'd", 'e"f', "g$HOME`h`", "{i: [j, k]}", "l\nm", "%n\\o", "*", "", "@SETUP@", "ü→"]
+"""Words that a job has to be given as they are."""
+
+TypeIt = Callable[..., Popen[str]]
+
+
+def typed(words: tuple[str, ...], folder: Path, environment: Mapping[str, str]) -> Popen[str]:
+    """Start ``eleatt-bench`` with ``words`` in ``folder``, as a person does: Ctrl-C reaches it."""
+    return Popen(
+        [sys.executable, "-m", "eleatt_bench", *words], cwd=folder, env=environment,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+
+
+def ended(process: Popen[str], status: int = 0, *, seconds: float = 240) -> str:
+    """What it said, once it has ended with ``status``."""
+    said, _ = process.communicate(timeout=seconds)
+    assert process.returncode == status, said
+    return said
 
 
 def until(condition: Callable[[], object], seconds: float = 60.0) -> None:

@@ -21,7 +21,7 @@ from eleatt_bench.launch.devices import Memory
 from eleatt_bench.launch.engine import run_jobs
 from eleatt_bench.launch.process import Job
 
-from .conftest import RAY_LEASE, until
+from .conftest import ODD, RAY_LEASE, until
 
 pytestmark = [pytest.mark.clusters, pytest.mark.timeout(600)]
 
@@ -61,9 +61,6 @@ def test_what_needs_a_failed_job_is_left_out_and_what_needs_another_comes_after(
     made[3] = replace(made[3], needs=made[1])
     assert outcome(made, ray_engine()) == [4, 0, None, 0]
     assert not made[2].log_path.exists()
-
-
-ODD = ["a b", "c'd", 'e"f', "g$HOME`h`", "{i: [j, k]}", "l\nm", "%n\\o", "*", "", "ü→"]
 
 
 def test_every_word_arrives_as_it_was_in_a_folder_of_any_name(

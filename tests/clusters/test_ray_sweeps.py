@@ -7,8 +7,8 @@ import os
 import re
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +16,15 @@ import pytest
 
 from eleatt_bench.runs.record import RunFolder, all_runs
 
-from .conftest import until
+from .conftest import TypeIt, typed, until
+from .conftest import ended as ended_in_time
 
 pytestmark = [pytest.mark.clusters, pytest.mark.timeout(900)]
 
 SMALL = ["experiment=digits", "model=gru", "model.hidden_size=4", "quick=true"]
 ON_RAY = ["launcher=ray", "launcher.cpus=1"]
 
-TypeIt = Callable[..., subprocess.Popen[str]]
+ended = partial(ended_in_time, seconds=600)
 
 
 @pytest.fixture
@@ -32,21 +33,9 @@ def type_it(ray_nodes: object, user_environment: dict[str, str], tmp_path: Path)
 
     def start(*words: str, **variables: str) -> subprocess.Popen[str]:
         address = {"RAY_ADDRESS": os.environ["RAY_ADDRESS"]}
-        return subprocess.Popen(
-            [sys.executable, "-m", "eleatt_bench", *words], cwd=tmp_path,
-            env={**user_environment, **address, **variables},
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-        )  # fmt: skip
+        return typed(words, tmp_path, {**user_environment, **address, **variables})
 
     return start
-
-
-def ended(process: subprocess.Popen[str], status: int = 0, seconds: float = 600) -> str:
-    """What it said, once it has ended with ``status``."""
-    said, _ = process.communicate(timeout=seconds)
-    assert process.returncode == status, said
-    return said
 
 
 def timeless(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from eleatt_bench.launch.slurm import commands
 from eleatt_bench.launch.slurm.cancelling import cancel
 from eleatt_bench.launch.slurm.engine import Slurm
 
-from .conftest import WANTED, ask, hurry, name_in, until
+from .conftest import ODD, WANTED, ask, hurry, name_in, until
 
 
 def quiet() -> Console:
@@ -51,9 +51,6 @@ def test_what_needs_a_failed_job_is_left_out_and_what_needs_another_comes_after(
     made[3] = replace(made[3], needs=made[1])
     assert statuses(run_jobs(made, engine(), console=quiet())) == [4, 0, None, 0]
     assert not made[2].log_path.exists()
-
-
-ODD = ["a b", "c'd", 'e"f', "g$HOME`h`", "{i: [j, k]}", "l\nm", "%n\\o", "*", "", "@SETUP@", "ü→"]
 
 
 def test_every_word_arrives_as_it_was_in_a_folder_of_any_name(

@@ -18,13 +18,11 @@ import torch
 
 from eleatt_bench.runs.record import RunFolder, all_runs
 
-from .conftest import ask, hurry, until
+from .conftest import TypeIt, ask, ended, hurry, typed, until
 
 SMALL = ["experiment=digits", "model=gru", "model.hidden_size=4"]
 ON_SLURM = ["launcher=slurm", "launcher.poll=1", "launcher.cpus=1", "launcher.mem=1G"]
 SLEEPS = "launcher.setup=[\"python=(bash -c 'exec sleep 60' -)\"]"
-
-TypeIt = Callable[..., subprocess.Popen[str]]
 
 
 @pytest.fixture
@@ -32,21 +30,9 @@ def type_it(slurm: object, user_environment: dict[str, str], tmp_path: Path) -> 
     """Start ``eleatt-bench`` with words about SLURM in a folder of the test's own."""
 
     def start(*words: str, **variables: str) -> subprocess.Popen[str]:
-        environment = {**os.environ, **user_environment, **variables}
-        return subprocess.Popen(
-            [sys.executable, "-m", "eleatt_bench", *words], cwd=tmp_path, env=environment,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-        )  # fmt: skip
+        return typed(words, tmp_path, {**os.environ, **user_environment, **variables})
 
     return start
-
-
-def ended(process: subprocess.Popen[str], status: int = 0, seconds: float = 240) -> str:
-    """What it said, once it has ended with ``status``."""
-    said, _ = process.communicate(timeout=seconds)
-    assert process.returncode == status, said
-    return said
 
 
 def tasks(said: str) -> list[list[str]]:

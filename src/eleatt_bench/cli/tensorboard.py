@@ -41,18 +41,17 @@ def tensorboard(arguments: list[str]) -> int:
     if completing():  # else a word that is TensorBoard's, as the 6007 of --port, would be one
         parser.add_argument("runs", nargs="*", offers=named_runs)
     _, given = parser.parse_some(arguments)
-    named = [word.removeprefix("run=") for word in given if word.startswith("run=")]
+    named = [word for word in given if word.startswith("run=")]
+    names = [name for word in named for name in word.removeprefix("run=").split(",") if name]
     runs = runs_dir()
-    chosen = [find_run(runs, name) for word in named for name in word.split(",") if name] or None
-    if not all_runs(runs):
-        raise UserError(f"There are no runs in {runs}. Start one: eleatt-bench train")
+    chosen = [find_run(runs, name) for name in names] or None
     _check_events(runs, chosen)
     with tempfile.TemporaryDirectory(prefix="eleatt-bench-") as temporary:
         links = Path(temporary) / "runs"
         links.mkdir()
         link(runs, links, chosen)
         command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(links)]
-        command += ["--window_title", "eleatt-bench", *(w for w in given if w[:4] != "run=")]
+        command += ["--window_title", "eleatt-bench", *(w for w in given if w not in named)]
         process = subprocess.Popen(
             command, stderr=subprocess.PIPE, text=True, encoding="utf-8", errors="replace"
         )
@@ -69,11 +68,14 @@ def tensorboard(arguments: list[str]) -> int:
 
 
 def _check_events(runs: Path, chosen: Sequence[RunFolder] | None) -> None:
-    """Say of which runs there is nothing to show."""
+    """Say if there are no runs, and of which there is nothing to show."""
+    there = all_runs(runs)
+    if not there:
+        raise UserError(f"There are no runs in {runs}. Start one: eleatt-bench train")
     without = [run.run_id for run in chosen or () if not run.tensorboard.is_dir()]
     if without:
         raise UserError(f"{', '.join(without)}: {_NONE}")
-    if not any(run.tensorboard.is_dir() for run in all_runs(runs)):
+    if not any(run.tensorboard.is_dir() for run in there):
         raise UserError(f"All runs in {runs}: {_NONE}")
 
 

@@ -29,12 +29,10 @@ class TransformsConfig:
     time_warp: float = 0.0  # the pace varies by up to this fraction of itself
     resample: int | None = None  # frames of every sequence
     scaling: float = 0.0  # of the whole skeleton, by up to this fraction
-    axis_scaling: AxesConfig = field(
-        default_factory=AxesConfig
-    )  # stretched by up to this fraction along each axis
-    rotation: AxesConfig = field(
-        default_factory=AxesConfig
-    )  # degrees, up to ± this about each axis
+    # stretched by up to this fraction along each axis
+    axis_scaling: AxesConfig = field(default_factory=AxesConfig)
+    # degrees, up to ± this about each axis
+    rotation: AxesConfig = field(default_factory=AxesConfig)
     noise: float = 0.0  # standard deviation of what is added to values that are not zero
     streams: list[Stream] = field(default_factory=lambda: [Stream.joints])  # side by side
 

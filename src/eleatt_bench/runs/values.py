@@ -103,7 +103,9 @@ def read_runs(runs_dir: Path) -> list[Run]:
 def check_keys(keys: Iterable[str], runs: Sequence[Run]) -> None:
     """Raise a `UserError` for a key that none of ``runs`` has."""
     for key in keys:
-        _check_key(key, runs)
+        if runs and not any(run.has(key) for run in runs):
+            every = {known for run in runs for known in (*run.values, *run.config)}
+            raise unknown("key", key, every)
 
 
 def select(runs: Sequence[Run], filters: Iterable[str]) -> list[Run]:
@@ -117,7 +119,7 @@ def select(runs: Sequence[Run], filters: Iterable[str]) -> list[Run]:
         key, equals, value = text.partition("=")
         if not equals:
             raise UserError(f"{text!r} is not a filter: write KEY=VALUE, e.g. status=finished")
-        _check_key(key, runs)
+        check_keys([key], runs)
         selected = [run for run in selected if _is(run.get(key), value)]
     return selected
 
@@ -128,8 +130,7 @@ def equal(runs: Sequence[Run], values: Mapping[str, Any]) -> list[Run]:
     Raises:
         UserError: a key that no run has.
     """
-    for key in values:
-        _check_key(key, runs)
+    check_keys(values, runs)
     return [run for run in runs if all(run.get(key) == value for key, value in values.items())]
 
 
@@ -139,7 +140,7 @@ def ordered(runs: Sequence[Run], key: str, *, reverse: bool = False) -> list[Run
     Raises:
         UserError: a key that no run has.
     """
-    _check_key(key, runs)
+    check_keys([key], runs)
     valued = [run for run in runs if run.get(key) is not None]
     without = [run for run in runs if run.get(key) is None]
     return [*sorted(valued, key=lambda run: _rank(run.get(key)), reverse=reverse), *without]
@@ -160,11 +161,6 @@ def differing(runs: Sequence[Run]) -> list[str]:
 def _values(key: str, runs: Sequence[Run]) -> set[str]:
     gated = key == "model.gated_layers"  # where there is a gate: without one there are none
     return {json.dumps(run.get(key)) for run in runs if not gated or run.get("model.gate")}
-
-
-def _check_key(key: str, runs: Sequence[Run]) -> None:
-    if runs and not any(run.has(key) for run in runs):
-        raise unknown("key", key, {known for run in runs for known in (*run.values, *run.config)})
 
 
 def _is(value: Any, text: str) -> bool:

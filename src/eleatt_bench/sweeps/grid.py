@@ -236,10 +236,9 @@ def print_results(planned: Sequence[Planned]) -> None:
             result = one.folder.read_evaluation(checkpoint)
             texts = [accuracy_text(result), f"{checkpoint} checkpoint"]
             values.pop("run", None)  # which the last column says in full
-        rows.append({"test accuracy": texts[0]} | values | {"status": texts[1]})
-    header = [*rows[0], "run"]
-    lines = [[*row.values(), one.folder.run_id] for row, one in zip(rows, planned, strict=True)]
-    for line in columns(header, lines, terminal_width()):
+        last = {"status": texts[1], "run": one.folder.run_id}
+        rows.append({"test accuracy": texts[0]} | values | last)
+    for line in columns([*rows[0]], [[*row.values()] for row in rows], terminal_width()):
         print(line)
 
 

@@ -192,7 +192,14 @@ def _unreachable(address: str | None, error: Exception) -> UserError:
             "launcher.address=HOST:PORT names one that this machine has joined, and "
             "launcher.address=null starts one here for this command alone"
         )
-    said = next((line.strip() for line in str(error).splitlines() if line.strip()), "no reason")
-    where = "here" if address is None else f"at launcher.address={address}"
-    return UserError(f"Ray does not start {where}: {said}" if address is None else
-                     f"No Ray cluster takes jobs from this machine {where}: {said}")  # fmt: skip
+    said = (lines_of(error) or ["no reason"])[0]
+    if address is None:
+        return UserError(f"Ray does not start here: {said}")
+    return UserError(
+        f"No Ray cluster takes jobs from this machine at launcher.address={address}: {said}"
+    )
+
+
+def lines_of(error: Exception) -> list[str]:
+    """What Ray says of ``error``, which may begin and end in empty lines."""
+    return [line.strip() for line in str(error).splitlines() if line.strip()]

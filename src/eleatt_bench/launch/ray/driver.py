@@ -17,7 +17,7 @@ from eleatt_bench.launch.journal import Journal
 from eleatt_bench.launch.losses import Losses, progress
 from eleatt_bench.launch.pool import GRACE
 from eleatt_bench.launch.process import Job
-from eleatt_bench.launch.ray.cluster import Cluster, Lease
+from eleatt_bench.launch.ray.cluster import Cluster, Lease, lines_of
 from eleatt_bench.launch.ray.worker import Ending, Place, Work, run
 from eleatt_bench.launch.settings import for_one, outer_variables, without_force
 
@@ -252,5 +252,4 @@ _LOST = {
 
 def _cause(error: Exception) -> str:
     """What Ray says of ``error``, in a line."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
+    return (lines_of(error) or [type(error).__name__])[-1]

@@ -16,7 +16,7 @@ from eleatt_bench.common.files import read_bounded, write_text
 from eleatt_bench.launch.endings import ended_file, exit_status, started_file
 from eleatt_bench.launch.pool import GRACE
 from eleatt_bench.launch.process import Job
-from eleatt_bench.launch.ray.cluster import reach, require_ray
+from eleatt_bench.launch.ray.cluster import lines_of, reach, require_ray
 from eleatt_bench.launch.settings import outer_variables
 from eleatt_bench.launch.submitting import submitting
 
@@ -66,13 +66,12 @@ def cancel(config: Mapping[str, Any], logs: Path) -> int:
         return 0
     sweeps = _Sweeps(address)
     with submitting(logs.parent):
-        left = [key for key in keys if exit_status(logs / f"{key}.log") is None]
-        if sweeps.status(logs.name) != "alive":
-            left = []
-        else:
+        left = 0
+        if sweeps.status(logs.name) == "alive":
+            left = sum(exit_status(logs / f"{key}.log") is None for key in keys)
             sweeps.stop(logs.name)
         _list(logs).unlink(missing_ok=True)
-    return len(left)
+    return left
 
 
 def submitted(
@@ -229,7 +228,7 @@ def _sentence() -> Iterator[None]:
     try:
         yield
     except (ConnectionError, RuntimeError, ValueError, OSError, ModuleNotFoundError) as error:
-        said = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+        said = (lines_of(error) or [""])[0]
         raise UserError(
             f"Ray cannot be asked about jobs ({said}): its head is started by ray start --head, "
             "and has its dashboard with pip install 'eleatt-bench[ray]'"
