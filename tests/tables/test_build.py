@@ -82,6 +82,13 @@ def test_times_of_different_devices_are_not_mixed(digits_plan: Plan, finish) -> 
     assert seconds == {"CPU 2.0, 1 thread, scan": 2.0, "CPU 4.0, 1 thread, scan": 4.0}
 
 
+def test_a_run_that_a_machine_slept_through_does_not_count(digits_plan: Plan, finish) -> None:
+    for run, seconds in zip(runs_of(digits_plan, "GRU"), (2.0, 150.0, 3.0), strict=True):
+        finish(digits_plan, run, accuracy=0.5, seconds=seconds)
+    (seconds,) = (cell_of(table(digits_plan), "GRU").seconds or {}).values()
+    assert seconds == 3.0
+
+
 def test_columns_read_their_own_metric_of_the_same_run(table4_plan: Plan, finish) -> None:
     made = replace(table4_plan, runs=tuple(r for r in table4_plan.runs if r.seed < 3))
     section = made.runs[0].section

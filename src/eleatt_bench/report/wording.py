@@ -156,9 +156,9 @@ def _device_notes(table: Table) -> list[str]:
     if not found:
         return []
     if len(found) == 1:
-        return [f"s/epoch: mean seconds of a training epoch on {found[0]}."]
+        return [f"s/epoch: median seconds of a training epoch on {found[0]}."]
     listed = "; ".join(f"[{index}] {name}" for index, name in enumerate(found, start=1))
-    return [f"s/epoch: mean seconds of a training epoch on {listed}."]
+    return [f"s/epoch: median seconds of a training epoch on {listed}."]
 
 
 _CLAIMS = (

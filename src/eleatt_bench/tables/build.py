@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from itertools import groupby
+from statistics import median
 
 from eleatt_bench.runs.record import RunFolder
 from eleatt_bench.runs.summaries import Summary
@@ -20,7 +21,6 @@ from eleatt_bench.tables.records import (
     with_pretrainings,
 )
 from eleatt_bench.tables.spec import Spec, sections_of
-from eleatt_bench.tables.statistics import mean
 from eleatt_bench.tables.table import (
     Column,
     Row,
@@ -131,13 +131,13 @@ def _parameters(run: PlannedRun, done: Sequence[Summary]) -> int | None:
 
 
 def _seconds(records: Sequence[Summary]) -> dict[str, float]:
-    """The mean seconds of an epoch on each device."""
+    """The seconds of an epoch on each device, the median of all runs there."""
     found: dict[str, list[float]] = defaultdict(list)
     for record in records:
         seconds = record["timing"].get("seconds_per_epoch")
         if seconds is not None:  # resumed after its last epoch, a run has trained none
             found[device(record)].append(float(seconds))
-    return {name: value for name in sorted(found) if (value := mean(found[name])) is not None}
+    return {name: median(found[name]) for name in sorted(found)}
 
 
 def device(record: Summary) -> str:

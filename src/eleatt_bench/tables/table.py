@@ -64,7 +64,7 @@ class TableCell:
     """One row and column: what its runs came to, beside the paper's value.
 
     ``results`` are those of the seeds of the first look, and of later looks as far as there are
-    runs of them; none of a cited row. ``seconds`` are those of an epoch, averaged over the runs on
+    runs of them; none of a cited row. ``seconds`` are those of an epoch, the median of the runs on
     each device.
     """
 

@@ -158,12 +158,16 @@ def _timing(
     epochs_before: int,
     device: torch.device,
 ) -> dict[str, Any]:
-    """When, how long, in how much memory; ``seconds`` are those of the epochs of this process."""
+    """When, how long, in how much memory; ``seconds`` are those of the epochs of this process.
+
+    Of their seconds the median counts: where a process was stopped, or the machine slept, one
+    epoch lasts for hours.
+    """
     return {
         "started": started.isoformat(timespec="seconds"),
         "finished": datetime.now().astimezone().isoformat(timespec="seconds"),
         "seconds": round(time.perf_counter() - clock, 3),
-        "seconds_per_epoch": round(float(np.mean(seconds)), 4) if seconds else None,
+        "seconds_per_epoch": round(float(np.median(seconds)), 4) if seconds else None,
         "resumed_after_epoch": epochs_before,
         **peak_memory(device),
     }
