@@ -34,7 +34,7 @@ WandbMode = Enum("WandbMode", ["online", "offline"])
 @dataclass
 class DataConfig:
     name: str = MISSING  # of the data set: eleatt-bench data list
-    protocol: str = MISSING  # which of its sequences train and which test: docs/data.md
+    protocol: str = MISSING  # which of its sequences train and which test: docs/data/
     fold: int = 0  # of a protocol that has several
     sequence: Sequence = Sequence.frames  # how an image becomes a sequence
     batch_size: int = MISSING  # sequences
