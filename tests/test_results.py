@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
+
+import pytest
 
 from eleatt_bench.cli import main
 from eleatt_bench.data import catalog
@@ -36,3 +39,32 @@ def test_the_data_sets_are_those_that_the_docs_describe(tmp_path) -> None:
 def test_they_are_small() -> None:
     paths = (ROOT / "results").rglob("*")
     assert sum(path.stat().st_size for path in paths if path.is_file()) < MOST
+
+
+NUMBER = r"(\d+\.\d ± \d+\.\d)"
+EXPERIMENTS = sorted((ROOT / "configs" / "experiment").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
+def test_a_recipe_expects_what_is_published(path: Path) -> None:
+    """Numbers of runs are those of a row of a published table; others are the paper's."""
+    block = re.search(r"^# Expect: (.*(?:\n#  {8,}.*)*)", path.read_text("utf-8"), re.MULTILINE)
+    assert block, "says nothing of what to expect"
+    said = re.sub(r"\s*\n#\s+", " ", block[1])
+    table = re.search(r"results/\w+\.md", said)
+    if table is None:
+        assert not re.search(NUMBER, said)
+        assert re.search(r"the paper has|unknown", said)
+        return
+    rows = (ROOT / table[0]).read_text("utf-8").splitlines()
+    named = re.findall(rf"([\w.()+-]+(?: (?:joints|bones|velocities|ensemble))?) {NUMBER}", said)
+    assert len(named) == len(re.findall(NUMBER, said)) > 0
+    for row, number in named:
+        assert any(line.startswith(f"| {row} |") and f" {number} " in line for line in rows), row
+
+
+def test_the_readme_says_what_is_published() -> None:
+    tables = "\n".join(path.read_text("utf-8") for path in (ROOT / "results").glob("*.md"))
+    numbers = re.findall(NUMBER, (ROOT / "README.md").read_text("utf-8"))
+    assert numbers
+    assert {number for number in numbers if number not in tables} == set()
