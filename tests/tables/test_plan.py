@@ -5,6 +5,8 @@ from __future__ import annotations
 import shlex
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.config.compose import compose_config
@@ -38,6 +40,29 @@ def test_what_only_says_where_a_run_is_computed_does_not_change_the_table(compos
     same = plan("digits", ["launcher.jobs=3", "trainer=gpu", "trainer.num_threads=1"], composer)
     assert same.variation == ()
     assert [r.run_id for r in same.runs] == [r.run_id for r in plan("digits", (), composer).runs]
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            ["launcher=slurm", "launcher.poll=3", "launcher=ray", "trainer=gpu", "logger=csv",
+             "trainer.num_threads=1", "force=true", "model.backend=scan", "data_dir=data"]
+        ),
+        max_size=4, unique_by=lambda override: override.partition("=")[0],
+    )
+)  # fmt: skip
+@settings(max_examples=5, deadline=None)
+def test_nor_is_that_a_part_of_a_variation(composer, places: list[str]) -> None:
+    said = ["table.seeds=[3,4]", "optimizer.lr=0.01"]
+    places = [one for one in places if one != "launcher.poll=3" or "launcher=slurm" in places]
+    assert plan("digits", [*places, *said], composer).file_stem == plan(
+        "digits", said, composer
+    ).file_stem
+
+
+def test_a_group_that_changes_the_runs_stays(composer) -> None:
+    made = plan("digits", ["scheduler=cosine", "trainer=gpu", "table.seeds=[3]"], composer)
+    assert made.variation == ("table.seeds=[3]", "scheduler=cosine")
 
 
 def test_a_variation_is_kept_apart_from_the_table(composer) -> None:

@@ -13,7 +13,7 @@ from eleatt_bench.common.files import check_writable, write_text
 from eleatt_bench.config.composer import Composer
 from eleatt_bench.report.publication import Entry, Publication, of_no_table
 from eleatt_bench.runs.export import files_of
-from eleatt_bench.runs.identity import RECIPE_VERSION, is_place
+from eleatt_bench.runs.identity import RECIPE_VERSION
 from eleatt_bench.runs.record import RunFolder
 from eleatt_bench.runs.soundness import sound
 from eleatt_bench.runs.taking import Outcome, put, staging, take
@@ -70,8 +70,7 @@ def _publish(
 ) -> None:
     _describe(publication, made, names)
     _copy(publication, made, names)
-    said = tuple(o for o in made.variation if not is_place(o.partition("=")[0].lstrip("+~")))
-    entry = Entry(str(made.spec["name"]), said, RECIPE_VERSION)
+    entry = Entry(str(made.spec["name"]), made.variation, RECIPE_VERSION)
     published = publication.plan(entry, composer)
     if plan_path(made).is_file():
         write_text(plan_path(published), plan_path(made).read_text(encoding="utf-8"))

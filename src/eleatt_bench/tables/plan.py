@@ -161,18 +161,18 @@ def plan(
     spec = declared(base["table"], {_key(o).split(".")[1] for o in of_table}, quick=quick)
     check_spec(spec)
     cells = _Cells(spec, user, quick, composer, facts)
+    quickly = ["quick=true"] if quick else []
     changes = [o for o in user if _key(o) != "quick"]
     variation: tuple[str, ...] = ()
     undeclared = False
     if of_table or changes:
-        quickly = ["quick=true"] if quick else []
         own = declared(composer.config([f"table={table}", *quickly])["table"], quick=quick)
         undeclared = own != spec
         if (
             undeclared
             or _Cells(own, quickly, quick, composer, facts).identities != cells.identities
         ):
-            variation = (*of_table, *changes)
+            variation = (*of_table, *_that_matter(changes, quickly, cells))
     return Plan(
         spec=spec,
         runs_dir=folder_at(base["runs_dir"]),
@@ -186,6 +186,22 @@ def plan(
         accelerator=str(base["trainer"]["accelerator"]),
         facts=facts,
     )
+
+
+def _that_matter(
+    changes: Sequence[str], quickly: Sequence[str], cells: _Cells
+) -> list[str]:
+    """Those of ``changes`` without which the runs would be others than ``cells`` has.
+
+    What says where and how runs are computed is no part of a table: typed with ``launcher=slurm``
+    it has the files, and the recorded plan, that it has without.
+    """
+    kept = [one for one in changes if not is_place(_key(one)) or _key(one) == "data_dir"]
+    for change in [one for one in kept if "." not in _key(one)]:  # a group, or a folder
+        others = [one for one in kept if one != change]
+        if cells.given([*quickly, *others]).identities == cells.identities:
+            kept = others
+    return kept
 
 
 def _key(override: str) -> str:
@@ -225,6 +241,10 @@ class _Cells:
             )
             runs.extend(self._cell((section["name"], row["name"], column["name"]), column, said))
         self.runs = tuple(runs)
+
+    def given(self, user: Sequence[str]) -> _Cells:
+        """The runs of the same table where ``user`` is said of every one."""
+        return _Cells(self._spec, user, self._quick, self._composer, self._given)
 
     @property
     def identities(self) -> list[dict[str, Any]]:
