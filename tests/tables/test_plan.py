@@ -55,9 +55,10 @@ def test_what_only_says_where_a_run_is_computed_does_not_change_the_table(compos
 def test_nor_is_that_a_part_of_a_variation(composer, places: list[str]) -> None:
     said = ["table.seeds=[3,4]", "optimizer.lr=0.01"]
     places = [one for one in places if one != "launcher.poll=3" or "launcher=slurm" in places]
-    assert plan("digits", [*places, *said], composer).file_stem == plan(
-        "digits", said, composer
-    ).file_stem
+    assert (
+        plan("digits", [*places, *said], composer).file_stem
+        == plan("digits", said, composer).file_stem
+    )
 
 
 def test_a_group_that_changes_the_runs_stays(composer) -> None:

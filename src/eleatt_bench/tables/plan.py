@@ -188,9 +188,7 @@ def plan(
     )
 
 
-def _that_matter(
-    changes: Sequence[str], quickly: Sequence[str], cells: _Cells
-) -> list[str]:
+def _that_matter(changes: Sequence[str], quickly: Sequence[str], cells: _Cells) -> list[str]:
     """Those of ``changes`` without which the runs would be others than ``cells`` has.
 
     What says where and how runs are computed is no part of a table: typed with ``launcher=slurm``
