@@ -13,6 +13,7 @@ done; this file says when, and what became of it.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import select
@@ -79,10 +80,8 @@ class Worker:
         return self.answer(seconds)
 
     def end(self) -> None:
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)  # and whatever it has started
-        except ProcessLookupError:
-            pass
         self.process.wait()
         for pipe in (self.process.stdin, self.process.stdout):
             assert pipe is not None

@@ -345,8 +345,8 @@ def told(tiles: Found) -> str:
 
 def runs(plan: Plan) -> Iterator[Item]:
     for backend in ("triton", "scan"):
-        yield Item(f"eleatt-bench train with {backend}", plan.limit(60) * (2 if plan.rehearse else 1),
-                   functools.partial(train, plan, backend))  # fmt: skip
+        name, seconds = f"eleatt-bench train with {backend}", 120 if plan.rehearse else 60
+        yield Item(name, seconds, functools.partial(train, plan, backend))
 
 
 def train(plan: Plan, backend: str) -> Found:

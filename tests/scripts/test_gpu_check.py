@@ -1,4 +1,4 @@
-"""The check for a GPU, rehearsed without one: an item that fails, hangs or dies costs only itself."""
+"""The check for a GPU, rehearsed without one: what fails, hangs or dies costs only itself."""
 
 from __future__ import annotations
 
