@@ -32,12 +32,14 @@ gpu_check.main()
 """
 BLOCKER = """
 import sys
-class Blocked:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {"pytest", "matplotlib", "pandas", "pytorch_lightning",
-                                      "hydra", "h5py", "sklearn", "tensorboard"}:
-            raise ModuleNotFoundError(f"No module named {name!r}, it is blocked")
-sys.meta_path.insert(0, Blocked())
+from importlib.machinery import PathFinder
+class Found(PathFinder):
+    @classmethod
+    def find_spec(cls, name, path=None, target=None):
+        if name.partition(".")[0] not in {"pytest", "matplotlib", "pandas", "pytorch_lightning",
+                                          "hydra", "h5py", "sklearn", "tensorboard"}:
+            return super().find_spec(name, path, target)
+sys.meta_path[sys.meta_path.index(PathFinder)] = Found
 """
 
 
