@@ -70,8 +70,8 @@ bench: $(READY) ## time the layer against torch's own and write docs/performance
 	$(VENV)/bin/python scripts/bench_layer.py --memory --csv "docs/performance/$(BENCH).csv"
 	$(VENV)/bin/python scripts/performance_page.py docs/performance/*.csv > docs/performance.md
 
-bench-gpu: $(READY) ## hold the layer against the equations on a GPU, then time it there
-	$(VENV)/bin/python -m pytest -m gpu tests/nn
+bench-gpu: $(READY) ## hold the layer against the equations on a GPU (8 minutes), then time it there
+	$(VENV)/bin/python scripts/gpu_check.py
 	$(VENV)/bin/python scripts/bench_layer.py --device cuda --compile \
 		--csv "docs/performance/$(BENCH).csv"
 	$(VENV)/bin/python scripts/performance_page.py docs/performance/*.csv > docs/performance.md

@@ -88,7 +88,7 @@ def contenders(device: str, precision: str, compiled: bool) -> list[Contender]:
     elsewhere = {"cpu": {"auto", "triton"}, "cuda": {"auto", "native"}}[device]
     backends = [name for name in BACKENDS if name not in elsewhere]
     if device == "cuda":
-        backends.append(f"scan, {GRAPH}")
+        backends += [f"scan, {GRAPH}", f"triton, {GRAPH}"]
     if precision == "bf16":
         backends = [name for name in backends if not name.startswith("scan")]
     if compiled:

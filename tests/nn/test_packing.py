@@ -204,3 +204,17 @@ def test_under_autocast_the_input_is_converted():
         assert pad(BATCH.bfloat16(), None).frames.dtype == torch.float32
         with pytest.raises(TypeError, match=r"got torch\.int64"):
             pad(BATCH.long(), None)
+
+
+def test_lengths_are_copied_once_per_batch_and_never_stale() -> None:
+    """In inference mode first, which must not spoil them for whoever records gradients."""
+    device = torch.device("cpu")
+    with torch.inference_mode():
+        first = packing.on_device(torch.tensor([2, 5, 3]), device)
+    own = torch.tensor([2, 5, 3])
+    assert all(a is b for a, b in zip(packing.on_device(own, device), first, strict=True))
+    assert not first[0].is_inference()
+    assert first[1].tolist() == [1, 2, 0]
+    own[0] = 4
+    lengths, order = packing.on_device(own, device)
+    assert (lengths.tolist(), order.tolist()) == ([4, 5, 3], [1, 0, 2])

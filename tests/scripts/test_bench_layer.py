@@ -122,5 +122,5 @@ def test_every_contender_of_a_gpu_in_every_precision(tmp_path: Path) -> None:
         rows = list(csv.DictReader(file))
     assert {r["precision"] for r in rows} == {"tf32", "ieee", "bf16"}
     assert {r["backend"] for r in rows if r["precision"] == "tf32" and r["ragged"] == "False"} == {
-        "torch", "equations", "scan", "scan, CUDA graph", "triton"
+        "torch", "equations", "scan", "scan, CUDA graph", "triton", "triton, CUDA graph"
     }  # fmt: skip

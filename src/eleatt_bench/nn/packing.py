@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -114,7 +115,27 @@ def valid_frames(lengths: Tensor, steps: int, device: torch.device) -> Tensor:
 
     ``lengths`` (B,) is on the CPU, the result on ``device``.
     """
+    if device.type == "cuda" and not recorded(lengths):  # compared there: nothing waits for a copy
+        own = on_device(lengths, device)[0]
+        return (torch.arange(steps, device=device).unsqueeze(1) < own).unsqueeze(2)
     return (torch.arange(steps, device="cpu").unsqueeze(1) < lengths).unsqueeze(2).to(device)
+
+
+@functools.lru_cache(maxsize=8)
+def _on_device(lengths: tuple[int, ...], device: torch.device) -> tuple[Tensor, Tensor]:
+    with torch.inference_mode(False):  # whoever asks next may record gradients
+        own = torch.tensor(lengths, dtype=torch.int64, device="cpu")
+        order = torch.argsort(own, descending=True, stable=True)
+        return own.to(device), order.to(device)
+
+
+def on_device(lengths: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
+    """``lengths`` (B,), on the CPU, and the sequences' numbers, longest first, both on ``device``.
+
+    Kept by value for the last batches, not to be written to: layers, directions and the backward
+    pass of a batch copy once between them, and a CUDA graph of a step that has run finds them.
+    """
+    return _on_device(tuple(lengths.tolist()), device)
 
 
 def in_dtype(tensor: Tensor, name: str, dtype: torch.dtype, device: torch.device) -> Tensor:

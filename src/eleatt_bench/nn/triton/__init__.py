@@ -42,7 +42,7 @@ from eleatt_bench.nn import scan
 from eleatt_bench.nn.autograd import by_hand, differentiable_once
 from eleatt_bench.nn.contract import BackendError, Cell, RunLayer, State, Weights
 from eleatt_bench.nn.equations import attention_gate
-from eleatt_bench.nn.packing import valid_frames
+from eleatt_bench.nn.packing import on_device, valid_frames
 from eleatt_bench.nn.scan_cells import CellScan, Step, cell_scan
 from eleatt_bench.nn.triton.launch import Kept, KernelCall, backward_pass, forward_pass
 
@@ -233,7 +233,7 @@ def _before(first: Tensor, states: Tensor, call: KernelCall) -> Tensor:
         return torch.cat([first.unsqueeze(0), states[:-1]])
     before = torch.cat([states[1:], first.unsqueeze(0)])
     if call.lengths is not None:
-        ends = (call.lengths - 1).to(first.device)
+        ends = on_device(call.lengths, first.device)[0] - 1
         before[ends, torch.arange(len(ends), device=first.device)] = first
     return before
 
@@ -244,5 +244,5 @@ def _last(states: Tensor, call: KernelCall) -> Tensor:
         return states[0].clone()
     if call.lengths is None:
         return states[-1].clone()
-    ends = (call.lengths - 1).to(states.device)
+    ends = on_device(call.lengths, states.device)[0] - 1
     return states[ends, torch.arange(len(ends), device=states.device)]

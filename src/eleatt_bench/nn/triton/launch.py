@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from eleatt_bench.nn.contract import Cell, Weights
+from eleatt_bench.nn.packing import on_device
 from eleatt_bench.nn.triton.weights import backward_weights, forward_weights, padded
 
 
@@ -55,8 +56,7 @@ class KernelCall(NamedTuple):
         """The arguments that the two kernels share."""
         (T, B, D), lengths, order = x.shape, self.lengths, None
         if lengths is not None:
-            order = torch.argsort(lengths, descending=True, stable=True).to(x.device)
-            lengths = lengths.to(x.device)
+            lengths, order = on_device(lengths, x.device)
         return {
             "lengths": lengths,
             "order": order,
