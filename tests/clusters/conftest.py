@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -232,10 +233,12 @@ def ray_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 def _start_ray(folder: Path) -> subprocess.Popen[bytes]:
     foreign = {"RANK": "3", "WORLD_SIZE": "4", "SLURM_PROCID": "3"}
+    (folder / "token").write_text(secrets.token_hex(32))
+    asked = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(folder / "token")}
     with (folder / "log").open("w") as log:
         return subprocess.Popen(
             [sys.executable, str(RAY_NODES), str(folder / "socket")],
-            env={**os.environ, **foreign, "RAY_USAGE_STATS_ENABLED": "0"},
+            env={**os.environ, **foreign, **asked, "RAY_USAGE_STATS_ENABLED": "0"},
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
 
@@ -252,6 +255,7 @@ def ray_nodes(ray_server: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cal
     with (ray_server / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         monkeypatch.setenv("RAY_ADDRESS", _ask_ray(ray_server, "address").split()[0])
+        monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", str(ray_server / "token"))
         yield partial(_ask_ray, ray_server)
 
 

@@ -32,7 +32,7 @@ def type_it(ray_nodes: object, user_environment: dict[str, str], tmp_path: Path)
     """Start ``eleatt-bench`` with words about Ray in a folder of the test's own."""
 
     def start(*words: str, **variables: str) -> subprocess.Popen[str]:
-        address = {"RAY_ADDRESS": os.environ["RAY_ADDRESS"]}
+        address = {key: os.environ[key] for key in ("RAY_ADDRESS", "RAY_AUTH_TOKEN_PATH")}
         return typed(words, tmp_path, {**user_environment, **address, **variables})
 
     return start
@@ -113,7 +113,16 @@ def test_detached_attached_and_cancelled(type_it: TypeIt, tmp_path: Path) -> Non
     assert all(run.is_locked() for run in runs)
     assert "2 jobs of digits-" in ended(type_it(*sweep, "--cancel", **path))
     assert not any(run.is_locked() for run in runs)
-    assert "0 jobs of digits-" in ended(type_it(*sweep, "--cancel", **path))
+    assert "Nothing that was submitted for digits-" in ended(type_it(*sweep, "--cancel", **path))
+
+
+@pytest.mark.parametrize("words", [["train", "--detach"], ["train"], ["doctor"]])
+def test_without_rays_token_it_says_what_is_missing(type_it: TypeIt, words: list[str]) -> None:
+    verb, *flags = words
+    small = [] if verb == "doctor" else [*SMALL, "seed=0"]
+    said = ended(type_it(verb, *small, *ON_RAY, *flags, RAY_AUTH_MODE="disabled"), 1)
+    assert "This Ray asks for a token: ray get-auth-token" in said
+    assert "Traceback" not in said
 
 
 def test_a_detached_sweep_ends_by_itself_and_its_results_are_found(

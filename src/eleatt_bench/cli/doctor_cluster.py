@@ -208,7 +208,7 @@ def _lock(answer: Mapping[str, Any], folder: Path) -> Finding:
 
 def _cores(answer: Mapping[str, Any], asked: _Asked) -> Finding:
     good = answer["cores"] >= asked.threads
-    told = f"{answer['cores']} cores for {asked.threads} threads of each process"
+    told = f"{answer['cores']} cores, of which each process uses {asked.threads}"
     return Finding("cpus", good, told + ("" if good else ": give launcher.cpus what there is"))
 
 

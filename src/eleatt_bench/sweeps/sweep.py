@@ -65,7 +65,10 @@ def cancel(hydra: DictConfig) -> None:
     this = sweep_of(hydra)
     check_cluster(this, "--cancel")
     count = cancel_all(this.config, folder=this.runs_dir / SWEEPS, name=this.name)
-    print(f"{count:,} jobs of {this.name} were queued or running, and are ended")
+    if count:
+        print(f"{count:,} jobs of {this.name} were queued or running, and are ended")
+    else:
+        print(f"Nothing that was submitted for {this.name} is queued or running")
 
 
 def check_cluster(this: Sweep, flag: str) -> None:

@@ -11,6 +11,7 @@ import time
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from eleatt_bench.common.errors import UserError
@@ -73,6 +74,8 @@ def require_ray() -> Any:
     """
     for key, value in _QUIET.items():
         os.environ.setdefault(key, value)
+    if _has_token():
+        os.environ.setdefault("RAY_AUTH_MODE", "token")  # before Ray is imported
     require("ray", "launcher=ray")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -80,6 +83,16 @@ def require_ray() -> Any:
         from ray._private import worker
     worker.print_to_stdstream = lambda *data, **how: None  # of lost nodes; there is no setting
     return ray
+
+
+def _has_token() -> bool:
+    """Whether there is a token where Ray looks for one.
+
+    Ray's commands ask for it wherever there is one, and so does ``ray.init`` on a cluster that it
+    finds by itself; clients and the submission of jobs would not.
+    """
+    path = os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token"
+    return bool(os.environ.get("RAY_AUTH_TOKEN")) or Path(path).is_file()
 
 
 class Cluster:
@@ -185,7 +198,20 @@ def reach(address: str | None) -> None:
         raise _unreachable(address, error) from error
 
 
+def token_missing(error: Exception) -> UserError | None:
+    """What mends ``error`` if Ray asked for its token and did not get it."""
+    if type(error).__name__ != "AuthenticationError" and "AuthToken" not in str(error):
+        return None
+    return UserError(
+        "This Ray asks for a token: ray get-auth-token shows it on the machine where Ray was "
+        "started; put it into ~/.ray/auth_token here, and type RAY_AUTH_MODE=token before the "
+        "command if it is set to anything else"
+    )
+
+
 def _unreachable(address: str | None, error: Exception) -> UserError:
+    if (asked := token_missing(error)) is not None:
+        return asked
     if address == "auto" and isinstance(error, ConnectionError):
         return UserError(
             "No Ray cluster is found from this machine. ray start --head starts one, "

@@ -16,7 +16,7 @@ from eleatt_bench.common.files import read_bounded, write_text
 from eleatt_bench.launch.endings import ended_file, exit_status, started_file
 from eleatt_bench.launch.pool import GRACE
 from eleatt_bench.launch.process import Job
-from eleatt_bench.launch.ray.cluster import lines_of, reach, require_ray
+from eleatt_bench.launch.ray.cluster import lines_of, reach, require_ray, token_missing
 from eleatt_bench.launch.settings import outer_variables
 from eleatt_bench.launch.submitting import submitting
 
@@ -227,7 +227,12 @@ def _sentence() -> Iterator[None]:
     """Tell in a sentence what Ray's client for jobs cannot do."""
     try:
         yield
-    except (ConnectionError, RuntimeError, ValueError, OSError, ModuleNotFoundError) as error:
+    except Exception as error:  # Ray raises what it likes
+        if (asked := token_missing(error)) is not None:
+            raise asked from error
+        expected = (ConnectionError, RuntimeError, ValueError, OSError, ModuleNotFoundError)
+        if not isinstance(error, expected):
+            raise
         said = (lines_of(error) or [""])[0]
         raise UserError(
             f"Ray cannot be asked about jobs ({said}): its head is started by ray start --head, "
