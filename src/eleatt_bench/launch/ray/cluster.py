@@ -216,7 +216,8 @@ def _unreachable(address: str | None, error: Exception) -> UserError:
         return UserError(
             "No Ray cluster is found from this machine. ray start --head starts one, "
             "launcher.address=HOST:PORT names one that this machine has joined, and "
-            "launcher.address=null starts one here for this command alone"
+            "launcher.address=null starts one here for this command alone. One that has a token "
+            "(ray get-auth-token) answers nobody without it"
         )
     said = (lines_of(error) or ["no reason"])[0]
     if address is None:
