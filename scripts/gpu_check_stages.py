@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from copy import deepcopy
 from importlib.metadata import PackageNotFoundError, version
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest.mock import patch
 
 import torch
 from bench_contenders import GRAPH, OWN, SHAPES, Contender, Job, Shape, products_in
@@ -214,13 +215,13 @@ def checked(wrong: float, tolerance: float) -> Found:
     return {"error": wrong}
 
 
-class poisoned:  # noqa: N801  (it is called as a function)
+@contextmanager
+def poisoned() -> Iterator[None]:
     """While it holds, memory that was not written to is NaN."""
-
-    def __enter__(self) -> None:
-        torch.use_deterministic_algorithms(True, warn_only=True)
-
-    def __exit__(self, *_: object) -> None:
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        yield
+    finally:
         torch.use_deterministic_algorithms(False)
 
 
@@ -304,22 +305,13 @@ def tilings() -> Iterator[tuple[int, dict[str, int]]]:
         yield number, {"BLOCK_K": block, "STAGES": stages, "num_warps": warps}
 
 
-class tiled:  # noqa: N801  (it is called as a function)
+@contextmanager
+def tiled(other: dict[str, int]) -> Iterator[None]:
     """While it holds, launches are cut up as ``other`` says."""
+    from eleatt_bench.nn.triton import launch
 
-    def __init__(self, other: dict[str, int]) -> None:
-        from eleatt_bench.nn.triton import launch
-
-        self.launch, self.usual, self.other = launch, launch.tiling, other
-
-    def __enter__(self) -> None:
-        def tiling(*sizes: Any) -> dict[str, int]:
-            return self.usual(*sizes) | self.other
-
-        self.launch.tiling = tiling
-
-    def __exit__(self, *_: object) -> None:
-        self.launch.tiling = self.usual
+    with patch.object(launch, "tiling", lambda *sizes, usual=launch.tiling: usual(*sizes) | other):
+        yield
 
 
 def cuts(plan: Plan) -> Iterator[Item]:
@@ -359,9 +351,7 @@ def train(plan: Plan, backend: str) -> Found:
             sys.executable, "-m", "eleatt_bench", "train", *words, "model=eleatt_gru",
             f"model.backend={backend}", f"runs_dir={folder}",
         ]  # fmt: skip
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=False, env=dict(os.environ)
-        )
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             sys.stderr.write(done.stdout + done.stderr)
             lines = [line for line in done.stderr.splitlines() if line.strip()]

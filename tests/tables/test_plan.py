@@ -66,6 +66,16 @@ def test_a_group_that_changes_the_runs_stays(composer) -> None:
     assert made.variation == ("table.seeds=[3]", "scheduler=cosine")
 
 
+@pytest.mark.parametrize(
+    "said",
+    [("scheduler=step", "scheduler.options.step_size=3"),
+     ("optimizer=sgd", "optimizer.options.momentum=0.8")],
+)  # fmt: skip
+def test_a_group_that_others_are_about_stays(composer, said: tuple[str, ...]) -> None:
+    """Without it they could not be composed."""
+    assert plan("digits", [*said, "launcher.jobs=2"], composer).variation == said
+
+
 def test_a_variation_is_kept_apart_from_the_table(composer) -> None:
     own, shorter = plan("digits", (), composer), plan("digits", ["trainer.max_epochs=2"], composer)
     fewer = plan("digits", ["table.seeds=[0]"], composer)

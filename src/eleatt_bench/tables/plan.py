@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -168,10 +169,7 @@ def plan(
     if of_table or changes:
         own = declared(composer.config([f"table={table}", *quickly])["table"], quick=quick)
         undeclared = own != spec
-        if (
-            undeclared
-            or _Cells(own, quickly, quick, composer, facts).identities != cells.identities
-        ):
+        if undeclared or cells.given(quickly).identities != cells.identities:
             variation = (*of_table, *_that_matter(changes, quickly, cells))
     return Plan(
         spec=spec,
@@ -195,10 +193,11 @@ def _that_matter(changes: Sequence[str], quickly: Sequence[str], cells: _Cells) 
     it has the files, and the recorded plan, that it has without.
     """
     kept = [one for one in changes if not is_place(_key(one)) or _key(one) == "data_dir"]
-    for change in [one for one in kept if "." not in _key(one)]:  # a group, or a folder
+    for change in [one for one in kept if "." not in _key(one)]:  # a group, or that folder
         others = [one for one in kept if one != change]
-        if cells.given([*quickly, *others]).identities == cells.identities:
-            kept = others
+        with suppress(UserError):  # where others are about what this one chooses
+            if cells.given([*quickly, *others]).identities == cells.identities:
+                kept = others
     return kept
 
 
