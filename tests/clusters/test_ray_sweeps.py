@@ -146,9 +146,11 @@ def test_a_search_completes(type_it: TypeIt) -> None:
 
 def test_the_doctor_asks_a_job(type_it: TypeIt, tmp_path: Path) -> None:
     said = ended(type_it("doctor", *ON_RAY))
-    for line in ("queue", "folder", "version", "lock", "cpus", "gpu"):
+    for line in ("queue", "folder", "data", "version", "lock", "cpus", "gpu"):
         assert re.search(rf"^  {line} +(?!NO)\S", said, re.M), said
-    said = ended(type_it("doctor", *ON_RAY, "launcher.gpus=1"), 1)
+    (tmp_path / "elsewhere").mkdir()
+    said = ended(type_it("doctor", *ON_RAY, "launcher.gpus=1", "data_dir=elsewhere"), 1)
+    assert re.search(r"^  data +\S+/elsewhere is on \S+ as well", said, re.M)
     assert re.search(r"^  gpu +NO: Ray gave [01], and torch finds 0 of 1", said, re.M)
     assert not list((tmp_path / "runs" / "sweeps").glob("probe*"))
 

@@ -268,7 +268,7 @@ def test_a_search_on_the_cluster_prunes_and_completes(type_it: TypeIt, tmp_path:
 @pytest.mark.clusters
 def test_the_doctor_asks_a_job(type_it: TypeIt, tmp_path: Path) -> None:
     said = ended(type_it("doctor", *ON_SLURM))
-    for line in ("folder", "version", "lock", "cpus", "gpu", "time limit"):
+    for line in ("folder", "data", "version", "lock", "cpus", "gpu", "time limit"):
         assert re.search(rf"^  {line} +(?!NO)\S", said, re.M), said
     said = ended(type_it("doctor", *ON_SLURM, "launcher.gpus=1"), 1)
     assert re.search(r"^  gpu +NO: SLURM gave 0, and torch finds 0 of 1", said, re.M)

@@ -79,9 +79,48 @@ def test_the_time_left_follows_from_what_has_ended_and_what_runs_say(
     now = 150.0
     # eight that wait take 100 s each, the running one 50 s more, two at a time
     assert overview._left(now) == f"about {duration((8 * 100 + 50) / 2)} left"
-    second.log_path.write_text("epoch 1/4  val 50 %\n")
+    second.log_path.write_text("epoch 1/4  val 50 %  loss 1.2  50.0 s  2 min left\n")
     # it will take 200 s, 150 more; on average a job takes 150 s
     assert overview._left(now) == f"about {duration((8 * 150 + 150) / 2)} left"
+
+
+def test_what_ran_before_it_was_seen_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of jobs on a cluster that somebody attaches to, one of which had begun once more."""
+    monkeypatch.setattr("eleatt_bench.launch.overview.time.monotonic", lambda: 7.0)
+    one, again, quick = job(tmp_path, "1"), job(tmp_path, "2"), job(tmp_path, "3")
+    overview = Overview(3, 3, Console(file=io.StringIO()))
+    work = 12 * 90 + 60 + (15 * 90 + 15 * 60) / 2  # of those that run, and of the one that waits
+    overview.started(one, 300.0)
+    overview.started(again, 5.0)
+    one.log_path.write_text("epoch  3/15  val 50 %  loss 1.2  90.0 s  18 min left\n")
+    again.log_path.write_text("epoch 14/15  val 50 %  loss 1.2  60.0 s  60 s left\n")
+    assert overview._left(7.0) == f"about {duration(work / 3)} left"
+    overview.queued(quick, "Priority")  # the cluster has room for two
+    assert overview._left(7.0) == f"about {duration(work / 2)} left"
+    assert overview.ended(one, 0) == 300.0
+
+
+def test_what_somebody_cancelled_has_not_failed(tmp_path: Path) -> None:
+    first, second = job(tmp_path, "1", "epoch 1/2\n"), job(tmp_path, "2", "Error: no luck\n")
+    third = Job(("train",), "third", tmp_path / "3.log", needs=first)
+    console = Console(file=io.StringIO(), width=100)
+    with Overview(3, 1, console) as overview:
+        for one, status in ((first, -15), (second, 1)):
+            overview.started(one)
+            overview.ended(one, status)
+        overview.left_out(third)
+        assert "1 failed, 1 cancelled, 1 left out" in overview._counts(0.0)
+    said = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "cancelled  seed=1" in said
+    assert "0 done, 1 failed, 1 cancelled, 1 left out in" in said
+    message = failures_message([(first, -15), (second, 1), (third, None)], 3)
+    assert message.startswith("1 of 3 jobs failed\n\nseed=2: exit status 1")
+    assert message.endswith("2 of 3 jobs were cancelled: the same command goes on with them")
+    assert "log: 1" not in message
+    alone = failures_message([(first, -15)], 3)
+    assert alone == "1 of 3 jobs were cancelled: the same command goes on with them"
 
 
 def test_the_last_lines_of_a_long_log(tmp_path: Path) -> None:

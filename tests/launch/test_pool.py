@@ -131,8 +131,8 @@ def test_what_needs_a_failed_job_is_not_started_and_the_others_are(scripted) -> 
     assert [r.returncode for r in results] == [3, None, None, 0]
     assert not needy.log_path.exists()
     text = console.file.getvalue()  # type: ignore[attr-defined]
-    assert "LEFT OUT  job 1: job 0 failed" in text
-    assert "LEFT OUT  job 2: job 1 failed" in text
+    assert "LEFT OUT  job 1: it needs job 0" in text
+    assert "LEFT OUT  job 2: it needs job 1" in text
     assert "1 done, 1 failed, 2 left out in " in text
 
 

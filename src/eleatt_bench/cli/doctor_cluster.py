@@ -33,6 +33,7 @@ _QUEUED = 30.0  # seconds that the job may wait for a node
 _RUNNING = 120.0  # and that it may take: torch from a slow disk
 _ANSWER = "answer.json"
 _LOCK = "lock"
+_DATA = "data"  # names the folder of data
 
 
 @runtime_checkable
@@ -118,6 +119,7 @@ def _of_ray(config: Mapping[str, Any]) -> _Asked:
 
 def _findings(config: Mapping[str, Any], asked: _Asked, folder: Path) -> Iterator[Finding]:
     job = Job(("doctor", "--probe", str(folder)), "probe", folder / "probe.log")
+    write_text(folder / _DATA, str(folder_at(config["data_dir"]).absolute()))
     with asked.engine as engine, (folder / _LOCK).open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         status, reason, limit = _outcome(engine, job)
@@ -180,9 +182,7 @@ def _judged(
             yield Finding("program", False, f"{told}: {asked.program}")
         return
     yield Finding("folder", True, f"{folder.parent.parent} is on {answer['host']} as well")
-    data = folder_at(config["data_dir"]).absolute()
-    if data.exists() and not answer["data"]:
-        yield Finding("data", False, f"{data} is not on the node: choose another with data_dir")
+    yield _data(answer, folder_at(config["data_dir"]).absolute())
     here = [__version__, git_commit()]
     same = answer["version"] == here
     told = f"{answer['version'][0]}, commit {answer['version'][1] or 'none'}, by {answer['python']}"
@@ -191,6 +191,14 @@ def _judged(
     yield _lock(answer, folder)
     yield _cores(answer, asked)
     yield _gpus(answer, asked)
+
+
+def _data(answer: Mapping[str, Any], data: Path) -> Finding:
+    if answer["data"]:
+        return Finding("data", True, f"{data} is on {answer['host']} as well")
+    if data.exists():
+        return Finding("data", False, f"{data} is not on the node: choose another with data_dir")
+    return Finding("data", True, f"{data} is not made yet, neither here nor there")
 
 
 def _lock(answer: Mapping[str, Any], folder: Path) -> Finding:
@@ -238,7 +246,6 @@ def answer(folder: Path) -> None:
     """In the job: write what it finds into ``folder``."""
     import torch
 
-    from eleatt_bench.common.locations import data_dir
     from eleatt_bench.launch.devices import available_cores
 
     with (folder / _LOCK).open() as lock:
@@ -254,7 +261,7 @@ def answer(folder: Path) -> None:
         "hostname": socket.gethostname(),
         "version": [__version__, git_commit()],
         "python": sys.executable,
-        "data": data_dir().exists(),
+        "data": Path((folder / _DATA).read_text(encoding="utf-8")).exists(),
         "lock": locked,
         "cores": available_cores(),
         "devices": os.environ.get("CUDA_VISIBLE_DEVICES", ""),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 from eleatt_bench.common.errors import UserError
@@ -14,6 +15,9 @@ AGAIN = "again"
 CANCELLED = "cancelled"
 """What stands in the place of an exit status where a job is to be submitted once more, and where
 somebody took it from the queue: SLURM keeps no trace of a task that had not begun."""
+
+CANCELLED_STATUS = -signal.SIGTERM
+"""The exit status, as an engine tells it, of a job that somebody ended."""
 
 
 def ended_file(log: Path) -> Path:

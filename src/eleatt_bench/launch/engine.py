@@ -49,6 +49,9 @@ class Engine(Protocol):
     def waits(self, job: Job) -> str | None:
         """Why ``job``, which was started, does not run now; None if it does."""
 
+    def runs_for(self, job: Job) -> float:
+        """For how many seconds ``job``, which does not wait, has run before this was seen."""
+
     def stop(self, job: Job) -> None:
         """Ask ``job`` to end, or end it before it begins."""
 
@@ -126,7 +129,7 @@ class _Queue:
         """The engine has ``job`` now, running or not."""
         self._started[job] = why = self._engine.waits(job)
         if why is None:
-            self._overview.started(job)
+            self._overview.started(job, self._engine.runs_for(job))
         else:
             self._overview.queued(job, why)
 

@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from eleatt_bench.common.text import duration, printable
+from eleatt_bench.launch.endings import CANCELLED_STATUS
 from eleatt_bench.launch.process import Job
 
 _AROUND = 6  # lines of the overview that are no running jobs, and the cursor's
@@ -34,7 +35,7 @@ class Overview:
         self._running: dict[Job, float] = {}  # job: when it started
         self._queued: dict[Job, str] = {}  # job: why it does not run yet
         self._seconds: list[float] = []  # of the jobs that ended
-        self._failed = self._left_out = 0
+        self._failed = self._cancelled = self._left_out = 0
         self._lines: dict[Job, tuple[float, str]] = {}  # of their logs, and when they were read
         self._said: set[tuple[Job, str]] = set()  # why jobs wait
         self._began = time.monotonic()
@@ -53,7 +54,8 @@ class Overview:
         if self._live is not None:
             self._live.stop()
         left = self._total - self._ended
-        parts = [f"{len(self._seconds) - self._failed} done", f"{self._failed} failed"]
+        parts = [f"{self._done} done", f"{self._failed} failed"]
+        parts += [f"{self._cancelled} cancelled"] if self._cancelled else []
         parts += [f"{self._left_out} left out"] if self._left_out else []
         parts += [f"{left} not finished"] if left else []
         self._say(f"{', '.join(parts)} in {duration(time.monotonic() - self._began)}")
@@ -62,10 +64,14 @@ class Overview:
     def _ended(self) -> int:
         return len(self._seconds) + self._left_out
 
-    def started(self, job: Job) -> None:
-        """``job`` runs now."""
+    @property
+    def _done(self) -> int:
+        return len(self._seconds) - self._failed - self._cancelled
+
+    def started(self, job: Job, seconds: float = 0.0) -> None:
+        """``job`` runs now, and has for so many seconds."""
         self._queued.pop(job, None)
-        self._running[job] = time.monotonic()
+        self._running[job] = time.monotonic() - seconds
         if self._live is None:
             number = self._ended + len(self._running)
             self._say(f"{self._count(number)} started  {job.label}")
@@ -74,8 +80,10 @@ class Overview:
         """``job`` has ended; how many seconds it took."""
         seconds = time.monotonic() - self._running.pop(job)
         self._seconds.append(seconds)
-        self._failed += returncode != 0
-        word = "done" if returncode == 0 else "FAILED"
+        cancelled = returncode == CANCELLED_STATUS
+        self._cancelled += cancelled
+        self._failed += returncode != 0 and not cancelled
+        word = "done" if returncode == 0 else "cancelled" if cancelled else "FAILED"
         self._say(f"{self._count(self._ended)} {word}  {job.label}  {duration(seconds)}")
         return seconds
 
@@ -101,7 +109,7 @@ class Overview:
         self._queued.pop(job, None)
         self._left_out += 1
         assert job.needs is not None
-        self._say(f"{self._count(self._ended)} LEFT OUT  {job.label}: {job.needs.label} failed")
+        self._say(f"{self._count(self._ended)} LEFT OUT  {job.label}: it needs {job.needs.label}")
 
     def _count(self, number: int) -> str:
         return f"{number:>{len(str(self._total))}}/{self._total}"
@@ -144,10 +152,11 @@ class Overview:
         return table
 
     def _counts(self, now: float) -> str:
-        done, running = len(self._seconds) - self._failed, len(self._running)
-        counts = [f"{done} of {self._total} done", f"{running} running"]
+        running = len(self._running)
+        counts = [f"{self._done} of {self._total} done", f"{running} running"]
         counts += [f"{len(self._queued)} queued ({self._why()})"] if self._queued else []
         counts += [f"{self._failed} failed"] if self._failed else []
+        counts += [f"{self._cancelled} cancelled"] if self._cancelled else []
         counts += [f"{self._left_out} left out"] if self._left_out else []
         waiting = self._total - self._ended - running - len(self._queued)
         counts += [f"{waiting} waiting"] if waiting or not self._queued else []
@@ -173,10 +182,11 @@ class Overview:
         known, work = list(self._seconds), 0.0
         silent: list[float] = []  # how long those run that have not said how far they are
         for job, began in self._running.items():
-            share, seconds = share_done(self._said_by(job)), now - began
-            if share:
-                known.append(seconds / share)
-                work += known[-1] - seconds
+            seconds = now - began
+            if said := seconds_said(self._said_by(job)):
+                whole, left = said
+                known.append(max(whole, seconds + left))
+                work += left
             else:
                 silent.append(seconds)
         if not known:
@@ -184,15 +194,29 @@ class Overview:
         each = sum(known) / len(known)
         work += sum(max(0.0, each - seconds) for seconds in silent)
         work += (self._total - self._ended - len(self._running)) * each
-        return f"about {duration(work / self._num_jobs)} left"
+        full = self._queued and self._running  # a cluster that has no room for more
+        at_once = min(self._num_jobs, len(self._running)) if full else self._num_jobs
+        return f"about {duration(work / at_once)} left"
+
+
+_EPOCH = re.compile(r"\w+ +(\d+)/(\d+)\b(?:.* ([\d.]+) s  )?")
 
 
 def share_done(line: str) -> float | None:
     """How much of a job is done, where its last line says so: "epoch  3/15  …" is a fifth."""
-    found = re.match(r"\w+ +(\d+)/(\d+)\b", line)
+    found = _EPOCH.match(line)
     if found is None or found[2] == "0":
         return None
     return min(1.0, int(found[1]) / int(found[2]))
+
+
+def seconds_said(line: str) -> tuple[float, float] | None:
+    """What all epochs of a job take, and those that are left, where its last line says that."""
+    found = _EPOCH.match(line)
+    if found is None or found[3] is None:
+        return None
+    done, total, each = int(found[1]), int(found[2]), float(found[3])
+    return total * each, max(0, total - done) * each
 
 
 def last_lines(path: Path, count: int) -> list[str]:
@@ -233,6 +257,17 @@ def _why_silent(log: Path) -> list[str]:
 
 
 def failures_message(failed: Sequence[tuple[Job, int | None]], total: int) -> str:
-    """The error that ends a sweep: each failed job with the end of its log."""
-    parts = [failure(job, returncode) for job, returncode in failed]
-    return "\n\n".join([f"{len(failed)} of {total} jobs failed", *parts])
+    """The error that ends a sweep: each failed job with the end of its log.
+
+    Those that somebody cancelled, and those that needed one of them, are counted.
+    """
+    ended = dict(failed)
+    cancelled = {job for job, status in failed if CANCELLED_STATUS in (
+        status, status if job.needs is None else ended.get(job.needs))}  # fmt: skip
+    parts = [failure(job, status) for job, status in failed if job not in cancelled]
+    told = [f"{len(parts)} of {total} jobs failed", *parts] if parts else []
+    if cancelled:
+        told.append(
+            f"{len(cancelled)} of {total} jobs were cancelled: the same command goes on with them"
+        )
+    return "\n\n".join(told)

@@ -68,7 +68,9 @@ def cancel(hydra: DictConfig) -> None:
     if count:
         print(f"{count:,} jobs of {this.name} were queued or running, and are ended")
     else:
-        print(f"Nothing that was submitted for {this.name} is queued or running")
+        on_ray = this.config["launcher"]["name"] == "ray"
+        more = ". Jobs of a command that stays end with that" if on_ray else ""
+        print(f"Nothing that was submitted for {this.name} is queued or running{more}")
 
 
 def check_cluster(this: Sweep, flag: str) -> None:

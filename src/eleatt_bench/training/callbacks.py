@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from statistics import median
 from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
@@ -74,7 +75,7 @@ class EpochReport(Callback):
         self.seconds.append(time.perf_counter() - self._start)
         assert trainer.max_epochs is not None
         done, total = epoch + 1, trainer.max_epochs
-        left = (total - done) * sum(self.seconds) / len(self.seconds)
+        left = (total - done) * median(self.seconds)  # a machine may have slept through one
         self.say(
             f"epoch {done:>{len(str(total))}}/{total}  val {metrics['val/accuracy']:.2%}  "
             f"train {metrics['train/accuracy']:.2%}  loss {metrics['train/loss']:.4f}  "

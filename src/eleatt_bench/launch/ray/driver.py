@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from eleatt_bench.common.errors import UserError
-from eleatt_bench.launch.endings import ended_file, started_file
+from eleatt_bench.launch.endings import CANCELLED_STATUS, ended_file, started_file
 from eleatt_bench.launch.journal import Journal
 from eleatt_bench.launch.losses import Losses, progress
 from eleatt_bench.launch.pool import GRACE
@@ -127,6 +126,9 @@ class Ray:
         task = self._tasks.get(job)
         return None if task is None or task.place is not None else task.why
 
+    def runs_for(self, job: Job) -> float:
+        return 0.0  # but for the time between two looks
+
     def start(self, job: Job) -> None:
         job.log_path.parent.mkdir(parents=True, exist_ok=True)
         if job.log_path.is_symlink():  # another sweep's
@@ -193,14 +195,14 @@ class Ray:
         try:
             outcome: Ending = self._cluster.ray.get(task.ref)
         except errors.TaskCancelledError:
-            outcome = Ending(-signal.SIGTERM, task.place)
+            outcome = Ending(CANCELLED_STATUS, task.place)
         except (errors.RayTaskError, errors.RuntimeEnvSetupError) as error:
             outcome = Ending(1, task.place, _cause(error))
         except errors.RayError as error:
             if not task.stopped:
                 self._go_on(job, _LOST.get(type(error).__name__, _cause(error)))
                 return
-            outcome = Ending(-signal.SIGTERM, task.place)
+            outcome = Ending(CANCELLED_STATUS, task.place)
         self._is_at(job, outcome.place)
         del self._tasks[job]
         self._finish(job, outcome.place or task.place, outcome.status, outcome.told)

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.files import read_bounded, write_text
-from eleatt_bench.launch.endings import ended_file, exit_status, started_file
+from eleatt_bench.launch.endings import CANCELLED_STATUS, ended_file, exit_status, started_file
 from eleatt_bench.launch.pool import GRACE
 from eleatt_bench.launch.process import Job
 from eleatt_bench.launch.ray.cluster import lines_of, reach, require_ray, token_missing
@@ -22,7 +22,9 @@ from eleatt_bench.launch.submitting import submitting
 
 _HERE = "ELEATT_RAY_SWEEP"  # in the submitted process: the sweep that it is
 _MOST = 1 << 26  # bytes of the list of jobs
+_NO_AGENT = "No available agent"  # a busy head says so, and asks to try again later
 _POLL = 2.0  # seconds between looks
+_PATIENCE = 60.0  # seconds in which a Ray that has just begun may find who takes jobs
 
 
 def submit(
@@ -96,6 +98,7 @@ class Submitted:
 
     def __init__(self, sweeps: _Sweeps, logs: Path, say: Callable[[str], None]) -> None:
         self._sweeps, self._logs, self._say = sweeps, logs, say
+        self._status = "alive"
         self._waiting: dict[Job, str | None] = {}  # why each does not run yet
         self._told: dict[Job, int | None] = {}
         self._next = 0.0
@@ -130,6 +133,12 @@ class Submitted:
     def waits(self, job: Job) -> str | None:
         return self._waiting.get(job)
 
+    def runs_for(self, job: Job) -> float:
+        try:
+            return max(0.0, time.time() - started_file(job.log_path).stat().st_mtime)
+        except OSError:  # submitted again since
+            return 0.0
+
     def stop(self, job: Job) -> None:
         raise AssertionError("a search, which alone stops jobs, is not submitted")
 
@@ -138,8 +147,9 @@ class Submitted:
             return
         self._next = time.monotonic() + _POLL
         status = self._sweeps.status(self._logs.name)  # before looking at the files
-        if status not in ("alive", "SUCCEEDED", "FAILED"):
+        if status not in ("alive", "SUCCEEDED", "FAILED", self._status):
             self._say(f"The sweep that was submitted is {status}")
+        self._status = status
         names = {path.name for path in self._logs.iterdir()}
         for job in list(self._waiting):
             if started_file(job.log_path).name in names:
@@ -152,7 +162,8 @@ class Submitted:
             elif job.needs is not None and self._told.get(job.needs, 0) != 0:
                 self._told[job] = None
             else:
-                self._told[job] = 0 if job.done is not None and job.done() else 1
+                done = job.done is not None and job.done()
+                self._told[job] = 0 if done else CANCELLED_STATUS if status == "STOPPED" else 1
             del self._waiting[job]
             yield job, self._told[job]
 
@@ -208,11 +219,19 @@ class _Sweeps:
         with _sentence():
             if known:  # Ray takes each name once
                 self._client.delete_job(name)
-            self._client.submit_job(
-                entrypoint=entrypoint,
-                submission_id=name,
-                runtime_env={"env_vars": dict(variables)},
-            )
+            deadline = time.monotonic() + _PATIENCE
+            while True:
+                try:
+                    self._client.submit_job(
+                        entrypoint=entrypoint,
+                        submission_id=name,
+                        runtime_env={"env_vars": dict(variables)},
+                    )
+                    return
+                except RuntimeError as error:  # nothing is submitted then
+                    if _NO_AGENT not in str(error) or time.monotonic() > deadline:
+                        raise
+                    time.sleep(_POLL)
 
     def stop(self, name: str) -> None:
         """End ``name``, and return when it has ended."""

@@ -48,6 +48,8 @@ class QueueEntry:
     name: str
     state: str
     reason: str
+    nodes: str = ""  # it runs there, or ran last; empty where it never did
+    seconds: float = 0.0  # for which it runs
 
     @property
     def task(self) -> str:
@@ -61,14 +63,24 @@ def queue(names: Iterable[str]) -> list[QueueEntry]:
     Raises:
         SlurmError: SLURM does not answer.
     """
-    words = ("squeue", "--noheader", "--array", "--states=all", "--format=%F|%K|%j|%T|%r")
+    words = ("squeue", "--noheader", "--array", "--states=all", "--format=%F|%K|%j|%T|%r|%N|%M")
     said = ask(*words, f"--name={','.join(names)}")
     found = []
     for line in said.splitlines():
-        array, index, name, state, reason = line.split("|", 4)
+        array, index, name, state, reason, nodes, ran = line.split("|", 6)
         if index.isdecimal():  # others are no arrays
-            found.append(QueueEntry(array, int(index), name, state, reason))
+            seconds = _seconds(ran)
+            found.append(QueueEntry(array, int(index), name, state, reason, nodes, seconds))
     return found
+
+
+def _seconds(ran: str) -> float:
+    """A time as SLURM writes it, such as 1-02:03:04 or 5:06, in seconds; 0 for a word."""
+    match = re.fullmatch(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)", ran.strip())
+    if match is None:
+        return 0.0
+    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    return ((days * 24 + hours) * 60 + minutes) * 60.0 + seconds
 
 
 def newest(entries: Iterable[QueueEntry]) -> dict[tuple[str, int], QueueEntry]:
@@ -101,6 +113,7 @@ _REMEDIES = (
     ("submit ?(job)? ?limit|MaxSubmit|QOSMax|too many|array",
      "So many jobs may not be queued at once: ask for fewer, or choose another launcher.qos"),
     ("qos", "launcher.qos=NAME chooses it"),
+    ("feature|constraint", "What nodes have, for launcher.options.constraint: sinfo --format='%N %f'"),
     ("time ?limit", "launcher.time=TIME says how long a job may run"),
 )  # fmt: skip
 

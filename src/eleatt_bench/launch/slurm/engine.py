@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,6 +15,7 @@ from eleatt_bench.common.files import write_text
 from eleatt_bench.launch.endings import (
     AGAIN,
     CANCELLED,
+    CANCELLED_STATUS,
     ended_file,
     exit_status,
     show_log,
@@ -57,11 +57,24 @@ class _Task:
     reason: str = "submitted"
     since: float | None = None  # when it was first seen to have ended without an exit status
     began: bool = False  # whether it was ever seen to run
+    nodes: str = ""  # where it was last seen to
+    seconds: float = 0.0  # for which it runs, as SLURM says
     stopped: bool = False
 
     @property
     def name(self) -> str:
         return f"{self.array}_{self.index}"
+
+    def see(self, entry: QueueEntry | None) -> None:
+        """Take over what SLURM says of it; None: nothing any more."""
+        if entry is None:
+            self.state, self.reason = _GONE, ""
+            return
+        self.state, self.reason, self.seconds = entry.state, entry.reason, entry.seconds
+        if self.state in RUNNING:
+            self.began, self.nodes = True, entry.nodes
+        elif self.began and self.state in ACTIVE:
+            self.reason += f"; it ran on {self.nodes}"
 
 
 class Slurm:
@@ -131,9 +144,13 @@ class Slurm:
         task = self._tasks.get(job)
         return None if task is None or task.state in RUNNING else task.reason
 
+    def runs_for(self, job: Job) -> float:
+        task = self._tasks.get(job)
+        return 0.0 if task is None else task.seconds
+
     def stop(self, job: Job) -> None:
         if self._new.pop(job, None) is not None:
-            self._results[job] = -signal.SIGTERM
+            self._results[job] = CANCELLED_STATUS
         elif (task := self._tasks.get(job)) is not None:
             task.stopped = True
             with suppress(SlurmError):  # it goes on: whoever stops it looks again
@@ -223,9 +240,8 @@ class Slurm:
             if job.key in queued:
                 book, entry = queued[job.key]
                 del self._new[job]
-                self._tasks[job] = _Task(
-                    entry.array, entry.index, entry.name, entry.state, entry.reason
-                )
+                self._tasks[job] = task = _Task(entry.array, entry.index, entry.name)
+                task.see(entry)
                 show_log(job.log_path, book.log(job.key))
             elif job.done is not None and job.done():
                 del self._new[job]
@@ -302,9 +318,9 @@ class Slurm:
         return before != [(job, task.state) for job, task in self._tasks.items()]
 
     def _judge(self, job: Job, task: _Task, entry: QueueEntry | None) -> None:
-        task.state, task.reason = (entry.state, entry.reason) if entry else (_GONE, "")
+        task.see(entry)
         if task.state in ACTIVE:
-            task.since, task.began = None, task.began or task.state in RUNNING
+            task.since = None
             if task.state == "COMPLETING" and exit_status(job.log_path) == "0":
                 self._end(job, 0)  # cleaning up may take its node for ever
             return
@@ -312,7 +328,7 @@ class Slurm:
         if said == AGAIN:
             self._go_on(job, "the time limit is near")
         elif said == CANCELLED:
-            self._end(job, -signal.SIGTERM, _FAILED["CANCELLED"])
+            self._end(job, CANCELLED_STATUS, _FAILED["CANCELLED"])
         elif said is not None:
             self._end(job, int(said), _FAILED.get(task.state) if task.state in _TELLING else None)
         elif job.done is not None and job.done():
@@ -324,7 +340,7 @@ class Slurm:
             del self._tasks[job]  # what it needs goes on as another job, or ended meanwhile
             self._new[job] = "for what it needs"
         elif task.stopped or task.state in _TELLING:
-            self._end(job, -signal.SIGTERM, _FAILED.get(task.state))
+            self._end(job, CANCELLED_STATUS, _FAILED.get(task.state))
         elif task.state in _LOST and task.state != _GONE:
             self._go_on(job, _LOST[task.state])
         else:  # the exit status may not be seen here yet
@@ -350,6 +366,7 @@ class Slurm:
     def _go_on(self, job: Job, why: str) -> None:
         """Submit it once more, if it has not been lost too often without getting on."""
         task = self._tasks.pop(job)
+        why += f" ({task.nodes})" if task.nodes else ""
         if often := self._lost.too_often(job):
             self._tasks[job] = task
             told = f"{why}, {often} times without the end of an epoch between them"

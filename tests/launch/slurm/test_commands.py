@@ -1,0 +1,41 @@
+"""What SLURM's commands say, read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from eleatt_bench.launch.slurm.commands import QueueEntry, SlurmError, queue, submit
+
+
+@pytest.fixture
+def say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Put a command that prints a text, or fails with it, in the place of one of SLURM's."""
+
+    def make(name: str, text: str, status: int = 0) -> None:
+        (tmp_path / "said.txt").write_text(text)
+        script = tmp_path / name
+        script.write_text(
+            f"#!/bin/sh\ncat {tmp_path}/said.txt >&{1 + (status > 0)}\nexit {status}\n"
+        )
+        script.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("ran", "seconds"),
+    [("0:00", 0), ("5:06", 306), ("1:02:03", 3723), ("2-00:00:01", 172801), ("INVALID", 0)],
+)
+def test_for_how_long_a_task_runs(say: Callable[..., None], ran: str, seconds: float) -> None:
+    say("squeue", f"7|3|sweep|RUNNING|None|n2|{ran}\n8|N/A|other|RUNNING|None|n1|0:01\n")
+    assert queue(["sweep"]) == [QueueEntry("7", 3, "sweep", "RUNNING", "None", "n2", seconds)]
+
+
+def test_what_a_refused_option_needs_is_said(say: Callable[..., None]) -> None:
+    say("sbatch", "sbatch: error: Batch job submission failed: Invalid feature specification\n", 1)
+    with pytest.raises(SlurmError, match=r"Invalid feature specification\. What nodes have, .*%f"):
+        submit("--constraint=a100", keep_open=1)
