@@ -113,8 +113,8 @@ _REMEDIES = (
     ("submit ?(job)? ?limit|MaxSubmit|QOSMax|too many|array",
      "So many jobs may not be queued at once: ask for fewer, or choose another launcher.qos"),
     ("qos", "launcher.qos=NAME chooses it"),
-    ("feature|constraint", "What nodes have, for launcher.options.constraint: sinfo --format='%N %f'"
-     ),
+    ("feature|constraint",
+     "What nodes have, for launcher.options.constraint: sinfo --format='%N %f'"),
     ("time ?limit", "launcher.time=TIME says how long a job may run"),
 )  # fmt: skip
 
