@@ -22,7 +22,7 @@ TABLES := digits fig2 table1 table2 table3 table4 table5 table6 table7 mnist ges
 bench: BENCH ?= cpu
 bench-gpu: BENCH ?= gpu
 
-.PHONY: help install demo test test-slow test-faults test-clusters test-loggers check bench bench-gpu bench-data tensorboard \
+.PHONY: help install demo test test-slow test-faults test-clusters test-loggers check dist bench bench-gpu bench-data tensorboard \
 	report clean lock data-nucla data-mnist $(TABLES) rehearse
 
 help: ## say what there is
@@ -65,6 +65,12 @@ test-loggers: $(READY) ## install MLflow and W&B (400 MB) and test runs that log
 
 check: $(READY) ## formatting, lint, types
 	scripts/check.sh
+
+dist: $(READY) ## build for a package index: make dist REPOSITORY=https://github.com/OWNER/NAME
+	$(PIP) 'twine>=6'
+	rm -rf dist
+	$(VENV)/bin/python scripts/distribution.py $(REPOSITORY)
+	$(VENV)/bin/python -m twine check --strict dist/*
 
 bench: $(READY) ## time the layer against torch's own and write docs/performance.md (half an hour)
 	$(VENV)/bin/python scripts/bench_layer.py --memory --csv "docs/performance/$(BENCH).csv"
