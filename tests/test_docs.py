@@ -42,10 +42,23 @@ def test_the_python_runs(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: P
         exec(compile(above + block[1], str(ROOT / name), "exec"), names)
 
 
+NOTEBOOKS = sorted((ROOT / "docs").glob("*.ipynb"))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_a_notebook_shows_what_it_gave(path: Path) -> None:
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    code = [cell for cell in cells if cell["cell_type"] == "code"]
+    assert [cell["execution_count"] for cell in code] == [*range(1, len(code) + 1)]
+    for cell in code:
+        assert {out["output_type"] for out in cell["outputs"]} <= {
+            "display_data", "execute_result", "stream"
+        }, "no errors"  # fmt: skip
+        assert cell["outputs"]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "path", sorted((ROOT / "docs").glob("*.ipynb")), ids=lambda path: path.name
-)
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
 def test_a_notebook_runs(path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="matplotlib, of the extra figures, is not installed")
     monkeypatch.chdir(tmp_path)
