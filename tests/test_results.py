@@ -18,6 +18,11 @@ MOST = 15_000_000  # bytes
 def test_every_published_table_follows_from_its_runs(tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)  # where there are no data and no runs
     assert main(["results", "verify", str(ROOT / "results")]) == 0, capsys.readouterr()
+    costs = re.findall(r"^(\w+)  equal to .*, (\S+ core hours)", capsys.readouterr().out, re.M)
+    assert costs
+    lines = (ROOT / "results" / "README.md").read_text("utf-8").splitlines()
+    for name, hours in costs:
+        assert any(line.startswith(f"| [{name}](") and hours in line for line in lines), name
 
 
 def test_the_published_weights_give_their_numbers(tmp_path, monkeypatch, capsys) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from eleatt_bench.cli.arguments import Parser
@@ -98,7 +99,7 @@ def _tables(publication: Publication, records: Mapping[str, Record]) -> int:
                     f"of recipe {entry.recipe}, and this program has {RECIPE_VERSION}: not made "
                     "again; its accuracies are those of its runs"
                 )
-            print(f"{stem}  {'DIFFERS' if found else verdict}")
+            print(f"{stem}  {'DIFFERS' if found else verdict}{_cost(publication, stem, records)}")
             for line in found[:_SHOWN]:
                 print(f"  {line}")
             if len(found) > _SHOWN:
@@ -107,6 +108,19 @@ def _tables(publication: Publication, records: Mapping[str, Record]) -> int:
     for stem in publication.older():
         print(f"{stem}  is older than published runs: there is nothing here to make it from")
     return wrong
+
+
+def _cost(publication: Publication, stem: str, records: Mapping[str, Record]) -> str:
+    """How long the training of a table's runs took in all, in words."""
+    spent = Counter[str]()
+    with suppress(ValueError):  # which is told where the table is compared
+        for run in publication.shown_runs(stem).keys() & records.keys():
+            one = records[run]
+            on_cpus = one["accelerator"] == "cpu"
+            each = one.get("num_threads") or 1 if on_cpus else 1
+            seconds = one["epochs"] * (one["timing"].get("seconds_per_epoch") or 0)
+            spent["core" if on_cpus else "GPU"] += seconds * (one.get("world_size") or 1) * each
+    return "".join(f", {s / 3600:.2g} {what} hours of training" for what, s in spent.items() if s)
 
 
 def _weights(publication: Publication, records: Mapping[str, Record], *, again: bool) -> int:
