@@ -19,11 +19,13 @@ triton = pytest.importorskip("triton")
 pytestmark = pytest.mark.skipif(
     os.environ.get("TRITON_INTERPRET") == "1", reason="the interpreter compiles nothing"
 )
+OPTIONS = ("num_warps", "num_stages")
 TOOLS = Path(triton.__file__).parent / "backends" / "nvidia" / "bin"
 POINTERS = {
     torch.float32: "*fp32",
     torch.bfloat16: "*bf16",
     torch.float16: "*fp16",
+    torch.int32: "*i32",
     torch.int64: "*i64",
 }
 CELLS = [
@@ -55,7 +57,7 @@ class Recorder:
 
         signature, constants, attributes = {}, {}, {}
         arguments = dict(self.arguments)
-        options = {name: arguments.pop(name) for name in ("num_warps", "num_stages")}
+        options = {name: arguments.pop(name) for name in OPTIONS if name in arguments}
         for index, parameter in enumerate(self.kernel.params):
             value = arguments.pop(parameter.name)
             if isinstance(value, torch.Tensor):
@@ -72,13 +74,13 @@ class Recorder:
 
 
 def launches(monkeypatch, cell: Cell, B: int, D: int, N: int, dtype, precision) -> list[Recorder]:
-    """The launches of a forward and a backward pass, everything asked for."""
-    from eleatt_bench.nn.triton import backward as triton_backward
-    from eleatt_bench.nn.triton import forward as triton_forward
+    """Of a forward and a backward pass, everything asked for: their kernels', and the last pack."""
+    from eleatt_bench.nn.triton import backward, forward, pack
 
-    recorders = [Recorder(triton_forward.forward), Recorder(triton_backward.backward)]
-    monkeypatch.setattr(triton_forward, "forward", recorders[0])
-    monkeypatch.setattr(triton_backward, "backward", recorders[1])
+    recorders = []
+    for module, name in ((forward, "forward"), (backward, "backward"), (pack, "pack")):
+        recorders.append(Recorder(getattr(module, name)))
+        monkeypatch.setattr(module, name, recorders[-1])
     rows = len(BLOCKS[cell.kind]) * N
     biases = (torch.zeros(rows), torch.zeros(rows) if cell.reset_after else None)
     gate = (torch.zeros(D, D), torch.zeros(D, N), torch.zeros(D)) if cell.gate else (None,) * 3
@@ -120,6 +122,8 @@ def check(monkeypatch, tmp_path, cell, B, D, N, dtype, precision) -> None:
     for recorder in launches(monkeypatch, cell, B, D, N, dtype, precision):
         kernel = recorder.compile()
         assert_fits(kernel, tmp_path)
+        if recorder.kernel.fn.__name__ == "pack":
+            continue
         # Products on tensor cores, of operands that were loaded 16 bytes at once and ahead.
         assert ("mma.sync" in kernel.asm["ptx"]) == (precision != "ieee")
         if N >= 64:

@@ -1,4 +1,4 @@
-"""The forward pass of a layer as one Triton kernel; the ground rules are in `triton_kernels`."""
+"""The forward pass of a layer as one Triton kernel; the ground rules are in `kernels`."""
 
 # Triton compiles these functions; its types are not Python's.
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls, allow-untyped-decorators

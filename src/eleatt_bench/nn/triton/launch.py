@@ -11,7 +11,7 @@ from torch import Tensor
 
 from eleatt_bench.nn.contract import Cell, Weights
 from eleatt_bench.nn.packing import on_device
-from eleatt_bench.nn.triton.weights import backward_weights, forward_weights, padded
+from eleatt_bench.nn.triton.weights import for_backward, for_forward, packed, padded
 
 
 def tiling(B: int, D: int, N: int, dtype: torch.dtype, processors: int) -> dict[str, int]:
@@ -86,7 +86,8 @@ def forward_pass(
 
     (_, B, D), N = x.shape, h_0.shape[1]
     projected, bias, bias_hn = _input_part(call.cell, weights, x)
-    w_gate, w_cell = forward_weights(call.cell, weights, call.dtype)
+    w_gate, w_cell = packed(for_forward, call.cell, weights, call.dtype)
+    assert w_cell is not None
     outputs = call.frames(x, N)
     cells = None if c_0 is None else call.frames(x, N)
     options = call.options(x, N)
@@ -124,7 +125,8 @@ def backward_pass(
 
     d_outputs, d_attention, d_h, d_c = given
     (_, B, D), N, cell = x.shape, before.shape[2], call.cell
-    w_n, w_x, w_h = backward_weights(cell, weights, call.dtype)
+    w_n, w_x, w_h = packed(for_backward, cell, weights, call.dtype)
+    assert w_h is not None
     d_gates = call.frames(x, kept.gates.shape[2])
     d_x = call.frames(x, D) if needs_x else None
     d_sums = None if kept.a is None else call.frames(x, D)
