@@ -40,7 +40,7 @@ def check_packed(device: str, cell: Cell, D: int, N: int, dtype: torch.dtype) ->
     weights = Weights(*(None if w is None else w.to(device) for w in tensors))
     for layout in (for_forward, for_backward):
         for ours, laid in zip(
-            packed(layout, cell, weights, dtype), layout(cell, weights), strict=True
+            packed(layout, cell, weights, dtype, "ieee"), layout(cell, weights), strict=True
         ):
             assert (ours is None) == (laid is None)
             if ours is not None:

@@ -22,7 +22,8 @@ several programs would need a barrier between them (1 µs, 3 or 4 times a step, 
 resident); it is not done.
 
 Products are in the dtype of autocast where it is enabled, else in float32: IEEE, or TF32 where
-``torch.backends.cudnn.rnn.fp32_precision`` is ``"tf32"``, which is torch's default. Sums, states
+``torch.backends.cudnn.rnn.fp32_precision`` is ``"tf32"``, which is torch's default. Operands are
+rounded to nearest, once: weights as they are packed, the others as they are written. Sums, states
 and all between them are float32. IEEE products go without tensor cores, 11,000 cycles a step.
 The large products in torch are float32 and obey ``torch.backends.cuda.matmul.fp32_precision``.
 

@@ -86,7 +86,7 @@ def forward_pass(
 
     (_, B, D), N = x.shape, h_0.shape[1]
     projected, bias, bias_hn = _input_part(call.cell, weights, x)
-    w_gate, w_cell = packed(for_forward, call.cell, weights, call.dtype)
+    w_gate, w_cell = packed(for_forward, call.cell, weights, call.dtype, call.precision)
     assert w_cell is not None
     outputs = call.frames(x, N)
     cells = None if c_0 is None else call.frames(x, N)
@@ -125,7 +125,7 @@ def backward_pass(
 
     d_outputs, d_attention, d_h, d_c = given
     (_, B, D), N, cell = x.shape, before.shape[2], call.cell
-    w_n, w_x, w_h = packed(for_backward, cell, weights, call.dtype)
+    w_n, w_x, w_h = packed(for_backward, cell, weights, call.dtype, call.precision)
     assert w_h is not None
     d_gates = call.frames(x, kept.gates.shape[2])
     d_x = call.frames(x, D) if needs_x else None

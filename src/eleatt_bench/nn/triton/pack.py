@@ -9,6 +9,8 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
+from eleatt_bench.nn.triton.kernels import rounded_for
+
 
 @triton.jit(do_not_specialize=["HH", "IH", "COUNT"])
 def pack(
@@ -17,9 +19,9 @@ def pack(
     packed,  # (COUNT,)
     HH, IH,  # how many numbers weight_hh and weight_ih have
     COUNT,
-    BLOCK: tl.constexpr,
+    BLOCK: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
-    """``packed`` from the weights, by ``source``."""
+    """``packed`` from the weights by ``source``, rounded to what products in it are done in."""
     place = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     number = tl.load(source + place, mask=place < COUNT, other=-1)
     pointer = weight_hh + number
@@ -27,4 +29,4 @@ def pack(
         pointer = tl.where(number < HH, pointer, weight_ih + (number - HH))
         pointer = tl.where(number < HH + IH, pointer, weight_ha + (number - HH - IH))
     value = tl.load(pointer, mask=number >= 0, other=0)
-    tl.store(packed + place, value.to(packed.dtype.element_ty), mask=place < COUNT)
+    tl.store(packed + place, rounded_for(packed, value, PRECISION), mask=place < COUNT)

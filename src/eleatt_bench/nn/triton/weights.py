@@ -70,9 +70,9 @@ def _padded(matrix: Tensor) -> Tensor:
 
 
 def packed(
-    layout: Layout, cell: Cell, weights: Weights, dtype: torch.dtype
+    layout: Layout, cell: Cell, weights: Weights, dtype: torch.dtype, precision: str
 ) -> tuple[Tensor | None, ...]:
-    """``layout`` of these weights in ``dtype``, by one launch."""
+    """``layout`` of these weights in ``dtype``, float32 rounded to ``precision``; one launch."""
     from eleatt_bench.nn.triton.pack import pack
 
     w_hh, w_ih, w_ha = weights.weight_hh, weights.weight_ih, weights.weight_ha
@@ -82,6 +82,7 @@ def packed(
     pack[(-(-len(source) // block),)](
         w_hh, None if w_ha is None else w_ih, w_ha, source, numbers,
         HH=w_hh.numel(), IH=w_ih.numel(), COUNT=len(source), BLOCK=block,
+        PRECISION=precision,
     )  # fmt: skip
     parts = iter(numbers.split_with_sizes([shape.numel() for shape in shapes if shape is not None]))
     return tuple(None if shape is None else next(parts).view(shape) for shape in shapes)
