@@ -114,11 +114,11 @@ def layer_of(kind: str, gate: str | None, scale: float = 0.5) -> Stack:
 
 
 def results(
-    layer: Stack, x: torch.Tensor, d_output: torch.Tensor, autocast: torch.dtype | None = None
+    layer: Stack, x: torch.Tensor, d_output: torch.Tensor, half: bool = False
 ) -> list[torch.Tensor]:
     """Output, and the gradients of input and parameters, in float64 on the CPU."""
     x = x.detach().requires_grad_()
-    with torch.autocast(x.device.type, autocast, enabled=autocast is not None):
+    with torch.autocast(x.device.type, torch.float16, enabled=half):
         output = layer(x, lengths=[3, 1, 2, 3])[0]
     gradients = torch.autograd.grad(output, [x, *layer.parameters()], d_output)
     return [t.detach().double().cpu() for t in (output, *gradients)]
@@ -163,3 +163,22 @@ def test_a_layer_of_positive_numbers_is_not_drawn_towards_zero(device, monkeypat
     Cores(monkeypatch)
     bias = (layer(x.float())[0].double() / expected - 1).mean().item()
     assert abs(bias) < 1e-5
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-12, 1e12], ids=["usual", "tiny", "huge"])
+@pytest.mark.parametrize("kind", LAYERS)
+@pytest.mark.parametrize("gate", ["sigmoid", "softmax", None])
+@pytest.mark.few(6)
+def test_under_float16_no_gradient_is_too_small_or_too_large(device, gate, kind, scale) -> None:
+    """Without a scaler, or with any: gradients of ``scale`` losses are ``scale`` gradients."""
+    layer = layer_of(kind, gate, 0.2).to(device)
+    x = torch.randn(3, 4, 20).to(layer.weight_ih_l0).detach()
+    d_output = torch.randn(3, 4, 18)
+    expected = results(layer, x, d_output.to(x))
+    layer.float()
+    layer.backend = "triton"
+    ours = results(layer, x.float(), scale * d_output.to(device), half=True)
+    assert float((ours[0] - expected[0]).abs().max()) > 2e-6  # of float16, it is
+    for own, other in zip(ours[1:], expected[1:], strict=True):
+        within = 2e-3 * float(other.abs().max())
+        torch.testing.assert_close(own / scale, other, rtol=0, atol=within)

@@ -21,7 +21,8 @@ long: layers that stream more than `MOST_STREAMED` run on ``scan``. Spreading th
 several programs would need a barrier between them (1 µs, 3 or 4 times a step, and all of them
 resident); it is not done.
 
-Products are in the dtype of autocast where it is enabled, else in float32: IEEE, or TF32 where
+Products are in the dtype of autocast where it is enabled, but for float16 those of gradients in
+TF32 (`launch.KernelCall.of_gradients`); else in float32: IEEE, or TF32 where
 ``torch.backends.cudnn.rnn.fp32_precision`` is ``"tf32"``, which is torch's default. Operands are
 rounded to nearest, once: weights as they are packed, the others as they are written. Sums, states
 and all between them are float32. IEEE products go without tensor cores, 11,000 cycles a step.

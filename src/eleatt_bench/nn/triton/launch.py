@@ -52,6 +52,16 @@ class KernelCall(NamedTuple):
     dtype: torch.dtype  # of the products in the kernels
     precision: str  # of those products, where they are float32: ieee or tf32
 
+    def of_gradients(self) -> KernelCall:
+        """For backward: TF32 in the place of float16.
+
+        It has as many bits and the range of float32: gradients below 6e-8, which are zero in
+        float16, need no scaler, and those that one has scaled cannot overflow.
+        """
+        if self.dtype != torch.float16:
+            return self
+        return self._replace(dtype=torch.float32, precision="tf32")
+
     def options(self, x: Tensor, N: int) -> dict[str, Any]:
         """The arguments that the two kernels share."""
         (T, B, D), lengths, order = x.shape, self.lengths, None
@@ -123,6 +133,7 @@ def backward_pass(
     """d of the sums in the gates, of x in a ⊙ x, of the sums in a, and of the first states."""
     from eleatt_bench.nn.triton.backward import backward
 
+    call = call.of_gradients()
     d_outputs, d_attention, d_h, d_c = given
     (_, B, D), N, cell = x.shape, before.shape[2], call.cell
     w_n, w_x, w_h = packed(for_backward, cell, weights, call.dtype, call.precision)
