@@ -73,7 +73,9 @@ class Recorder:
         return triton.compile(source, target=GPUTarget("cuda", 90, 32), options=options)
 
 
-def launches(monkeypatch, cell: Cell, B: int, D: int, N: int, dtype, precision) -> list[Recorder]:
+def launches(
+    monkeypatch, cell: Cell, B: int, D: int, N: int, dtype, precision, **how
+) -> list[Recorder]:
     """Of a forward and a backward pass, everything asked for: their kernels', and the last pack."""
     from eleatt_bench.nn.triton import backward, forward, pack
 
@@ -91,7 +93,7 @@ def launches(monkeypatch, cell: Cell, B: int, D: int, N: int, dtype, precision) 
         *(torch.zeros(rows, D), torch.zeros(rows, N), *biases, *gate),
     ]
     lengths = torch.arange(B) % 3 + 1
-    call = KernelCall(cell, lengths, reverse=True, dtype=dtype, precision=precision)
+    call = KernelCall(cell, lengths, reverse=True, dtype=dtype, precision=precision, **how)
     results = triton_scan._Triton.apply(call, True, *tensors)
     sum(t.sum() for t in results if t is not None).backward()
     return recorders
@@ -136,6 +138,14 @@ def test_the_kernels_compile_for_the_layers_of_the_paper(
     monkeypatch, tmp_path, toolchain, dtype
 ) -> None:
     check(monkeypatch, tmp_path, USUAL, 4, 150, 100, dtype, "tf32")
+
+
+@pytest.mark.parametrize("tiles", [None, {"BLOCK_K": 64, "num_warps": 4}], ids=str)
+def test_both_kernels_are_launched_with_the_tiles_that_are_asked_for(monkeypatch, tiles) -> None:
+    usual = {"BLOCK_K": 32, "STAGES": 3, "num_warps": 8}  # 128 bytes of float32
+    both = launches(monkeypatch, USUAL, 4, 20, 5, torch.float32, "tf32", tiles=tiles)[:2]
+    for recorder in both:
+        assert recorder.arguments.items() >= (usual | (tiles or {})).items()
 
 
 @pytest.mark.slow

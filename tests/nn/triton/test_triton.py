@@ -6,6 +6,7 @@ The interpreter has to be chosen before Triton is imported. So on the CPU the te
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import subprocess
@@ -154,6 +155,15 @@ def test_sequences_in_any_memory_layout(device) -> None:
     assert_agree(problem.results(triton_scan.run, device, torch.float32), expected, 2e-6)
     problem.x = problem.x.permute(2, 0, 1).contiguous().permute(1, 2, 0)
     assert_agree(problem.results(triton_scan.run, device, torch.float32), expected, 2e-6)
+
+
+@pytest.mark.parametrize("block", [16, 128])
+@pytest.mark.few(1)
+def test_blocks_of_any_length_give_the_same_numbers(device, block) -> None:
+    problem = Problem(Cell("gru", "sigmoid"), 2, 3, 40, 20, scale=0.1)
+    expected = problem.results(scan.run)
+    run = functools.partial(triton_scan.run, tiles={"BLOCK_K": block})
+    assert_agree(problem.results(run, device, torch.float32), expected, 1e-5)
 
 
 def layer(cell: Cell, device: str, T: int = 6, dtype=torch.float32):

@@ -33,7 +33,7 @@ Other dtypes than float32, and empty batches, run on ``scan``, too: see `runs_in
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -77,9 +77,12 @@ def run(
     *,
     reverse: bool,
     return_attention: bool,
+    tiles: Mapping[str, int] | None = None,
 ) -> tuple[Tensor, State, Tensor | None]:
     """Run one layer in one direction; see `eleatt_bench.nn.contract.RunLayer`.
 
+    ``tiles`` are other values for the words of `eleatt_bench.nn.triton.launch.tiling`, such as
+    ``{"BLOCK_K": 64}``: powers of two, the same numbers but for rounding, other speed.
     Raises BackendError where Triton is not installed or the device is not a GPU. Triton's
     interpreter (``TRITON_INTERPRET=1``) runs it on the CPU, but not in bfloat16.
     """
@@ -101,7 +104,7 @@ def run(
     tensors = (input, h_0, c_0, *weights)
     with torch.autocast(kind, enabled=False), torch.cuda.device_of(input):  # type: ignore[no-untyped-call]
         tf32 = torch.backends.cudnn.rnn.fp32_precision == "tf32"  # type: ignore[attr-defined]
-        call = KernelCall(cell, lengths, reverse, dtype, "tf32" if tf32 else "ieee")
+        call = KernelCall(cell, lengths, reverse, dtype, "tf32" if tf32 else "ieee", tiles)
         outputs, h_n, c_n, attention = _Triton.apply(  # type: ignore[no-untyped-call]
             call, return_attention, *tensors
         )

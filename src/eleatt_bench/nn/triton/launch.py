@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -51,6 +51,7 @@ class KernelCall(NamedTuple):
     reverse: bool
     dtype: torch.dtype  # of the products in the kernels
     precision: str  # of those products, where they are float32: ieee or tf32
+    tiles: Mapping[str, int] | None = None  # what is other than `tiling` says
 
     def of_gradients(self) -> KernelCall:
         """For backward: TF32 in the place of float16.
@@ -80,6 +81,7 @@ class KernelCall(NamedTuple):
             "RAGGED": lengths is not None,
             "PRECISION": self.precision,
             **tiling(B, D, N, self.dtype, _processors(x.device)),
+            **(self.tiles or {}),
         }
 
     def frames(self, x: Tensor, width: int) -> Tensor:
