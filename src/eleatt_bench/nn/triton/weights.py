@@ -88,7 +88,7 @@ def packed(
     return tuple(None if shape is None else next(parts).view(shape) for shape in shapes)
 
 
-@functools.lru_cache(maxsize=32)
+@functools.cache  # of the few sizes there are, for good: a CUDA graph may read them
 def _sources(
     layout: Layout, cell: Cell, D: int, N: int, device: torch.device
 ) -> tuple[Tensor, list[torch.Size | None]]:
