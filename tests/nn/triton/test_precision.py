@@ -71,12 +71,12 @@ def test_a_nan_of_any_bits_stays_one(device) -> None:
 
 
 def test_rounding_has_no_bias_where_cutting_off_has_one(device) -> None:
-    numbers = np.random.default_rng(0).uniform(1, 2, (256, 64)).astype(np.float32)
+    numbers = np.random.default_rng(0).uniform(1, 2, (64, 64)).astype(np.float32)
     ours = np.stack([rounded(row, device) for row in numbers]).astype(np.float64)
     cut = (numbers.view(np.uint32) & ~np.uint32(CUT)).view(np.float32).astype(np.float64)
     biases = [float((found - numbers).mean()) for found in (ours, cut)]
     assert biases[1] == pytest.approx(-(2**-11), rel=0.05)  # half of the last bit
-    assert abs(biases[0]) < 2**-11 / 50  # a few standard errors
+    assert abs(biases[0]) < 2**-11 / 20  # five standard errors
 
 
 class Cores:
@@ -127,7 +127,7 @@ def results(
 @only_interpreted
 @pytest.mark.parametrize("gate", ["sigmoid", "softmax", None])
 @pytest.mark.parametrize("kind", LAYERS)
-@pytest.mark.few(5)
+@pytest.mark.few(3)
 def test_operands_have_no_bits_that_tensor_cores_would_cut_off(
     device, monkeypatch, kind, gate
 ) -> None:
@@ -165,10 +165,10 @@ def test_a_layer_of_positive_numbers_is_not_drawn_towards_zero(device, monkeypat
     assert abs(bias) < 1e-5
 
 
-@pytest.mark.parametrize("scale", [1.0, 1e-12, 1e12], ids=["usual", "tiny", "huge"])
+@pytest.mark.parametrize("scale", [1e-12, 1e12], ids=["tiny", "huge"])
 @pytest.mark.parametrize("kind", LAYERS)
 @pytest.mark.parametrize("gate", ["sigmoid", "softmax", None])
-@pytest.mark.few(6)
+@pytest.mark.few(3)
 def test_under_float16_no_gradient_is_too_small_or_too_large(device, gate, kind, scale) -> None:
     """Without a scaler, or with any: gradients of ``scale`` losses are ``scale`` gradients."""
     layer = layer_of(kind, gate, 0.2).to(device)

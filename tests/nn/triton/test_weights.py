@@ -148,8 +148,8 @@ def parametrized(layer: EleAttGRU, x: torch.Tensor) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        optimizer_step, in_place, in_place_unseen, other_data, state_dict, assigned_state_dict,
-        there_and_back, deep_copy, pickled, parametrized,
+        optimizer_step, in_place, other_data, in_place_unseen, state_dict, assigned_state_dict,
+        deep_copy, there_and_back, pickled, parametrized,
     ],
     ids=lambda change: change.__name__,
 )  # fmt: skip
