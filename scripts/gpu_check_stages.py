@@ -21,6 +21,8 @@ from bench_contenders import GRAPH, OWN, SHAPES, Contender, Job, Shape, products
 from bench_layer import TOLERANCE, deviation, machine, measure
 from torch.profiler import ProfilerActivity, profile
 
+from eleatt_bench.nn import triton
+
 Found = dict[str, Any]
 
 GOALS = (1.0, 0.7, 0.5, 0.5)
@@ -307,10 +309,8 @@ def tilings() -> Iterator[tuple[int, dict[str, int]]]:
 
 @contextmanager
 def tiled(other: dict[str, int]) -> Iterator[None]:
-    """While it holds, launches are cut up as ``other`` says."""
-    from eleatt_bench.nn.triton import launch
-
-    with patch.object(launch, "tiling", lambda *sizes, usual=launch.tiling: usual(*sizes) | other):
+    """While it holds, layers ask for ``other`` tiles."""
+    with patch.object(triton, "run", functools.partial(triton.run, tiles=other)):
         yield
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import weakref
+
 import numpy as np
 import pytest
 import torch
@@ -218,3 +221,21 @@ def test_lengths_are_copied_once_per_batch_and_never_stale() -> None:
     own[0] = 4
     lengths, order = packing.on_device(own, device)
     assert (lengths.tolist(), order.tolist()) == ([4, 5, 3], [1, 0, 2])
+
+
+def test_lengths_that_a_cuda_graph_reads_are_never_given_up(monkeypatch) -> None:
+    """The graph holds their address and no reference, and other batches come."""
+    capturing = True
+    monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: capturing)
+    monkeypatch.setattr(packing, "_in_graphs", [])
+    there = functools.lru_cache(maxsize=8)(lambda lengths, _: (torch.tensor(lengths),) * 2)
+    monkeypatch.setattr(packing, "_on_device", there)
+
+    def copied(length: int) -> weakref.ref[torch.Tensor]:
+        return weakref.ref(packing.on_device(torch.tensor([length]), torch.device("cuda"))[0])
+
+    recorded = copied(1)
+    capturing = False
+    others = [copied(length) for length in range(2, 20)]
+    assert recorded() is not None
+    assert others[0]() is None

@@ -121,6 +121,9 @@ def valid_frames(lengths: Tensor, steps: int, device: torch.device) -> Tensor:
     return (torch.arange(steps, device="cpu").unsqueeze(1) < lengths).unsqueeze(2).to(device)
 
 
+_in_graphs: list[tuple[Tensor, Tensor]] = []  # what a CUDA graph reads whenever it is replayed
+
+
 @functools.lru_cache(maxsize=8)
 def _on_device(lengths: tuple[int, ...], device: torch.device) -> tuple[Tensor, Tensor]:
     with torch.inference_mode(False):  # whoever asks next may record gradients
@@ -135,7 +138,10 @@ def on_device(lengths: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
     Kept by value for the last batches, not to be written to: layers, directions and the backward
     pass of a batch copy once between them, and a CUDA graph of a step that has run finds them.
     """
-    return _on_device(tuple(lengths.tolist()), device)
+    both = _on_device(tuple(lengths.tolist()), device)
+    if device.type == "cuda" and torch.cuda.is_current_stream_capturing():
+        _in_graphs.append(both)
+    return both
 
 
 def in_dtype(tensor: Tensor, name: str, dtype: torch.dtype, device: torch.device) -> Tensor:

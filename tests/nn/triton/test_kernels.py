@@ -19,11 +19,13 @@ triton = pytest.importorskip("triton")
 pytestmark = pytest.mark.skipif(
     os.environ.get("TRITON_INTERPRET") == "1", reason="the interpreter compiles nothing"
 )
+OPTIONS = ("num_warps", "num_stages")
 TOOLS = Path(triton.__file__).parent / "backends" / "nvidia" / "bin"
 POINTERS = {
     torch.float32: "*fp32",
     torch.bfloat16: "*bf16",
     torch.float16: "*fp16",
+    torch.int32: "*i32",
     torch.int64: "*i64",
 }
 CELLS = [
@@ -55,7 +57,7 @@ class Recorder:
 
         signature, constants, attributes = {}, {}, {}
         arguments = dict(self.arguments)
-        options = {name: arguments.pop(name) for name in ("num_warps", "num_stages")}
+        options = {name: arguments.pop(name) for name in OPTIONS if name in arguments}
         for index, parameter in enumerate(self.kernel.params):
             value = arguments.pop(parameter.name)
             if isinstance(value, torch.Tensor):
@@ -71,14 +73,16 @@ class Recorder:
         return triton.compile(source, target=GPUTarget("cuda", 90, 32), options=options)
 
 
-def launches(monkeypatch, cell: Cell, B: int, D: int, N: int, dtype, precision) -> list[Recorder]:
-    """The launches of a forward and a backward pass, everything asked for."""
-    from eleatt_bench.nn.triton import backward as triton_backward
-    from eleatt_bench.nn.triton import forward as triton_forward
+def launches(
+    monkeypatch, cell: Cell, B: int, D: int, N: int, dtype, precision, **how
+) -> list[Recorder]:
+    """Of a forward and a backward pass, everything asked for: their kernels', and the last pack."""
+    from eleatt_bench.nn.triton import backward, forward, pack
 
-    recorders = [Recorder(triton_forward.forward), Recorder(triton_backward.backward)]
-    monkeypatch.setattr(triton_forward, "forward", recorders[0])
-    monkeypatch.setattr(triton_backward, "backward", recorders[1])
+    recorders = []
+    for module, name in ((forward, "forward"), (backward, "backward"), (pack, "pack")):
+        recorders.append(Recorder(getattr(module, name)))
+        monkeypatch.setattr(module, name, recorders[-1])
     rows = len(BLOCKS[cell.kind]) * N
     biases = (torch.zeros(rows), torch.zeros(rows) if cell.reset_after else None)
     gate = (torch.zeros(D, D), torch.zeros(D, N), torch.zeros(D)) if cell.gate else (None,) * 3
@@ -89,7 +93,7 @@ def launches(monkeypatch, cell: Cell, B: int, D: int, N: int, dtype, precision) 
         *(torch.zeros(rows, D), torch.zeros(rows, N), *biases, *gate),
     ]
     lengths = torch.arange(B) % 3 + 1
-    call = KernelCall(cell, lengths, reverse=True, dtype=dtype, precision=precision)
+    call = KernelCall(cell, lengths, reverse=True, dtype=dtype, precision=precision, **how)
     results = triton_scan._Triton.apply(call, True, *tensors)
     sum(t.sum() for t in results if t is not None).backward()
     return recorders
@@ -120,6 +124,8 @@ def check(monkeypatch, tmp_path, cell, B, D, N, dtype, precision) -> None:
     for recorder in launches(monkeypatch, cell, B, D, N, dtype, precision):
         kernel = recorder.compile()
         assert_fits(kernel, tmp_path)
+        if recorder.kernel.fn.__name__ == "pack":
+            continue
         # Products on tensor cores, of operands that were loaded 16 bytes at once and ahead.
         assert ("mma.sync" in kernel.asm["ptx"]) == (precision != "ieee")
         if N >= 64:
@@ -132,6 +138,14 @@ def test_the_kernels_compile_for_the_layers_of_the_paper(
     monkeypatch, tmp_path, toolchain, dtype
 ) -> None:
     check(monkeypatch, tmp_path, USUAL, 4, 150, 100, dtype, "tf32")
+
+
+@pytest.mark.parametrize("tiles", [None, {"BLOCK_K": 64, "num_warps": 4}], ids=str)
+def test_both_kernels_are_launched_with_the_tiles_that_are_asked_for(monkeypatch, tiles) -> None:
+    usual = {"BLOCK_K": 32, "STAGES": 3, "num_warps": 8}  # 128 bytes of float32
+    both = launches(monkeypatch, USUAL, 4, 20, 5, torch.float32, "tf32", tiles=tiles)[:2]
+    for recorder in both:
+        assert recorder.arguments.items() >= (usual | (tiles or {})).items()
 
 
 @pytest.mark.slow

@@ -1,11 +1,12 @@
 """The backend ``triton`` against the equations: on a GPU, and without one in Triton's interpreter.
 
 The interpreter has to be chosen before Triton is imported. So on the CPU the tests that take a
-``device`` run in a second pytest on this file, which `test_under_the_interpreter` starts.
+``device`` run in a second pytest on this folder, which `test_under_the_interpreter` starts.
 """
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import subprocess
@@ -21,6 +22,7 @@ from eleatt_bench.nn import triton as triton_scan
 from eleatt_bench.nn.contract import BLOCKS, Cell, Weights
 
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
+FOLDER = Path(__file__).parent
 CELLS = [
     Cell(kind, gate, reset_after)
     for kind in BLOCKS
@@ -33,27 +35,7 @@ WAYS = [
     for way in itertools.product((False, True), repeat=3)
 ]
 """Backwards or not, ragged or not, with biases or not; the interpreter takes its time for each."""
-everywhere = pytest.mark.parametrize(
-    "device", ["cpu"] if INTERPRETED else [pytest.param("cuda", marks=pytest.mark.gpu)]
-)
 only_interpreted = pytest.mark.skipif(not INTERPRETED, reason="runs in the second pytest")
-
-
-@pytest.fixture(autouse=True, scope="module")
-def poisoned_memory():
-    """In the interpreter every buffer that is not written to is NaN, as any memory may be."""
-    torch.use_deterministic_algorithms(INTERPRETED)
-    yield
-    torch.use_deterministic_algorithms(False)
-
-
-@pytest.fixture(autouse=True)
-def ieee_products():
-    """Of float32, unless a test asks for others."""
-    rnn = torch.backends.cudnn.rnn
-    before, rnn.fp32_precision = rnn.fp32_precision, "ieee"
-    yield
-    rnn.fp32_precision = before
 
 
 @pytest.mark.skipif(INTERPRETED, reason="is running")
@@ -65,8 +47,8 @@ def test_under_the_interpreter(chosen: str) -> None:
     pytest.importorskip("numpy")
     ours = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", chosen, __file__],
-        cwd=Path(__file__).parents[3],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", chosen, FOLDER],
+        cwd=FOLDER.parents[2],
         env=ours | {"TRITON_INTERPRET": "1"},
         capture_output=True,
         text=True,
@@ -129,7 +111,6 @@ def assert_agree(ours, theirs, tolerance: float) -> None:
         torch.testing.assert_close(own, other, rtol=0, atol=tolerance * scale)
 
 
-@everywhere
 @pytest.mark.parametrize("cell", CELLS, ids=str)
 @pytest.mark.parametrize(("reverse", "ragged", "bias"), WAYS)
 @pytest.mark.few(5)
@@ -140,7 +121,6 @@ def test_everything_agrees_with_the_equations(device, cell, reverse, ragged, bia
     assert_agree(ours, expected, 2e-6)
 
 
-@everywhere
 @pytest.mark.parametrize("cell", [c for c in CELLS if c.gate], ids=str)
 @pytest.mark.parametrize(
     "size",
@@ -157,7 +137,6 @@ def test_several_tiles_and_blocks_of_columns(device, cell, size) -> None:
     )
 
 
-@everywhere
 @pytest.mark.parametrize("cell", [c for c in CELLS if c.gate != "softmax"], ids=str)
 @pytest.mark.few(1)
 def test_products_in_half_precision_under_autocast(device, cell) -> None:
@@ -169,7 +148,6 @@ def test_products_in_half_precision_under_autocast(device, cell) -> None:
     assert (ours[0] - expected[0]).abs().max() > 1e-5
 
 
-@everywhere
 def test_sequences_in_any_memory_layout(device) -> None:
     problem = Problem(Cell("gru", "sigmoid"), 4, 5, 6, 3)
     expected = problem.results(equations.run)
@@ -177,6 +155,15 @@ def test_sequences_in_any_memory_layout(device) -> None:
     assert_agree(problem.results(triton_scan.run, device, torch.float32), expected, 2e-6)
     problem.x = problem.x.permute(2, 0, 1).contiguous().permute(1, 2, 0)
     assert_agree(problem.results(triton_scan.run, device, torch.float32), expected, 2e-6)
+
+
+@pytest.mark.parametrize("block", [16, 128])
+@pytest.mark.few(1)
+def test_blocks_of_any_length_give_the_same_numbers(device, block) -> None:
+    problem = Problem(Cell("gru", "sigmoid"), 2, 3, 40, 20, scale=0.1)
+    expected = problem.results(scan.run)
+    run = functools.partial(triton_scan.run, tiles={"BLOCK_K": block})
+    assert_agree(problem.results(run, device, torch.float32), expected, 1e-5)
 
 
 def layer(cell: Cell, device: str, T: int = 6, dtype=torch.float32):
@@ -189,7 +176,6 @@ def layer(cell: Cell, device: str, T: int = 6, dtype=torch.float32):
     return arguments, {"reverse": False, "return_attention": False}
 
 
-@everywhere
 @pytest.mark.parametrize("kind", BLOCKS)
 @pytest.mark.few(1)
 def test_forward_keeps_input_and_states_alone(device, kind) -> None:
@@ -211,7 +197,6 @@ def test_forward_keeps_input_and_states_alone(device, kind) -> None:
     assert kept(9) - kept(7) == 2 * 4 * frame
 
 
-@everywhere
 def test_frozen_tensors_get_no_gradient_and_the_others_the_same(device) -> None:
     arguments, keywords = layer(Cell("gru", "sigmoid"), device)
     weights, x = arguments[1], arguments[2]
@@ -228,7 +213,6 @@ def test_frozen_tensors_get_no_gradient_and_the_others_the_same(device) -> None:
     assert torch.equal(some[1], everything[3])
 
 
-@everywhere
 @pytest.mark.parametrize("cell", [Cell("lstm"), Cell("gru", "sigmoid")], ids=str)
 def test_gradients_of_the_final_state_alone(device, cell) -> None:
     """As of a classifier on it: the outputs, and what else is given back, have no gradient."""
@@ -242,7 +226,6 @@ def test_gradients_of_the_final_state_alone(device, cell) -> None:
         assert_agree(ours, theirs, 2e-6)
 
 
-@everywhere
 def test_without_gradients_the_results_are_the_same(device) -> None:
     arguments, keywords = layer(Cell("lstm", "sigmoid"), device)
     expected = triton_scan.run(*arguments, **keywords | {"return_attention": True})
@@ -256,7 +239,6 @@ def test_without_gradients_the_results_are_the_same(device) -> None:
     assert torch.equal(attention, expected[2])
 
 
-@everywhere
 def test_a_second_derivative_is_refused(device) -> None:
     arguments, keywords = layer(Cell("gru", "sigmoid"), device)
     output = triton_scan.run(*arguments, **keywords)[0]
@@ -265,7 +247,6 @@ def test_a_second_derivative_is_refused(device) -> None:
         first.sum().backward()
 
 
-@everywhere
 def test_other_dtypes_and_empty_batches_run_on_scan(device) -> None:
     (cell, weights, x, lengths, state), keywords = layer(
         Cell("gru", "sigmoid"), device, dtype=torch.float64
@@ -279,7 +260,6 @@ def test_other_dtypes_and_empty_batches_run_on_scan(device) -> None:
     assert triton_scan.run(*empty, **keywords)[0].shape == (6, 0, 5)
 
 
-@everywhere
 @pytest.mark.parametrize("gate", [None, "sigmoid"])
 def test_layers_whose_weights_would_be_streamed_for_too_long_run_on_scan(
     device, monkeypatch, gate: str | None

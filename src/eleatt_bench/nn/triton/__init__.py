@@ -21,8 +21,10 @@ long: layers that stream more than `MOST_STREAMED` run on ``scan``. Spreading th
 several programs would need a barrier between them (1 µs, 3 or 4 times a step, and all of them
 resident); it is not done.
 
-Products are in the dtype of autocast where it is enabled, else in float32: IEEE, or TF32 where
-``torch.backends.cudnn.rnn.fp32_precision`` is ``"tf32"``, which is torch's default. Sums, states
+Products are in the dtype of autocast where it is enabled, but for float16 those of gradients in
+TF32 (`launch.KernelCall.of_gradients`); else in float32: IEEE, or TF32 where
+``torch.backends.cudnn.rnn.fp32_precision`` is ``"tf32"``, which is torch's default. Operands are
+rounded to nearest, once: weights as they are packed, the others as they are written. Sums, states
 and all between them are float32. IEEE products go without tensor cores, 11,000 cycles a step.
 The large products in torch are float32 and obey ``torch.backends.cuda.matmul.fp32_precision``.
 
@@ -31,7 +33,7 @@ Other dtypes than float32, and empty batches, run on ``scan``, too: see `runs_in
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -75,9 +77,12 @@ def run(
     *,
     reverse: bool,
     return_attention: bool,
+    tiles: Mapping[str, int] | None = None,
 ) -> tuple[Tensor, State, Tensor | None]:
     """Run one layer in one direction; see `eleatt_bench.nn.contract.RunLayer`.
 
+    ``tiles`` are other values for the words of `eleatt_bench.nn.triton.launch.tiling`, such as
+    ``{"BLOCK_K": 64}``: powers of two, the same numbers but for rounding, other speed.
     Raises BackendError where Triton is not installed or the device is not a GPU. Triton's
     interpreter (``TRITON_INTERPRET=1``) runs it on the CPU, but not in bfloat16.
     """
@@ -99,7 +104,7 @@ def run(
     tensors = (input, h_0, c_0, *weights)
     with torch.autocast(kind, enabled=False), torch.cuda.device_of(input):  # type: ignore[no-untyped-call]
         tf32 = torch.backends.cudnn.rnn.fp32_precision == "tf32"  # type: ignore[attr-defined]
-        call = KernelCall(cell, lengths, reverse, dtype, "tf32" if tf32 else "ieee")
+        call = KernelCall(cell, lengths, reverse, dtype, "tf32" if tf32 else "ieee", tiles)
         outputs, h_n, c_n, attention = _Triton.apply(  # type: ignore[no-untyped-call]
             call, return_attention, *tensors
         )

@@ -1,4 +1,4 @@
-"""The backward pass of a layer as one Triton kernel; the ground rules are in `triton_kernels`."""
+"""The backward pass of a layer as one Triton kernel; the ground rules are in `kernels`."""
 
 # Triton compiles these functions; its types are not Python's.
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls, allow-untyped-decorators
@@ -9,7 +9,15 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from eleatt_bench.nn.triton.kernels import gru_backward, load, lstm_backward, products, save, tile
+from eleatt_bench.nn.triton.kernels import (
+    feed,
+    gru_backward,
+    load,
+    lstm_backward,
+    products,
+    save,
+    tile,
+)
 
 
 @triton.jit(do_not_specialize=["x_step", "x_row", "T", "B"])
@@ -94,7 +102,7 @@ def backward(
                 h = load(state_after, frame * N, n, N, active)
                 d = tl.where(now, dh * (1 - h * h), 0)
                 save(d_gates, gate, n, N, active, d)
-                save(operand, rows * WIDTH, n, NP, every, d)
+                feed(operand, rows * WIDTH, n, NP, d, PRECISION)
             elif KIND == "lstm":
                 i = load(gates, gate, n, N, active)
                 f = load(gates, gate + N, n, N, active)
@@ -108,10 +116,10 @@ def backward(
                 save(d_gates, gate + N, n, N, active, df)
                 save(d_gates, gate + 2 * N, n, N, active, dg)
                 save(d_gates, gate + 3 * N, n, N, active, do)
-                save(operand, rows * WIDTH, n, NP, every, di)
-                save(operand + NP, rows * WIDTH, n, NP, every, df)
-                save(operand + 2 * NP, rows * WIDTH, n, NP, every, dg)
-                save(operand + 3 * NP, rows * WIDTH, n, NP, every, do)
+                feed(operand, rows * WIDTH, n, NP, di, PRECISION)
+                feed(operand + NP, rows * WIDTH, n, NP, df, PRECISION)
+                feed(operand + 2 * NP, rows * WIDTH, n, NP, dg, PRECISION)
+                feed(operand + 3 * NP, rows * WIDTH, n, NP, do, PRECISION)
                 dc = tl.where(now, dc_before, dc)
                 save(dcs + ((s + 1) & 1) * PART, rows * WIDE, n, NP, every, dc)
             else:
@@ -121,14 +129,14 @@ def backward(
                 dz, dn, passed = gru_backward(z, new, h, dh)
                 save(d_gates, gate + N, n, N, active, dz)
                 save(d_gates, gate + 2 * N, n, N, active, dn)
-                save(operand, rows * WIDTH, n, NP, every, dn)
-                save(operand + 2 * NP, rows * WIDTH, n, NP, every, dz)
+                feed(operand, rows * WIDTH, n, NP, dn, PRECISION)
+                feed(operand + 2 * NP, rows * WIDTH, n, NP, dz, PRECISION)
                 if KIND == "gru_after":
                     r = load(gates, gate, n, N, active)
                     dr = dn * load(hn, frame * N, n, N, active) * r * (1 - r)
                     save(d_gates, gate, n, N, active, dr)
-                    save(operand + NP, rows * WIDTH, n, NP, every, dr)
-                    save(operand + 3 * NP, rows * WIDTH, n, NP, every, dn * r)
+                    feed(operand + NP, rows * WIDTH, n, NP, dr, PRECISION)
+                    feed(operand + 3 * NP, rows * WIDTH, n, NP, dn * r, PRECISION)
             save(direct, rows * WIDE, n, NP, every, tl.where(now, passed, dh))
         tl.debug_barrier()
 
@@ -143,7 +151,7 @@ def backward(
                                BLOCK_B, BLOCK_K, STAGES, PRECISION)[0]  # fmt: skip
                 dr = drh * h * r * (1 - r)
                 save(d_gates, gate, n, N, active, dr)
-                save(operand + NP, rows * WIDTH, n, NP, every, dr)
+                feed(operand + NP, rows * WIDTH, n, NP, dr, PRECISION)
                 save(direct_r, rows * WIDE, n, NP, every, passed + drh * r)
             tl.debug_barrier()
 
@@ -164,7 +172,7 @@ def backward(
                 if GATE == "sigmoid":
                     da *= a * (1 - a)
                     save(d_sums, frame * D, d, D, active, da)
-                    save(operand + A_AT, rows * WIDTH, d, DP, every, da)
+                    feed(operand + A_AT, rows * WIDTH, d, DP, da, PRECISION)
                 else:
                     total += tl.sum(da * a, axis=1)
                     save(a_da, rows * WIDE, d, DP, every, da * a)
@@ -175,7 +183,7 @@ def backward(
                     a = load(attention, frame * D, d, D, active)
                     da = load(a_da, rows * WIDE, d, DP, every) - a * total[:, None]
                     save(d_sums, frame * D, d, D, active, da)
-                    save(operand + A_AT, rows * WIDTH, d, DP, every, da)
+                    feed(operand + A_AT, rows * WIDTH, d, DP, da, PRECISION)
                 tl.debug_barrier()
 
         # 4: through the products with h_{t-1}.

@@ -1,4 +1,4 @@
-"""The forward pass of a layer as one Triton kernel; the ground rules are in `triton_kernels`."""
+"""The forward pass of a layer as one Triton kernel; the ground rules are in `kernels`."""
 
 # Triton compiles these functions; its types are not Python's.
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls, allow-untyped-decorators
@@ -9,7 +9,7 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from eleatt_bench.nn.triton.kernels import load, lstm_forward, products, save, tanh, tile
+from eleatt_bench.nn.triton.kernels import feed, load, lstm_forward, products, save, tanh, tile
 
 
 @triton.jit
@@ -66,7 +66,7 @@ def forward(
     scratch += tl.program_id(0).to(tl.int64) * (BLOCK_B * WIDE)
     for start in range(0, NP, BLOCK_N):
         n = start + tl.arange(0, BLOCK_N)
-        save(operand + H_AT, rows * WIDTH, n, NP, every, load(h_0, row * N, n, N, exists))
+        feed(operand + H_AT, rows * WIDTH, n, NP, load(h_0, row * N, n, N, exists), PRECISION)
     tl.debug_barrier()
 
     steps = tl.max(length, axis=0)
@@ -85,7 +85,7 @@ def forward(
                 sums = load(projected, frame * D, d, D, active)
                 sums += products(now + H_AT, w_gate, d, NP, WIDTH, DP, 1,
                                  BLOCK_B, BLOCK_K, STAGES, PRECISION)[0]  # fmt: skip
-                save(now + X_AT, rows * WIDTH, d, DP, every, tl.sigmoid(sums) * x_t)
+                feed(now + X_AT, rows * WIDTH, d, DP, tl.sigmoid(sums) * x_t, PRECISION)
             tl.debug_barrier()
         if GATE == "softmax":
             highest = tl.full((BLOCK_B,), float("-inf"), tl.float32)
@@ -106,7 +106,7 @@ def forward(
                 d = start + tl.arange(0, BLOCK_D)
                 x_t = load(x, t * x_step + row * x_row, d, D, active)
                 a = tl.exp(load(scratch, rows * WIDE, d, D, every) - highest[:, None])
-                save(now + X_AT, rows * WIDTH, d, DP, every, a / total[:, None] * x_t)
+                feed(now + X_AT, rows * WIDTH, d, DP, a / total[:, None] * x_t, PRECISION)
             tl.debug_barrier()
 
         if KIND == "gru":  # r and z, and r ⊙ h, which n looks at
@@ -118,7 +118,7 @@ def forward(
                 z = input_part(projected, bias, frame, 1, n, active, N, BLOCKS, GATED)
                 p_0, p_1, _, _ = products(now + X_AT, w_cell, n, K, WIDTH, NP, 2,
                                           BLOCK_B, BLOCK_K, STAGES, PRECISION)  # fmt: skip
-                save(now, rows * WIDTH, n, NP, every, tl.sigmoid(r + p_0) * h)
+                feed(now, rows * WIDTH, n, NP, tl.sigmoid(r + p_0) * h, PRECISION)
                 save(scratch, rows * WIDE, n, NP, every, tl.sigmoid(z + p_1))
             tl.debug_barrier()
 
@@ -160,5 +160,5 @@ def forward(
                 new = tanh(new)
                 h = new + z * (h - new)
             save(outputs, frame * N, n, N, active, h)
-            save(after, rows * WIDTH, n, NP, every, h)
+            feed(after, rows * WIDTH, n, NP, h, PRECISION)
         tl.debug_barrier()

@@ -1,4 +1,4 @@
-"""What both Triton kernels are made of: arithmetic, rows of arrays, products with weights.
+"""What the Triton kernels are made of: arithmetic, rows of arrays, products with weights.
 
 A program owns a tile of BLOCK_B sequences. Whatever a product multiplies lies in its ``operand``,
 a small array of the device's memory (rows of the tile × columns of all parts, each part padded to
@@ -77,6 +77,33 @@ def save(array, at, columns, LIMIT: tl.constexpr, rows, value):
 
 
 @triton.jit
+def to_tf32(x):
+    """float32 to the 10 bits of a mantissa in TF32: to nearest, ties away from zero.
+
+    As ``cvt.rna.tf32.f32``. Tensor cores cut the other bits off, which draws sums towards zero.
+    """
+    bits = x.to(tl.int32, bitcast=True)
+    rounded = ((bits + 0x1000) & -0x2000).to(tl.float32, bitcast=True)
+    return tl.where(x == x, rounded, x)  # a NaN may have any bits, and a carry make it a number
+
+
+@triton.jit
+def rounded_for(array, value, PRECISION: tl.constexpr):
+    """float32 ``value`` in the dtype of ``array``, as products in ``PRECISION`` are to take it."""
+    if PRECISION == "tf32" and array.dtype.element_ty == tl.float32:
+        value = to_tf32(value)
+    return value.to(array.dtype.element_ty)
+
+
+@triton.jit
+def feed(operand, at, columns, LIMIT: tl.constexpr, value, PRECISION: tl.constexpr):
+    """`save` what is to be multiplied, of all rows of a tile, rounded once for all products."""
+    inside = (at >= 0)[:, None] & (columns < LIMIT)[None, :]
+    value = rounded_for(operand, value, PRECISION)
+    tl.store(operand + at[:, None] + columns[None, :], value, mask=inside)
+
+
+@triton.jit
 def products(
     left,
     right,
@@ -93,8 +120,9 @@ def products(
     """``left`` @ right[i]ᵀ for the first COUNT matrices in ``right``: some ``columns`` of them.
 
     ``left`` points at (BLOCK_B, K), WIDTH numbers from row to row; ``right`` at (≥ COUNT, LIMIT, K)
-    without gaps. K and WIDTH are multiples of 16, so that a thread loads 16 bytes at once. One
-    walk over K, whose loads run STAGES blocks ahead, does for all COUNT. Returns four of them.
+    without gaps. Both have been rounded to PRECISION, by `feed` and by `pack`. K and WIDTH are
+    multiples of 16, so that a thread loads 16 bytes at once. One walk over K, whose loads run
+    STAGES blocks ahead, does for all COUNT. Returns four of them.
     """
     rows = tl.arange(0, BLOCK_B)
     left += rows[:, None] * WIDTH

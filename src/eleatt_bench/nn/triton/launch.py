@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from eleatt_bench.nn.contract import Cell, Weights
 from eleatt_bench.nn.packing import on_device
-from eleatt_bench.nn.triton.weights import backward_weights, forward_weights, padded
+from eleatt_bench.nn.triton.weights import for_backward, for_forward, packed, padded
 
 
 def tiling(B: int, D: int, N: int, dtype: torch.dtype, processors: int) -> dict[str, int]:
@@ -51,6 +51,17 @@ class KernelCall(NamedTuple):
     reverse: bool
     dtype: torch.dtype  # of the products in the kernels
     precision: str  # of those products, where they are float32: ieee or tf32
+    tiles: Mapping[str, int] | None = None  # what is other than `tiling` says
+
+    def of_gradients(self) -> KernelCall:
+        """For backward: TF32 in the place of float16.
+
+        It has as many bits and the range of float32: gradients below 6e-8, which are zero in
+        float16, need no scaler, and those that one has scaled cannot overflow.
+        """
+        if self.dtype != torch.float16:
+            return self
+        return self._replace(dtype=torch.float32, precision="tf32")
 
     def options(self, x: Tensor, N: int) -> dict[str, Any]:
         """The arguments that the two kernels share."""
@@ -70,6 +81,7 @@ class KernelCall(NamedTuple):
             "RAGGED": lengths is not None,
             "PRECISION": self.precision,
             **tiling(B, D, N, self.dtype, _processors(x.device)),
+            **(self.tiles or {}),
         }
 
     def frames(self, x: Tensor, width: int) -> Tensor:
@@ -86,7 +98,8 @@ def forward_pass(
 
     (_, B, D), N = x.shape, h_0.shape[1]
     projected, bias, bias_hn = _input_part(call.cell, weights, x)
-    w_gate, w_cell = forward_weights(call.cell, weights, call.dtype)
+    w_gate, w_cell = packed(for_forward, call.cell, weights, call.dtype, call.precision)
+    assert w_cell is not None
     outputs = call.frames(x, N)
     cells = None if c_0 is None else call.frames(x, N)
     options = call.options(x, N)
@@ -122,9 +135,11 @@ def backward_pass(
     """d of the sums in the gates, of x in a ⊙ x, of the sums in a, and of the first states."""
     from eleatt_bench.nn.triton.backward import backward
 
+    call = call.of_gradients()
     d_outputs, d_attention, d_h, d_c = given
     (_, B, D), N, cell = x.shape, before.shape[2], call.cell
-    w_n, w_x, w_h = backward_weights(cell, weights, call.dtype)
+    w_n, w_x, w_h = packed(for_backward, cell, weights, call.dtype, call.precision)
+    assert w_h is not None
     d_gates = call.frames(x, kept.gates.shape[2])
     d_x = call.frames(x, D) if needs_x else None
     d_sums = None if kept.a is None else call.frames(x, D)
