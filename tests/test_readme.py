@@ -59,11 +59,18 @@ def test_every_make_target_is_there_and_explained(target: str) -> None:
     assert re.search(rf"^  make {target} +\S", shown.stdout, re.MULTILINE)
 
 
-def test_the_python_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_python_examples_run(
+    tmp_path: Path, trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run of the example is there already: `trained` has just done it in the same way."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ELEATT_RUNS", str(trained / "runs"))
+    monkeypatch.setenv("ELEATT_DATA", str(trained / "data"))
     names: dict[str, object] = {}
     for example in re.findall(r"```python\n(.*?)```", README, re.DOTALL):
         exec(example, names)
+    (run,) = (trained / "runs").glob("*/record.json")  # no other was done
+    assert names["run"].path == run.parent  # type: ignore[attr-defined]
     assert tuple(names["output"].shape) == (8, 40, 100)  # type: ignore[attr-defined]
     assert len(names["attention"]) == 3  # type: ignore[arg-type]
 
