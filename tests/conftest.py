@@ -32,10 +32,23 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(shared: Path) -> Iterator[None]:
-    """The tests of a session share a cache of their own; the user's is left alone."""
+    """The tests of a session share a cache of their own; the user's is left alone.
+
+    As are the user's folders of data, runs and configs.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(shared / "cache"))
+        for variable in ("ELEATT_DATA", "ELEATT_RUNS", "ELEATT_CONFIGS"):
+            patch.delenv(variable, raising=False)
         yield
+
+
+@pytest.fixture(scope="session")
+def composer(own_cache: None) -> Any:
+    """One for all tests: each choice of groups is composed once."""
+    from eleatt_bench.config.composer import Composer
+
+    return Composer()
 
 
 Once = Callable[[str, Callable[[Path], object]], Path]

@@ -26,12 +26,6 @@ OF_EXPERIMENTS = [name for name in NAMES if "|" not in name]
 FEW = [name for name in OF_EXPERIMENTS if name.endswith("model=eleatt_gru")]
 
 
-@pytest.fixture(scope="module")
-def composer():
-    with Composer() as found:
-        yield found
-
-
 def run_of(overrides: list[str], composer: Composer) -> WantedRun:
     config = composer.config(overrides)
     source = source_of(config, composer, is_place)
@@ -40,7 +34,7 @@ def run_of(overrides: list[str], composer: Composer) -> WantedRun:
 
 
 @pytest.mark.parametrize("said", FEW)
-@pytest.mark.few(4)
+@pytest.mark.few(3)
 def test_runs_of_experiments_keep_their_names(said: str, composer: Composer) -> None:
     assert run_of(said.split(), composer).run_id == NAMES[said]
 

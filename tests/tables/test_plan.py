@@ -71,6 +71,7 @@ def test_a_group_that_changes_the_runs_stays(composer) -> None:
     [("scheduler=step", "scheduler.options.step_size=3"),
      ("optimizer=sgd", "optimizer.options.momentum=0.8")],
 )  # fmt: skip
+@pytest.mark.few(1)
 def test_a_group_that_others_are_about_stays(composer, said: tuple[str, ...]) -> None:
     """Without it they could not be composed."""
     assert plan("digits", [*said, "launcher.jobs=2"], composer).variation == said
@@ -213,7 +214,8 @@ def test_what_makes_no_table(composer, override: str, says: str) -> None:
         plan("digits", [override], composer)
 
 
-@pytest.mark.parametrize("name", ["digits", "table5"])
+@pytest.mark.parametrize("name", ["table5", "digits"])
+@pytest.mark.few(1)
 def test_seeds_that_are_planned_at_once_are_as_one_by_one(
     name: str, composer, planned, monkeypatch: pytest.MonkeyPatch
 ) -> None:
