@@ -82,9 +82,7 @@ def typed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys) -> Typed:
 
 
 def test_the_table_of_earlier_runs_is_the_same(typed: Typed, tmp_path: Path) -> None:
-    status, shown, errors = typed(
-        "runs.zip", "table", "digits", "quick=true", "--format", "json"
-    )
+    status, shown, errors = typed("runs.zip", "table", "digits", "quick=true", "--format", "json")
     assert status == 0, errors
     written = tmp_path / "runs.zip" / "tables" / "digits-quick.json"
     assert json.loads(shown) == json.loads(written.read_text(encoding="utf-8"))

@@ -84,7 +84,9 @@ def covering(strength: int) -> list[Case]:
 
     def settled(some: np.ndarray) -> np.ndarray:
         """A number for each choice of options with their settings: (cases, choices)."""
-        return np.arange(len(places)) * base**strength + some[:, places] @ base ** np.arange(strength)
+        return np.arange(len(places)) * base**strength + some[:, places] @ base ** np.arange(
+            strength
+        )
 
     left = np.zeros(len(places) * base**strength, bool)
     for some in np.array_split(index, 50):
