@@ -19,7 +19,7 @@ from filelock import FileLock
 from hypothesis import settings
 
 # Of tests that say none. `make test-slow` draws Hypothesis's own number: five times as many.
-settings.register_profile("quick", max_examples=20)
+settings.register_profile("quick", max_examples=20, deadline=None)
 settings.load_profile("quick")
 
 
