@@ -207,17 +207,12 @@ def test_under_one_seed_gated_and_plain_networks_begin_with_the_same_cell(short_
     "options",
     [
         ["model=eleatt_gru", "model.dropout=0.5", "model.num_layers=2", "scheduler=plateau"],
-        pytest.param(
-            ["model=lstm", "data.bucket=true", "data.transforms.noise=0.1", "model.readout=mean"],
-            marks=pytest.mark.slow,
-        ),
-        pytest.param(
-            ["model=rnn", "scheduler._target_=torch.optim.lr_scheduler.StepLR",
-             "+scheduler.options.step_size=1", "trainer.precision=bf16-mixed"],
-            marks=pytest.mark.slow,
-        ),
+        ["model=lstm", "data.bucket=true", "data.transforms.noise=0.1", "model.readout=mean"],
+        ["model=rnn", "scheduler._target_=torch.optim.lr_scheduler.StepLR",
+         "+scheduler.options.step_size=1", "trainer.precision=bf16-mixed"],
     ],
 )  # fmt: skip
+@pytest.mark.slow  # a quick one: tests/faults/test_signals.py
 def test_a_killed_run_continues_to_bit_identical_weights(
     options: list[str], tmp_path: Path
 ) -> None:
