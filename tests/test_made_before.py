@@ -46,7 +46,7 @@ def test_all_runs_of_experiments_keep_their_names(composer: Composer) -> None:
 
 
 @pytest.mark.parametrize("table", OF_TABLES)
-@pytest.mark.few(3)
+@pytest.mark.few(2)
 def test_runs_of_tables_keep_their_names(
     table: str, composer: Composer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

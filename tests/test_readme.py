@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from eleatt_bench.cli.results import ACTIONS as RESULTS_ACTIONS
 from eleatt_bench.cli.runs import ACTIONS as RUNS_ACTIONS
 from eleatt_bench.cli.train import split
 from eleatt_bench.config.overrides import check_override
-from eleatt_bench.config.setup import options
+from eleatt_bench.config.setup import hydra_ready, options
 from eleatt_bench.data import catalog
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -27,13 +28,19 @@ LINES = [shlex.split(line, comments=True) for block in BLOCKS for line in block.
 COMMANDS = sorted({tuple(line[1:]) for line in LINES if line and line[0] == "eleatt-bench"})
 
 
+@pytest.fixture(scope="module")
+def hydra_once() -> Iterator[None]:
+    with hydra_ready():
+        yield
+
+
 def test_there_are_commands() -> None:
     assert len(COMMANDS) > 30
     assert {line[0] for line in LINES if line} == {"eleatt-bench", "make"}
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_every_command_is_one_that_exists(command: tuple[str, ...]) -> None:
+def test_every_command_is_one_that_exists(command: tuple[str, ...], hydra_once: None) -> None:
     verb, *rest = command
     assert verb in VERBS
     if verb in {"train", "eval"}:

@@ -63,7 +63,7 @@ def test_figures_are_drawn_from_what_runs_left(tmp_path: Path, monkeypatch, caps
         (["figures", "digitz"], "Did you mean 'digits'?"),
         (["figures"], "report figures --help"),
         (["figures", "digits", "model.hidden_size=x"], "hidden_size"),
-        (["seed=1"], "A table sets the seeds itself"),
+        (["figures", "digits", "seed=1"], "A table sets the seeds itself"),
         (["--outt", "x"], "Did you mean '--out'?"),
     ],
 )
