@@ -1,8 +1,8 @@
 """Every combination of options: each backend against the equations, in float64 and float32.
 
-The list covers every three options in every three settings that exist; hypothesis draws from the
-whole product, with sizes. Everything is compared: outputs, states, attention, and the gradients of
-all of them by input, states and parameters.
+The list covers every three options in every three settings that exist, by default every two;
+hypothesis draws from the whole product, with sizes. Everything is compared: outputs, states,
+attention, and the gradients of all of them by input, states and parameters.
 """
 
 from __future__ import annotations
@@ -196,7 +196,10 @@ def errors(case: Case, sizes: Sizes, found: Results) -> dict[str, float]:
     return relative
 
 
-@pytest.mark.parametrize("case", covering(3), ids=lambda case: " ".join(map(str, case)))
+CASES = [*covering(2), *(pytest.param(case, marks=pytest.mark.slow) for case in covering(3))]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: " ".join(map(str, case)))
 def test_every_three_options(case):
     """In float32 within some √(frames · layers · operations) roundings, and room for their sums."""
     for dtype, tolerance in ((torch.float64, 1e-10), (torch.float32, 32 * 2**-24)):
