@@ -50,8 +50,9 @@ demo: digits ## train 18 small networks on real data and show the table (minutes
 test: $(READY) ## run the tests
 	scripts/test.sh
 
-test-slow: $(READY) ## run the tests that take minutes
+test-slow: $(READY) ## run the tests that take minutes, and the others with more drawn examples
 	scripts/test.sh -m "slow and not gpu"
+	scripts/test.sh -m "hypothesis and not (slow or gpu or clusters)" --hypothesis-profile=default
 
 test-faults: $(READY) ## kill, fill disks, damage files: everything must come back (9 minutes)
 	scripts/test.sh -m "not gpu" -rP --show-capture=stdout tests/faults

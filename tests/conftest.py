@@ -2,32 +2,97 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import os
+import shutil
 import subprocess
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 
-# Half of Hypothesis's own number, of tests that say none: --hypothesis-profile=default for all.
-settings.register_profile("quick", max_examples=50)
+# Of tests that say none. `make test-slow` draws Hypothesis's own number: five times as many.
+settings.register_profile("quick", max_examples=20, deadline=None)
 settings.load_profile("quick")
 
 
-@pytest.fixture(scope="session", autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The tests of a session share a cache of their own; the user's is left alone."""
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that all workers of a session have in common."""
     base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(shared: Path) -> Iterator[None]:
+    """The tests of a session share a cache of their own; the user's is left alone.
+
+    As are the user's folders of data, runs and configs.
+    """
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(folder))
+        patch.setenv("XDG_CACHE_HOME", str(shared / "cache"))
+        for variable in ("ELEATT_DATA", "ELEATT_RUNS", "ELEATT_CONFIGS"):
+            patch.delenv(variable, raising=False)
         yield
+
+
+@pytest.fixture(scope="session")
+def composer(own_cache: None) -> Any:
+    """One for all tests: each choice of groups is composed once."""
+    from eleatt_bench.config.composer import Composer
+
+    return Composer()
+
+
+Once = Callable[[str, Callable[[Path], object]], Path]
+
+
+@pytest.fixture(scope="session")
+def once(shared: Path) -> Once:
+    """Make a folder of that name once for all workers of a session; tests leave it as it is."""
+
+    def made(name: str, make: Callable[[Path], object]) -> Path:
+        folder, done = shared / name, shared / f"{name}.made"
+        with FileLock(shared / f"{name}.lock"):
+            if not done.exists():
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+                make(folder)
+                done.touch()
+        return folder
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def trained(once: Once) -> Path:
+    """The folder of ``data`` and ``runs`` with one run, trained from Python as a user would."""
+    import eleatt_bench as eb
+
+    def train(folder: Path) -> None:
+        where = [f"runs_dir={folder / 'runs'}", f"data_dir={folder / 'data'}"]
+        said = ["experiment=digits", "quick=true", "model=eleatt_gru"]
+        assert eb.train([*said, *where], quiet=True).status == "finished"
+
+    return once("trained", train)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is made while tests are collected stays: Python need not look through it for garbage."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)  # before slow tests are left out

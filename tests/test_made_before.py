@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from eleatt_bench.cli import main
 from eleatt_bench.config.composer import Composer
 from eleatt_bench.config.pretraining import source_of
 from eleatt_bench.runs.identity import is_place
@@ -24,12 +26,6 @@ OF_EXPERIMENTS = [name for name in NAMES if "|" not in name]
 FEW = [name for name in OF_EXPERIMENTS if name.endswith("model=eleatt_gru")]
 
 
-@pytest.fixture(scope="module")
-def composer():
-    with Composer() as found:
-        yield found
-
-
 def run_of(overrides: list[str], composer: Composer) -> WantedRun:
     config = composer.config(overrides)
     source = source_of(config, composer, is_place)
@@ -38,7 +34,7 @@ def run_of(overrides: list[str], composer: Composer) -> WantedRun:
 
 
 @pytest.mark.parametrize("said", FEW)
-@pytest.mark.few(4)
+@pytest.mark.few(3)
 def test_runs_of_experiments_keep_their_names(said: str, composer: Composer) -> None:
     assert run_of(said.split(), composer).run_id == NAMES[said]
 
@@ -50,7 +46,7 @@ def test_all_runs_of_experiments_keep_their_names(composer: Composer) -> None:
 
 
 @pytest.mark.parametrize("table", OF_TABLES)
-@pytest.mark.few(3)
+@pytest.mark.few(2)
 def test_runs_of_tables_keep_their_names(
     table: str, composer: Composer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -64,54 +60,59 @@ def test_runs_of_tables_keep_their_names(
     assert {said: found.get(said) for said in known} == known
 
 
-def left(name: str, folder: Path) -> dict[str, str]:
-    """The environment in which that archive, unpacked below ``folder``, holds the user's runs."""
-    with zipfile.ZipFile(LEFT / name) as archive:
-        archive.extractall(folder / "runs")
-    return {"ELEATT_RUNS": str(folder / "runs")}
+Typed = Callable[..., tuple[int, str, str]]
 
 
-@pytest.fixture(scope="module")
-def env(tmp_path_factory) -> dict[str, str]:
-    return left("runs.zip", tmp_path_factory.mktemp("before"))
+@pytest.fixture
+def typed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys) -> Typed:
+    """Type a command where an archive, unpacked, holds one's runs: status, output and errors."""
+    monkeypatch.chdir(tmp_path)
+    for variable in ("ELEATT_DATA", "ELEATT_CONFIGS"):
+        monkeypatch.delenv(variable, raising=False)
+
+    def command(name: str, *words: str) -> tuple[int, str, str]:
+        if not (tmp_path / name).exists():
+            with zipfile.ZipFile(LEFT / name) as archive:
+                archive.extractall(tmp_path / name)
+        monkeypatch.setenv("ELEATT_RUNS", str(tmp_path / name))
+        capsys.readouterr()
+        return main(words), *capsys.readouterr()
+
+    return command
 
 
-def test_the_table_of_earlier_runs_is_the_same(env: dict[str, str], command_line) -> None:
-    shown = command_line("table", "digits", "quick=true", "--format", "json", env=env)
-    assert shown.returncode == 0, shown.stderr
-    written = Path(env["ELEATT_RUNS"], "tables", "digits-quick.json").read_text(encoding="utf-8")
-    assert json.loads(shown.stdout) == json.loads(written)
+def test_the_table_of_earlier_runs_is_the_same(typed: Typed, tmp_path: Path) -> None:
+    status, shown, errors = typed("runs.zip", "table", "digits", "quick=true", "--format", "json")
+    assert status == 0, errors
+    written = tmp_path / "runs.zip" / "tables" / "digits-quick.json"
+    assert json.loads(shown) == json.loads(written.read_text(encoding="utf-8"))
 
 
-def test_earlier_runs_are_listed_and_tested_again(env: dict[str, str], command_line) -> None:
-    runs = listed(env, command_line)
+def test_earlier_runs_are_listed_and_tested_again(typed: Typed) -> None:
+    runs = listed("runs.zip", typed)
     assert len(runs) == 12
     (gru,) = (run for run in runs if run["run"].startswith("quick-digits-gru-seed0"))
-    again = command_line("eval", f"run={gru['run']}", env=env)
-    assert again.returncode == 0, again.stderr
-    assert f"accuracy {gru['test/accuracy']:.2%}" in again.stdout
+    status, again, errors = typed("runs.zip", "eval", f"run={gru['run']}")
+    assert status == 0, errors
+    assert f"accuracy {gru['test/accuracy']:.2%}" in again
 
 
-def listed(env: dict[str, str], command_line) -> list[dict[str, Any]]:
-    done = command_line("runs", "list", "status=finished", "--format", "json", env=env)
-    assert done.returncode == 0, done.stderr
-    runs: list[dict[str, Any]] = json.loads(done.stdout)
+def listed(archive: str, typed: Typed) -> list[dict[str, Any]]:
+    status, shown, errors = typed(archive, "runs", "list", "status=finished", "--format", "json")
+    assert status == 0, errors
+    runs: list[dict[str, Any]] = json.loads(shown)
     return runs
 
 
-def test_runs_of_an_earlier_recipe_are_listed_and_shown_and_in_no_table(
-    tmp_path: Path, command_line
-) -> None:
-    env = left("runs_of_recipe_2.zip", tmp_path)
-    runs = listed(env, command_line)
+def test_runs_of_an_earlier_recipe_are_listed_and_shown_and_in_no_table(typed: Typed) -> None:
+    archive = "runs_of_recipe_2.zip"
+    runs = listed(archive, typed)
     assert len(runs) == 12
     (gru,) = (run["run"] for run in runs if run["run"].startswith("quick-digits-gru-seed0"))
-    shown = command_line("runs", "show", gru, env=env)
-    assert shown.returncode == 0, shown.stderr
-    again = command_line("eval", f"run={gru}", env=env)
-    assert again.returncode == 1
-    assert (
-        "was trained by recipe 2, this program has recipe 3, whose numbers differ" in again.stderr
-    )
-    asked = command_line("table", "digits", "quick=true", env=env)
-    assert "0 of 12 runs are done" in asked.stdout
+    status, _, errors = typed(archive, "runs", "show", gru)
+    assert status == 0, errors
+    status, _, errors = typed(archive, "eval", f"run={gru}")
+    assert status == 1
+    assert "was trained by recipe 2, this program has recipe 3, whose numbers differ" in errors
+    _, shown, _ = typed(archive, "table", "digits", "quick=true")
+    assert "0 of 12 runs are done" in shown

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import random
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -119,20 +120,19 @@ def test_mistakes_are_the_sentences_of_the_command(
     assert says in str(error.value)
 
 
-def test_damaged_files_are_named(run: eb.LoadedRun, here: Path) -> None:
+def test_damaged_files_are_named(run: eb.LoadedRun, here: Path, tmp_path: Path) -> None:
+    shutil.copytree(run.path, tmp_path / run.id)
     for name, act in {
-        "predictions.h5": lambda: eb.load_run(run.id).predictions(),
-        "config.yaml": lambda: eb.load_run(run.id).config,
-        "checkpoints/best.ckpt": lambda: eb.load_run(run.id).network(),
+        "predictions.h5": lambda run: run.predictions(),
+        "config.yaml": lambda run: run.config,
+        "checkpoints/best.ckpt": lambda run: run.network(),
     }.items():
-        path = run.path / name
+        path = tmp_path / run.id / name
         whole = path.read_bytes()
         path.write_bytes(whole[: len(whole) // 2] + b"\0")
-        try:
-            with pytest.raises(eb.UserError, match=path.name):
-                act()
-        finally:
-            path.write_bytes(whole)
+        with pytest.raises(eb.UserError, match=path.name):
+            act(eb.load_run(run.id, tmp_path))
+        path.write_bytes(whole)
 
 
 def test_torch_is_imported_by_networks_alone(run: eb.LoadedRun, here: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from eleatt_bench.cli import main
 from eleatt_bench.cli.data import data
 from eleatt_bench.common.errors import UserError
 
@@ -44,17 +45,19 @@ def test_a_data_set_that_cannot_be_fetched_says_what_to_do(command_line) -> None
     assert "eleatt-bench data prepare nucla --source PATH" in done.stderr
 
 
-def test_show_counts_and_draws(command_line, tmp_path: Path) -> None:
-    done = command_line("data", "show", "digits", "--sample", "digit_0007")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "digits: 1,797 sequences of 10 classes" in done.stdout
-    assert "digit_0007 (7) is drawn in digits-digit_0007.png" in done.stdout
+def test_show_counts_and_draws(tmp_path: Path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["data", "show", "digits", "--sample", "digit_0007"]) == 0
+    said, errors = capsys.readouterr()
+    assert errors == ""
+    assert "digits: 1,797 sequences of 10 classes" in said
+    assert "digit_0007 (7) is drawn in digits-digit_0007.png" in said
     assert (tmp_path / "digits-digit_0007.png").read_bytes().startswith(b"\x89PNG")
-    done = command_line("data", "show", "digits", "--sample", "digit_9999")
-    assert done.returncode == 1
-    assert "Did you mean 'digit_" in done.stderr
-    assert "digit_0001" in done.stderr
-    assert "and 1,757 more" in done.stderr
+    assert main(["data", "show", "digits", "--sample", "digit_9999"]) == 1
+    errors = capsys.readouterr().err
+    assert "Did you mean 'digit_" in errors
+    assert "digit_0001" in errors
+    assert "and 1,757 more" in errors
 
 
 @pytest.fixture

@@ -62,8 +62,8 @@ def test_figures_are_drawn_from_what_runs_left(tmp_path: Path, monkeypatch, caps
         (["figure", "digits"], "Did you mean 'figures'?"),
         (["figures", "digitz"], "Did you mean 'digits'?"),
         (["figures"], "report figures --help"),
-        (["model.hidden_size=x"], "hidden_size"),
-        (["seed=1"], "A table sets the seeds itself"),
+        (["figures", "digits", "model.hidden_size=x"], "hidden_size"),
+        (["figures", "digits", "seed=1"], "A table sets the seeds itself"),
         (["--outt", "x"], "Did you mean '--out'?"),
     ],
 )

@@ -372,7 +372,11 @@ COUNTED = (
 
 @pytest.mark.parametrize(
     ("count", "size", "parallel"),
-    [(20, 7, 3), pytest.param(1003, 1001, None, marks=pytest.mark.clusters)],
+    [
+        (8, 3, 2),
+        pytest.param(20, 7, 3, marks=pytest.mark.clusters),
+        pytest.param(1003, 1001, None, marks=pytest.mark.clusters),
+    ],
 )
 def test_the_jobs_of_several_arrays_are_done(
     engine, jobs, tmp_path: Path, monkeypatch, count: int, size: int, parallel: int | None
@@ -382,7 +386,8 @@ def test_the_jobs_of_several_arrays_are_done(
     lines = [COUNTED.format(folder=tmp_path, number=number) for number in range(count)]
     made = jobs(*lines) if parallel else jobs(*[f"touch {tmp_path}/done{n}" for n in range(count)])
     if parallel:
-        made[15:] = [replace(job, needs=made[number % 4]) for number, job in enumerate(made[15:])]
+        late = 3 * count // 4
+        made[late:] = [replace(job, needs=made[n % 4]) for n, job in enumerate(made[late:])]
     began = time.monotonic()
     results = run_jobs(made, engine(wanted=replace(WANTED, parallel=parallel)), console=quiet())
     assert statuses(results) == [0] * count
@@ -433,12 +438,12 @@ def assert_once(folder: Path, count: int) -> None:
 
 def test_two_sweeps_that_share_jobs_do_each_once(slurm, tmp_path: Path) -> None:
     names = [name_in(tmp_path, name) for name in ("one", "two")]
-    both = [driver(tmp_path, names[0], 1, 9), driver(tmp_path, names[1], 4, 13)]
+    both = [driver(tmp_path, names[0], 1, 5), driver(tmp_path, names[1], 3, 8)]
     assert [process.wait(60) for process in both] == [0, 0]
-    assert_once(tmp_path, 13)
+    assert_once(tmp_path, 8)
 
 
-@pytest.mark.parametrize("times", [4, pytest.param(20, marks=pytest.mark.clusters)])
+@pytest.mark.parametrize("times", [2, pytest.param(20, marks=pytest.mark.clusters)])
 def test_killed_at_any_moment_nothing_is_submitted_twice_and_nothing_lost(
     slurm, tmp_path: Path, times: int
 ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from eleatt_bench.common.nested import covers, leaves, scalars, value_at
@@ -12,7 +12,6 @@ plain = st.none() | st.integers() | st.lists(st.integers())
 trees = st.recursive(st.dictionaries(names, plain), lambda t: st.dictionaries(names, t | plain))
 
 
-@settings(max_examples=40)
 @given(trees)
 def test_leaves_are_all_that_is_in_a_tree(tree) -> None:
     for key, value in leaves(tree):

@@ -148,7 +148,7 @@ WORDS = st.sampled_from(["model", "data", "hydra", "init", "seed", "gru", "null"
 SIGNS = st.sampled_from(["", "+", "++", "~", "@", ",", "(", "[", "${", "\n"])
 
 
-@settings(deadline=None, max_examples=60)  # the first look at the options reads the disk
+@settings(deadline=None)  # the first look at the options reads the disk
 @given(st.text(max_size=20) | st.lists(WORDS | SIGNS, max_size=7).map("".join))
 def test_any_text_is_let_through_or_refused_in_words(override: str) -> None:
     with suppress(UserError):

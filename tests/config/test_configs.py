@@ -90,7 +90,7 @@ def test_every_file_composes(path: Path) -> None:
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
-@pytest.mark.few(3)
+@pytest.mark.few(1)
 def test_every_experiment_composes_with_every_model(experiment: str) -> None:
     for model in MODELS:
         config = compose(f"experiment={experiment}", f"model={model}")
@@ -99,6 +99,7 @@ def test_every_experiment_composes_with_every_model(experiment: str) -> None:
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
+@pytest.mark.few(4)
 def test_an_experiment_opens_with_a_command_that_composes_to_it(experiment: str) -> None:
     path = Path("experiment", f"{experiment}.yaml")
     assert any(line.startswith("Cost:") for line in opening(path))

@@ -50,6 +50,7 @@ SLURM, RAY = "launcher=slurm", "launcher=ray"
         ([RAY, "+launcher.env.CUDA_VISIBLE_DEVICES=1"], "is set by the sweep itself"),
     ],
 )
+@pytest.mark.few(8)
 def test_what_makes_no_sense_is_refused(said: list[str], told: str) -> None:
     with pytest.raises(UserError) as caught:
         compose_checked(said, "train")
@@ -62,11 +63,13 @@ def test_what_makes_no_sense_is_refused(said: list[str], told: str) -> None:
      "launcher.address=ray://head:10001", "launcher.gpus=0.5", "launcher.gpus=2",
      "launcher.memory=500M", "launcher.retries=0", "+launcher.env.PYTHONPATH=/src"],
 )  # fmt: skip
+@pytest.mark.few(3)
 def test_what_makes_sense_to_ray_is_taken(said: str) -> None:
     assert compose_checked([RAY, said], "train")["launcher"]["cpus"] == 2
 
 
 @pytest.mark.parametrize("time", ["3", "3:00", "0:03:00", "0-1", "1-00:00:00", "null", "UNLIMITED"])
+@pytest.mark.few(3)
 def test_times_are_slurms(time: str) -> None:
     assert compose_checked([SLURM, f"launcher.time={time}"], "train")["launcher"]["notice"] == 120
 
@@ -90,6 +93,7 @@ def test_times_are_slurms(time: str) -> None:
         (["train", "-m", SLURM, "+launcher.options.array=1"], "is set by the sweep itself"),
     ],
 )
+@pytest.mark.few(5)
 def test_who_has_no_cluster_is_told(words, told: str, monkeypatch, tmp_path, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path))

@@ -59,6 +59,7 @@ def test_any_of_them_go_together(names: tuple[str, ...]) -> None:
         (["trainer.accumulate_grad_batches=0"], "it must be at least 1"),
     ],
 )  # fmt: skip
+@pytest.mark.few(3)
 def test_a_mistake_is_a_sentence(overrides: list[str], says: str) -> None:
     for compose in (compose_config, Composer().config):
         with pytest.raises(UserError) as raised:
@@ -69,12 +70,13 @@ def test_a_mistake_is_a_sentence(overrides: list[str], says: str) -> None:
 @pytest.mark.parametrize(
     "overrides",
     [
-        ["logger=none"],
         ["logger=[csv,mlflow]", "logger.mlflow.experiment_name='a, b'",
          "logger.mlflow.tracking_uri='http://127.0.0.1:5000'"],
+        ["logger=none"],
         ["logger=wandb", "logger.wandb.mode=offline"],
     ],
 )  # fmt: skip
+@pytest.mark.few(1)
 def test_a_pre_training_logs_where_its_run_does(overrides: list[str]) -> None:
     composer = Composer()
     config = composer.config(["experiment=nucla", "pretraining=ntu", *overrides])

@@ -19,11 +19,6 @@ from eleatt_bench.training import folder
 from eleatt_bench.training.folder import wanted_run
 
 
-@pytest.fixture(scope="module")
-def composer() -> Composer:
-    return Composer()
-
-
 @pytest.mark.parametrize(
     "overrides",
     [
@@ -35,7 +30,7 @@ def composer() -> Composer:
     ],
     ids=" ".join,
 )
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 def test_its_overrides_compose_to_its_configuration(composer, overrides: list[str]) -> None:
     config = composer.config([*overrides, "pretraining=ntu"])
     source = source_of(config, composer, is_place)

@@ -25,7 +25,7 @@ def images(make_store) -> SequenceStore:
     return make_store([3] * 6, name="mnist", width=4, layout=layout)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(deadline=None)
 @given(st.data())
 def test_a_batch_is_what_a_loop_would_gather(store: SequenceStore, data: st.DataObject) -> None:
     subset = np.array(data.draw(st.lists(st.integers(0, 7), min_size=1, unique=True)))
@@ -114,7 +114,7 @@ sizes = {
 }
 
 
-@settings(max_examples=150, deadline=None)
+@settings(deadline=None)
 @given(**sizes)
 def test_every_sequence_once_per_epoch_whatever_the_world(
     count: int, batch_size: int, world_size: int, shuffle: bool, bucket: bool, epoch: int

@@ -58,7 +58,7 @@ def test_the_folds_never_change() -> None:
     assert fingerprint(same) == "240121c3413e7862"
 
 
-@settings(max_examples=50, deadline=None)
+@settings(deadline=None)
 @given(order=st.permutations(range(480)), fold=st.integers(0, 29))
 def test_the_order_of_the_store_does_not_matter(order: list[int], fold: int) -> None:
     shuffled = folds.same_subject(SUBJECT[order], ACTION[order], fold)

@@ -42,7 +42,7 @@ def test_the_protocol_to_choose_by_knows_nothing_of_the_third_camera(make_store)
     assert parts.clean is None
 
 
-@settings(max_examples=50, deadline=None)
+@settings(deadline=None)
 @given(fraction=st.floats(0.001, 0.97), seed=st.integers(0, 99))
 def test_every_sequence_is_in_exactly_one_part(store, fraction: float, seed: int) -> None:
     parts = split(store, "cross_view", val_fraction=fraction, val_seed=seed)

@@ -43,7 +43,7 @@ def sample_lists(draw: st.DrawFn) -> list[Sample]:
     ]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(deadline=None)
 @given(sample_lists(), st.booleans())
 def test_round_trip(samples: list[Sample], origin_applied: bool) -> None:
     with tempfile.TemporaryDirectory() as folder:

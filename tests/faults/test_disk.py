@@ -206,7 +206,7 @@ def test_a_finished_run_in_a_folder_one_may_only_read(work, undisturbed) -> None
 
 
 @root
-@pytest.mark.parametrize("verb", ["report", "attention", "figures"])
+@pytest.mark.parametrize("verb", ["report", "attention", pytest.param("figures", marks=SLOW)])
 def test_a_place_that_may_not_be_written_to_is_named_before_the_work(
     work, undisturbed, data_dir, verb
 ) -> None:

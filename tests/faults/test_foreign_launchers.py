@@ -67,6 +67,7 @@ def test_each_alone(work, undisturbed, assert_same, name: str) -> None:
     assert_same(work, undisturbed)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_that_lightning_would_requeue_from_is_left_alone(
     work, undisturbed, assert_same
 ) -> None:

@@ -37,14 +37,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def covering(rows: dict[Any, list[str]]) -> set[Any]:
     """Some of ``rows`` in which any two values meet that meet in any row."""
-    pairs = {row: set(combinations(values, 2)) for row, values in rows.items()}
-    left = set().union(*pairs.values())
+    bits: dict[tuple[str, str], int] = {}
+    pairs = {
+        row: sum(1 << bits.setdefault(pair, len(bits)) for pair in combinations(values, 2))
+        for row, values in rows.items()
+    }
+    left = (1 << len(bits)) - 1
     shuffled = random.Random(0).sample(list(rows), len(rows))  # the same in all processes
     chosen = set()
     while left:
-        best = max(shuffled, key=lambda row: len(pairs[row] & left))
+        best = max(shuffled, key=lambda row: (pairs[row] & left).bit_count())
         chosen.add(best)
-        left -= pairs[best]
+        left &= ~pairs[best]
     return chosen
 
 

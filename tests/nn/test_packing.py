@@ -31,7 +31,7 @@ def pad(given_input, lengths, batch_first=False):
     )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(deadline=None)
 @given(lengths_lists, st.booleans())
 def test_a_packed_sequence_comes_back_as_it_was(lengths, enforce_sorted):
     if enforce_sorted:
@@ -53,7 +53,7 @@ def test_a_packed_sequence_comes_back_as_it_was(lengths, enforce_sorted):
         assert torch.equal(batch.take_state(state), state[:, order])
 
 
-@settings(max_examples=50, deadline=None)
+@settings(deadline=None)
 @given(lengths_lists, st.booleans())
 def test_a_padded_batch_is_cleared_behind_each_length(lengths, batch_first):
     steps = max(lengths) + 1

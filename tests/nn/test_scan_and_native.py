@@ -36,7 +36,7 @@ cells = st.one_of(
 
 
 @pytest.mark.parametrize("run", [scan.run, native.run], ids=["scan", "native"])
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None)
 @given(
     cell=cells,
     D=sizes,

@@ -289,7 +289,7 @@ def test_it_is_right_or_refused(make, backend, kind, gate, way):
 subsets = st.sets(st.integers(0, 11), min_size=1)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(deadline=None)
 @given(
     st.sampled_from(["native", "scan"]), st.sampled_from(KINDS), st.sampled_from(GATES),
     subsets, subsets, subsets, subsets, st.booleans(),

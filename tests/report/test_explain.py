@@ -15,9 +15,8 @@ from eleatt_bench.tables.plan import Plan, plan
 
 
 @pytest.fixture(scope="module")
-def planned(tmp_path_factory) -> dict[str, Plan]:
+def planned(tmp_path_factory, composer: Composer) -> dict[str, Plan]:
     data = f"data_dir={tmp_path_factory.mktemp('data')}"
-    composer = Composer()
     return {name: plan(name, [data], composer) for name in ("digits", "table4")}
 
 

@@ -76,7 +76,7 @@ def test_every_verdict_has_a_mark_and_no_two_colours_are_one_to_anybody() -> Non
         assert min(apart) > 0.08
 
 
-@settings(deadline=None, max_examples=40)  # the first call computes levels
+@settings(deadline=None)  # the first call computes levels
 @given(st.lists(differences, min_size=1, max_size=4), st.none() | points)
 def test_an_axis_has_room_for_everything_but_endless_intervals(values, paper) -> None:
     found = [judged(one, paper) for one in values]
@@ -90,7 +90,7 @@ def test_an_axis_has_room_for_everything_but_endless_intervals(values, paper) ->
     assert high - low <= 3.3 * (max(marks) - min(marks))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None)
 @given(differences, st.none() | points, st.integers(15, 80))
 def test_a_strip_has_each_thing_at_its_place(values, paper, width: int) -> None:
     found = judged(values, paper)

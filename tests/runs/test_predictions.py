@@ -33,15 +33,12 @@ def test_right_and_clean(tmp_path: Path) -> None:
     assert clean.right.tolist() == [True, False, True]
 
 
-def test_they_are_those_that_the_record_counts(tmp_path: Path) -> None:
-    from eleatt_bench.config.compose import compose_config
-    from eleatt_bench.training.run import train
-
-    short = ["trainer.max_epochs=1", "model.hidden_size=4", "trainer.num_threads=1"]
-    folders = [f"data_dir={tmp_path}", f"runs_dir={tmp_path}"]
-    folder, record = train(compose_config([*short, *folders]), [])
-    found = read_predictions(folder)
+def test_they_are_those_that_the_record_counts(trained: Path) -> None:
+    (path,) = (trained / "runs").glob("*/record.json")
+    folder = RunFolder(trained / "runs", path.parent.name)
+    found, record = read_predictions(folder), folder.read()
     assert found is not None
+    assert record is not None
     assert np.mean(found.right) == record["metrics"]["test"]["accuracy"]
 
 

@@ -80,7 +80,7 @@ WAYS = st.sampled_from([written, set_back, replaced, removed])
 Ways = list[tuple[Callable[[Path, bytes], None], int, bool]]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(deadline=None)
 @given(st.lists(st.tuples(WAYS, st.integers(0, 3), st.booleans()), max_size=12))
 def test_however_fast_a_record_changes_it_is_as_it_is(
     tmp_path_factory, record_of, ways: Ways

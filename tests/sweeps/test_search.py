@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,12 @@ def own_folders(
     monkeypatch.delenv("ELEATT_RUNS", raising=False)
 
 
+@cache
+def composer() -> Composer:
+    """One for all: each choice of groups is composed once."""
+    return Composer()
+
+
 def space_of(*sweeps: str) -> Space:
     return read_space(["experiment=digits"], [*SMALL, *sweeps])
 
@@ -75,8 +82,8 @@ def folder_of(*overrides: str) -> RunFolder:
 
 
 def wanted_of(*overrides: str) -> tuple[RunFolder, WantedRun]:
-    composer = Composer()
-    return wanted_run([], composer.config(["experiment=digits", *SMALL, *overrides]), composer)
+    config = composer().config(["experiment=digits", *SMALL, *overrides])
+    return wanted_run([], config, composer())
 
 
 @pytest.fixture
@@ -100,7 +107,7 @@ def curve(folder: RunFolder, *accuracies: float) -> None:
 def go(trials: Trials, pool: Pool, space: Space, most: int) -> list[str]:
     said: list[str] = []
     Search(
-        space, trials, pool, most=most, warm_ok=True, composer=Composer(), say=said.append
+        space, trials, pool, most=most, warm_ok=True, composer=composer(), say=said.append
     ).go()  # fmt: skip
     return [line for text in said for line in text.splitlines()]
 
@@ -249,7 +256,7 @@ def test_a_trial_waits_for_another_process_and_takes_its_result(trials: Trials, 
             finish("optimizer.lr=0.01")
             held.__exit__(None, None, None)
 
-    Search(space, trials, pool, most=1, warm_ok=True, composer=Composer(), say=say).go()
+    Search(space, trials, pool, most=1, warm_ok=True, composer=composer(), say=say).go()
     assert said[1:] == [
         f"trial 1/1 waits     another job is at the same run, {folder.run_id}",
         "trial 1/1 complete  val 62.50%  finished by another job",
@@ -259,9 +266,8 @@ def test_a_trial_waits_for_another_process_and_takes_its_result(trials: Trials, 
 
 def test_a_trial_waits_for_whoever_trains_what_it_begins_with(trials: Trials) -> None:
     """Else it would be started, and end at once, again and again."""
-    composer = Composer()
-    config = composer.config(["experiment=digits", *SMALL, "pretraining=digits"])
-    before = wanted_run([], config, composer)[1].before
+    config = composer().config(["experiment=digits", *SMALL, "pretraining=digits"])
+    before = wanted_run([], config, composer())[1].before
     assert before is not None
     source = before.folder(Path(config["runs_dir"]))
     held = source.held()
@@ -283,7 +289,7 @@ def test_a_trial_waits_for_whoever_trains_what_it_begins_with(trials: Trials) ->
 
     space = space_of("pretraining=digits", "optimizer.lr=choice(0.01)")
     search = Search(
-        space, trials, Scripted(job), most=1, warm_ok=True, composer=composer, say=say
+        space, trials, Scripted(job), most=1, warm_ok=True, composer=composer(), say=say
     )  # fmt: skip
     search.go()
     assert states == [False, False], "not while it was held"

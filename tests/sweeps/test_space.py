@@ -152,7 +152,7 @@ def test_every_form_is_the_same_dimension_each_time(override: str, dimension: Di
 @given(
     st.floats(1e-300, 1e300), st.floats(1.001, 1e6), st.booleans(), st.integers(0, 2**32 - 1)
 )  # fmt: skip
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None)
 def test_what_is_drawn_of_an_interval_lies_in_it_and_is_read_back_the_same(
     low: float, factor: float, log: bool, seed: int
 ) -> None:

@@ -28,12 +28,6 @@ def empty_folder(tmp_path, monkeypatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def composer() -> Composer:
-    """One for all tests: each choice of groups is composed once."""
-    return Composer()
-
-
-@pytest.fixture(scope="session")
 def planned(tmp_path_factory: pytest.TempPathFactory, composer: Composer) -> Callable[[str], Plan]:
     """The plan of a table on a machine that has nothing but the digits; made once."""
     made: dict[str, Plan] = {}

@@ -111,7 +111,7 @@ def test_levels_are_between_those_of_one_look_and_of_looks_that_know_nothing_of_
     assert crossing(looks, level, sides) == pytest.approx(error, rel=1e-5)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(st.sampled_from([(5, 10, 20), (3, 4), (3, 7, 8)]), st.lists(st.floats(1e-3, 1), min_size=1))
 def test_the_overall_level_is_how_often_they_cross(
     looks: tuple[int, ...], levels: list[float]

@@ -30,16 +30,23 @@ def test_the_digits_table_begins_with_six_rows_of_three_seeds(planned) -> None:
 
 def test_a_planned_run_is_named_as_the_run_its_command_makes(composer) -> None:
     made = plan("digits", ["trainer.max_epochs=2"], composer)
-    for run in made.runs[::7]:
+    for run in made.runs[::17]:
         config = compose_config(shlex.split(run.command)[2:])
         assert config["trainer"]["max_epochs"] == 2
         assert run_id(identity(config, run.identity["data"]["digest"])) == run.run_id
 
 
+ONE_ROW = ('table.rows=[{name: GRU, overrides: ["model=gru"]}]', "table.claims=[]")
+"""One is enough where every row would be composed anew."""
+
+
 def test_what_only_says_where_a_run_is_computed_does_not_change_the_table(composer) -> None:
-    same = plan("digits", ["launcher.jobs=3", "trainer=gpu", "trainer.num_threads=1"], composer)
-    assert same.variation == ()
-    assert [r.run_id for r in same.runs] == [r.run_id for r in plan("digits", (), composer).runs]
+    places = ["launcher.jobs=3", "trainer=gpu", "trainer.num_threads=1"]
+    same = plan("digits", [*places, *ONE_ROW], composer)
+    assert same.variation == ONE_ROW
+    assert [r.run_id for r in same.runs] == [
+        r.run_id for r in plan("digits", ONE_ROW, composer).runs
+    ]
 
 
 @given(
@@ -53,7 +60,7 @@ def test_what_only_says_where_a_run_is_computed_does_not_change_the_table(compos
 )  # fmt: skip
 @settings(max_examples=5, deadline=None)
 def test_nor_is_that_a_part_of_a_variation(composer, places: list[str]) -> None:
-    said = ["table.seeds=[3,4]", "optimizer.lr=0.01"]
+    said = [*ONE_ROW, "table.seeds=[3,4]", "optimizer.lr=0.01"]
     places = [one for one in places if one != "launcher.poll=3" or "launcher=slurm" in places]
     assert (
         plan("digits", [*places, *said], composer).file_stem
@@ -62,8 +69,8 @@ def test_nor_is_that_a_part_of_a_variation(composer, places: list[str]) -> None:
 
 
 def test_a_group_that_changes_the_runs_stays(composer) -> None:
-    made = plan("digits", ["scheduler=cosine", "trainer=gpu", "table.seeds=[3]"], composer)
-    assert made.variation == ("table.seeds=[3]", "scheduler=cosine")
+    made = plan("digits", ["scheduler=cosine", "trainer=gpu", *ONE_ROW], composer)
+    assert made.variation == (*ONE_ROW, "scheduler=cosine")
 
 
 @pytest.mark.parametrize(
@@ -71,9 +78,11 @@ def test_a_group_that_changes_the_runs_stays(composer) -> None:
     [("scheduler=step", "scheduler.options.step_size=3"),
      ("optimizer=sgd", "optimizer.options.momentum=0.8")],
 )  # fmt: skip
+@pytest.mark.few(1)
 def test_a_group_that_others_are_about_stays(composer, said: tuple[str, ...]) -> None:
     """Without it they could not be composed."""
-    assert plan("digits", [*said, "launcher.jobs=2"], composer).variation == said
+    made = plan("digits", [*said, "launcher.jobs=2", *ONE_ROW], composer)
+    assert made.variation == (*ONE_ROW, *said)
 
 
 def test_a_variation_is_kept_apart_from_the_table(composer) -> None:
@@ -213,7 +222,8 @@ def test_what_makes_no_table(composer, override: str, says: str) -> None:
         plan("digits", [override], composer)
 
 
-@pytest.mark.parametrize("name", ["digits", "table5"])
+@pytest.mark.parametrize("name", ["table5", "digits"])
+@pytest.mark.few(1)
 def test_seeds_that_are_planned_at_once_are_as_one_by_one(
     name: str, composer, planned, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -147,7 +147,7 @@ def test_a_table_of_runs_that_were_there_before_says_so(digits_plan: Plan, finis
     assert "recorded when 3 seeds of them were finished" in told(found)[0]
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_damaged_plan_is_one_sentence_with_its_remedy(digits_plan: Plan, data) -> None:
     path = plan_path(digits_plan)

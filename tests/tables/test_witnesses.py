@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@settings(max_examples=40, deadline=None)  # the first imports the witness
+@settings(deadline=None)  # the first imports the witness
 @given(st.floats(0, 10), st.floats(0.1, 5), st.integers(3, 100), st.floats(0.001, 0.2))
 def test_power(difference: float, spread: float, count: int, level: float) -> None:
     from statsmodels.stats.power import TTestPower
@@ -63,7 +63,7 @@ def test_seeds_needed(effect: float, level: float) -> None:
     assert seeds_needed(effect, 1, level) == np.ceil(np.round(expected, 6))
 
 
-@settings(max_examples=40, deadline=None)  # the first imports the witness
+@settings(deadline=None)  # the first imports the witness
 @given(st.integers(0, 10_000), st.floats(-1.5, 1.5), st.floats(0.1, 2), st.floats(0.2, 3))
 def test_no_difference_that_matters(seed: int, mean: float, std: float, margin: float) -> None:
     from statsmodels.stats.weightstats import ttost_paired

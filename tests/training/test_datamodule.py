@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from eleatt_bench.config.compose import compose_config
+from eleatt_bench.config.composer import Composer
 from eleatt_bench.data.sources import nucla
 from eleatt_bench.data.store import Sample, SequenceStore
 from eleatt_bench.data.writing import write_store
@@ -39,8 +40,14 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> SequenceStore:
     )
 
 
+@cache
+def composer() -> Composer:
+    """One for all: each choice of groups is composed once."""
+    return Composer()
+
+
 def configured(*overrides: str) -> dict[str, Any]:
-    return compose_config(["experiment=nucla", "model=gru", "model.hidden_size=8", *overrides])
+    return composer().config(["experiment=nucla", "model=gru", "model.hidden_size=8", *overrides])
 
 
 def test_the_network_has_the_size_of_the_streams_it_sees(store: SequenceStore) -> None:

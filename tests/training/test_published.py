@@ -123,9 +123,7 @@ def test_weights_of_another_network(made: Made, tmp_path: Path) -> None:
         load_network(tmp_path / "nothing")
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_damaged_files(made: Made, tmp_path: Path, data) -> None:
     content = bytearray(made[2].read_bytes())

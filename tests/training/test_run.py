@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -25,7 +27,9 @@ from eleatt_bench.nn.backends import resolve_backend
 from eleatt_bench.runs.record import RunFolder
 from eleatt_bench.training.run import evaluate, keep_evaluation, train
 
-SHORT = ["experiment=digits", "model.hidden_size=8", "trainer.num_threads=1"]
+SHORT = [
+    "experiment=digits", "model.hidden_size=8", "data.batch_size=200", "trainer.num_threads=1",
+]  # fmt: skip
 
 
 def weights(folder: RunFolder, name: str = "last") -> dict[str, torch.Tensor]:
@@ -50,9 +54,17 @@ def assert_same_run(one: RunFolder, two: RunFolder) -> None:
 
 
 @pytest.fixture
-def finished(short_config):
-    folder, record = train(short_config(), ["experiment=digits"])
-    return folder, record, short_config
+def finished(once: Callable[..., Path], short_config, tmp_path: Path):
+    """A run of its own for each test, which was trained once for all of them."""
+    config = short_config()
+
+    def make(folder: Path) -> None:
+        train({**config, "runs_dir": str(folder)}, ["experiment=digits"])
+
+    shutil.copytree(once("finished", make), tmp_path / "runs")
+    (record,) = (tmp_path / "runs").glob("*/record.json")
+    folder = RunFolder(tmp_path / "runs", record.parent.name)
+    return folder, folder.read(), short_config
 
 
 def test_a_run_leaves_everything_that_says_what_it_was(finished) -> None:
@@ -195,17 +207,12 @@ def test_under_one_seed_gated_and_plain_networks_begin_with_the_same_cell(short_
     "options",
     [
         ["model=eleatt_gru", "model.dropout=0.5", "model.num_layers=2", "scheduler=plateau"],
-        pytest.param(
-            ["model=lstm", "data.bucket=true", "data.transforms.noise=0.1", "model.readout=mean"],
-            marks=pytest.mark.slow,
-        ),
-        pytest.param(
-            ["model=rnn", "scheduler._target_=torch.optim.lr_scheduler.StepLR",
-             "+scheduler.options.step_size=1", "trainer.precision=bf16-mixed"],
-            marks=pytest.mark.slow,
-        ),
+        ["model=lstm", "data.bucket=true", "data.transforms.noise=0.1", "model.readout=mean"],
+        ["model=rnn", "scheduler._target_=torch.optim.lr_scheduler.StepLR",
+         "+scheduler.options.step_size=1", "trainer.precision=bf16-mixed"],
     ],
 )  # fmt: skip
+@pytest.mark.slow  # a quick one: tests/faults/test_signals.py
 def test_a_killed_run_continues_to_bit_identical_weights(
     options: list[str], tmp_path: Path
 ) -> None:

@@ -60,7 +60,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> tuple[FeatureCache, bytes]
 
 
 @given(data=st.data())
-@settings(max_examples=60, deadline=None)
+@settings(deadline=None)
 def test_damage_is_never_taken_for_features(kept: tuple[FeatureCache, bytes], data) -> None:
     cache, whole = kept
     at = data.draw(st.integers(0, len(whole) - 1))

@@ -149,9 +149,7 @@ def test_lists_that_do_not_belong_together(release) -> None:
     refused(release, r"splits has no run_test_split3\.txt: fetch splits\.zip of JHMDB again")
 
 
-@settings(
-    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_damage_is_refused_in_words(tmp_path: Path, damaged, data) -> None:
     videos, splits = tmp_path / "ReCompress_Videos", tmp_path / "splits"

@@ -74,7 +74,7 @@ def test_not_a_video(content: bytes, says: str) -> None:
 
 
 @given(at=st.floats(0, 1))
-@settings(max_examples=60, deadline=None)
+@settings(deadline=None)
 def test_a_cut_file_is_always_noticed(whole: bytes, at: float) -> None:
     refused(whole[: int(at * (len(whole) - 2))], "is cut short|is empty|is not an AVI file")
 
@@ -102,7 +102,7 @@ def test_absurd_sizes(encoded, whole: bytes, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @given(data=st.data())
-@settings(max_examples=60, deadline=None)
+@settings(deadline=None)
 def test_damage_gives_frames_or_words(whole: bytes, damaged, data) -> None:
     content = data.draw(damaged(whole))
     try:

@@ -325,9 +325,7 @@ def test_a_text_in_wide_characters(tmp_path: Path, encoding: str) -> None:
 
 
 @pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
-@settings(
-    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_damage_is_refused_in_words(
     tmp_path: Path, damaged, one_sentence, compression: int, data

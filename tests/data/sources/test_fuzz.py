@@ -26,9 +26,7 @@ READERS: dict[str, Callable[[Path], Release]] = {
     "shrec17": shrec17.read,
     "dhg": dhg.read,
 }
-FEW = settings(
-    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+FEW = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 MANY = settings(FEW, max_examples=5000)
 
 
@@ -92,7 +90,7 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(deadline=None)
 @given(values, st.integers(0, 9))
 def test_any_json_in_place_of_skeletons(one_sentence, value, depth: int) -> None:
     for _ in range(depth):
@@ -186,7 +184,7 @@ KINDS = [
 
 
 @pytest.mark.parametrize("name", READERS)
-@settings(FEW, max_examples=60)
+@FEW
 @given(data=st.data())
 def test_the_beginnings_of_other_kinds_of_files(releases, one_sentence, name: str, data) -> None:
     files = sorted(path for path in releases[name].rglob("*") if path.is_file())

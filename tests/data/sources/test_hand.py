@@ -35,7 +35,7 @@ def in_line(position: int, word: str) -> str:
     return " ".join(words)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(deadline=None)
 @given(
     values=hnp.arrays(
         np.float64, st.tuples(st.integers(1, 4), st.just(66)), elements=st.floats(-100, 100)
@@ -83,7 +83,7 @@ def test_a_broken_file(one_sentence, text: str, says: str) -> None:
     one_sentence(caught.value, "prepare")
 
 
-@settings(max_examples=120, deadline=None)
+@settings(deadline=None)
 @given(data=st.data())
 def test_damage_is_refused_in_words(damaged, one_sentence, data) -> None:
     content = f"{LINE}\r\n{LINE}\n".encode()

@@ -67,7 +67,7 @@ def read(content: bytes) -> np.ndarray:
     return matlab.array(content, "SW", axes=AXES)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(deadline=None)
 @given(
     values=hnp.arrays(
         st.sampled_from([np.float64, np.float32]),
@@ -220,7 +220,7 @@ def test_values_in_another_file_are_not_read(tmp_path) -> None:
     "content",
     [v5(SW=VALUES, b=1), v5(True, SW=VALUES), v73(VALUES), v73(VALUES, compression="gzip")],
 )
-@settings(max_examples=40, deadline=None)
+@settings(deadline=None)
 @given(data=st.data())
 def test_damage_is_refused_in_words(damaged, content: bytes, data) -> None:
     try:

@@ -194,7 +194,7 @@ def test_a_broken_file_is_named(one_sentence, release: Path) -> None:
 
 
 @pytest.mark.parametrize("form", [matlab_5, matlab_73])
-@settings(max_examples=60, deadline=None)
+@settings(deadline=None)
 @given(data=st.data())
 def test_damage_is_refused_in_words(damaged, one_sentence, form, data) -> None:
     content = data.draw(damaged(form(values(1, 1))))

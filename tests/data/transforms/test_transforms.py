@@ -37,7 +37,7 @@ ALL = {
     "streams": ["joints", "bones", "velocities"],
 }  # fmt: skip
 SAMPLES = st.lists(st.integers(0, 7), min_size=1, max_size=10)
-some = settings(max_examples=80, deadline=None)
+some = settings(deadline=None)
 
 
 def rows(batch: Batch) -> dict[int, torch.Tensor]:
@@ -107,7 +107,7 @@ def test_absent_bodies_stay_absent(
     assert not found.inputs.unflatten(2, (2, 15))[absent].any()
 
 
-@settings(max_examples=50, deadline=None)
+@settings(deadline=None)
 @given(CONFIGS, st.integers(1, 5), st.integers(0, 5), st.booleans())
 def test_two_processes_transform_what_one_does(
     transforms, skeletons, config: dict[str, Any], batch_size: int, epoch: int, bucket: bool

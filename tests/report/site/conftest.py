@@ -23,9 +23,12 @@ ERROR = "<script>document.title = 'taken'</script> & so on"
 
 
 @pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def site(once: Callable[..., Path]) -> Path:
     """The folder ``report`` beside ``runs`` and ``data``; table4 is one without any run."""
-    folder = tmp_path_factory.mktemp("site")
+    return once("site", _made) / "report"
+
+
+def _made(folder: Path) -> None:
     where = [f"data_dir={folder / 'data'}", f"runs_dir={folder / 'runs'}"]
     for model in ("gru", "eleatt_gru"):
         for seed in (0, 1):
@@ -35,7 +38,6 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     asked = [*SMALL, *where, "table.seeds=[0,1]"]
     made = [*plans("digits", asked), *plans("table4", where)]
     assert write_site(made, folder / "report") == 7
-    return folder / "report"
 
 
 def _harm(runs: Path) -> None:

@@ -240,7 +240,7 @@ def test_the_hparams_page_gets_a_handful_of_settings_and_the_results(short_confi
         "num_layers": 2,
         "hidden_size": 8,
         "dropout": 0,
-        "batch_size": 64,
+        "batch_size": 200,
         "lr": 0.005,
         "pretraining": "none",
         "seed": "7",

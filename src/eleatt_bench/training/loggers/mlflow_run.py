@@ -12,8 +12,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from pytorch_lightning.loggers import MLFlowLogger
-
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.extras import require
 from eleatt_bench.common.locations import folder_at
@@ -34,6 +32,7 @@ from eleatt_bench.training.loggers.sink import (
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
+    from pytorch_lightning.loggers import MLFlowLogger
 
 _PARENT = "mlflow.parentRunId"  # MLflow's own tag
 _OF_SWEEP = "eleatt_bench.sweep"  # of the parent: the name of its sweep
@@ -154,6 +153,8 @@ def _answering(uri: str) -> Iterator[MlflowClient]:
 
 def _logger(config: Config, run_id: str | None, **named: Any) -> MLFlowLogger:
     """Lightning's logger, its experiment and its run made unless they are there."""
+    from pytorch_lightning.loggers import MLFlowLogger  # not before: a sweep needs no Lightning
+
     uri = tracking_uri(config)
     artifacts = folder_at(config["runs_dir"]).resolve() / "mlartifacts"
     logger = MLFlowLogger(

@@ -12,8 +12,6 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
-from pytorch_lightning.loggers import WandbLogger
-
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.extras import require
 from eleatt_bench.common.locations import folder_at
@@ -43,6 +41,7 @@ class WandbRun:
 
     def open(self, rows: Sequence[LoggedRow]) -> None:
         import wandb
+        from pytorch_lightning.loggers import WandbLogger  # not before: a sweep needs no Lightning
 
         own = {key: self._settings[key] or "" for key in ("project", "entity")}
         known = read_id(self._folder, "wandb")

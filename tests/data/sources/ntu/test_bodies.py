@@ -138,7 +138,7 @@ def recordings(draw: st.DrawFn) -> Tracked:
     return tracked
 
 
-@settings(max_examples=100, deadline=None)
+@settings(deadline=None)
 @given(recordings())
 def test_as_published(tracked: Tracked) -> None:
     expected = by_the_book(tracked)

@@ -225,7 +225,7 @@ def survives(data: bytes) -> None:
         assert np.isfinite(frames).all()
 
 
-@settings(max_examples=120, deadline=None)
+@settings(deadline=None)
 @given(damaged() | st.binary(max_size=80))
 def test_any_damage_gives_a_sample_or_one_sentence(data: bytes) -> None:
     survives(data)
