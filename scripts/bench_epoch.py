@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -43,11 +42,11 @@ _NETWORK = "bench_epoch_turns.py"
 
 
 class Case(NamedTuple):
-    """One row of the table: a store, a dropout, so many threads."""
+    """What is trained: a store's experiment, with this dropout, on so many threads."""
 
-    store: str
+    epoch_of: str
     dropout: float
-    threads: int
+    num_threads: int
 
 
 class Contender:
@@ -78,8 +77,9 @@ class Contender:
 def measure(case: Case, data_dir: Path, rounds: int) -> Iterator[dict[str, Any]]:
     """A row with the gate and one without; of ``rounds`` epochs, after one that is not counted."""
     common = [
-        f"experiment={EXPERIMENTS[case.store]}", f"data_dir={data_dir}", "trainer.max_epochs=10000",
-        f"model.dropout={case.dropout}", f"trainer.num_threads={case.threads}",
+        f"experiment={EXPERIMENTS[case.epoch_of]}", f"data_dir={data_dir}",
+        "trainer.max_epochs=10000", f"model.dropout={case.dropout}",
+        f"trainer.num_threads={case.num_threads}",
     ]  # fmt: skip
     with tempfile.TemporaryDirectory() as scratch:
         contenders = {PLAIN: Contender(PLAIN, Path(scratch), [*common, "model=gru"])}
@@ -148,15 +148,14 @@ def rows(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
     with tempfile.TemporaryDirectory(dir=given.scratch) as scratch:
         folders = prepare(Path(scratch), given)
         for case in (Case(s, d, t) for s in given.stores for d in DROPOUTS for t in given.threads):
-            load = os.getloadavg()[0]
-            for row in measure(case, folders[case.store], given.rounds):
+            for row in measure(case, folders[case.epoch_of], given.rounds):
                 show(row)
-                yield {**row, "load": load, **about}
+                yield {**row, **about}
 
 
 def show(row: dict[str, Any]) -> None:
     print(
-        "{store:<6} {threads} threads, dropout {dropout}, {gate:<8} {ours_seconds:6.2f} s "
+        "{epoch_of:<6} {num_threads} threads, dropout {dropout}, {gate:<8} {ours_seconds:6.2f} s "
         "of {torch_seconds:6.2f} s  x {ratio_median:.2f} ({ratio_min:.2f});  "
         "x {cpu_ratio_median:.2f} ({cpu_ratio_min:.2f})".format(**row),
         flush=True,

@@ -1,4 +1,4 @@
-"""What a person typed composes as Hydra composes it, checked word by word, with or without Hydra."""
+"""What a person typed composes as Hydra composes it, checked word by word, asked or not."""
 
 from __future__ import annotations
 
