@@ -166,20 +166,21 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--stores", nargs="+", choices=EXPERIMENTS, default=list(EXPERIMENTS))
     parser.add_argument("--threads", type=int, nargs="+", default=THREADS)
-    parser.add_argument("--rounds", type=int, default=7, help="epochs that are counted")
+    parser.add_argument("--rounds", type=int, default=5, help="epochs that are counted")
     parser.add_argument("--data-dir", type=Path, default=Path("data"), help="where N-UCLA is")
     parser.add_argument("--scratch", type=Path, help="where generated stores go meanwhile")
     parser.add_argument("--images", type=int, default=12_000, help="to train on, generated")
-    parser.add_argument("--sequences", type=int, default=1_200, help="generated")
+    parser.add_argument("--sequences", type=int, default=600, help="generated")
     parser.add_argument("--csv", type=Path, help="write every number here")
     return parser.parse_args()
 
 
 def main() -> None:
-    given = arguments()
-    found = list(rows(given))
-    if given.csv:
-        write_csv(given.csv, found)
+    given, found = arguments(), list[dict[str, Any]]()
+    for row in rows(given):
+        found.append(row)
+        if given.csv:
+            write_csv(given.csv, found)  # whoever stops it has what was measured
 
 
 if __name__ == "__main__":
