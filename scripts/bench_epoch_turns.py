@@ -1,4 +1,4 @@
-"""A training that waits for its turns, epoch by epoch: ours, or the plain loop's.
+"""A training that waits for its turns, epoch by epoch: ours, or the plain loop's of either kind.
 
     .venv/bin/python scripts/bench_epoch_turns.py ours FOLDER experiment=nucla model=gru ...
 
@@ -18,7 +18,7 @@ from typing import Any
 
 from eleatt_bench.common.runtime import settle_libraries
 
-OURS, PLAIN = "ours", "torch"
+OURS, PACKED, PADDED = "ours", "packed", "padded"
 
 
 class Turns:
@@ -73,7 +73,7 @@ def train_ours(config: Mapping[str, Any], folder: Path) -> None:
         fit.fit(config, labelled(store, config["data"]["protocol"]), run, Display(log, echo=False))
 
 
-def train_plainly(config: Mapping[str, Any]) -> None:
+def train_plainly(config: Mapping[str, Any], packed: bool) -> None:
     from bench_plain_loop import PlainLoop
 
     from eleatt_bench.data import catalog
@@ -82,7 +82,8 @@ def train_plainly(config: Mapping[str, Any]) -> None:
 
     store = catalog.open_store(Path(config["data_dir"]), config["data"]["name"])
     store = labelled(store, config["data"]["protocol"])
-    loop = PlainLoop(config, SequenceDataModule(config["data"], store, config["seed"]))
+    data = SequenceDataModule(config["data"], store, config["seed"])
+    loop = PlainLoop(config, data, packed=packed)
     turns, epoch = Turns(), 0
     while turns.begin():
         loop.epoch(epoch)
@@ -100,7 +101,7 @@ def main() -> None:
     if who == OURS:
         train_ours(config, Path(folder))
     else:
-        train_plainly(config)
+        train_plainly(config, who == PACKED)
 
 
 if __name__ == "__main__":

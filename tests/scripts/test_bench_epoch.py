@@ -33,28 +33,30 @@ def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def loop_of(data_dir: Path, *said: str) -> tuple[Any, dict[str, Any], SequenceDataModule]:
+def loop_of(
+    data_dir: Path, *said: str, packed: bool
+) -> tuple[Any, dict[str, Any], SequenceDataModule]:
     config = compose_config(
         ["experiment=ntu", "model=gru", "model.hidden_size=6", "data.batch_size=8",
          f"data_dir={data_dir}", *said]
     )  # fmt: skip
     store = labelled(catalog.open_store(data_dir, "ntu"), config["data"]["protocol"])
     data = SequenceDataModule(config["data"], store, config["seed"])
-    return import_module("bench_plain_loop").PlainLoop(config, data), config, data
+    return import_module("bench_plain_loop").PlainLoop(config, data, packed=packed), config, data
 
 
+@pytest.mark.parametrize("packed", [True, False])
 @pytest.mark.parametrize("readout", ["mean", "last"])
 def test_the_plain_loop_has_the_network_and_the_batches_of_ours(
-    data_dir: Path, readout: str
+    data_dir: Path, readout: str, packed: bool
 ) -> None:
     said = ["model.reset_after=true", f"model.readout={readout}"]
-    loop, config, data = loop_of(data_dir, *said)
+    loop, config, data = loop_of(data_dir, *said, packed=packed)
     transforms = Transforms(config["data"]["transforms"], data.store, 0)
     ours = SequenceClassifier(config, data.input_size, data.store.num_classes, transforms).eval()
     ours.recurrent.load_state_dict(from_torch(loop.gru).state_dict())
     ours.classifier.load_state_dict(loop.linear.state_dict())
     loop.network.eval()
-    assert loop.ragged
     loader = data.train_dataloader()
     loader.sampler.set_epoch(3)
     loop.train.set_epoch(3)
@@ -71,7 +73,7 @@ def test_the_plain_loop_has_the_network_and_the_batches_of_ours(
 
 def test_the_plain_loop_learns_what_it_is_shown(data_dir: Path) -> None:
     said = ["model.num_layers=1", "data.limit=8", "data.batch_size=4", "optimizer.lr=0.05"]
-    loop, _, _ = loop_of(data_dir, "model.dropout=0", *said)
+    loop, _, _ = loop_of(data_dir, "model.dropout=0", *said, packed=False)
     found = [loop.epoch(number) for number in range(6)]
     assert found[-1][0] < 0.9 * found[0][0]
     assert all(0 <= accuracy <= 1 for epoch in found for accuracy in epoch[1::2])
