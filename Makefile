@@ -22,7 +22,7 @@ TABLES := digits fig2 table1 table2 table3 table4 table5 table6 table7 mnist ges
 bench: BENCH ?= cpu
 bench-gpu: BENCH ?= gpu
 
-.PHONY: help install demo test test-slow test-faults test-clusters test-loggers check dist bench bench-gpu bench-data tensorboard \
+.PHONY: help install demo test test-slow test-faults test-clusters test-loggers check dist bench bench-gpu bench-data bench-epoch tensorboard \
 	report clean lock data-nucla data-mnist $(TABLES) rehearse
 
 help: ## say what there is
@@ -85,6 +85,10 @@ bench-gpu: $(READY) ## hold the layer against the equations on a GPU (8 minutes)
 
 bench-data: $(READY) ## time loading and augmentation against the network: docs/performance/data.csv
 	$(VENV)/bin/python scripts/bench_data.py --csv docs/performance/data.csv
+	$(VENV)/bin/python scripts/performance_page.py docs/performance/*.csv > docs/performance.md
+
+bench-epoch: $(READY) ## time whole epochs against a plain loop around torch.nn.GRU (half an hour)
+	$(VENV)/bin/python scripts/bench_epoch.py --csv docs/performance/epoch.csv
 	$(VENV)/bin/python scripts/performance_page.py docs/performance/*.csv > docs/performance.md
 
 tensorboard: $(CORE) ## look at the curves and pictures of all runs

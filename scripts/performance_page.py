@@ -55,6 +55,8 @@ MEMORY_GOAL = 1.5
 PATH_GOAL, OPENING_GOAL = 10, 0.2  # times what the network consumes; seconds
 LAUNCH_GOAL = 0.5  # seconds
 TABLE_GOAL = 1.0  # seconds
+EPOCH_GOALS = {"gated": 0.29, "ungated": 0.25}  # of N-UCLA, on one thread
+BUSY = 1.1  # times the time of computing that one thread takes where it has a core to itself
 
 
 def shape(row: Row) -> str:
@@ -236,6 +238,39 @@ def showing(rows: list[Row]) -> Iterator[str]:
     yield from table(["", "the first time", "later (fastest–slowest)"], lines)
 
 
+def epochs(rows: list[Row]) -> Iterator[str]:
+    """What `scripts/bench_epoch.py` measured: an epoch of ours against a plain loop's."""
+    alone = [row for row in rows if row["num_threads"] == "1"]
+    busy = any(
+        float(row["torch_seconds"]) > BUSY * float(row["torch_cpu_seconds"]) for row in alone
+    )
+    yield (
+        "`scripts/bench_epoch.py` (`make bench-epoch`): an epoch of `eleatt-bench train`, with its "
+        "data path, validation, metrics, curves, events and checkpoints, over one of a plain loop "
+        "around `torch.nn.GRU` (`scripts/bench_plain_loop.py`: packed or padded, whichever "
+        "is faster, all data in memory, the same batches, classifier, loss and optimizer, nothing "
+        "written). Each is a process of its own; they take turns, epoch by epoch. A ratio is the "
+        f"median of {rows[0]['rounds']} rounds, in brackets the least. *By the clock* is what one "
+        "waits for, *of computing* the user and system time of all threads. The goals are for one thread on "
+        f"N-UCLA: {EPOCH_GOALS['gated']} with the gate, {EPOCH_GOALS['ungated']} without.\n"
+    )
+    if busy:
+        yield "**The machine was busy with other work: the ratios of computing count.**\n"
+    lines: dict[tuple[str, ...], list[str]] = {}
+    for row in rows:
+        case = (row["epoch_of"], row["num_threads"], row["dropout"])
+        seconds = (float(row[f"torch_{kind}"]) for kind in ("seconds", "cpu_seconds"))
+        line = lines.setdefault(case, ["{:.1f} s, {:.1f} s".format(*seconds)])
+        for kind in ("ratio", "cpu_ratio"):
+            middle, least = (float(row[f"{kind}_{which}"]) for which in ("median", "min"))
+            counts = case[:2] == ("nucla", "1") and (kind == "cpu_ratio") is busy
+            missed = counts and round(middle, 2) > EPOCH_GOALS[row["gate"]]
+            line.append(f"{middle:.2f} ({least:.2f})" + (" **missed**" if missed else ""))
+    heads = ["data, threads, dropout", "torch's, by the clock, of computing", "gate, by the clock",
+             "gate, of computing", "no gate, by the clock", "no gate, of computing"]  # fmt: skip
+    yield from table(heads, [[", ".join(case), *line] for case, line in lines.items()])
+
+
 def layers(rows: list[Row]) -> Iterator[str]:
     """What `scripts/bench_layer.py` measured."""
     yield from goals(rows)
@@ -248,6 +283,7 @@ KINDS = (  # the first column of a file, what it is about, and its section
     ("store", "How fast samples come: ", loading),
     ("start", "What a job of a sweep costs: ", launching),
     ("runs", "How long it takes to show a table: ", showing),
+    ("epoch_of", "How long an epoch takes: ", epochs),
 )
 
 

@@ -79,11 +79,11 @@ def test_answers_of_another_fingerprint_are_forgotten(file: Path) -> None:
     assert known(kept(), "a") is ABSENT
 
 
-def test_too_many_make_room_for_the_new_ones(file: Path) -> None:
+def test_of_too_many_the_oldest_make_room(file: Path) -> None:
     kept(3, a=1, b=2, c=3)
     assert [known(kept(3), key) for key in "abc"] == [1, 2, 3]
     kept(3, d=4)
-    assert [known(kept(3), key) for key in "abcd"] == [ABSENT, ABSENT, ABSENT, 4]
+    assert [known(kept(3), key) for key in "abcd"] == [ABSENT, 2, 3, 4]
     kept(3, d=4, e=5, f=6, g=7)
     assert [known(kept(3), key) for key in "defg"] == [ABSENT, 5, 6, 7]
 

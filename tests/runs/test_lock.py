@@ -196,3 +196,71 @@ def test_of_two_hosts_that_take_it_at_once_one_has_it(several_hosts: Path, monke
     monkeypatch.setattr(lock, "time", SimpleNamespace(sleep=sleep, monotonic=time.monotonic))
     assert lock.try_lock(several_hosts, 0.0) is None
     assert several_hosts.read_text() == ELSEWHERE
+
+
+TAKE = """
+import sys, time
+from pathlib import Path
+from eleatt_bench.runs.lock import try_lock, unlock
+path, flag = Path(sys.argv[1]), Path(sys.argv[2])
+while not flag.exists():
+    held = try_lock(path, 5.0)
+    print("held", flush=True)
+    sys.stdin.readline()
+    unlock(held)
+    print("free", flush=True)
+    sys.stdin.readline()
+"""
+
+
+@pytest.mark.parametrize("before", ["", "process 5 on a host with a long name, user " + "ada" * 40])
+def test_what_is_held_is_never_taken_for_free(tmp_path: Path, before: str) -> None:
+    path = tmp_path / "run" / ".lock"
+    assert lock.is_free(str(path))
+    path.parent.mkdir()
+    path.write_text(before)
+    assert lock.is_free(str(path)) is (before == ""), "who died with it is asked for"
+    command = [sys.executable, "-c", TAKE, str(path), str(tmp_path / "over")]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+    ) as other:
+        assert other.stdin is not None
+        assert other.stdout is not None
+        for _ in range(20):
+            assert other.stdout.readline() == "held\n"
+            assert not lock.is_free(str(path))
+            assert lock.is_locked(path)
+            assert lock.holder(path).startswith(f"process {other.pid} on ")
+            assert "long name" not in lock.holder(path)
+            print(file=other.stdin)
+            assert other.stdout.readline() == "free\n"
+            assert lock.is_free(str(path))
+            assert lock.is_locked(path) is False
+            print(file=other.stdin)
+        other.stdout.readline()
+        other.kill()
+    assert not lock.is_free(str(path)), "it does not know"
+    assert lock.is_locked(path) is False, "the kernel does"
+
+
+def test_where_several_hosts_may_write_a_look_is_not_enough(
+    several_hosts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock, "_shared", {})
+    several_hosts.write_text("")
+    assert not lock.is_free(str(several_hosts))
+    assert lock.is_locked(several_hosts) is False
+
+
+def test_a_run_that_has_ended_is_running_again_as_soon_as_it_is_held(make_run) -> None:
+    run = make_run()
+    known = run.read()
+    assert run.status(known) == "finished"
+    with run.held():
+        assert run.status(known) == "running"
+    assert run.status(known) == "finished"
+    run.path.chmod(0)
+    try:
+        assert run.status(known) == "finished"
+    finally:
+        run.path.chmod(0o755)

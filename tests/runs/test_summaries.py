@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from eleatt_bench.common import files
 from eleatt_bench.runs.identity import likeness
-from eleatt_bench.runs.record import RunFolder
+from eleatt_bench.runs.record import RunFolder, all_runs
 from eleatt_bench.runs.summaries import Summaries, summary_of
 from eleatt_bench.runs.values import Run
 
@@ -144,6 +144,35 @@ def test_a_run_says_the_same_by_its_summary(status: str, make_run) -> None:
             assert (run.has(key), run.get(key)) == (plain.has(key), plain.get(key)), key
         assert run.values == plain.values
         assert list(run.values) == list(plain.values)
+
+
+def test_what_many_runs_lack_is_not_looked_for_in_the_file_of_each(
+    make_run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finished, failed = make_run(), make_run(None, "failed", seed=1)
+    runs = [Run(folder, summary_of(folder.read())) for folder in (finished, failed)]
+    monkeypatch.setattr(RunFolder, "_parsed", lambda *asked: pytest.fail(f"it read {asked[1]}"))
+    keys = ("run", "status", "val/accuracy", "test/accuracy_clean", "epochs", "timing.seconds")
+    found = [[run.get(key) for key in keys] for run in runs]
+    assert found == [
+        [finished.run_id, "finished", 0.5, None, 3, None],
+        [failed.run_id, "failed", None, None, 3, None],
+    ]
+
+
+def test_every_run_with_a_record_is_there_whole_or_damaged(tmp_path: Path, record_of) -> None:
+    runs = fill(tmp_path, record_of, 4)
+    runs[1].record.write_text("{")
+    runs[2].record.unlink()
+    (tmp_path / f".{NAME}").mkdir()
+    (tmp_path / "tables").mkdir()
+    found = {folder.run_id: summary for folder, summary in Summaries(tmp_path).every()}
+    assert list(found) == [run.run_id for run in all_runs(tmp_path)]
+    assert found == {
+        run.run_id: run.read() and summary_of(run.read()) for run in all_runs(tmp_path)
+    }
+    assert [one is None for one in found.values()] == [False, True, False]
+    assert list(Summaries(tmp_path / "nothing").every()) == []
 
 
 def test_likeness_tells_what_runs_agree_in(make_run) -> None:

@@ -14,6 +14,7 @@ from eleatt_bench import __version__
 from eleatt_bench.cli.offers import completing, offer_verbs, typed
 from eleatt_bench.common.errors import UserError, disk_message, unknown
 from eleatt_bench.common.locations import add_config_dir, settle_folders
+from eleatt_bench.common.runtime import settle_libraries
 from eleatt_bench.common.text import make_output_safe, printable
 from eleatt_bench.launch.ranks import forget_other_launchers, is_first
 
@@ -73,10 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments.remove("--debug")
         os.environ["ELEATT_DEBUG"] = "1"  # jobs inherit it
     forget_other_launchers()
-    # OpenMP's threads would spin between small operations: ruinous as soon as cores are shared.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    # NumPy has nothing to multiply here that is worth the time its threads take to start.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    settle_libraries()
     stops = _handle_stops()
     try:
         settle_folders()

@@ -14,7 +14,7 @@ from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.locations import runs_dir
 from eleatt_bench.runs.cleaning import size, waste
 from eleatt_bench.runs.record import RunFolder, find_run
-from eleatt_bench.runs.values import read_runs
+from eleatt_bench.runs.summaries import Summaries
 
 ACTIONS = {
     "list": "the runs that are there; KEY=VALUE chooses, --sort KEY orders",
@@ -93,7 +93,8 @@ def rm(arguments: Sequence[str]) -> None:
 
 
 def _doomed(folders: Sequence[RunFolder]) -> list[str]:
-    begun = [run.record.get("pretraining") for run in read_runs(runs_dir())]
+    every = [one for _, one in Summaries(runs_dir()).every() if one is not None]
+    begun = [one.get("pretraining") for one in every]
     lines = []
     for folder in folders:
         words = [folder.run_id, folder.status(), _megabytes(size([folder.path]))]

@@ -89,7 +89,7 @@ def _list(given: Namespace, form: str) -> None:
 def _usual(runs: Sequence[Run], key: str | None) -> Sequence[str]:
     """What is shown of runs where nobody says what, ``key`` among it."""
     shown = [] if key is None or key in {"run", *_COLUMNS} else [key]
-    shown += [one for one in _FIRST if any(one in run.results for run in runs)]
+    shown += [one for one in _FIRST if any(run.get(one) is not None for run in runs)]
     if len(runs) <= _FEW:
         shown += [one for one in differing(runs) if one != key][:_SETTINGS]
     return [*shown, *(one for one in _COLUMNS if one not in _FIRST)]

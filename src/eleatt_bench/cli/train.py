@@ -15,7 +15,7 @@ from eleatt_bench.cli.offers import overrides as offered_overrides
 from eleatt_bench.common.errors import UserError, unknown
 from eleatt_bench.common.locations import config_dir
 from eleatt_bench.config import schema
-from eleatt_bench.config.compose import compose_config
+from eleatt_bench.config.composer import Composer
 from eleatt_bench.config.mistakes import explain, is_hydras
 from eleatt_bench.config.overrides import check_override
 from eleatt_bench.config.setup import VERSION_BASE, hydra_ready, options, unread_help
@@ -125,11 +125,13 @@ def _offer(name: str, arguments: Sequence[str]) -> None:
 
 
 def compose_checked(overrides: Sequence[str], name: str) -> dict[str, Any]:
-    """As `compose_config`, after each override was checked for itself."""
-    with hydra_ready():
-        for override in overrides:
-            check_override(override, name)
-        return compose_config(overrides, name)
+    """What ``overrides`` compose, as they were typed; Hydra is asked for nothing it said before."""
+    composer = Composer(name)
+    if name != "train":  # each test is of another run: what was composed is of no use again
+        with hydra_ready():
+            return composer.typed(overrides)
+    with composer:
+        return composer.typed(overrides)
 
 
 def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -21,7 +21,7 @@ class Cache:
     """Answers to questions, both plain JSON values, in ``<cache_dir>/<name>.jsonl``.
 
     ``fingerprint`` stands for all that every answer depends on and no question says, such as the
-    code that found it: answers of another fingerprint are forgotten. So are all of them once there
+    code that found it: answers of another fingerprint are forgotten. So are the oldest where there
     are more than ``most``. The file is believed if its first line is the checksum of fingerprint
     and answers, one a line: whatever happens to it costs time and nothing else. Two processes that
     write at once may lose what one of them has added.
@@ -60,7 +60,7 @@ class Cache:
             return
         answers = self._read() | self._added
         if len(answers) > self._most:
-            answers = dict(list(self._added.items())[-self._most :])
+            answers = dict(list(answers.items())[-self._most :])
         lines = "\n".join(f"{key} {answer}" for key, answer in answers.items()).encode()
         with suppress(OSError), replacing(self._path) as temporary:
             temporary.write_bytes(self._sum(lines) + b"\n" + lines)

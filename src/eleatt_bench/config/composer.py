@@ -86,6 +86,20 @@ class Composer:
             check_values(config, self._name)
         return config
 
+    def typed(self, overrides: Sequence[str]) -> dict[str, Any]:
+        """As `config`, after each of ``overrides`` was checked for itself, as people type them."""
+        said = [o for o in overrides if self._name != "train" or not _NUMBERED.fullmatch(o)]
+
+        def check() -> bool:
+            from eleatt_bench.config.overrides import check_override
+
+            for override in said:
+                check_override(override, self._name)
+            return True
+
+        self._kept_or_found([f"overrides of {self._name}", *said], check)
+        return self.config(overrides)
+
     def seed_keys(self, overrides: Sequence[str], seeds: Iterable[int]) -> tuple[str, ...] | None:
         """The settings that are the seed, whichever of ``seeds``, in what ``overrides`` compose.
 

@@ -136,7 +136,7 @@ def _check_kinds(record: Any) -> None:
     if type(record) is not dict:
         raise ValueError("it is no record")
     finished = record.get("status") == "finished"
-    for keys, needed in ((_HEAD, True), (_RESULT, finished), (_REST, False)):
+    for keys, needed in ((_HEAD, True), (RESULT, finished), (_REST, False)):
         for key, (fits, words) in keys.items():
             if key not in record:
                 if needed:
@@ -237,7 +237,7 @@ _HEAD: dict[str, tuple[Fits, str]] = {
 }
 """What every record has."""
 
-_RESULT: dict[str, tuple[Fits, str]] = {
+RESULT: dict[str, tuple[Fits, str]] = {
     "metrics": (_mapping_to(_are_metrics), "numbers, accuracies from 0 to 1, by stage and name"),
     "epochs": (lambda value: _is_count(value) and value > 0, "a count above 0"),
     "parameters": _COUNT,

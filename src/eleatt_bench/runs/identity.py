@@ -142,7 +142,7 @@ def run_ids(
     parts = _canonical(with_seed(identity, _PLACEHOLDER, keys)).split(_canonical(_PLACEHOLDER))
     kind = f"{'quick-' if identity.get('quick') else ''}{identity['data']['name']}"
     for seed in seeds:
-        digest = hashlib.sha256(_canonical(seed).join(parts).encode()).hexdigest()
+        digest = hashlib.sha256(str(seed).join(parts).encode()).hexdigest()  # as JSON has it
         yield f"{kind}-{model_name(identity)}-seed{seed}-{digest[:12]}"
 
 

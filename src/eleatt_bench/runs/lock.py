@@ -102,8 +102,8 @@ def _takes(path: Path, descriptor: int) -> bool:
     if shared and before and not _names(before, _host()) and _is_alive(path):
         return False
     own = _own_name().encode()
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, own, 0)
+    os.pwrite(descriptor, own, 0)  # first: what is held is never empty, as `is_free` takes it
+    os.ftruncate(descriptor, len(own))
     if shared:
         os.fsync(descriptor)
         time.sleep(_SETTLE)
@@ -196,6 +196,26 @@ def unlock(descriptor: int) -> None:
             os.ftruncate(descriptor, 0)
     fcntl.flock(descriptor, fcntl.LOCK_UN)  # also for children that have inherited it
     os.close(descriptor)
+
+
+_shared: dict[int, bool] = {}  # by device, what `may_be_shared` says
+
+
+def is_free(path: str) -> bool:
+    """Whether nobody holds ``path`` for sure, found out by a look at it alone.
+
+    Whoever holds it has written into it. Where several hosts may write, and what one knows of a
+    file may be old, nothing is sure.
+    """
+    try:  # of thousands, where a Path for each takes longer than all the rest
+        found = os.stat(path)  # noqa: PTH116
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    if found.st_dev not in _shared:
+        _shared[found.st_dev] = may_be_shared(Path(path))
+    return found.st_size == 0 and not _shared[found.st_dev]
 
 
 def is_locked(path: Path) -> bool | None:

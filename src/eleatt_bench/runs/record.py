@@ -23,11 +23,11 @@ from eleatt_bench.common.files import read_bounded, write_text
 from eleatt_bench.common.text import printable
 from eleatt_bench.runs import belongings
 from eleatt_bench.runs.form import MOST, STATES, parse_config, parse_evaluation, parse_record
-from eleatt_bench.runs.lock import holder, is_locked, kept, try_lock, unlock
+from eleatt_bench.runs.lock import holder, is_free, is_locked, kept, try_lock, unlock
 
 Record = dict[str, Any]
 
-RECORD, EPOCHS, PREDICTIONS = "record.json", "epochs.csv", "predictions.h5"
+RECORD, EPOCHS, PREDICTIONS, LOCK = "record.json", "epochs.csv", "predictions.h5", ".lock"
 
 STATUSES = (*STATES, "interrupted", "damaged", "unknown")
 """Of a run that was begun: what its record says, or what became of it."""
@@ -85,7 +85,7 @@ class RunFolder:
 
     @property
     def _lock(self) -> Path:
-        return self.path / ".lock"
+        return self.path / LOCK
 
     def read(self) -> Record | None:
         """The record, on which a reader may rely; None where there is none or it is damaged."""
@@ -136,6 +136,9 @@ class RunFolder:
         """
         if known is None and not self.path.is_dir():
             return "not started"
+        status = "running" if known is None else str(known["status"])
+        if status != "running" and is_free(f"{self._runs_dir}/{self.run_id}/{LOCK}"):
+            return status
         locked = self.is_locked()
         if locked:
             return "running"
@@ -246,13 +249,17 @@ def _remove(folder: Path) -> None:
 
 def all_runs(runs_dir: Path) -> list[RunFolder]:
     """Every run below ``runs_dir`` that has a record, by name."""
+    # A Path for each of thousands takes longer than all the rest.
+    found = [n for n in run_names(runs_dir) if os.path.exists(f"{runs_dir}/{n}/{RECORD}")]  # noqa: PTH110
+    return [RunFolder(runs_dir, name) for name in found]
+
+
+def run_names(runs_dir: Path) -> list[str]:
+    """What may be the names of runs: those of all below ``runs_dir`` that is not hidden."""
     try:
-        names = [name for name in sorted(os.listdir(runs_dir)) if name[0] != "."]  # noqa: PTH208
+        return [name for name in sorted(os.listdir(runs_dir)) if name[0] != "."]  # noqa: PTH208
     except (FileNotFoundError, NotADirectoryError, PermissionError):
         return []
-    # A Path for each of thousands takes longer than all the rest.
-    found = [name for name in names if os.path.exists(f"{runs_dir}/{name}/{RECORD}")]  # noqa: PTH110
-    return [RunFolder(runs_dir, name) for name in found]
 
 
 def find_run(runs_dir: Path, name: str) -> RunFolder:

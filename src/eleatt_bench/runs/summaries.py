@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from eleatt_bench.common.cache import Cache, fingerprint
 from eleatt_bench.common.files import FileState
 from eleatt_bench.common.locations import package_code
 from eleatt_bench.runs.identity import likeness
-from eleatt_bench.runs.record import RECORD, RunFolder
+from eleatt_bench.runs.record import RECORD, RunFolder, run_names
 
 Summary = dict[str, Any]
 """A record less what is long and seldom asked for: instead of the identity its `likeness`."""
@@ -39,12 +39,23 @@ class Summaries:
 
     def of(self, run_id: str) -> Summary | None:
         """None where there is no record or it is damaged."""
-        file = FileState.at(f"{self._runs_dir}/{run_id}/{RECORD}")
-        if file is None:
-            return None
+        file = self._file(run_id)
+        return None if file is None else self._of(run_id, file)
+
+    def every(self) -> Iterator[tuple[RunFolder, Summary | None]]:
+        """Every run that has a record, by name, with its summary: None where that is damaged."""
+        for run_id in run_names(self._runs_dir):
+            file = self._file(run_id)
+            if file is not None:
+                yield RunFolder(self._runs_dir, run_id), self._of(run_id, file)
+
+    def _file(self, run_id: str) -> FileState | None:
+        return FileState.at(f"{self._runs_dir}/{run_id}/{RECORD}")
+
+    def _of(self, run_id: str, file: FileState) -> Summary | None:
         try:
             summary: Summary = self._cache.find(
-                [run_id, file.key], lambda: self._read(run_id), keep=file.settled
+                f"{run_id} {file.key}", lambda: self._read(run_id), keep=file.settled
             )
         except LookupError:
             return None

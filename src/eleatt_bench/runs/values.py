@@ -15,8 +15,9 @@ from typing import Any
 
 from eleatt_bench.common.errors import UserError, unknown
 from eleatt_bench.common.nested import leaves, value_at
+from eleatt_bench.runs.form import RESULT
 from eleatt_bench.runs.identity import OMITTED
-from eleatt_bench.runs.record import Record, RunFolder, all_runs
+from eleatt_bench.runs.record import Record, RunFolder
 from eleatt_bench.runs.summaries import LIKENESS, Summaries, Summary
 
 _RENAMED = {"run_id": "run", "pretraining": "pretraining.run"}
@@ -24,6 +25,7 @@ _TWICE = ("status", "identity", "metrics", "overrides", "data_digest")
 """What of a record is not taken as it stands: most of it is there under another key."""
 _NOT_SHORT = frozenset({*_TWICE, *_RENAMED, LIKENESS})
 """What is not to be looked up in a summary."""
+_STAGES = ("train", "val", "test")
 
 
 class Run:
@@ -40,14 +42,23 @@ class Run:
         """Empty where it is damaged."""
         return self.folder.read() or {}
 
+    @property
+    def _known(self) -> Mapping[str, Any]:
+        """What is at hand of the record."""
+        return self.record if self._summary is None else self._summary
+
+    @cached_property
+    def status(self) -> str:
+        """As `RunFolder.status`."""
+        return self.folder.status(self._summary)
+
     @cached_property
     def results(self) -> dict[str, Any]:
         """Its name, its status and its metrics; of a damaged one, what is wrong with it."""
-        record = self.record if self._summary is None else self._summary
-        found = {"run": self.folder.run_id, "status": self.folder.status(self._summary)}
-        if found["status"] == "damaged":
+        found = {"run": self.folder.run_id, "status": self.status}
+        if self.status == "damaged":
             found["error"] = self.folder.damage() or ""
-        for stage, metrics in record.get("metrics", {}).items():
+        for stage, metrics in self._known.get("metrics", {}).items():
             found |= {f"{stage}/{name}": value for name, value in metrics.items()}
         return found
 
@@ -77,11 +88,18 @@ class Run:
 
     def get(self, key: str) -> Any:
         """The value for ``key``, None where there is none."""
-        if key in self.results:
-            return self.results[key]
-        if self._summary is not None and key.partition(".")[0] not in _NOT_SHORT:
+        stage, slash, name = key.partition("/")
+        if slash and stage in _STAGES:
+            return self._known.get("metrics", {}).get(stage, {}).get(name)
+        if key == "run":
+            return self.folder.run_id
+        if key == "status":
+            return self.status
+        head = key.partition(".")[0]
+        if self._summary is not None and head not in _NOT_SHORT:
             value = value_at(self._summary, key)
-            if value is not None and not isinstance(value, dict):
+            known = value is not None or head in RESULT  # which nothing but a record has
+            if known and not isinstance(value, dict):
                 return value
         for values in (self.values, self.config, _DEFAULTS):
             if key in values:
@@ -95,7 +113,7 @@ _DEFAULTS = {f"{section}.{key}".lstrip("."): value for section, key, value in OM
 def read_runs(runs_dir: Path) -> list[Run]:
     """Every run below ``runs_dir`` that has a record, by name."""
     summaries = Summaries(runs_dir)
-    runs = [Run(folder, summaries.of(folder.run_id)) for folder in all_runs(runs_dir)]
+    runs = [Run(folder, summary) for folder, summary in summaries.every()]
     summaries.keep()
     return runs
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from eleatt_bench.launch.devices import Memory
 from eleatt_bench.runs.identity import likeness
-from eleatt_bench.runs.record import RunFolder, all_runs
+from eleatt_bench.runs.record import RunFolder
 from eleatt_bench.runs.summaries import LIKENESS, Summaries, Summary
 from eleatt_bench.runs.wanted import WantedRun
 from eleatt_bench.tables.parameters import parameters
@@ -150,8 +150,7 @@ def _finished(runs_dir: Path) -> dict[str, list[_Done]]:
     """What finished runs took, by what each of them is like."""
     found: dict[str, list[_Done]] = defaultdict(list)
     summaries = Summaries(runs_dir)
-    for folder in all_runs(runs_dir):
-        record = summaries.of(folder.run_id)
+    for folder, record in summaries.every():
         if is_finished(record):
             done, this = _Done(folder, record), record[LIKENESS]
             found[this["but_numbers"]].append(done)

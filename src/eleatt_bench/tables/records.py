@@ -7,7 +7,6 @@ from typing import TypeGuard
 
 from eleatt_bench.common.collector import without_collector
 from eleatt_bench.runs.identity import content
-from eleatt_bench.runs.record import all_runs
 from eleatt_bench.runs.summaries import LIKENESS, Summaries, Summary
 from eleatt_bench.runs.wanted import WantedRun
 from eleatt_bench.tables.plan import Plan, PlannedRun
@@ -32,8 +31,8 @@ def _find(plan: Plan) -> dict[str, Summary]:
             record = summaries.of(run.run_id)
         else:
             if by_content is None:
-                every = (summaries.of(folder.run_id) for folder in all_runs(plan.runs_dir))
-                by_content = {one[LIKENESS]["content"]: one for one in every if is_finished(one)}
+                every = (one for _, one in summaries.every() if is_finished(one))
+                by_content = {one[LIKENESS]["content"]: one for one in every}
             record = by_content.get(key(run))
         if is_finished(record):
             found[key(run)] = record

@@ -77,7 +77,8 @@ class TableCell:
     @cached_property
     def by_seed(self) -> dict[int, float]:
         """The mean over folds of every seed whose folds are all finished."""
-        return {r.seed: r.mean for r in self.results if r.mean is not None}
+        means = ((result.seed, result.mean) for result in self.results)
+        return {seed: value for seed, value in means if value is not None}
 
     @property
     def values(self) -> tuple[float, ...]:
