@@ -247,12 +247,13 @@ def epochs(rows: list[Row]) -> Iterator[str]:
     yield (
         "`scripts/bench_epoch.py` (`make bench-epoch`): an epoch of `eleatt-bench train`, with its "
         "data path, validation, metrics, curves, events and checkpoints, over one of a plain loop "
-        "around `torch.nn.GRU` (`scripts/bench_plain_loop.py`: packed or padded, whichever "
-        "is faster, all data in memory, the same batches, classifier, loss and optimizer, nothing "
+        "around `torch.nn.GRU` (`scripts/bench_plain_loop.py`: packed or padded, whichever is "
+        "faster, all data in memory, the same batches, classifier, loss and optimizer, nothing "
         "written). Each is a process of its own; they take turns, epoch by epoch. A ratio is the "
         f"median of {rows[0]['rounds']} rounds, in brackets the least. *By the clock* is what one "
-        "waits for, *of computing* the user and system time of all threads. The goals are for one thread on "
-        f"N-UCLA: {EPOCH_GOALS['gated']} with the gate, {EPOCH_GOALS['ungated']} without.\n"
+        "waits for, *of computing* the user and system time of all threads. The goals are for one "
+        f"thread on N-UCLA: {EPOCH_GOALS['gated']} with the gate, {EPOCH_GOALS['ungated']} "
+        "without.\n"
     )
     if busy:
         yield "**The machine was busy with other work: the ratios of computing count.**\n"
