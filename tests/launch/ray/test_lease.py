@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eleatt_bench.launch.ray.cluster import Lease, number_of_bytes
+from eleatt_bench.launch.ray.cluster import Lease, _unreachable, number_of_bytes
 
 
 @pytest.mark.parametrize(
@@ -46,3 +46,18 @@ def test_a_node_has_room_for_as_many_as_fit_together(
     assert fit(places)
     assert not fit(places + 1)
     assert lease.places({}) == 0
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("Failure of the server:\nTraceback (most recent call last):\n  File x\nKeyError: 'y'\n",
+         "Failure of the server: KeyError: 'y'"),
+        ("\nno such host\nmore\n", "no such host"),
+        ("", "no reason"),
+        ("It ended:", "It ended:"),
+    ],
+)  # fmt: skip
+def test_what_ray_says_is_told_with_its_cause(said: str, told: str) -> None:
+    message = str(_unreachable("ray://one:10001", RuntimeError(said)))
+    assert message.endswith(f"at launcher.address=ray://one:10001: {told}")

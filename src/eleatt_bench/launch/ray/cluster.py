@@ -219,7 +219,9 @@ def _unreachable(address: str | None, error: Exception) -> UserError:
             "launcher.address=null starts one here for this command alone. One that has a token "
             "(ray get-auth-token) answers nobody without it"
         )
-    said = (lines_of(error) or ["no reason"])[0]
+    said, *more = lines_of(error) or ["no reason"]
+    if more and said.endswith(":"):  # a traceback of Ray's, which ends in what happened
+        said += f" {more[-1]}"
     if address is None:
         return UserError(f"Ray does not start here: {said}")
     return UserError(
