@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from eleatt_bench.cli import main
+from eleatt_bench.cli.tables import _close
+from eleatt_bench.config.composer import Composer
+from eleatt_bench.tables.plan import plan
 
 
 @pytest.fixture(autouse=True)
@@ -36,6 +39,17 @@ def test_what_is_chosen_is_shown(capsys) -> None:
     assert "EleAtt" not in shown
     assert main(["table", "digits", "--rows", "RNN", "GRU", "--format", "tex"]) == 0
     assert "left out: GRU, RNN." in capsys.readouterr().out
+
+
+def test_after_reproduce_the_rest_is_launched_as_before_and_the_table_looked_at(capsys) -> None:
+    asked = ["digits", "quick=true", "launcher=slurm", "launcher.cpus=2"]
+    with Composer() as composer:
+        _close([plan("digits", ["quick=true"], composer)], set(), asked, [])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "eleatt-bench reproduce digits quick=true launcher=slurm launcher.cpus=2" in shown
+    assert "eleatt-bench report quick=true" in shown
+    assert "eleatt-bench table digits quick=true --format tex" in shown
+    assert "eleatt-bench table digits quick=true --explain EleAtt-GRU accuracy" in shown
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.files import check_writable, write_text
 from eleatt_bench.common.text import closing
 from eleatt_bench.config.composer import Composer
+from eleatt_bench.launch.settings import for_one
 from eleatt_bench.report.explain import explain
 from eleatt_bench.report.numbers import MOST_DIGITS
 from eleatt_bench.report.render import FORMATS, files, render
@@ -204,10 +205,11 @@ def _close(
     then = {"rest": ["reproduce", *asked]} if first - done else {}
     if any(claim.judgement.next_look for claim in claims):
         then["seeds"] = ["reproduce", *asked, "--until-decided"]
-    then |= {"curves": ["tensorboard"], "pages": ["report", *asked[1:]]}
-    then |= {"LaTeX": ["table", *asked, "--format", "tex"]}
+    shown = for_one(asked)  # whoever looks at a table launches nothing
+    then |= {"curves": ["tensorboard"], "pages": ["report", *shown[1:]]}
+    then |= {"LaTeX": ["table", *shown, "--format", "tex"]}
     if len(made) == 1:
         spec = made[0].spec
         cell = [spec["rows"][0]["name"], spec["columns"][0]["name"]]
-        then["a cell"] = ["table", *asked, "--explain", *cell]
+        then["a cell"] = ["table", *shown, "--explain", *cell]
     closing(where, then, runs_dir)
