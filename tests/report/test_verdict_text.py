@@ -92,7 +92,7 @@ def test_claims_that_are_not_decided_are_named_with_the_reason() -> None:
         ),
         "1 blocked by failed runs: blocked > B (c, seed 6, 7)",
         "1 not looked at yet: open > B (c)",
-        "1 undecided so far: early > B (c)",
+        "1 waiting for more seeds: early > B (c)",
     ]
     assert list(standing(claims[:1])) == []
 

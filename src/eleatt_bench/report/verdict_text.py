@@ -90,7 +90,7 @@ def standing(claims: Iterable[Claim]) -> Iterator[str]:
         elif said.next_look is None:
             why = "undecided at the last look"
         else:
-            why = "undecided so far" if said.looks else "not looked at yet"
+            why = "waiting for more seeds" if said.looks else "not looked at yet"
         where = ", ".join(filter(None, (claim.section, claim.column, seeds and f"seed {seeds}")))
         found.setdefault(why, []).append(f"{claim.better} > {claim.than} ({where})")
     for why, named in found.items():
