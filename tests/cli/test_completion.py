@@ -200,6 +200,7 @@ def test_a_shell_completes_words_in_a_terminal(
         screen.wait_for("ready\r\n")
         for typed, whole in (
             ("eleatt-bench reproduce ges", "ture"),
+            ("eleatt-bench runs sh", "ow"),
             ("eleatt-bench runs show dig", RUNS[0].removeprefix("dig")),
             ("eleatt-bench train experiment=psm", "nist"),
             ("eleatt-bench train data.transforms.no", "ise="),

@@ -64,6 +64,7 @@ def test_figures_are_drawn_from_what_runs_left(tmp_path: Path, monkeypatch, caps
         (["figures"], "report figures --help"),
         (["figures", "digits", "model.hidden_size=x"], "hidden_size"),
         (["figures", "digits", "seed=1"], "A table sets the seeds itself"),
+        pytest.param(["seed=1"], "A table sets the seeds itself", marks=pytest.mark.slow),
         (["--outt", "x"], "Did you mean '--out'?"),
     ],
 )

@@ -54,15 +54,13 @@ def why_not() -> str:
 
 
 @pytest.fixture(scope="session")
-def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., str]]:
+def slurm(shared: Path) -> Iterator[Callable[..., str]]:
     """The cluster; as a function, what the script answers to words such as ``node-down 1``.
 
     All workers of a session share it: the last one ends it.
     """
     if reason := why_not():
         pytest.skip(reason)
-    base = tmp_path_factory.getbasetemp()
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
     users = shared / "slurm-users"
     environment = {**os.environ, "SLURM_LOCAL": str(shared / "slurm"), "SLURM_LOCAL_CPUS": "16"}
     environment.pop("SLURM_CONF", None)
@@ -196,12 +194,10 @@ def made_ray(
 
 
 @pytest.fixture(scope="session")
-def ray_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def ray_server(shared: Path) -> Iterator[Path]:
     """The folder of a Ray of two nodes, which all workers of a session share."""
     if find_spec("ray") is None:
         pytest.skip("Ray is not installed: make test-clusters, or pip install 'eleatt-bench[ray]'")
-    shared = tmp_path_factory.getbasetemp()
-    shared = shared.parent if "PYTEST_XDIST_WORKER" in os.environ else shared
     folder = Path(tempfile.gettempdir()) / hashlib.sha256(str(shared).encode()).hexdigest()[:12]
     folder.mkdir(exist_ok=True)  # with a short name, as sockets want it
 

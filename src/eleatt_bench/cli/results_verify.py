@@ -117,7 +117,7 @@ def _cost(publication: Publication, stem: str, records: Mapping[str, Record]) ->
         for run in publication.shown_runs(stem).keys() & records.keys():
             one = records[run]
             on_cpus = one["accelerator"] == "cpu"
-            each = one.get("num_threads") or 1 if on_cpus else 1
+            each = (on_cpus and one.get("num_threads")) or 1
             seconds = one["epochs"] * (one["timing"].get("seconds_per_epoch") or 0)
             spent["core" if on_cpus else "GPU"] += seconds * (one.get("world_size") or 1) * each
     return "".join(f", {s / 3600:.2g} {what} hours of training" for what, s in spent.items() if s)

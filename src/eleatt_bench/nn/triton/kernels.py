@@ -98,9 +98,7 @@ def rounded_for(array, value, PRECISION: tl.constexpr):
 @triton.jit
 def feed(operand, at, columns, LIMIT: tl.constexpr, value, PRECISION: tl.constexpr):
     """`save` what is to be multiplied, of all rows of a tile, rounded once for all products."""
-    inside = (at >= 0)[:, None] & (columns < LIMIT)[None, :]
-    value = rounded_for(operand, value, PRECISION)
-    tl.store(operand + at[:, None] + columns[None, :], value, mask=inside)
+    save(operand, at, columns, LIMIT, at >= 0, rounded_for(operand, value, PRECISION))
 
 
 @triton.jit
