@@ -135,9 +135,17 @@ def hurry(task: str) -> None:
     """Let what was put back into the queue start now, not after two minutes.
 
     Not within the same second: a node takes a job's new credential for the old one, revoked.
+    Asked again while it waits for its time: what is still being put back gets a new one with that.
     """
-    time.sleep(1.1)
-    subprocess.run(["scontrol", "update", f"jobid={task}", "StartTime=now"], check=False)
+    for _ in range(10):
+        time.sleep(1.1)
+        subprocess.run(["scontrol", "update", f"jobid={task}", "StartTime=now"], check=False)
+        soon = time.monotonic() + 3
+        while time.monotonic() < soon:
+            looked = ["squeue", "-h", "-r", f"--jobs={task}", "--format=%r"]
+            if b"BeginTime" not in subprocess.run(looked, capture_output=True, check=False).stdout:
+                return
+            time.sleep(0.1)
 
 
 ODD = ["a b", "c'd", 'e"f', "g$HOME`h`", "{i: [j, k]}", "l\nm", "%n\\o", "*", "", "@SETUP@", "ü→"]

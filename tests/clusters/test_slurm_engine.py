@@ -27,6 +27,8 @@ from eleatt_bench.launch.slurm.engine import Slurm
 
 from .conftest import ODD, WANTED, ask, hurry, name_in, until
 
+TICK = 0.05  # seconds; two files written closer together may bear the same time
+
 
 def quiet() -> Console:
     return Console(file=io.StringIO())
@@ -150,7 +152,7 @@ def logged(job) -> str:
 def test_a_job_that_gets_on_may_begin_as_often_as_it_takes(engine, jobs, tmp_path: Path) -> None:
     file = tmp_path / "epochs.csv"
     (job,) = jobs(
-        f"echo begun; echo 1 >>{file}; test $(wc -l <{file}) -gt 4 && exit 0; "
+        f"sleep {TICK}; echo 1 >>{file}; echo begun; test $(wc -l <{file}) -gt 4 && exit 0; "
         "trap 'exit 143' TERM; sleep 60 & wait"
     )
     job = replace(job, grows=file)
@@ -184,7 +186,7 @@ def test_the_notice_stops_the_program_and_puts_the_job_back(engine, jobs, tmp_pa
 def test_force_holds_for_the_first_start_alone(engine, jobs, tmp_path: Path) -> None:
     file = tmp_path / "epochs.csv"
     (job,) = jobs("")
-    body = f'echo "$*"; echo 1 >>{file}; [ $# = 1 ] && exit 0; sleep 60'
+    body = f'sleep {TICK}; echo 1 >>{file}; echo "$*"; [ $# = 1 ] && exit 0; sleep 60'
     job = replace(job, arguments=("bash", "-c", body, "x", "y", "force=true"), grows=file)
     with engine() as made:
         made.start(job)
