@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import torch
+from bench_onednn import OneDnn
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
@@ -22,6 +23,7 @@ PRECISIONS = {"cpu": ("float32",), "cuda": ("tf32", "ieee", "bf16")}
 STEPS = ("attention_gate", "rnn_step", "lstm_step", "gru_step", "gru_step_reset_after")
 GRAPH = "CUDA graph"
 COMPILED = "steps compiled"
+ONEDNN = "oneDNN"
 
 
 class Shape(NamedTuple):
@@ -75,13 +77,15 @@ class Contender(NamedTuple):
             return TORCH[self.cell](shape.D, shape.H, **options)
         if self.cell == "GRU reset_after":
             options["reset_after"] = True
+        if self.backend == ONEDNN:
+            return OneDnn(self.cell, OWN[self.cell](shape.D, shape.H, gate=None, **options))
         options["backend"] = self.backend.partition(",")[0]
         options["gate"] = None if self.gate == "none" else self.gate
         return OWN[self.cell](shape.D, shape.H, **options)
 
 
-def contenders(device: str, precision: str, compiled: bool) -> list[Contender]:
-    """Torch's own layers, then every cell, gated and plain, on every backend of ``device``.
+def contenders(device: str, precision: str, *, compiled: bool, onednn: bool) -> list[Contender]:
+    """Torch's own layers, oneDNN's, then every cell, gated and plain, on every backend.
 
     `scan` computes in the precision of the state, so that bf16 has nothing to say of it.
     """
@@ -93,7 +97,10 @@ def contenders(device: str, precision: str, compiled: bool) -> list[Contender]:
         backends = [name for name in backends if not name.startswith("scan")]
     if compiled:
         backends.append(f"equations, {COMPILED}")
-    return [Contender(cell, "torch", "torch") for cell in OWN] + [
+    others = [Contender(cell, "torch", "torch") for cell in OWN]
+    if onednn:
+        others += [Contender(cell, "none", ONEDNN) for cell in OWN]
+    return others + [
         Contender(cell, gate, backend)
         for cell in OWN
         for gate in ("sigmoid", "none")

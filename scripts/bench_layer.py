@@ -28,6 +28,7 @@ import torch
 from bench_contenders import (
     GRAPH,
     MODES,
+    ONEDNN,
     PRECISIONS,
     SHAPES,
     Contender,
@@ -36,11 +37,14 @@ from bench_contenders import (
     contenders,
 )
 from bench_memory import peak_bytes
+from bench_onednn import version as onednn_version
 
+from eleatt_bench.common.runtime import keep_memory
 from eleatt_bench.training.environment import cpu_name, git_commit
 
 # Of the largest value: rounding passes, a wrong formula does not.
 TOLERANCE = {"float32": 1e-4, "ieee": 1e-4, "tf32": 1e-2, "bf16": 1e-1}
+REFERENCES = {"torch": "ratio", ONEDNN: "onednn_ratio"}  # who is one, and of which ratio
 
 
 def seconds(job: Job) -> float:
@@ -81,34 +85,42 @@ def deviation(job: Job, exact: Job) -> float:
     return float(torch.stack(wrong).max())  # of a NaN and a number NaN, unlike Python's
 
 
-def measure(jobs: list[Job], rounds: int, budget: float) -> list[dict[str, float]]:
-    """Median and quartiles of each job's seconds and of its ratio to torch's layer, by rounds.
+def measure(jobs: list[Job], rounds: int, budget: float) -> list[dict[str, Any]]:
+    """Median and quartiles of each job's seconds and of its ratios, by rounds.
 
-    A job that has used up its share of ``budget`` seconds sits out until the others caught up.
+    ``ratio_…`` is to torch's layer of the same cell, ``onednn_ratio_…`` to oneDNN's where that
+    takes part. A job that has used up its share of ``budget`` seconds sits out until the others
+    caught up; what others are held against never does.
     """
     times: list[list[float]] = [[] for _ in jobs]
-    ratios: list[list[float]] = [[] for _ in jobs]
+    ratios: dict[str, list[list[float]]] = {
+        kind: [[] for _ in jobs] for kind in ("ratio", "onednn_ratio")
+    }
     for number in range(rounds):
-        reference: dict[str, float] = {}
-        for job, own, ratio in zip(jobs, times, ratios, strict=True):
+        references: dict[tuple[str, str], float] = {}
+        for index, job in enumerate(jobs):
+            cell, own = job.contender.cell, times[index]
             share = budget / len(jobs) * (number + 1) / rounds
-            if len(own) >= 3 and sum(own) > share and job.contender.gate != "torch":
+            kind = REFERENCES.get(job.contender.backend)
+            if len(own) >= 3 and sum(own) > share and kind is None:
                 continue
             own.append(seconds(job))
-            if job.contender.gate == "torch":
-                reference[job.contender.cell] = own[-1]
-            ratio.append(own[-1] / reference[job.contender.cell])
+            if kind is not None:
+                references[kind, cell] = own[-1]
+            for name, of in ratios.items():
+                if (name, cell) in references:
+                    of[index].append(own[-1] / references[name, cell])
     return [
         {f"seconds_{q}": v for q, v in quartiles(own).items()}
-        | {f"ratio_{q}": v for q, v in quartiles(ratio).items()}
+        | {f"{name}_{q}": v for name, of in ratios.items() for q, v in quartiles(of[index]).items()}
         | {"rounds": len(own)}
-        for own, ratio in zip(times, ratios, strict=True)
+        for index, own in enumerate(times)
     ]
 
 
-def quartiles(values: list[float]) -> dict[str, float]:
+def quartiles(values: list[float]) -> dict[str, Any]:
     if len(values) < 2:
-        return dict.fromkeys(("median", "q1", "q3"), values[0])
+        return dict.fromkeys(("median", "q1", "q3"), values[0] if values else "")
     q1, median, q3 = statistics.quantiles(values, n=4, method="inclusive")
     return {"median": median, "q1": q1, "q3": q3}
 
@@ -162,12 +174,17 @@ def ready(everyone: list[Contender], shape: Shape, mode: str, *where: str) -> It
 def rows(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """A row per contender, shape, precision and mode; printed as they come."""
     about = machine(given.device, given.threads)
+    about["onednn"] = onednn_version() if given.onednn else ""
     print(f"{about['device']}, {given.threads} threads, torch {about['torch']}, {about['commit']}")
     for shape in given.shapes or SHAPES[given.device]:
         for precision in given.precisions or PRECISIONS[given.device]:
             everyone = [
-                c for c in contenders(given.device, precision, given.compile) if given.only is None
-                or c.gate == "torch" or any(word in c.name for word in given.only)
+                c for c in contenders(
+                    given.device, precision, compiled=given.compile,
+                    onednn=given.onednn and not shape.ragged,
+                )
+                if given.only is None or c.backend in REFERENCES
+                or any(word in c.name for word in given.only)
             ]  # fmt: skip
             for row in rows_of(everyone, shape, precision, given):
                 yield row | about
@@ -183,7 +200,8 @@ def rows_of(
             sys.exit(f"{contender.name} is wrong at {shape}: relative error {wrong:.1e}")
     peaks = {}
     if given.memory and not shape.ragged:
-        peaks = {c: peak_bytes(c, shape) for c in everyone if "equations" not in c.backend}
+        unmeasured = ("equations", ONEDNN)
+        peaks = {c: peak_bytes(c, shape) for c in everyone if not c.backend.startswith(unmeasured)}
     for mode in given.modes:
         print(f"\n{shape} {precision}: {mode}")
         jobs = list(ready(everyone, shape, mode, *where))
@@ -217,18 +235,22 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--memory", action="store_true", help="peak memory of scan, native and torch, too (CPU)"
     )
+    parser.add_argument(
+        "--onednn", action="store_true", help="oneDNN's own layers, too (CPU; see bench_onednn.py)"
+    )
     parser.add_argument("--csv", type=Path, help="write every number here")
     given = parser.parse_args()
     wrong = set(given.precisions or ()) - set(PRECISIONS[given.device])
     if wrong:
         parser.error(f"on {given.device} precision is one of {', '.join(PRECISIONS[given.device])}")
-    if given.memory and given.device != "cpu":
-        parser.error("--memory is for --device cpu")
+    if (given.memory or given.onednn) and given.device != "cpu":
+        parser.error("--memory and --onednn are for --device cpu")
     return given
 
 
 def main() -> None:
     given = arguments()
+    keep_memory()
     torch.set_num_threads(given.threads)
     if not given.csv:
         for _ in rows(given):

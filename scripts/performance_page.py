@@ -12,160 +12,37 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-Row = dict[str, str]
+from performance_layers import Row, layers, table
 
 HEAD = """\
 # How fast the layer is
 
 Made by `scripts/performance_page.py` of the files in `docs/performance/`, which
 `scripts/bench_layer.py` (`make bench`) wrote. A number is the time of a layer divided by the time
-of torch's own layer of the same cell and sizes in the same process, taken in turns: the median of
-these ratios, and in brackets their quartiles. **Below 1 is faster than torch.** torch's layers have
-no attention gate; the gate's layers do 1.3 to 2.5 times their arithmetic.
+of another's of the same cell and sizes in the same process, taken in turns: the median of these
+ratios, and in brackets their quartiles. **Below 1 is faster.** Others have no attention gate; the
+gate's layers do 1.3 to 2.5 times their arithmetic.
+
+There are two others. *torch's* are `torch.nn.GRU`, `nn.LSTM` and `nn.RNN`. On a CPU the first and
+the last multiply and apply their functions step by step; only `nn.LSTM` calls the recurrent
+primitives of oneDNN. *oneDNN's* are these primitives themselves, for all cells
+(`scripts/onednn/rnn.cpp`): the vanilla GRU, which is the paper's form, linear-before-reset for
+`reset_after`, the LSTM and the RNN, forward for training and backward, weights reordered at every
+call as in a framework, in memory that is allocated once. They read no lengths, so no ragged batch.
 
 *train* is a forward and a backward pass whose input needs a gradient, as it does inside a network;
-*train, first layer* is the same without one; *inference* is a forward pass under `inference_mode`.
-A ragged batch has sequences of a fifth to all of the longest one's frames. Before it is timed,
-every layer is held against the equations in float64; the largest relative error is given.
+*train, first layer* is the same without one (oneDNN computes it all the same); *inference* is a
+forward pass under `inference_mode`. A ragged batch has sequences of a fifth to all of the longest
+one's frames. Before it is timed, every layer is held against the equations in float64; the largest
+relative error is given. malloc keeps what is freed, as `eleatt-bench` has it keep it (below): else
+every array of more than 32 MB, those of torch's LSTM among them, is mapped and cleared anew.
 """
 
-CPU_SHAPES = ("(100, 256, 150, 100)", "(100, 32, 60, 100)", "(784, 100, 1, 100)",
-              "(28, 128, 28, 100)")  # fmt: skip
-GPU_SHAPES = ("(100, 256, 150, 100) × 3", "(50, 32, 60, 100) × 3", "(784, 128, 1, 128)",
-              "(300, 256, 150, 100) × 3, ragged")  # fmt: skip
-GOALS = {  # of training, by backend, cell and gate, at the shapes in their order
-    "native": (
-        CPU_SHAPES,
-        {
-            ("GRU", "sigmoid"): (0.90, 0.40, 0.45, 0.50),
-            ("LSTM", "sigmoid"): (1.0, 1.0, 1.0, 1.0),
-            ("RNN", "sigmoid"): (1.0, 1.0, 1.0, 1.0),
-            ("GRU", "none"): (0.8, 0.8, 0.8, 0.8),
-            ("LSTM", "none"): (0.8, 0.8, 0.8, 0.8),
-            ("RNN", "none"): (0.8, 0.8, 0.8, 0.8),
-        },
-    ),
-    "triton": (
-        GPU_SHAPES,
-        {("GRU", "sigmoid"): (1.0, 0.7, 0.5, 0.5), ("LSTM", "sigmoid"): (1.0, 0.7, 0.5, 0.5)},
-    ),
-}
-GOAL_PRECISIONS = ("float32", "tf32", "ieee")
-MEMORY_GOAL = 1.5
 PATH_GOAL, OPENING_GOAL = 10, 0.2  # times what the network consumes; seconds
 LAUNCH_GOAL = 0.5  # seconds
 TABLE_GOAL = 1.0  # seconds
 EPOCH_GOALS = {"gated": 0.29, "ungated": 0.25}  # of N-UCLA, on one thread
 BUSY = 1.1  # times the time of computing that one thread takes where it has a core to itself
-
-
-def shape(row: Row) -> str:
-    sizes = ", ".join(row[key] for key in "TBDH")
-    layers = f" × {row['layers']}" if row["layers"] != "1" else ""
-    return f"({sizes}){layers}" + (", ragged" if row["ragged"] == "True" else "")
-
-
-def named(row: Row) -> str:
-    if row["gate"] == "torch":
-        return f"torch.nn.{row['cell']}"
-    cell, _, form = row["cell"].partition(" ")
-    name = f"EleAtt-{cell}" if row["gate"] != "none" else f"{cell}, `gate=None`"
-    return name + (f", `{form}`" if form else "")
-
-
-def table(heads: list[str], lines: list[list[str]]) -> Iterator[str]:
-    yield "| " + " | ".join(heads) + " |"
-    yield "|" + "|".join(["---"] + ["---:"] * (len(heads) - 1)) + "|"
-    for line in lines:
-        yield "| " + " | ".join(line) + " |"
-    yield ""
-
-
-def ratio(row: Row) -> str:
-    middle, low, high = (float(row[f"ratio_{q}"]) for q in ("median", "q1", "q3"))
-    return f"{middle:.2f} ({low:.2f}–{high:.2f})"
-
-
-def goals(rows: list[Row]) -> Iterator[str]:
-    """A backend in training against what was set out to be reached."""
-    trained = [r for r in rows if r["mode"] == "train"]
-    for backend, (shapes, limits) in GOALS.items():
-        for precision in GOAL_PRECISIONS:
-            found = {
-                (r["cell"], r["gate"], shape(r)): round(float(r["ratio_median"]), 2)
-                for r in trained
-                if (r["backend"], r["precision"]) == (backend, precision)
-            }
-            if not found:
-                continue
-            yield f"### Goals, and what was reached (`{backend}`, train, {precision})\n"
-            yield "(T, B, D, H): steps, sequences, input size, hidden size. Goal in brackets.\n"
-            lines = [
-                [named({"cell": cell, "gate": gate})]
-                + [goal(found.get((cell, gate, at)), limit)
-                   for at, limit in zip(shapes, goals, strict=True)]
-                for (cell, gate), goals in limits.items()
-            ]  # fmt: skip
-            yield from table(["", *shapes], lines)
-
-
-def goal(reached: float | None, limit: float) -> str:
-    if reached is None:
-        return "–"
-    return (f"{reached:.2f}" if reached <= limit else f"**{reached:.2f} missed**") + (
-        f" (≤ {limit:.2f})"
-    )
-
-
-def memory(rows: list[Row]) -> Iterator[str]:
-    """Peak memory of a training step, as a ratio to torch's own layer."""
-    known = [r for r in rows if r["peak_bytes"] and r["mode"] == "train"]
-    if not known:
-        return
-    torch = {(r["cell"], shape(r)): float(r["peak_bytes"]) for r in known if r["gate"] == "torch"}
-    shapes = list(dict.fromkeys(shape(r) for r in known))
-    yield f"### Peak memory of a training step, over torch's (goal: ≤ {MEMORY_GOAL})\n"
-    lines: dict[str, dict[str, str]] = {}
-    for row in known:
-        own = float(row["peak_bytes"])
-        value = f"{own / torch[row['cell'], shape(row)]:.2f} ({own / 1e6:.0f} MB)"
-        if row["gate"] == "torch":
-            value = f"1 ({own / 1e6:.0f} MB)"
-            if row["cell"] == "GRU reset_after":
-                continue
-        name = named(row) + ("" if row["gate"] == "torch" else f", {row['backend']}")
-        lines.setdefault(name, {})[shape(row)] = value
-    body = [[name, *(values.get(at, "–") for at in shapes)] for name, values in lines.items()]
-    yield from table(["", *shapes], body)
-
-
-def every(rows: list[Row]) -> Iterator[str]:
-    """All ratios: a table per shape and precision, full batches first; a line per layer and
-    backend, a column per mode.
-    """
-    modes = list(dict.fromkeys(r["mode"] for r in rows))
-    tables: dict[tuple[str, str, str], list[Row]] = {}
-    for row in sorted(rows, key=lambda r: r["ragged"]):
-        tables.setdefault((shape(row), row["precision"], row["ragged"]), []).append(row)
-    for (at, precision, ragged), here in tables.items():
-        frames = float(here[0]["frames"])
-        note = f": {frames:.0%} of the frames are real" if ragged == "True" else ""
-        yield f"### (T, B, D, H) = {at}, {precision}{note}\n"
-        lines: dict[tuple[str, str], dict[str, str]] = {}
-        for row in here:
-            line = lines.setdefault((named(row), row["backend"]), {})
-            if row["gate"] == "torch":
-                line[row["mode"]] = f"1 ({1e3 * float(row['seconds_median']):.1f} ms)"
-            else:
-                line[row["mode"]] = ratio(row)
-                line["error"] = f"{float(row['error']):.0e}"
-        body = [
-            [name, backend if backend != "torch" else "", *(line.get(m, "–") for m in modes),
-             line.get("error", "")]
-            for (name, backend), line in lines.items()
-            if name != "torch.nn.GRU reset_after"
-        ]  # fmt: skip
-        yield from table(["layer", "backend", *modes, "error"], body)
 
 
 def loading(rows: list[Row]) -> Iterator[str]:
@@ -270,13 +147,6 @@ def epochs(rows: list[Row]) -> Iterator[str]:
     heads = ["data, threads, dropout", "torch's, by the clock, of computing", "gate, by the clock",
              "gate, of computing", "no gate, by the clock", "no gate, of computing"]  # fmt: skip
     yield from table(heads, [[", ".join(case), *line] for case, line in lines.items()])
-
-
-def layers(rows: list[Row]) -> Iterator[str]:
-    """What `scripts/bench_layer.py` measured."""
-    yield from goals(rows)
-    yield from memory(rows)
-    yield from every(rows)
 
 
 KINDS = (  # the first column of a file, what it is about, and its section

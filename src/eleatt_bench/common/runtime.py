@@ -19,10 +19,10 @@ def settle_libraries() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # NumPy has nothing to multiply here that is worth the time its threads take to start.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    _keep_memory()
+    keep_memory()
 
 
-def _keep_memory() -> None:
+def keep_memory() -> None:
     """Let malloc keep what is freed for what is asked for next.
 
     glibc maps each block of more than 32 MB anew and gives it back as soon as it is free, and the

@@ -1,0 +1,178 @@
+"""The sections of docs/performance.md on the layer alone, of what `bench_layer.py` wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+Row = dict[str, str]
+
+CPU_SHAPES = ("(100, 256, 150, 100)", "(100, 32, 60, 100)", "(784, 100, 1, 100)",
+              "(28, 128, 28, 100)")  # fmt: skip
+GPU_SHAPES = ("(100, 256, 150, 100) × 3", "(50, 32, 60, 100) × 3", "(784, 128, 1, 128)",
+              "(300, 256, 150, 100) × 3, ragged")  # fmt: skip
+GOAL_PRECISIONS = ("float32", "tf32", "ieee")
+MEMORY_GOAL = 1.5
+
+
+class Goals(NamedTuple):
+    """What a backend's training was to reach against others, by cell and gate, at ``shapes``."""
+
+    backend: str
+    ratio: str  # the column; of torch's layer or of oneDNN's
+    threads: tuple[str, ...]  # of a file that they are held against
+    shapes: tuple[str, ...]
+    limits: dict[tuple[str, str], tuple[float | None, ...]]
+
+
+PLAIN_ONEDNN = (0.9, 0.9, 0.9, 0.9)
+GOALS = (
+    Goals("native", "ratio", ("2",), CPU_SHAPES, {
+        ("GRU", "sigmoid"): (0.50, 0.18, 0.28, 0.33),
+        ("LSTM", "sigmoid"): (1.0, 1.0, 1.0, 1.0),
+        ("RNN", "sigmoid"): (1.0, 1.0, 1.0, 1.0),
+        ("GRU", "none"): (0.8, 0.8, 0.8, 0.8),
+        ("LSTM", "none"): (0.8, 0.8, 0.8, 0.8),
+        ("RNN", "none"): (0.8, 0.8, 0.8, 0.8),
+    }),
+    Goals("native", "onednn_ratio", ("1", "2"), CPU_SHAPES, {
+        ("GRU", "sigmoid"): (1.25, 0.95, 0.95, 0.95),
+        ("LSTM", "sigmoid"): (1.25, 0.95, 0.95, 0.95),
+        ("RNN", "sigmoid"): (1.7, None, None, None),
+        ("GRU", "none"): PLAIN_ONEDNN,
+        ("GRU reset_after", "none"): PLAIN_ONEDNN,
+        ("LSTM", "none"): PLAIN_ONEDNN,
+        ("RNN", "none"): PLAIN_ONEDNN,
+    }),
+    Goals("triton", "ratio", ("1", "2"), GPU_SHAPES, {
+        ("GRU", "sigmoid"): (1.0, 0.7, 0.5, 0.5),
+        ("LSTM", "sigmoid"): (1.0, 0.7, 0.5, 0.5),
+    }),
+)  # fmt: skip
+
+
+def shape(row: Row) -> str:
+    sizes = ", ".join(row[key] for key in "TBDH")
+    layers = f" × {row['layers']}" if row["layers"] != "1" else ""
+    return f"({sizes}){layers}" + (", ragged" if row["ragged"] == "True" else "")
+
+
+def named(row: Row) -> str:
+    if row["gate"] == "torch":
+        return f"torch.nn.{row['cell']}"
+    cell, _, form = row["cell"].partition(" ")
+    if row["backend"] == "oneDNN":
+        return f"oneDNN's {cell}" + (f", `{form}`" if form else "")
+    name = f"EleAtt-{cell}" if row["gate"] != "none" else f"{cell}, `gate=None`"
+    return name + (f", `{form}`" if form else "")
+
+
+def table(heads: list[str], lines: list[list[str]]) -> Iterator[str]:
+    yield "| " + " | ".join(heads) + " |"
+    yield "|" + "|".join(["---"] + ["---:"] * (len(heads) - 1)) + "|"
+    for line in lines:
+        yield "| " + " | ".join(line) + " |"
+    yield ""
+
+
+def ratio(row: Row) -> str:
+    middle, low, high = (float(row[f"ratio_{q}"]) for q in ("median", "q1", "q3"))
+    return f"{middle:.2f} ({low:.2f}–{high:.2f})"
+
+
+def goals(rows: list[Row]) -> Iterator[str]:
+    """A backend in training against what was set out to be reached."""
+    threads = rows[0]["threads"]
+    for backend, column, of_threads, shapes, limits in GOALS:
+        if threads not in of_threads:
+            continue
+        other = "torch's layers" if column == "ratio" else "oneDNN's, which have no gate"
+        for precision in GOAL_PRECISIONS:
+            found = {
+                (r["cell"], r["gate"], shape(r)): round(float(r[f"{column}_median"]), 2)
+                for r in rows
+                if (r["mode"], r["backend"], r["precision"]) == ("train", backend, precision)
+                and r.get(f"{column}_median")
+            }
+            if not found:
+                continue
+            yield (
+                f"### Goals on {threads} thread{'s' * (threads != '1')}, and what was reached: "
+                f"`{backend}` over {other} (train, {precision})\n"
+            )
+            yield "(T, B, D, H): steps, sequences, input size, hidden size. Goal in brackets.\n"
+            lines = [
+                [named({"cell": cell, "gate": gate, "backend": backend})]
+                + [goal(found.get((cell, gate, at)), limit)
+                   for at, limit in zip(shapes, limits[cell, gate], strict=True)]
+                for cell, gate in limits
+            ]  # fmt: skip
+            yield from table(["", *shapes], lines)
+
+
+def goal(reached: float | None, limit: float | None) -> str:
+    if reached is None:
+        return "–"
+    if limit is None:
+        return f"{reached:.2f}"
+    return (f"{reached:.2f}" if reached <= limit else f"**{reached:.2f} missed**") + (
+        f" (≤ {limit:.2f})"
+    )
+
+
+def memory(rows: list[Row]) -> Iterator[str]:
+    """Peak memory of a training step, as a ratio to torch's own layer."""
+    known = [r for r in rows if r["peak_bytes"] and r["mode"] == "train"]
+    if not known:
+        return
+    torch = {(r["cell"], shape(r)): float(r["peak_bytes"]) for r in known if r["gate"] == "torch"}
+    shapes = list(dict.fromkeys(shape(r) for r in known))
+    yield f"### Peak memory of a training step, over torch's (goal: ≤ {MEMORY_GOAL})\n"
+    lines: dict[str, dict[str, str]] = {}
+    for row in known:
+        own = float(row["peak_bytes"])
+        value = f"{own / torch[row['cell'], shape(row)]:.2f} ({own / 1e6:.0f} MB)"
+        if row["gate"] == "torch":
+            value = f"1 ({own / 1e6:.0f} MB)"
+            if row["cell"] == "GRU reset_after":
+                continue
+        name = named(row) + ("" if row["gate"] == "torch" else f", {row['backend']}")
+        lines.setdefault(name, {})[shape(row)] = value
+    body = [[name, *(values.get(at, "–") for at in shapes)] for name, values in lines.items()]
+    yield from table(["", *shapes], body)
+
+
+def every(rows: list[Row]) -> Iterator[str]:
+    """All ratios: a table per shape and precision, full batches first; a line per layer and
+    backend, a column per mode.
+    """
+    modes = list(dict.fromkeys(r["mode"] for r in rows))
+    tables: dict[tuple[str, str, str], list[Row]] = {}
+    for row in sorted(rows, key=lambda r: r["ragged"]):
+        tables.setdefault((shape(row), row["precision"], row["ragged"]), []).append(row)
+    for (at, precision, ragged), here in tables.items():
+        frames = float(here[0]["frames"])
+        note = f": {frames:.0%} of the frames are real" if ragged == "True" else ""
+        yield f"### (T, B, D, H) = {at}, {precision}{note}\n"
+        lines: dict[tuple[str, str], dict[str, str]] = {}
+        for row in here:
+            line = lines.setdefault((named(row), row["backend"]), {})
+            if row["gate"] == "torch":
+                line[row["mode"]] = f"1 ({1e3 * float(row['seconds_median']):.1f} ms)"
+            else:
+                line[row["mode"]] = ratio(row)
+                line["error"] = f"{float(row['error']):.0e}"
+        body = [
+            [name, backend if backend != "torch" else "", *(line.get(m, "–") for m in modes),
+             line.get("error", "")]
+            for (name, backend), line in lines.items()
+            if name != "torch.nn.GRU reset_after"
+        ]  # fmt: skip
+        yield from table(["layer", "backend", *modes, "error"], body)
+
+
+def layers(rows: list[Row]) -> Iterator[str]:
+    """What `scripts/bench_layer.py` measured."""
+    yield from goals(rows)
+    yield from memory(rows)
+    yield from every(rows)
