@@ -119,7 +119,8 @@ def _of_ray(config: Mapping[str, Any]) -> _Asked:
 
 def _findings(config: Mapping[str, Any], asked: _Asked, folder: Path) -> Iterator[Finding]:
     job = Job(("doctor", "--probe", str(folder)), "probe", folder / "probe.log")
-    write_text(folder / _DATA, str(folder_at(config["data_dir"]).absolute()))
+    data = folder_at(config["data_dir"]).absolute()
+    write_text(folder / _DATA, str(data))
     with asked.engine as engine, (folder / _LOCK).open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         status, reason, limit = _outcome(engine, job)
@@ -128,7 +129,7 @@ def _findings(config: Mapping[str, Any], asked: _Asked, folder: Path) -> Iterato
         yield Finding("queue", False, f"{told}: {asked.queue(reason)}")
         return
     yield Finding("queue", True, "the job ran at once")
-    yield from _judged(status, job, folder, config, asked)
+    yield from _judged(status, job, folder, data, asked)
     if config["launcher"]["time"] is not None or limit:
         yield _time(limit, config)
 
@@ -163,7 +164,7 @@ def _slurms_remedy(config: Mapping[str, Any], reason: str) -> str:
 
 
 def _judged(
-    status: int | None, job: Job, folder: Path, config: Mapping[str, Any], asked: _Asked
+    status: int | None, job: Job, folder: Path, data: Path, asked: _Asked
 ) -> Iterator[Finding]:
     log = "; ".join(last_lines(job.log_path, 3))
     try:
@@ -182,7 +183,7 @@ def _judged(
             yield Finding("program", False, f"{told}: {asked.program}")
         return
     yield Finding("folder", True, f"{folder.parent.parent} is on {answer['host']} as well")
-    yield _data(answer, folder_at(config["data_dir"]).absolute())
+    yield _data(answer, data)
     here = [__version__, git_commit()]
     same = answer["version"] == here
     told = f"{answer['version'][0]}, commit {answer['version'][1] or 'none'}, by {answer['python']}"

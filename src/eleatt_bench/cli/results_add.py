@@ -49,10 +49,9 @@ def add(arguments: Sequence[str]) -> None:
     publication = Publication(given.to)
     asked = 0
     with Composer() as composer:
-        for name in members(given.name, composer):
-            made = plan(name, given.overrides, composer)
-            if made.quick:
-                raise UserError("A rehearsal is no result: leave quick=true out")
+        plans = [plan(name, given.overrides, composer) for name in members(given.name, composer)]
+        _check(plans, given.weights)
+        for made in plans:
             records = find_records(made)
             if records:
                 asked += 1
@@ -63,6 +62,21 @@ def add(arguments: Sequence[str]) -> None:
     if not asked:
         raise UserError(f"No run of table {given.name} is finished. Do them: {made.command}")
     _clear(publication)
+
+
+def _check(plans: Sequence[Plan], rows: Sequence[str]) -> None:
+    """That all can be published, and that each of ``rows``, whose weights are asked for, is there.
+
+    Raises:
+        UserError: it cannot, or is not.
+    """
+    if any(made.quick for made in plans):
+        raise UserError("A rehearsal is no result: leave quick=true out")
+    every = [row for made in plans for row in made.spec["rows"]]
+    there = list(dict.fromkeys(row["name"] for row in every if not row["ensemble"]))
+    for row in rows:
+        if row not in there:
+            raise unknown("row", row, there)
 
 
 def _publish(
@@ -83,9 +97,6 @@ def _publish(
 
 def _first_runs(made: Plan, rows: Sequence[str], finished: Collection[str]) -> Iterator[PlannedRun]:
     """The first run of each of ``rows``, where it has runs of its own and that one is finished."""
-    for row in rows:
-        if row not in [one["name"] for one in made.spec["rows"] if not one["ensemble"]]:
-            raise unknown("row", row, [one["name"] for one in made.spec["rows"]])
     seen: set[tuple[str, str]] = set()
     for run in made.first_look:
         place = run.section, run.row

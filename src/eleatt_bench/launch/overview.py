@@ -55,8 +55,7 @@ class Overview:
             self._live.stop()
         left = self._total - self._ended
         parts = [f"{self._done} done", f"{self._failed} failed"]
-        parts += [f"{self._cancelled} cancelled"] if self._cancelled else []
-        parts += [f"{self._left_out} left out"] if self._left_out else []
+        parts += self._others()
         parts += [f"{left} not finished"] if left else []
         self._say(f"{', '.join(parts)} in {duration(time.monotonic() - self._began)}")
 
@@ -67,6 +66,11 @@ class Overview:
     @property
     def _done(self) -> int:
         return len(self._seconds) - self._failed - self._cancelled
+
+    def _others(self) -> list[str]:
+        """How many jobs were cancelled or left out, where any was."""
+        counts = {"cancelled": self._cancelled, "left out": self._left_out}
+        return [f"{count} {word}" for word, count in counts.items() if count]
 
     def started(self, job: Job, seconds: float = 0.0) -> None:
         """``job`` runs now, and has for so many seconds."""
@@ -156,8 +160,7 @@ class Overview:
         counts = [f"{self._done} of {self._total} done", f"{running} running"]
         counts += [f"{len(self._queued)} queued ({self._why()})"] if self._queued else []
         counts += [f"{self._failed} failed"] if self._failed else []
-        counts += [f"{self._cancelled} cancelled"] if self._cancelled else []
-        counts += [f"{self._left_out} left out"] if self._left_out else []
+        counts += self._others()
         waiting = self._total - self._ended - running - len(self._queued)
         counts += [f"{waiting} waiting"] if waiting or not self._queued else []
         left = self._left(now)
