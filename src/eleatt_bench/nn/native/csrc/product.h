@@ -6,8 +6,15 @@
 
 namespace eleatt {
 
-// kRows * kPanel sums, kPanel loads and a factor fit in the registers.
-constexpr int kRows = 6, kPanel = kRegisters == 32 ? 4 : 2;
+// 6 * kPanel sums, kPanel loads and a factor fit in the registers.
+constexpr int kPanel = kRegisters == 32 ? 4 : 2;
+
+// How many rows go with a panel of so many vectors: with fewer sums, a processor that begins two
+// every cycle would wait for each to end.
+constexpr int rows_beside(int vectors) {
+  const int fit = 6 * kPanel / vectors;
+  return fit < 8 ? fit : 8;
+}
 
 // How many vectors wide the next panel is when so many are left: 7 are 4 and 3, not 4, 2 and 1.
 inline int64_t panel_width(int64_t left) {
@@ -57,7 +64,7 @@ inline void block(int64_t k, A a, int64_t step, const S* b, const S* start, int6
   constexpr int64_t L = Vector<S>::lanes;
   typename Vector<S>::type sum[M * P];
   const S* row[M];
-#pragma GCC unroll 6
+#pragma GCC unroll 8
   for (int i = 0; i < M; ++i) row[i] = a[i];
 #pragma GCC unroll 24
   for (int e = 0; e < M * P; ++e) sum[e] = load(start + e / P * start_stride + e % P * L);
@@ -69,22 +76,24 @@ inline void block(int64_t k, A a, int64_t step, const S* b, const S* start, int6
   for (int e = 0; e < M * P; ++e) store(c + e / P * c_stride + e % P * L, sum[e]);
 }
 
+// `block` of `rows`, which are M or fewer.
+template <class S, int M, int P, class A>
+inline void block_of(int64_t rows, int64_t k, A a, int64_t step, const S* b, const S* start,
+                     int64_t start_stride, S* c, int64_t c_stride) {
+  if constexpr (M > 1)
+    if (rows < M)
+      return block_of<S, M - 1, P>(rows, k, a, step, b, start, start_stride, c, c_stride);
+  block<S, M, P>(k, a, step, b, start, start_stride, c, c_stride);
+}
+
 template <class S, int P, class A>
 inline void blocks(int64_t m, int64_t k, A a, int64_t step, const S* b, const S* start,
                    int64_t start_stride, S* c, int64_t c_stride) {
-  for (int64_t left = (m + kRows - 1) / kRows, i = 0; left > 0; --left) {
+  constexpr int most = rows_beside(P);
+  for (int64_t left = (m + most - 1) / most, i = 0; left > 0; --left) {
     const int64_t rows = (m - i + left - 1) / left;  // even blocks: 7 rows are 4 and 3, not 6 and 1
-    const A own = a.from(i);
-    const S* from = start + i * start_stride;
-    S* to = c + i * c_stride;
-    switch (rows) {
-      case 1: block<S, 1, P>(k, own, step, b, from, start_stride, to, c_stride); break;
-      case 2: block<S, 2, P>(k, own, step, b, from, start_stride, to, c_stride); break;
-      case 3: block<S, 3, P>(k, own, step, b, from, start_stride, to, c_stride); break;
-      case 4: block<S, 4, P>(k, own, step, b, from, start_stride, to, c_stride); break;
-      case 5: block<S, 5, P>(k, own, step, b, from, start_stride, to, c_stride); break;
-      default: block<S, 6, P>(k, own, step, b, from, start_stride, to, c_stride);
-    }
+    block_of<S, most, P>(rows, k, a.from(i), step, b, start + i * start_stride, start_stride,
+                         c + i * c_stride, c_stride);
     i += rows;
   }
 }
