@@ -73,8 +73,12 @@ dist: $(READY) ## build for a package index: make dist REPOSITORY=https://github
 	$(VENV)/bin/python scripts/distribution.py $(REPOSITORY)
 	$(VENV)/bin/python -m twine check --strict dist/*
 
-bench: $(READY) ## time the layer against torch's own and write docs/performance.md (half an hour)
-	$(VENV)/bin/python scripts/bench_layer.py --memory --csv "docs/performance/$(BENCH).csv"
+bench: $(READY) ## time the layer against torch's own and oneDNN's: docs/performance.md (an hour)
+	$(PIP) 'onednn-cpu-gomp>=2023.2' 'onednn-devel-cpu-gomp>=2023.2'
+	$(VENV)/bin/python scripts/bench_layer.py --onednn --memory \
+		--csv "docs/performance/$(BENCH).csv"
+	$(VENV)/bin/python scripts/bench_layer.py --onednn --threads 1 --only native --modes train \
+		--csv "docs/performance/$(BENCH)-1-thread.csv"
 	$(VENV)/bin/python scripts/performance_page.py docs/performance/*.csv > docs/performance.md
 
 bench-gpu: $(READY) ## hold the layer against the equations on a GPU (8 minutes), then time it there

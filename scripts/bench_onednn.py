@@ -2,7 +2,8 @@
 
 torch's `nn.GRU` and `nn.RNN` multiply step by step on CPUs and do not call oneDNN's recurrent
 primitives, which are the fastest that others offer there. This builds `onednn/rnn.cpp` against the
-packages `onednn-cpu-gomp` and `onednn-devel-cpu-gomp` (the extra `bench`).
+packages `onednn-cpu-gomp` and `onednn-devel-cpu-gomp` (oneDNN 3.2 with OpenMP as torch has it;
+later ones need 2 GB of SYCL beside them, and took the same time), which `make bench` installs.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def library() -> ctypes.CDLL:
     """
     root = Path(sys.prefix)
     if not (root / "include/oneapi/dnnl/dnnl.hpp").exists():
-        sys.exit("oneDNN is not installed: .venv/bin/pip install -c constraints.txt -e '.[bench]'")
+        sys.exit("oneDNN is not here: pip install onednn-cpu-gomp onednn-devel-cpu-gomp")
     name = hashlib.sha256(SOURCE.read_bytes() + str(root).encode()).hexdigest()[:12]
     built = Path(tempfile.gettempdir()) / f"eleatt-bench-onednn-{name}.so"
     if not built.exists():

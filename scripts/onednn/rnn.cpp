@@ -67,7 +67,9 @@ struct Layer {
                  {DNNL_ARG_DIFF_SRC_ITER_C, DNNL_ARG_DIFF_DST_ITER_C});
   }
 
-  // Zeros: what comes before the first frame, and the gradient of what comes after the last.
+  // Zeros: what comes before the first frame, and the gradient of what comes after the last. The
+  // primitives could do without them, but then oneDNN 3.2 takes h_t for h_{t-1} in the gradient of
+  // the recurrent weights of RNN and LSTM.
   void put_states(Arguments& into, const Desc& desc, std::initializer_list<int> names) {
     for (int name : names) {
       into[name] = memory(desc, engine);

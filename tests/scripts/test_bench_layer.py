@@ -83,10 +83,49 @@ def test_a_wrong_layer_is_not_timed(bench_layer, tmp_path: Path, monkeypatch) ->
         return output * 1.01, state, attention
 
     monkeypatch.setattr(native, "run", wrong)
+    monkeypatch.setattr(bench_layer, "keep_memory", lambda: None)  # it would, for other tests
     monkeypatch.setattr(sys, "argv", ["bench_layer.py", *QUICK, "--csv", str(tmp_path / "no.csv")])
     with pytest.raises(SystemExit, match="native is wrong at"):
         bench_layer.main()
     assert not (tmp_path / "no.csv").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not (Path(sys.prefix) / "include/oneapi/dnnl/dnnl.hpp").exists(),
+    reason="oneDNN is not installed: make bench does that",
+)
+def test_onednns_layers_take_part_where_every_sequence_is_as_long(tmp_path: Path) -> None:
+    path = tmp_path / "here.csv"
+    done = run(
+        "bench_layer.py", *QUICK, "--onednn", "--threads", "1", "--only", "native",
+        "--csv", str(path),
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    theirs = [row for row in rows if row["backend"] == "oneDNN"]
+    assert {row["cell"] for row in theirs} == {"GRU", "GRU reset_after", "LSTM", "RNN"}
+    assert {row["ragged"] for row in theirs} == {"False"}
+    for row in theirs:
+        assert 0 < float(row["error"]) < 1e-4
+        assert float(row["onednn_ratio_median"]) == 1
+    for row in rows:
+        assert bool(row["onednn_ratio_median"]) == (row["ragged"] == "False") or (
+            row["gate"] == "torch"  # which comes before them in a round
+        )
+    page = run("performance_page.py", str(path)).stdout
+    assert "on 1 thread, and what was reached: `native` over oneDNN's" in page
+    assert "| oneDNN's GRU, `reset_after` | oneDNN |" in page
+
+
+def test_without_onednn_it_is_said_how_to_get_it(bench_layer, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    monkeypatch.setattr(bench_layer, "keep_memory", lambda: None)
+    monkeypatch.setattr(sys, "argv", ["bench_layer.py", *QUICK, "--onednn"])
+    importlib.import_module("bench_onednn").library.cache_clear()
+    with pytest.raises(SystemExit, match="pip install onednn-cpu-gomp onednn-devel-cpu-gomp"):
+        bench_layer.main()
 
 
 def test_quartiles_are_numpys(bench_layer) -> None:
