@@ -47,10 +47,12 @@ class Shape(NamedTuple):
 
 SHAPES = {
     "cpu": [
-        shape._replace(ragged=ragged)
-        for shape in (Shape(100, 256, 150, 100), Shape(100, 32, 60, 100),
-                      Shape(784, 100, 1, 100), Shape(28, 128, 28, 100))
-        for ragged in (False, True)
+        Shape(100, 256, 150, 100),
+        Shape(100, 256, 150, 100, ragged=True),
+        Shape(100, 32, 60, 100),
+        Shape(100, 32, 60, 100, ragged=True),
+        Shape(784, 100, 1, 100),  # MNIST's images, by pixels and by rows, are all as long
+        Shape(28, 128, 28, 100),
     ],
     "cuda": [
         Shape(100, 256, 150, 100, 3),
