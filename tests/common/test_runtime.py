@@ -53,7 +53,7 @@ def test_what_is_freed_is_used_again_unless_the_user_says_otherwise() -> None:
 def test_threads_wait_as_the_user_says(monkeypatch: pytest.MonkeyPatch) -> None:
     from eleatt_bench.common import runtime
 
-    monkeypatch.setattr(runtime, "_keep_memory", lambda: None)
+    monkeypatch.setattr(runtime, "keep_memory", lambda: None)
     monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "")
     monkeypatch.delenv("OPENBLAS_NUM_THREADS")
