@@ -9,7 +9,6 @@ later ones need 2 GB of SYCL beside them, and took the same time), which `make b
 from __future__ import annotations
 
 import ctypes
-import hashlib
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,9 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from eleatt_bench.nn.contract import BackendError
+from eleatt_bench.nn.native.build import compiler
+
 SOURCE = Path(__file__).parent / "onednn" / "rnn.cpp"
 CELLS = ("RNN", "LSTM", "GRU", "GRU reset_after")
 
@@ -30,23 +32,23 @@ def library() -> ctypes.CDLL:
     """The compiled program; it has as many threads as torch.
 
     Raises:
-        SystemExit: the packages are not installed, or there is no compiler.
+        SystemExit: the packages are not installed, or there is no compiler, or it fails.
     """
     root = Path(sys.prefix)
     if not (root / "include/oneapi/dnnl/dnnl.hpp").exists():
         sys.exit("oneDNN is not here: pip install onednn-cpu-gomp onednn-devel-cpu-gomp")
-    name = hashlib.sha256(SOURCE.read_bytes() + str(root).encode()).hexdigest()[:12]
-    built = Path(tempfile.gettempdir()) / f"eleatt-bench-onednn-{name}.so"
-    if not built.exists():
-        partial = built.with_suffix(".part")
-        subprocess.run(
-            ["g++", "-O2", "-std=c++17", "-shared", "-fPIC", "-fopenmp", f"-I{root}/include",
-             str(SOURCE), "-o", str(partial), f"-L{root}/lib", "-ldnnl",
-             f"-Wl,-rpath,{root}/lib"],
-            check=True,
-        )  # fmt: skip
-        partial.rename(built)
-    made = ctypes.CDLL(str(built))
+    with tempfile.TemporaryDirectory() as folder:  # nobody else's, since what it holds is run
+        built = f"{folder}/rnn.so"
+        try:
+            command = [
+                compiler(), "-O2", "-std=c++17", "-shared", "-fPIC", "-fopenmp",
+                f"-I{root}/include", str(SOURCE), "-o", built,
+                f"-L{root}/lib", "-ldnnl", f"-Wl,-rpath,{root}/lib",
+            ]  # fmt: skip
+            subprocess.run(command, check=True)
+        except (BackendError, subprocess.CalledProcessError) as error:
+            sys.exit(f"{SOURCE} cannot be built: {error}")
+        made = ctypes.CDLL(built)
     for function in (made.onednn_failure, made.onednn_version):
         function.restype = ctypes.c_char_p
     made.onednn_new.restype = ctypes.c_void_p
@@ -61,13 +63,13 @@ def version() -> str:
 class OneDnn(nn.Module):
     """A layer by oneDNN with the parameters of ``inner``, one of ours without a gate.
 
-    It takes batches of one shape, (T, B, D), and gives ``(output,)``.
+    It takes batches (T, B, D), all sequences as long, and gives ``(output,)``.
     """
 
     def __init__(self, cell: str, inner: nn.Module) -> None:
         super().__init__()
         self.inner, self.cell = inner, CELLS.index(cell)
-        self.made: dict[tuple[int, ...], int] = {}
+        self.made: dict[tuple[int, ...], ctypes.c_void_p] = {}
 
     def forward(self, x: Tensor) -> tuple[Tensor]:
         training = torch.is_grad_enabled()
@@ -75,7 +77,7 @@ class OneDnn(nn.Module):
         if key not in self.made:
             H = self.inner.hidden_size
             handle = library().onednn_new(self.cell, *x.shape, H, int(training))
-            self.made[key] = checked(handle is None, handle)
+            self.made[key] = ctypes.c_void_p(checked(handle is None, handle))
         p = self.inner
         bias, bias_hh = getattr(p, "bias_l0", None), getattr(p, "bias_hh_l0", None)
         if bias is None:
@@ -85,7 +87,7 @@ class OneDnn(nn.Module):
 
     def __del__(self) -> None:
         for handle in self.made.values():
-            library().onednn_delete(ctypes.c_void_p(handle))
+            library().onednn_delete(handle)
 
 
 def checked(failed: object, value: Any = None) -> Any:
@@ -100,10 +102,10 @@ def pointers(*tensors: Tensor | None) -> list[ctypes.c_void_p]:
 
 class _Pass(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, handle: int, x: Tensor, *weights: Tensor | None) -> Tensor:
+    def forward(ctx: Any, handle: ctypes.c_void_p, x: Tensor, *weights: Tensor | None) -> Tensor:
         assert all(t is None or t.is_contiguous() for t in (x, *weights))
         output = x.new_empty(*x.shape[:2], weights[1].shape[1])
-        checked(library().onednn_forward(ctypes.c_void_p(handle), *pointers(x, *weights, output)))
+        checked(library().onednn_forward(handle, *pointers(x, *weights, output)))
         ctx.save_for_backward(x, output, *weights)
         ctx.handle = handle
         return output
@@ -113,7 +115,5 @@ class _Pass(torch.autograd.Function):
     def backward(ctx: Any, d_output: Tensor) -> tuple[Any, ...]:
         x, _, *weights = ctx.saved_tensors
         gradients = [None if t is None else torch.empty_like(t) for t in (x, *weights)]
-        checked(
-            library().onednn_backward(ctypes.c_void_p(ctx.handle), *pointers(d_output, *gradients))
-        )
+        checked(library().onednn_backward(ctx.handle, *pointers(d_output, *gradients)))
         return (None, *gradients)

@@ -123,23 +123,29 @@ def _build(path: Path) -> None:
         raise BackendError(f"another process has been building {path} for too long") from None
 
 
-def _compile(path: Path) -> None:
+def compiler() -> str:
+    """The C++ compiler of this machine, or the one that ``$CXX`` names; BackendError without it."""
     named = os.environ.get("CXX")
     candidates = [named] if named else ["c++", "g++", "clang++"]
-    compiler = next(filter(None, map(shutil.which, candidates)), None)
-    if compiler is None:
+    found = next(filter(None, map(shutil.which, candidates)), None)
+    if found is None:
         raise BackendError(f"there is no C++ compiler ({', '.join(candidates)}): install g++")
+    return found
+
+
+def _compile(path: Path) -> None:
+    program = compiler()
     for abandoned in path.parent.glob(f".{path.name}.*.tmp"):  # by a killed process
         abandoned.unlink()
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    command = [compiler, *_FLAGS, str(_SOURCES / "layer.cpp"), "-o", str(unfinished)]
+    command = [program, *_FLAGS, str(_SOURCES / "layer.cpp"), "-o", str(unfinished)]
     try:
         subprocess.run(
             command, check=True, capture_output=True, text=True, timeout=_SECONDS, umask=0o022
         )
     except subprocess.TimeoutExpired:
-        raise BackendError(f"{compiler} took more than {_SECONDS} s") from None
+        raise BackendError(f"{program} took more than {_SECONDS} s") from None
     except subprocess.CalledProcessError as error:
         said = next((line for line in error.stderr.splitlines() if "error" in line), error.stderr)
-        raise BackendError(f"{compiler} failed: {said.strip()}") from None
+        raise BackendError(f"{program} failed: {said.strip()}") from None
     unfinished.replace(path)
