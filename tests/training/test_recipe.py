@@ -2,7 +2,9 @@
 
 `RECIPE_VERSION` is raised by hand, so it could be forgotten. Three small networks are trained in
 double precision, on one thread and by the equations as the paper has them, and sums of their
-weights are held against those that this recipe gave when it was new.
+weights are held against those that this recipe gave when it was new. The recurrent weights begin as
+orthogonal matrices in single precision, whose last digits are the processor's: after the training
+4e-7 of a sum were seen to differ.
 """
 
 from __future__ import annotations
@@ -67,7 +69,7 @@ def test_the_recipe_is_the_one_that_its_version_stands_for(name: str, tmp_path: 
         "`python tests/training/test_recipe.py`"
     )
     found = sums(name, tmp_path)
-    assert found == pytest.approx(pinned[name], rel=1e-9), FORGOTTEN.format(RECIPE_VERSION)
+    assert found == pytest.approx(pinned[name], rel=1e-5), FORGOTTEN.format(RECIPE_VERSION)
 
 
 if __name__ == "__main__":
