@@ -1,5 +1,5 @@
 #!/bin/sh
-# The tests, on all cores; arguments go to pytest. PYTHON as in check.sh.
+# The tests, on all cores (tests/conftest.py); arguments go to pytest. PYTHON as in check.sh.
 set -eu
 cd "$(dirname "$0")/.."
 python="${PYTHON:-.venv/bin/python}"

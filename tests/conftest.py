@@ -23,6 +23,14 @@ settings.register_profile("quick", max_examples=20, deadline=None)
 settings.load_profile("quick")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Half as many again as cores: a third of the time, tests wait for what they have started."""
+    from eleatt_bench.common import parallel
+
+    return parallel.cores() * 3 // 2
+
+
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that all workers of a session have in common."""
