@@ -165,10 +165,12 @@ def test_the_recipe_of_features_is_the_papers(experiment: str, layers: int, batc
 
 def test_when_features_are_trained_long_enough() -> None:
     """Validation clips of JHMDB come from the training videos: they end and choose nothing."""
-    ntu, jhmdb = (compose(f"experiment={name}")["trainer"] for name in ("ntu_rgb", "jhmdb"))
-    assert compose("experiment=ntu_rgb")["scheduler"]["monitor"] == "val/accuracy"
+    configs = [compose(f"experiment={name}") for name in ("ntu_rgb", "jhmdb")]
+    ntu, jhmdb = (config["trainer"] for config in configs)
+    schedulers = [config["scheduler"] for config in configs]
+    assert schedulers[0]["monitor"] == "val/accuracy"
     assert (ntu["max_epochs"], ntu["early_stopping"], ntu["selection"]) == (200, 15, "best")
-    assert compose("experiment=jhmdb")["scheduler"]["options"] == {"T_max": 60}
+    assert schedulers[1]["options"] == {"T_max": 60}
     assert (jhmdb["max_epochs"], jhmdb["early_stopping"], jhmdb["selection"]) == (60, None, "last")
 
 
