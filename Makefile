@@ -87,8 +87,9 @@ bench-gpu: $(READY) ## hold the layer against the equations on a GPU (8 minutes)
 		--csv "docs/performance/$(BENCH).csv"
 	$(VENV)/bin/python scripts/performance_page.py docs/performance/*.csv > docs/performance.md
 
-bench-data: $(READY) ## time loading and augmentation against the network: docs/performance/data.csv
+bench-data: $(READY) ## time preparing, loading and augmentation, at the size of NTU RGB+D (25 GB of disk)
 	$(VENV)/bin/python scripts/bench_data.py --csv docs/performance/data.csv
+	$(VENV)/bin/python scripts/bench_prepare.py --csv docs/performance/prepare.csv
 	$(VENV)/bin/python scripts/performance_page.py docs/performance/*.csv > docs/performance.md
 
 bench-epoch: $(READY) ## time whole epochs against a plain loop around torch.nn.GRU (half an hour)

@@ -39,6 +39,7 @@ every array of more than 32 MB, those of torch's LSTM among them, is mapped and 
 """
 
 PATH_GOAL, OPENING_GOAL = 10, 0.2  # times what the network consumes; seconds
+PREPARE_GOALS = (150, 1000, 1.0)  # MB/s at least; MB in memory and seconds to a batch, at most
 LAUNCH_GOAL = 0.5  # seconds
 TABLE_GOAL = 1.0  # seconds
 EPOCH_GOALS = {"gated": 0.29, "ungated": 0.25}  # of N-UCLA, on one thread
@@ -70,6 +71,33 @@ def loading(rows: list[Row]) -> Iterator[str]:
         )
         size = f"{int(row['sequences']):,} sequences, {int(row['store_bytes']) / 1e6:,.0f} MB"
         lines.append([f"{row['store']} ({size}), {row['experiment']}, {row['model']}", *values])
+    yield from table(heads, lines)
+
+
+def preparing(rows: list[Row]) -> Iterator[str]:
+    """What `scripts/bench_prepare.py` measured: a data set's way from its files to a batch."""
+    speed_goal, memory_goal, batch_goal = PREPARE_GOALS
+    yield (
+        "`scripts/bench_prepare.py`: as many generated skeleton files as NTU RGB+D has, prepared "
+        "by `eleatt-bench data prepare ntu`; megabytes are those of the uncompressed text. *In "
+        "memory* is the most that all processes hold together. *First batch* is the time to open "
+        "the store and to load, pad and rotate 256 training samples, in a process that has "
+        f"everything imported. The goals are {speed_goal} MB/s, {memory_goal:,} MB and "
+        f"{batch_goal:g} s.\n"
+    )
+    lines = []
+    for row in rows:
+        seconds, size = float(row["seconds"]), int(row["source_bytes"])
+        speed, peak = size / seconds / 1e6, int(row["peak_bytes"]) / 1e6
+        batch = float(row["first_batch_seconds"])
+        lines.append(
+            [f"{row['prepared_from']}, {int(row['files']):,} files, {size / 1e9:.1f} GB",
+             f"{seconds:.0f} s", f"{speed:.0f} MB/s" + (" **missed**" * (speed < speed_goal)),
+             f"{peak:.0f} MB" + (" **missed**" * (peak > memory_goal)),
+             f"{int(row['store_bytes']) / 1e9:.1f} GB",
+             f"{batch:.2f} s" + (" **missed**" * (batch > batch_goal))]
+        )  # fmt: skip
+    heads = ["prepared from", "in", "speed", "in memory", "store", "first batch"]
     yield from table(heads, lines)
 
 
@@ -152,6 +180,7 @@ def epochs(rows: list[Row]) -> Iterator[str]:
 KINDS = (  # the first column of a file, what it is about, and its section
     ("", "", layers),
     ("store", "How fast samples come: ", loading),
+    ("prepared_from", "How fast a data set is prepared: ", preparing),
     ("start", "What a job of a sweep costs: ", launching),
     ("runs", "How long it takes to show a table: ", showing),
     ("epoch_of", "How long an epoch takes: ", epochs),
