@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from eleatt_bench.common.errors import UserError
+from eleatt_bench.common.runtime import keep_memory
 
 Work = TypeVar("Work")
 Result = TypeVar("Result")
@@ -45,9 +46,7 @@ def in_order(
     if processes == 1:
         yield from map(function, pieces)
         return
-    pool = ProcessPoolExecutor(
-        processes, multiprocessing.get_context("spawn"), initializer=_follow_parent
-    )
+    pool = ProcessPoolExecutor(processes, multiprocessing.get_context("spawn"), initializer=_begin)
     pending: deque[Future[Result]] = deque()
     try:
         for piece in pieces:
@@ -76,8 +75,9 @@ def _uninterrupted() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _follow_parent() -> None:
+def _begin() -> None:
     """Ctrl-C is for the parent alone to handle; a parent that was killed takes this one along."""
+    keep_memory()  # malloc's switches are not handed on to a new program
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
     threading.Thread(target=_die_with_parent, daemon=True).start()

@@ -37,8 +37,9 @@ def parse(source: Source, where: str, content: bytes) -> Recording:
     """
     if len(content) > LARGEST:
         raise source.wrong(where, f"is too large for a recording ({len(content):,} bytes)")
-    if content.count(b"\n") > _MOST_LINES:
-        raise source.wrong(where, f"has {content.count(bytes([10])):,} lines, too many to be one")
+    newlines = np.count_nonzero(np.frombuffer(content, np.uint8) == ord("\n"))
+    if newlines > _MOST_LINES:
+        raise source.wrong(where, f"has {newlines:,} lines, too many to be one")
     if not content.strip():
         raise source.wrong(where, "is empty")
     lines = _Lines.of(source, where, content)
@@ -142,22 +143,59 @@ class _Lines:
 def _walk(lines: _Lines) -> tuple[int, list[_Block]]:
     """The number of frames with a body, and every body of each of them."""
     total = lines.whole_number(0, "the number of frames")
-    line, frames, blocks = 1, 0, []
-    for number in range(1, total + 1):
-        of = f"frame {number} of {total}"
-        bodies = lines.whole_number(line, f"the number of bodies in {of}")
-        line += 1
-        for _ in range(bodies):
-            blocks.append(_block(lines, line, frames, of))
-            line += _BODY_LINES
-        frames += bodies > 0
-    if any(lines.counts[line:]):
-        raise lines.wrong(line, f"comes after the last of {total} frames")
-    return frames, blocks
+    line, frames, begun = 1, 0, list[_Begun]()
+    stopped: UserError | None = None
+    try:
+        for number in range(1, total + 1):
+            bodies = lines.whole_number(line, f"the number of bodies in frame {number} of {total}")
+            line += 1
+            for _ in range(bodies):
+                begun.append(_Begun(line, frames, number))
+                line += _BODY_LINES
+                if line > len(lines.counts):
+                    break
+            frames += bodies > 0
+        if any(lines.counts[line:]):
+            raise lines.wrong(line, f"comes after the last of {total} frames")
+    except UserError as error:  # what is wrong before that line is the cause
+        stopped = error
+    if begun and not _are_sound(lines, np.array([line for line, _, _ in begun])):
+        for line, _, number in begun:
+            _check(lines, line, f"frame {number} of {total}")
+    if stopped is not None:
+        raise stopped
+    return frames, [_Block(lines.field(line), frame, line) for line, frame, _ in begun]
 
 
-def _block(lines: _Lines, line: int, frame: int, of: str) -> _Block:
-    """The body that begins at ``line``, if all its lines have as many fields as they should."""
+class _Begun(NamedTuple):
+    """Where a body is to begin; ``frame`` counts from 0, ``number`` all frames from 1."""
+
+    line: int
+    frame: int
+    number: int
+
+
+_COUNTS = [_BODY_FIELDS, 1] + JOINTS * [_JOINT_FIELDS]
+_SAID = np.frombuffer(b"%d" % JOINTS, np.uint8)
+
+
+def _are_sound(lines: _Lines, begun: Positions) -> bool:
+    """Whether `_check` would pass all bodies that begin at these lines; one by one it is slow."""
+    if begun[-1] + _BODY_LINES > len(lines.counts):
+        return False
+    if (np.diff(lines.first)[begun[:, None] + np.arange(_BODY_LINES)] != _COUNTS).any():
+        return False
+    said, body = lines.first[begun + 1], lines.first[begun]
+    if (lines.ends[said] - lines.starts[said] != len(_SAID)).any():
+        return False
+    if (lines.characters[lines.starts[said][:, None] + np.arange(len(_SAID))] != _SAID).any():
+        return False
+    spans = zip(lines.starts[body].tolist(), lines.ends[body].tolist(), strict=True)
+    return all(map(bytes.isdigit, {lines.content[start:end] for start, end in spans}))
+
+
+def _check(lines: _Lines, line: int, of: str) -> None:
+    """See to it that a body that begins at ``line`` has as many fields as it should."""
     counts = lines.counts[line : line + _BODY_LINES]
     if counts != _COUNTS:
         _refuse(lines, line, counts, of)
@@ -166,10 +204,6 @@ def _block(lines: _Lines, line: int, frame: int, of: str) -> _Block:
     body = lines.field(line)
     if not body.isdigit():
         raise lines.wrong(line, f"holds {_shown(body)}, not the ID of a body in {of}")
-    return _Block(body, frame, line)
-
-
-_COUNTS = [_BODY_FIELDS, 1] + JOINTS * [_JOINT_FIELDS]
 
 
 def _refuse(lines: _Lines, line: int, counts: list[int], of: str) -> NoReturn:
