@@ -35,10 +35,14 @@ def main() -> None:
     print(resident("VmHWM") - before)
 
 
-def resident(field: str) -> int:
-    """Bytes of this process in memory: now (VmRSS), or at the peak (VmHWM)."""
-    status = Path("/proc/self/status").read_text()
-    return 1024 * int(re.search(rf"^{field}:\s*(\d+) kB", status, re.MULTILINE)[1])  # type: ignore[index]
+def resident(field: str, process: int | str = "self") -> int:
+    """Bytes of a process in memory: now (VmRSS), or at the peak (VmHWM); 0 when it has ended."""
+    try:
+        status = Path(f"/proc/{process}/status").read_text()
+    except ProcessLookupError:
+        return 0
+    found = re.search(rf"^{field}:\s*(\d+) kB", status, re.MULTILINE)
+    return 1024 * int(found[1]) if found else 0
 
 
 if __name__ == "__main__":

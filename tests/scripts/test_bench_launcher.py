@@ -42,9 +42,14 @@ def test_warm_and_cold_jobs_are_measured_and_shown(tmp_path: Path) -> None:
 
 def test_tables_are_measured_and_shown(tmp_path: Path) -> None:
     measured = tmp_path / "table.csv"
-    said = run("bench_table.py", "--seeds", "5", "--repeats", "2", "--csv", str(measured))
-    assert said.splitlines()[-1].startswith("2 times the runs take ")
+    run("bench_table.py", "--rows", "2", "--seeds", "5", "--repeats", "2", "--csv", str(measured))
     rows = rows_of(measured)
-    assert [(row["runs"], row["run_folders"]) for row in rows] == [("30", "30"), ("18", "30")]
+    found = [(row["command"], row["runs"], row["run_folders"]) for row in rows]
+    assert found == [
+        ("table", "10", "10"), ("table", "8", "10"), ("table", "6", "10"), ("runs list", "10", "10")
+    ]  # fmt: skip
     assert float(rows[0]["seconds_first"]) > float(rows[0]["seconds_median"]) > 0
-    assert "| 30 runs | " in run("performance_page.py", str(measured))
+    assert all(1e7 < int(row["peak_bytes"]) < 1e9 for row in rows)
+    page = run("performance_page.py", str(measured))
+    assert "| `table`, 10 runs | " in page
+    assert "| `runs list`, 10 runs | " in page

@@ -158,6 +158,16 @@ def test_a_broken_file(text: str | bytes, says: str) -> None:
     one_sentence(str(raised.value))
 
 
+@given(st.sets(st.integers(0, 111), min_size=1, max_size=3))
+def test_of_several_wrong_lines_the_first_is_named(numbers: set[int]) -> None:
+    lines = content([1, 0, 2, 1]).splitlines()
+    assert len(lines) == 1 + 4 + 4 * 27
+    for number in numbers:
+        lines[number] = "1 2"  # no line has two fields
+    with pytest.raises(UserError, match=rf" line {1 + min(numbers)} has 2 fields"):
+        parse("\n".join(lines))
+
+
 def test_a_file_that_is_too_large() -> None:
     with pytest.raises(UserError, match=r"too large for a recording \(33,554,433 bytes\)"):
         parse(bytes((1 << 25) + 1))

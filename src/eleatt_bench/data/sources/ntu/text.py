@@ -159,12 +159,14 @@ def _walk(lines: _Lines) -> tuple[int, list[_Block]]:
             raise lines.wrong(line, f"comes after the last of {total} frames")
     except UserError as error:  # what is wrong before that line is the cause
         stopped = error
-    if begun and not _are_sound(lines, np.array([line for line, _, _ in begun])):
+    ids = _ids(lines, np.array([line for line, _, _ in begun], np.intp))
+    if ids is None:
         for line, _, number in begun:
             _check(lines, line, f"frame {number} of {total}")
+        raise AssertionError("every body is sound")
     if stopped is not None:
         raise stopped
-    return frames, [_Block(lines.field(line), frame, line) for line, frame, _ in begun]
+    return frames, [_Block(own, b.frame, b.line) for own, b in zip(ids, begun, strict=True)]
 
 
 class _Begun(NamedTuple):
@@ -179,19 +181,24 @@ _COUNTS = [_BODY_FIELDS, 1] + JOINTS * [_JOINT_FIELDS]
 _SAID = np.frombuffer(b"%d" % JOINTS, np.uint8)
 
 
-def _are_sound(lines: _Lines, begun: Positions) -> bool:
-    """Whether `_check` would pass all bodies that begin at these lines; one by one it is slow."""
-    if begun[-1] + _BODY_LINES > len(lines.counts):
-        return False
-    if (np.diff(lines.first)[begun[:, None] + np.arange(_BODY_LINES)] != _COUNTS).any():
-        return False
+def _ids(lines: _Lines, begun: Positions) -> list[bytes] | None:
+    """The IDs of the bodies that begin at these lines; None if `_check` would refuse one of them.
+
+    One by one it would take a sixth of the time of reading a file.
+    """
+    if len(begun) and begun[-1] + _BODY_LINES > len(lines.counts):
+        return None
+    counts = np.diff(lines.first)
+    if (counts[begun[:, None] + np.arange(_BODY_LINES)] != _COUNTS).any():
+        return None
     said, body = lines.first[begun + 1], lines.first[begun]
     if (lines.ends[said] - lines.starts[said] != len(_SAID)).any():
-        return False
+        return None
     if (lines.characters[lines.starts[said][:, None] + np.arange(len(_SAID))] != _SAID).any():
-        return False
+        return None
     spans = zip(lines.starts[body].tolist(), lines.ends[body].tolist(), strict=True)
-    return all(map(bytes.isdigit, {lines.content[start:end] for start, end in spans}))
+    ids = [lines.content[start:end] for start, end in spans]
+    return ids if all(map(bytes.isdigit, set(ids))) else None
 
 
 def _check(lines: _Lines, line: int, of: str) -> None:
