@@ -162,7 +162,7 @@ def rows(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
             if name == NTU_SIZED:
                 write_ntu_sized(path, given.sequences)
             else:
-                path = catalog.store_path(given.data_dir, name)
+                path = catalog.open_store(given.data_dir, name).path  # which is there, and sound
             opening = Opening.measure(path, path.stem, given.rounds)
             store = opening.store
             print(
