@@ -34,7 +34,6 @@ def run_of(overrides: list[str], composer: Composer) -> WantedRun:
 
 
 @pytest.mark.parametrize("said", FEW)
-@pytest.mark.few(3)
 def test_runs_of_experiments_keep_their_names(said: str, composer: Composer) -> None:
     assert run_of(said.split(), composer).run_id == NAMES[said]
 
