@@ -10,7 +10,7 @@ import pytest
 import yaml
 from hydra import compose
 from hydra.core.global_hydra import GlobalHydra
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
@@ -135,6 +135,8 @@ UNHURRIED = settings(
 
 
 @settings(UNHURRIED, max_examples=2)
+@example(flat={}, typed=["seed=3", "seed=${data.fold}"])
+@example(flat={}, typed=["data.fold=1", "++data.fold=${seed}", "seed=2"])
 @given(flat=FLAT, typed=TYPED)
 def test_composition_has_one_meaning(folder: Path, flat: dict[str, Any], typed: list[str]) -> None:
     one_meaning(folder, flat, typed)

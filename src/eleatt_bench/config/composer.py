@@ -67,9 +67,7 @@ class Composer:
         Raises:
             UserError: an override that does not apply, with the nearest match and the choices.
         """
-        numbered = [_NUMBERED.fullmatch(override) for override in overrides]
-        said = tuple(o for o, match in zip(overrides, numbered, strict=True) if match is None)
-        numbers = {match["key"]: int(match["value"]) for match in filter(None, numbered)}
+        said, numbers = _apart(overrides)
         one = (*said, *(f"{key}={numbers[key]}" for key in NUMBERS if key in numbers))
         try:
             config, followers = self._shared(said)
@@ -107,9 +105,8 @@ class Composer:
         """
         if not all(0 <= seed < _NUMBERS_END for seed in seeds):
             return None
-        said = tuple(o for o in overrides if not _NUMBERED.fullmatch(o))
         try:
-            followers = self._shared(said)[1]
+            followers = self._shared(_apart(overrides)[0])[1]
         except UserError:  # perhaps not with these numbers
             return None
         if followers is None:
@@ -177,6 +174,21 @@ class Composer:
         except Exception:  # a mistake, or a value that has no default; Hydra's own way tells which
             return settled(overrides, self._name)
         return settled(overrides, self._name, cfg)
+
+
+def _apart(overrides: Sequence[str]) -> tuple[tuple[str, ...], dict[str, int]]:
+    """The overrides that do not set one of `NUMBERS` to a plain number, and the numbers set.
+
+    Of what is said twice the last counts: a number does not if something else is said of it later.
+    """
+    said, numbers = list[str](), dict[str, int]()
+    for override in overrides:
+        if match := _NUMBERED.fullmatch(override):
+            numbers[match["key"]] = int(match["value"])
+        else:
+            said.append(override)
+            numbers.pop(override.lstrip("+~").partition("=")[0], None)
+    return tuple(said), numbers
 
 
 def _set(config: dict[str, Any], key: str, value: int) -> None:
