@@ -177,17 +177,19 @@ class Composer:
 
 
 def _apart(overrides: Sequence[str]) -> tuple[tuple[str, ...], dict[str, int]]:
-    """The overrides that do not set one of `NUMBERS` to a plain number, and the numbers set.
+    """The overrides without those that set one of `NUMBERS` last, and the numbers these set.
 
-    Of what is said twice the last counts: a number does not if something else is said of it later.
+    What may be set again, by itself or with its section, stays where Hydra sees the order.
     """
     said, numbers = list[str](), dict[str, int]()
-    for override in overrides:
-        if match := _NUMBERED.fullmatch(override):
-            numbers[match["key"]] = int(match["value"])
+    later = set[str]()  # what else is said behind an override
+    for override in reversed(overrides):
+        match = _NUMBERED.fullmatch(override)
+        if match is None or any(f"{match['key']}.".startswith(f"{name}.") for name in later):
+            said.insert(0, override)
+            later.add(override.lstrip("+~").partition("=")[0])
         else:
-            said.append(override)
-            numbers.pop(override.lstrip("+~").partition("=")[0], None)
+            numbers.setdefault(match["key"], int(match["value"]))
     return tuple(said), numbers
 
 
