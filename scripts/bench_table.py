@@ -123,7 +123,7 @@ def main() -> None:
     parser.add_argument("--csv", type=Path, help="write every number here")
     given = parser.parse_args()
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    found = []
+    found, about = [], machine("cpu", 1)
     with tempfile.TemporaryDirectory() as folder:
         for variable in ("ELEATT_RUNS", "ELEATT_DATA", "ELEATT_CONFIGS", "XDG_CACHE_HOME"):
             os.environ[variable] = str(Path(folder) / variable)
@@ -144,7 +144,9 @@ def main() -> None:
                 f"first time {row['seconds_first']:.2f} s; {row['peak_bytes'] / 1e6:.0f} MB",
                 flush=True,
             )
-            found.append({**row, **machine("cpu", 1)})
+            found.append({**row, **about})
+    more, longer = (found[0][key] / found[2][key] for key in ("runs", "seconds_median"))
+    print(f"{more:.0f} times the runs take {longer:.2f} times as long")
     if given.csv is not None:
         write_csv(given.csv, found)
 

@@ -42,7 +42,9 @@ def test_warm_and_cold_jobs_are_measured_and_shown(tmp_path: Path) -> None:
 
 def test_tables_are_measured_and_shown(tmp_path: Path) -> None:
     measured = tmp_path / "table.csv"
-    run("bench_table.py", "--rows", "2", "--seeds", "5", "--repeats", "2", "--csv", str(measured))
+    sizes = ("--rows", "2", "--seeds", "5", "--repeats", "2")
+    said = run("bench_table.py", *sizes, "--csv", str(measured))
+    assert said.splitlines()[-1].startswith("2 times the runs take ")
     rows = rows_of(measured)
     found = [(row["command"], row["runs"], row["run_folders"]) for row in rows]
     assert found == [
