@@ -45,18 +45,23 @@ MODELS = ("eleatt_gru", "gru")
 def samples(count: int) -> Iterator[Sample]:
     """Sequences of 20 to 300 frames of two bodies, the second one there in one of five."""
     random = np.random.default_rng(0)
-    codes = itertools.product(range(1, 18), range(1, 3), range(1, 61), range(1, 41), range(1, 4))
-    for index, code in enumerate(itertools.islice(codes, count)):
-        setup, replication, action, subject, camera = code
+    for index, name in enumerate(ntu_sample_names(count)):
         frames = random.standard_normal((random.integers(20, 301), 150), dtype=np.float32)
         if index % 5:
             frames[:, 75:] = 0
-        name = f"S{setup:03}C{camera:03}P{subject:03}R{replication:03}A{action:03}"
-        metadata = {
-            "setup": setup, "camera": camera, "subject": subject, "replication": replication,
-            "action": action,
-        }  # fmt: skip
-        yield Sample(name, frames, action - 1, metadata)
+        code = ntu.code(name)
+        assert code is not None
+        yield Sample(name, frames, code.action - 1, code._asdict())
+
+
+def ntu_sample_names(count: int) -> Iterator[str]:
+    """Names of samples of all setups, actions, subjects and cameras, none of the missing ones."""
+    codes = itertools.product(range(1, 18), range(1, 3), range(1, 61), range(1, 41), range(1, 4))
+    names = (
+        f"S{setup:03}C{camera:03}P{subject:03}R{replication:03}A{action:03}"
+        for setup, replication, action, subject, camera in codes
+    )
+    yield from itertools.islice((name for name in names if name not in ntu.missing()), count)
 
 
 def write_ntu_sized(path: Path, count: int) -> None:

@@ -2,7 +2,7 @@
 
     .venv/bin/python scripts/bench_prepare.py --scratch FOLDER --csv docs/performance/prepare.csv
 
-Writes as many skeleton files as were published to FOLDER (17 GB, an archive of 5 GB and a store of
+Writes as many skeleton files as were published to FOLDER (17 GB, an archive of 3 GB and a store of
 3 GB; all of it is removed again), prepares them with the command that a user types, from the folder
 and from the zip archive, and asks a new process for the first training batch. Linux only.
 """
@@ -10,7 +10,6 @@ and from the zip archive, and asks a new process for the first training batch. L
 from __future__ import annotations
 
 import argparse
-import itertools
 import os
 import re
 import shutil
@@ -24,11 +23,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from bench_data import ntu_sample_names
 from bench_layer import machine, write_csv
+from rehearsal_data import skeleton_frames, skeleton_text
 
 from eleatt_bench.data import catalog
 from eleatt_bench.data.datasets import entry
-from eleatt_bench.data.sources import ntu
 
 ACTORS, MOVEMENT = 64, 400  # made-up people, and the frames that each of them has
 LENGTHS = (30, 137)  # frames of a sample, of a mean of 83 as in the published ones
@@ -54,36 +54,18 @@ def actor(number: int) -> list[str]:
     random = np.random.default_rng(number)
     pose, sway = random.normal(size=(2, 25, 3)) * [[[0.15, 0.5, 0.15]], [[0.1, 0.1, 0.1]]]
     time_axis = np.linspace(0, 20, MOVEMENT)[:, None, None]
-    points = pose + sway * np.sin(time_axis + number) + [0, 0, 3]
-    others = "277.4190 191.8218 1036.2330 519.1677 -0.2059419 0.05349901 0.9692109 -0.1239193 2"
-    return [
-        "\r\n".join(f"{x:.7f} {y:.7f} {z:.7f} {others}" for x, y, z in frame)
-        for frame in points.tolist()
-    ]
+    return skeleton_frames(pose + sway * np.sin(time_axis + number) + [0, 0, 3])
 
 
 def samples(count: int) -> Iterator[tuple[str, str]]:
     """Name and text of ``count`` samples, every fifth one of two bodies."""
     actors = [actor(number) for number in range(ACTORS)]
     random = np.random.default_rng(0)
-    numbers = (range(1, last + 1) for last in (17, 2, 60, 40, 3))
-    names = (
-        f"S{setup:03}C{camera:03}P{subject:03}R{replication:03}A{action:03}"
-        for setup, replication, action, subject, camera in itertools.product(*numbers)
-    )
-    names = (name for name in names if name not in ntu.missing())
-    for index, name in enumerate(itertools.islice(names, count)):
+    for index, name in enumerate(ntu_sample_names(count)):
         length = random.integers(*LENGTHS)
-        bodies = [
-            actors[random.integers(ACTORS)][start : start + length]
-            for start in random.integers(MOVEMENT - length, size=1 + (index % 5 == 0))
-        ]
-        lines = [str(length)]
-        for frame in zip(*bodies, strict=True):
-            lines.append(str(len(frame)))
-            for number, joints in enumerate(frame):
-                lines += [f"7205759403793{1101 + number} 0 1 1 0 1 0 -0.01 0.05 2", "25", joints]
-        yield name, "\r\n".join(lines) + "\r\n"
+        starts = random.integers(MOVEMENT - length, size=1 + (index % 5 == 0))
+        bodies = [actors[random.integers(ACTORS)][start : start + length] for start in starts]
+        yield name, skeleton_text(bodies)
 
 
 def write_folder(top: Path, count: int) -> int:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import product
 from pathlib import Path
 
@@ -53,17 +53,27 @@ def write_ntu(top: Path) -> None:
     top.mkdir(parents=True, exist_ok=True)
     for name, action, subject, camera in _ntu_samples(range(1, 61)):
         bodies = [movement(action, 25, subject, camera, body) for body in range(1 + action // 50)]
-        length = min(map(len, bodies))
-        lines = [str(length)]
-        for t in range(length):
-            lines.append(str(len(bodies)))
-            for number, body in enumerate(bodies):
-                lines += [f"7205759403793{1101 + number} 0 1 1 0 1 0 -0.01 0.05 2", "25"]
-                lines += [
-                    f"{x:.7f} {y:.7f} {z:.7f} 277.4 191.8 1036.2 519.1 -0.2 0.05 0.9 -0.1 2"
-                    for x, y, z in body[t].tolist()
-                ]
-        (top / f"{name}.skeleton").write_text("\r\n".join(lines) + "\r\n", encoding="ascii")
+        text = skeleton_text([skeleton_frames(points) for points in bodies])
+        (top / f"{name}.skeleton").write_bytes(text.encode("ascii"))
+
+
+def skeleton_frames(points: Points) -> list[str]:
+    """The lines of each frame's joints, of a body in metres (frames, 25, 3)."""
+    others = "277.4190 191.8218 1036.2330 519.1677 -0.2059419 0.05349901 0.9692109 -0.1239193 2"
+    return [
+        "\r\n".join(f"{x:.7f} {y:.7f} {z:.7f} {others}" for x, y, z in frame)
+        for frame in points.tolist()
+    ]
+
+
+def skeleton_text(bodies: Sequence[Sequence[str]]) -> str:
+    """A ``.skeleton`` file of bodies, each given by its `skeleton_frames`; the shortest ends it."""
+    lines = [str(min(map(len, bodies)))]
+    for frame in zip(*bodies, strict=False):
+        lines.append(str(len(frame)))
+        for number, joints in enumerate(frame):
+            lines += [f"7205759403793{1101 + number} 0 1 1 0 1 0 -0.01 0.05 2", "25", joints]
+    return "\r\n".join(lines) + "\r\n"
 
 
 def _ntu_samples(actions: range) -> Iterator[tuple[str, int, int, int]]:

@@ -1,4 +1,4 @@
-"""The benchmark of the data path leaves its numbers and nothing else; the page has them."""
+"""The benchmarks of preparing data and of loading them leave their numbers and nothing else."""
 
 from __future__ import annotations
 
@@ -81,3 +81,28 @@ def test_the_page_has_the_numbers_and_says_what_was_missed(measured: Path) -> No
     assert "| 210.0 ms **missed** |" in missed
     assert missed.endswith(" **missed** |")
     assert f"{1e3 * float(rows[0]['step_seconds']):.1f} ms" in reached
+
+
+def test_a_folder_and_an_archive_are_prepared_measured_and_shown(tmp_path: Path) -> None:
+    scratch, measured = tmp_path / "scratch", tmp_path / "prepare.csv"
+    scratch.mkdir()
+    done = run(
+        "bench_prepare.py", "--files", "300", "--scratch", str(scratch), "--csv", str(measured)
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count("300 sequences of NTU RGB+D, 300 skeleton files") == 2
+    assert not list(scratch.iterdir())
+    with measured.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["prepared_from"] for row in rows] == ["folder", "zip archive"]
+    assert rows[0]["store_bytes"] == rows[1]["store_bytes"]
+    for row in rows:
+        assert 300 * 30 * 2_000 < int(row["source_bytes"]) < 300 * 137 * 6_000
+        assert int(row["peak_bytes"]) > 20e6
+        assert float(row["seconds"]) > float(row["first_batch_seconds"]) > 0
+    page = run("performance_page.py", str(measured))
+    assert (page.returncode, page.stderr) == (0, "")
+    (line,) = [line for line in page.stdout.splitlines() if line.startswith("| folder, 300 files")]
+    size, seconds = int(rows[0]["source_bytes"]), float(rows[0]["seconds"])
+    speed = size / seconds / 1e6
+    assert f"{speed:.0f} MB/s{' **missed**' if speed < 150 else ''} |" in line

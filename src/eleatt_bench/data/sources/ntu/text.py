@@ -44,23 +44,23 @@ def parse(source: Source, where: str, content: bytes) -> Recording:
         raise source.wrong(where, "is empty")
     lines = _Lines.of(source, where, content)
     lines.check_characters()
-    frames, blocks = _walk(lines)
+    frames, blocks, ids = _walk(lines)
     if not blocks:
         return Recording(frames, [])
     joints = _joints(lines, blocks)
     found: dict[bytes, list[int]] = {}
-    for index, block in enumerate(blocks):
-        found.setdefault(block.body, []).append(index)
+    for index, body in enumerate(ids):
+        found.setdefault(body, []).append(index)
     bodies = [Body(blocks[indices[0]].frame, joints[indices]) for indices in found.values()]
     return Recording(frames, bodies)
 
 
 class _Block(NamedTuple):
-    """One body in one frame: its lines begin at ``line``; frames with bodies count from 0."""
+    """One body in one frame: its lines begin at ``line``, or should."""
 
-    body: bytes  # its ID
-    frame: int
     line: int
+    frame: int  # among those with bodies, from 0
+    number: int  # of the frame among all, from 1
 
 
 @dataclass(frozen=True)
@@ -140,17 +140,17 @@ class _Lines:
         return self.source.wrong(self.where, f"is cut short: after line {used}, {what} is missing")
 
 
-def _walk(lines: _Lines) -> tuple[int, list[_Block]]:
-    """The number of frames with a body, and every body of each of them."""
+def _walk(lines: _Lines) -> tuple[int, list[_Block], list[bytes]]:
+    """The number of frames with a body, every body of each of them, and the IDs of these."""
     total = lines.whole_number(0, "the number of frames")
-    line, frames, begun = 1, 0, list[_Begun]()
+    line, frames, blocks = 1, 0, list[_Block]()
     stopped: UserError | None = None
     try:
         for number in range(1, total + 1):
             bodies = lines.whole_number(line, f"the number of bodies in frame {number} of {total}")
             line += 1
             for _ in range(bodies):
-                begun.append(_Begun(line, frames, number))
+                blocks.append(_Block(line, frames, number))
                 line += _BODY_LINES
                 if line > len(lines.counts):
                     break
@@ -159,22 +159,14 @@ def _walk(lines: _Lines) -> tuple[int, list[_Block]]:
             raise lines.wrong(line, f"comes after the last of {total} frames")
     except UserError as error:  # what is wrong before that line is the cause
         stopped = error
-    ids = _ids(lines, np.array([line for line, _, _ in begun], np.intp))
+    ids = _ids(lines, np.array([block.line for block in blocks], np.intp))
     if ids is None:
-        for line, _, number in begun:
-            _check(lines, line, f"frame {number} of {total}")
+        for block in blocks:
+            _check(lines, block.line, f"frame {block.number} of {total}")
         raise AssertionError("every body is sound")
     if stopped is not None:
         raise stopped
-    return frames, [_Block(own, b.frame, b.line) for own, b in zip(ids, begun, strict=True)]
-
-
-class _Begun(NamedTuple):
-    """Where a body is to begin; ``frame`` counts from 0, ``number`` all frames from 1."""
-
-    line: int
-    frame: int
-    number: int
+    return frames, blocks, ids
 
 
 _COUNTS = [_BODY_FIELDS, 1] + JOINTS * [_JOINT_FIELDS]
