@@ -35,7 +35,7 @@ def composed(overrides: tuple[str, ...], name: str) -> dict[str, Any]:
 
 _NONE = dict.fromkeys("xyz", 0.0)
 NO_TRANSFORMS = {
-    "origin": None, "view": None, "time_warp": 0.0, "resample": None, "scaling": 0.0,
+    "origin": None, "view": None, "shift": 0, "time_warp": 0.0, "resample": None, "scaling": 0.0,
     "axis_scaling": _NONE, "rotation": _NONE, "noise": 0.0, "streams": ["joints"],
 }  # fmt: skip
 
@@ -175,25 +175,25 @@ def test_when_features_are_trained_long_enough() -> None:
 
 
 @pytest.mark.parametrize(
-    ("experiment", "sequence", "epochs", "steps"),
-    [
-        ("mnist_rows", "frames", 20, 28),
-        ("smnist", "pixels", 100, 784),
-        ("psmnist", "permuted_pixels", 100, 784),
-    ],
+    ("experiment", "sequence", "steps"),
+    [("mnist_rows", "frames", 28), ("smnist", "pixels", 784), ("psmnist", "permuted_pixels", 784)],
 )
-def test_the_mnist_recipe(experiment: str, sequence: str, epochs: int, steps: int) -> None:
+def test_the_mnist_recipes(experiment: str, sequence: str, steps: int) -> None:
     config = compose(f"experiment={experiment}", "model=gru")
-    model = config["model"]
-    assert (model["num_layers"], model["hidden_size"], model["dropout"]) == (1, 128, 0.0)
-    assert model["readout"] == "last"
+    model, trainer, data = config["model"], config["trainer"], config["data"]
+    by_rows = sequence == "frames"
+    assert (model["num_layers"], model["dropout"]) == ((2, 0.15) if by_rows else (1, 0.0))
+    assert (model["hidden_size"], model["readout"]) == (128, "last")
     assert model["init"]["recurrent_gain"] == 1.0
     assert model["init"]["chrono_steps"] == steps
     assert config["optimizer"]["_target_"] == "torch.optim.Adam"
-    assert (config["optimizer"]["lr"], config["data"]["batch_size"]) == (0.001, 128)
-    assert (config["data"]["name"], config["data"]["val_fraction"]) == ("mnist", 0.05)
-    assert (config["data"]["sequence"], config["trainer"]["max_epochs"]) == (sequence, epochs)
-    assert config["scheduler"]["_target_"] is None
+    assert (config["optimizer"]["lr"], data["batch_size"]) == (0.003 if by_rows else 0.001, 128)
+    assert (data["name"], data["val_fraction"]) == ("mnist", 0.05)
+    assert data["sequence"] == sequence
+    moved = {"shift": 2, "time_warp": 0.3} if by_rows else {}
+    assert data["transforms"] == {**NO_TRANSFORMS, **moved}
+    assert (trainer["max_epochs"], trainer["selection"]) == (30 if by_rows else 25, "last")
+    assert config["scheduler"]["options"] == {"T_max": trainer["max_epochs"]}
 
 
 @pytest.mark.slow

@@ -35,6 +35,7 @@ def hydra_once() -> Iterator[None]:
         ("data.transforms.scaling=1", r"transforms.scaling is 1.0; it must lie in \[0, 1\)"),
         ("data.transforms.time_warp=-0.1", "data.transforms.time_warp is -0.1; it must lie in"),
         ("data.transforms.axis_scaling.y=2", "data.transforms.axis_scaling.y is 2.0; it must lie"),
+        ("data.transforms.shift=-1", "data.transforms.shift is -1; it must be at least 0"),
         ("data.transforms.resample=100000", "transforms.resample is 100000; it must be at most"),
         (
             "data.transforms.streams=[]",
@@ -87,10 +88,18 @@ def test_what_is_mandatory_for_an_evaluation_is_its_run() -> None:
         compose_config(["run=x", "trainer.devices=0"], "eval")
 
 
+def test_permuted_pixels_are_no_image_to_be_moved() -> None:
+    assert compose_config(["experiment=smnist", "model=gru", "data.transforms.shift=2"])
+    says = r"shift moves images, which permuted pixels are not: set data\.transforms\.shift=0"
+    with pytest.raises(UserError, match=says):
+        compose_config(["experiment=psmnist", "model=gru", "data.transforms.shift=2"])
+
+
 SMALLEST = {
     "data.batch_size": 1,
     "data.fold": 0,
     "data.val_seed": 0,
+    "data.transforms.shift": 0,
     "data.transforms.resample": 1,
     "data.transforms.rotation.x": 0,
     "data.transforms.rotation.y": 0,

@@ -136,9 +136,12 @@ def test_settings_that_came_later_do_not_rename_earlier_runs() -> None:
     assert "loss" not in this
     assert "quick" not in this
     assert "limit" not in this["data"]
+    assert "shift" not in this["data"]["transforms"]
+    assert CONFIG["data"]["transforms"]["shift"] == 0, "the configuration itself was changed"
     assert "accumulate_grad_batches" not in this["trainer"]
     before = deepcopy(CONFIG)  # as their files have it
     del before["loss"], before["quick"], before["data"]["limit"]
+    del before["data"]["transforms"]["shift"]
     del before["trainer"]["accumulate_grad_batches"]
     assert identity(before, DIGEST) == this
     assert "pretraining" not in this

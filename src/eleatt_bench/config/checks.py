@@ -31,7 +31,7 @@ def check_values(config: Mapping[str, Any], name: str = "train") -> None:
     _check_launcher(config["launcher"])
     if name == "train":
         _check_ranges(config)
-        check_transforms(config["data"]["transforms"])
+        check_transforms(config["data"])
         for section in ("optimizer", "scheduler"):
             _check_class(section, config[section])
 
@@ -41,6 +41,7 @@ _MINIMA = {
     "data.fold": 0,
     "data.val_seed": 0,
     "data.limit": 1,
+    "data.transforms.shift": 0,
     "data.transforms.resample": 1,
     "data.transforms.rotation.x": 0,
     "data.transforms.rotation.y": 0,

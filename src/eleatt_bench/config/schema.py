@@ -42,7 +42,7 @@ class DataConfig:
     val_fraction: float = 0.05  # of the training sequences, drawn to validate
     val_seed: int = II("seed")  # which samples validate follows the seed, as the weights do
     limit: int | None = None  # at most so many sequences to train, to validate and to test on each
-    # applied in the order origin, view, time_warp, resample, scalings, rotation, noise, streams
+    # applied in order: origin, view, shift, time_warp, resample, scalings, rotation, noise, streams
     transforms: TransformsConfig = field(default_factory=TransformsConfig)
 
 

@@ -26,6 +26,7 @@ class TransformsConfig:
 
     origin: Reference | None = None  # the middle joint of the first frame, or of each
     view: Reference | None = None  # of one of these too: shoulders along X, spine along Z
+    shift: int = 0  # pixels, up to ± this along each axis of an image
     time_warp: float = 0.0  # the pace varies by up to this fraction of itself
     resample: int | None = None  # frames of every sequence
     scaling: float = 0.0  # of the whole skeleton, by up to this fraction
@@ -41,17 +42,24 @@ FRACTIONS = ("time_warp", "scaling", "axis_scaling.x", "axis_scaling.y", "axis_s
 _LONGEST = 1 << 16
 
 
-def check_transforms(transforms: Mapping[str, Any]) -> None:
-    """Refuse values of the section ``data.transforms``, as plain values, that make no sense.
+def check_transforms(data: Mapping[str, Any]) -> None:
+    """Refuse transforms in the section ``data``, as plain values, that make no sense.
 
     Raises:
-        UserError: a fraction of 1 or more, too many frames, no streams or one stream twice.
+        UserError: a fraction of 1 or more, a shift of pixels that are no image any more, too many
+            frames, no streams or one stream twice.
     """
+    transforms = data["transforms"]
     for name in FRACTIONS:
         section, _, axis = name.partition(".")
         value = transforms[section][axis] if axis else transforms[section]
         if not 0 <= value < 1:
             raise UserError(f"data.transforms.{name} is {value}; it must lie in [0, 1)")
+    if transforms["shift"] and data["sequence"] == "permuted_pixels":
+        raise UserError(
+            "data.transforms.shift moves images, which permuted pixels are not: set "
+            "data.transforms.shift=0"
+        )
     resample, streams = transforms["resample"], transforms["streams"]
     if resample is not None and resample > _LONGEST:
         raise UserError(f"data.transforms.resample is {resample}; it must be at most {_LONGEST}")

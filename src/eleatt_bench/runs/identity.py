@@ -29,6 +29,7 @@ PLACES = (
 
 OMITTED = (
     ("data", "limit", None),
+    ("data.transforms", "shift", 0),
     ("", "quick", False),
     ("", "loss", {"label_smoothing": 0.0}),
     ("trainer", "accumulate_grad_batches", 1),
@@ -59,7 +60,10 @@ def identity(
     if not result["model"]["gated_layers"]:
         result["model"]["gate"] = None  # a gate on no layer is the network without one
     for section, key, default in OMITTED:
-        within = result[section] if section else result
+        within = result
+        for name in section.split(".") if section else ():
+            within[name] = dict(within[name])
+            within = within[name]
         if within.get(key, default) == default:  # earlier runs do not have it at all
             within.pop(key, None)
     result["data"]["digest"] = data_digest

@@ -35,6 +35,18 @@ def test_geometry_is_for_skeletons(transforms, digits, changes: dict, says: str)
         transforms(digits, **changes)
 
 
+def test_a_shift_is_for_images_that_are_larger(transforms, digits, make_store) -> None:
+    says = r"shift is for images; nucla holds skeletons: set data\.transforms\.shift=0$"
+    with pytest.raises(UserError, match=rf"data\.transforms\.{says}"):
+        transforms(shift=1)
+    features = make_store([2], name="jhmdb", layout={"kind": "features"})
+    with pytest.raises(UserError, match="shift is for images; jhmdb holds features"):
+        transforms(features, shift=1)
+    transforms(digits, shift=7)
+    with pytest.raises(UserError, match=r"shift is 8; it must be less than 8, .* of digits$"):
+        transforms(digits, shift=8)
+
+
 def test_features_are_called_features(transforms, make_store) -> None:
     store = make_store([2], name="jhmdb", layout={"kind": "features"})
     with pytest.raises(UserError, match="is for skeletons; jhmdb holds features: set"):

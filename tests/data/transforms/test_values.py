@@ -1,14 +1,64 @@
-"""Noise: where it is, how much, and whose."""
+"""Images moved, and noise: where it is, how much, and whose."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 import torch
-from scipy import stats
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import ndimage, stats
 
-from eleatt_bench.data.batches import Batch
+from eleatt_bench.data.batches import Batch, Positions, SequenceDataset
 from eleatt_bench.data.transforms.randomness import Draws, Purpose
+from eleatt_bench.data.transforms.values import move_images
+
+
+@given(st.integers(1, 9), st.integers(1, 9), st.integers(0, 12), st.integers(0, 2**32 - 1))
+def test_images_are_moved_as_scipy_moves_them(
+    height: int, width: int, most: int, seed: int
+) -> None:
+    random = np.random.default_rng(seed)
+    images = random.normal(size=(4, height, width)).astype(np.float32)
+    words = random.integers(0, 2**32, (4, 2))
+    found = move_images(torch.from_numpy(images), most, words)
+    distances = np.floor(words / 2**32 * (2 * most + 1)) - most
+    for image, distance, moved in zip(images, distances, found, strict=True):
+        expected = ndimage.shift(image, distance, order=0, cval=0.0, prefilter=False)
+        np.testing.assert_array_equal(moved, expected)
+
+
+def test_all_distances_are_as_likely_as_each_other(transforms, make_store) -> None:
+    dot = np.zeros((5, 5), dtype=np.float32)
+    dot[2, 2] = 1
+    layout = {"kind": "image", "height": 5, "width": 5}
+    store = make_store([5] * 4000, name="dots", width=5, layout=layout)
+    indices = np.arange(4000)
+    images = torch.from_numpy(dot).expand(4000, 5, 5)
+    lengths = torch.full((4000,), 5)
+    batch = Batch(images, lengths, lengths, indices, 4000, 0)
+    found = transforms(store, shift=2)(batch, training=True).inputs
+    assert (found.flatten(1).sum(1) == 1).all()
+    counts = np.bincount(found.flatten(1).argmax(1).numpy(), minlength=25)
+    assert stats.chisquare(counts).pvalue > 1e-4
+
+
+@pytest.mark.parametrize("sequence", ["frames", "pixels"])
+def test_an_image_is_moved_by_itself_while_training(transforms, digits, sequence: str) -> None:
+    dataset = SequenceDataset(digits, np.arange(20), sequence)
+    transform = transforms(digits, shift=2)
+    batch = dataset[Positions(np.arange(20), 20, 3)]
+    whole = transform(batch, training=True).inputs
+    assert whole.shape == batch.inputs.shape
+    words = Draws(0, 3, np.arange(20)).words(Purpose.SHIFT, 2)
+    images = batch.inputs.reshape(20, 8, 8)
+    assert torch.equal(whole.reshape(20, 8, 8), move_images(images, 2, words))
+    for position in range(20):
+        alone = transform(dataset[Positions(np.array([position]), 1, 3)], training=True).inputs
+        assert torch.equal(alone[0], whole[position])
+    assert torch.equal(transform(batch, training=False).inputs, batch.inputs)
+    nothing = dataset[Positions(np.arange(0), 20, 3)]
+    assert torch.equal(transform(nothing, training=True).inputs, nothing.inputs)
 
 
 def test_noise_on_what_is_not_zero(transforms) -> None:

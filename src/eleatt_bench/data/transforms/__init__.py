@@ -25,7 +25,7 @@ from eleatt_bench.data.transforms.geometry import (
 from eleatt_bench.data.transforms.randomness import Draws, Purpose
 from eleatt_bench.data.transforms.refusals import check
 from eleatt_bench.data.transforms.time import KNOTS, resample, warp
-from eleatt_bench.data.transforms.values import add_noise, bones, velocities
+from eleatt_bench.data.transforms.values import add_noise, bones, move_images, velocities
 
 
 class Transforms:
@@ -34,14 +34,15 @@ class Transforms:
     1. ``origin``: coordinates from the layout's origin joint on, of the sequence's first frame
        ("sequence") or of each frame ("frame");
     2. ``view``: shoulders along X and spine along Z, in the first frame or in each;
-    3. ``time_warp``, while training: a pace that varies by up to this fraction of itself;
-    4. ``resample``: so many frames of each sequence, from the middle of equal segments, while
+    3. ``shift``, while training: images moved by up to so many pixels along each axis;
+    4. ``time_warp``, while training: a pace that varies by up to this fraction of itself;
+    5. ``resample``: so many frames of each sequence, from the middle of equal segments, while
        training from anywhere in them;
-    5. ``scaling`` and ``axis_scaling``, while training: by up to these fractions, as a whole and
+    6. ``scaling`` and ``axis_scaling``, while training: by up to these fractions, as a whole and
        along each axis;
-    6. ``rotation``, while training: about X, then Y, then Z, by up to these angles in degrees;
-    7. ``noise``, while training: of this standard deviation, on what is not zero;
-    8. ``streams``: joints, bones and velocities side by side.
+    7. ``rotation``, while training: about X, then Y, then Z, by up to these angles in degrees;
+    8. ``noise``, while training: of this standard deviation, on what is not zero;
+    9. ``streams``: joints, bones and velocities side by side.
 
     So normalisation sees the published frames, and streams are of what the rest made. Random
     numbers follow from (``seed``, epoch, index in the store); every number of the result is
@@ -57,6 +58,8 @@ class Transforms:
         axes = [config[name] for name in ("rotation", "axis_scaling")]
         self._rotation, self._axis_scaling = ([limit[axis] for axis in "xyz"] for limit in axes)
         self._skeleton = store.layout["kind"] == "skeleton"
+        if config["shift"]:
+            self._image = (store.layout["height"], store.layout["width"])
         if config["view"]:
             first, second, third, fourth = map(store.layout["joints"].index, JOINTS)
             self._view = (first, second, third, fourth)
@@ -70,6 +73,10 @@ class Transforms:
         """``batch`` with ``inputs`` (B, T, D) and ``lengths`` transformed; it stays as it is."""
         draws = Draws(self._seed, batch.epoch, batch.indices) if training else None
         inputs = self._normalised(batch.inputs, batch.lengths)
+        if self._config["shift"] and draws is not None and len(inputs):
+            images = inputs.reshape(len(inputs), *self._image)
+            moved = move_images(images, self._config["shift"], draws.words(Purpose.SHIFT, 2))
+            inputs = moved.view_as(inputs)
         inputs, lengths = self._in_time(inputs, batch.lengths, draws)
         if draws is not None:
             inputs = self._augmented(inputs, lengths, draws)

@@ -28,6 +28,7 @@ class Purpose(IntEnum):
     RESAMPLE = 3
     NOISE = 4
     DROPOUT = 5
+    SHIFT = 6
 
 
 class Draws:

@@ -10,28 +10,39 @@ from eleatt_bench.data.layout import KINDS
 from eleatt_bench.data.store import SequenceStore
 from eleatt_bench.data.transforms.geometry import JOINTS
 
-_OFF = {"origin": "null", "view": "null", "scaling": "0", "streams": "[joints]"} | {
+_OF_SKELETONS = {"origin": "null", "view": "null", "scaling": "0", "streams": "[joints]"} | {
     f"{name}.{axis}": "0" for name in ("rotation", "axis_scaling") for axis in "xyz"
 }
 """What is for skeletons only, each with the value that turns it off."""
+
+_OF_IMAGES = {"shift": "0"}
+"""What is for images only, in the same way."""
 
 
 def check(config: Mapping[str, Any], store: SequenceStore) -> None:
     """Refuse what ``config``, the section ``data.transforms``, asks of a ``store`` without it.
 
     Raises:
-        UserError: geometry of what is no skeleton, the origin of a store whose frames have been
-            moved there already, the view of a skeleton without shoulders, bones where there are
-            none.
+        UserError: geometry of what is no skeleton, a shift of what is no image or is smaller, the
+            origin of a store whose frames have been moved there already, the view of a skeleton
+            without shoulders, bones where there are none.
     """
     layout = store.layout
-    if layout["kind"] != "skeleton":
-        for name, off in _OFF.items():
-            if _is_on(config, name):
+    for kind, settings in (("skeleton", _OF_SKELETONS), ("image", _OF_IMAGES)):
+        for name, off in settings.items():
+            if layout["kind"] != kind and _is_on(config, name):
                 raise UserError(
-                    f"data.transforms.{name} is for skeletons; {store.name} holds "
+                    f"data.transforms.{name} is for {KINDS[kind]}; {store.name} holds "
                     f"{KINDS[layout['kind']]}: set data.transforms.{name}={off}"
                 )
+    if layout["kind"] == "image":
+        smaller = min(layout["height"], layout["width"])
+        if config["shift"] >= smaller:
+            raise UserError(
+                f"data.transforms.shift is {config['shift']}; it must be less than {smaller}, the "
+                f"pixels along a side of the images of {store.name}"
+            )
+    if layout["kind"] != "skeleton":
         return
     if config["origin"] == "sequence" and store.origin_applied:
         raise UserError(

@@ -1,4 +1,4 @@
-"""Other values in the same frames: noise on what the sensor measured, bones and velocities."""
+"""Other values in the same frames: images moved, noise, bones and velocities."""
 
 from __future__ import annotations
 
@@ -7,6 +7,27 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from torch import Tensor
+
+from eleatt_bench.data.store import Integers
+
+
+def move_images(images: Tensor, most: int, words: Integers) -> Tensor:
+    """``images`` (B, height, width), each moved by whole pixels down and right; zeros come in.
+
+    Both distances are of -``most`` … ``most``, all of them as likely as each other; ``words``
+    (B, 2), integers below 2**32, say which.
+    """
+    distances = torch.from_numpy((words * (2 * most + 1) >> 32) - most).to(images.device)
+    moved = images
+    for axis, distance in zip((1, 2), distances.unbind(1), strict=True):
+        size = images.shape[axis]
+        source = torch.arange(size, device=images.device) - distance[:, None]
+        there = (source >= 0) & (source < size)
+        shape = [len(images), 1, 1]
+        shape[axis] = size
+        index = source.clamp(0, size - 1).view(shape).expand_as(images)
+        moved = moved.gather(axis, index) * there.view(shape).to(images.dtype)
+    return moved
 
 
 def add_noise(
