@@ -1,4 +1,4 @@
-"""Predictions in little room: what stays exactly as it was, and what within bounds."""
+"""Predictions and curves in little room: what stays as it was, and what within bounds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.special import softmax
 
-from eleatt_bench.runs.compact import below_highest, compact, same, written
+from eleatt_bench.runs.compact import below_highest, brief, compact, same, written
+from eleatt_bench.runs.curves import COLUMNS, HEADER, as_line
 from eleatt_bench.runs.predictions import Predictions, parse
 
 LOGITS = arrays(
@@ -77,3 +78,41 @@ def test_damaged_ones_are_not_made_compact(finished_run, tmp_path) -> None:
     folder.predictions.write_bytes(folder.predictions.read_bytes()[:-1])
     with pytest.raises(ValueError, match="not what the record says"):
         compact(folder, folder.read())
+
+
+LINES = st.lists(
+    st.lists(st.none() | st.floats(width=32) | st.floats(), min_size=6, max_size=6), max_size=5
+)
+
+
+@given(LINES)
+def test_curves_say_the_same_in_single_precision(lines: list[list[float | None]]) -> None:
+    names = COLUMNS[1:]
+    text = HEADER
+    for epoch, values in enumerate(lines, start=1):
+        known = {name: v for name, v in zip(names, values, strict=True) if v is not None}
+        text += as_line(epoch, known)
+    short = brief(text)
+    assert brief(short) == short
+    assert len(short) <= len(text) + 2 * len(lines), "12 becomes 12.0"
+    assert short.startswith(HEADER)
+    before, after = ([line.split(",") for line in t.splitlines()] for t in (text, short))
+    assert [len(line) for line in before] == [len(line) for line in after]
+    for old, new in zip(before[1:], after[1:], strict=True):
+        assert old[:1] == new[:1]
+        for name, one, other in zip(names, old[1:], new[1:], strict=True):
+            if not one:
+                assert not other
+            elif name == "seconds":
+                assert float(other) == pytest.approx(float(one), rel=1e-15, abs=0.5001e-3)
+            else:
+                with np.errstate(over="ignore"):
+                    assert np.float32(float(one)) == np.float32(float(other))
+                    lossy = np.float32(float(one)) != float(one)
+                assert one == other or not lossy
+
+
+def test_digits_that_training_never_had_are_gone() -> None:
+    line = "5,0.0028703181864639014,0.04798681288957596,0.9850000143051147,,0.9879999756813049,26.5141"
+    short = "5,0.0028703181864639014,0.047986813,0.985,,0.988,26.514"
+    assert brief(f"{HEADER}{line}\n") == f"{HEADER}{short}\n"

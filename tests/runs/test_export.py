@@ -9,6 +9,7 @@ import pytest
 
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.runs import export as module
+from eleatt_bench.runs.compact import brief
 from eleatt_bench.runs.export import files_of
 from eleatt_bench.runs.record import RunFolder, find_run
 from eleatt_bench.runs.soundness import sound
@@ -103,6 +104,7 @@ def test_a_published_run_is_sound_small_and_always_the_same(finished_run, tmp_pa
     assert len(lines) == len(folder.config.read_text().splitlines())
     assert record["whole_predictions_digest"] == (folder.read() or {})["predictions_digest"]
     assert copy.predictions.stat().st_size < folder.predictions.stat().st_size / 2
+    assert copy.epochs.read_text() == brief(folder.epochs.read_text())
     module.export({folder.run_id: files_of(copy, published=True)}, again)
     assert again.read_bytes() == out.read_bytes(), "what is compact stays as it is"
 

@@ -1,10 +1,10 @@
-"""A run as it is published: no weights, and predictions in little room that say the same.
+"""A run as it is published: no weights, and predictions and curves in little room.
 
 Of each sample's logits the highest is taken away, which changes no probability; what is left is
 kept in half precision, finest where two classes are close. Whoever was below stays below, so every
 prediction and accuracy is exactly as it was. A probability is as it was within 5 · 10⁻⁴ (of up to
 120 classes: half precision is off by 2⁻⁹ at most up to 8 below the highest), and the logits
-themselves are lost.
+themselves are lost. Curves keep the digits of single precision, in which they were computed.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from eleatt_bench.runs.curves import COLUMNS
 from eleatt_bench.runs.predictions import Predictions, checked, digest_of
 from eleatt_bench.runs.record import Record, RunFolder
 
@@ -45,6 +46,27 @@ def compact(folder: RunFolder, record: Record) -> tuple[Record, bytes]:
 def placeless(config: str) -> str:
     """The text of a ``config.yaml`` without the folders of the machine that trained the run."""
     return _FOLDERS.sub(r"\1_dir: \1\n", config)
+
+
+def brief(curves: str) -> str:
+    """The text of an ``epochs.csv``, seconds to the millisecond.
+
+    Numbers that single precision holds have as few digits as tell them from others of its.
+    """
+    lines = [line.split(",") for line in curves.split("\n")]
+    return "\n".join(",".join(_brief(*field) for field in enumerate(line)) for line in lines)
+
+
+def _brief(column: int, text: str) -> str:
+    try:
+        value = float(text)
+    except ValueError:  # the header, or what is not known
+        return text
+    if column == COLUMNS.index("seconds"):
+        return repr(round(value, 3))
+    with np.errstate(over="ignore"):
+        single = np.float32(value)
+    return str(single) if column and float(single) == value else text
 
 
 def same(one: Record, other: Record) -> bool:

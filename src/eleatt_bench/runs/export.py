@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.files import replacing
-from eleatt_bench.runs.compact import compact, placeless
+from eleatt_bench.runs.compact import brief, compact, placeless
 from eleatt_bench.runs.record import RunFolder, as_text
 
 Files = Mapping[str, Path | bytes]
@@ -64,6 +64,9 @@ def files_of(folder: RunFolder, *, published: bool = False) -> Files:
         found |= {folder.record.name: as_text(record).encode()}
         found |= {folder.config.name: config.encode()}
         found |= {folder.predictions.name: predictions}
+        if folder.epochs in files:
+            curves = folder.epochs.read_text(encoding="utf-8")
+            found |= {folder.epochs.name: brief(curves).encode()}
     return found
 
 
