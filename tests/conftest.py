@@ -173,7 +173,8 @@ def finished_run(record_of: MakeRecord) -> MakeFinished:
         this = identity(mine, digest)
         folder = RunFolder(runs_dir, run_id(this))
         random = np.random.default_rng(seed)
-        labels = random.integers(0, 2, len(right)) if labels is None else labels
+        if labels is None:  # of the same data, so the same in all runs
+            labels = np.random.default_rng(0).integers(0, 2, len(right))
         logits = random.normal(size=(len(right), 2)).astype(np.float32)
         wrong = logits.argmax(axis=1) != np.where(right, labels, 1 - labels)
         logits[wrong] = logits[wrong, ::-1]
@@ -187,7 +188,7 @@ def finished_run(record_of: MakeRecord) -> MakeFinished:
         folder.write(
             record_of(
                 folder.run_id, float(np.mean(right)), identity=this, seed=seed,
-                predictions_digest=digest, **more,
+                predictions_digest=digest, **{"data_digest": this["data"]["digest"], **more},
             )
         )  # fmt: skip
         return folder

@@ -22,8 +22,8 @@ def folder(tmp_path: Path, monkeypatch) -> Path:
 
 
 def test_it_is_the_mean_of_probabilities(folder: Path, finished_run, capsys) -> None:
-    runs = [finished_run(folder, seed, HALF) for seed in (0, 1)]
-    # Both seeds have labels of their own, so that they are no test of the same samples.
+    other = np.random.default_rng(1).integers(0, 2, len(HALF))  # no test of the same samples
+    runs = [finished_run(folder, 0, HALF), finished_run(folder, 1, HALF, labels=other)]
     assert main(["ensemble", f"run={runs[0].run_id},{runs[1].run_id}"]) == 1
     assert "make no ensemble: they were not tested on the same samples" in capsys.readouterr().err
     runs[1] = finished_run(folder, 2, HALF, labels=read_predictions(runs[0]).labels)

@@ -113,6 +113,23 @@ def improve(folder: RunFolder) -> None:
     folder.write({**(folder.read() or {}), "predictions_digest": digest})
 
 
+def relabel(folder: RunFolder) -> None:
+    """Somebody takes whatever was predicted for the label, and renews what vouches for it."""
+    with h5py.File(folder.predictions, "r+") as file:
+        file["label"][...] = file["logits"][...].argmax(axis=1)
+    record = folder.read() or {}
+    digest = digest_of(folder.predictions.read_bytes())
+    metrics = {**record["metrics"], "test": {"accuracy": 1.0}}
+    folder.write({**record, "predictions_digest": digest, "metrics": metrics})
+
+
+def twice(path: Path) -> None:
+    """Somebody puts a better cell before the true one."""
+    found = json.loads(path.read_text())
+    found[0]["cells"].insert(0, {**found[0]["cells"][0], "mean": 99.9})
+    path.write_text(json.dumps(found))
+
+
 def test_whatever_is_changed_is_said(call: Call, tmp_path: Path) -> None:
     results = tmp_path / "results"
     name = "tiny"
@@ -129,6 +146,16 @@ def test_whatever_is_changed_is_said(call: Call, tmp_path: Path) -> None:
     better = {**record["metrics"], "test": {**record["metrics"]["test"], "accuracy": 1.0}}
     changes: dict[str, tuple[Callable[[], object], str]] = {
         "a cell": (lambda: page("json", '"mean": ', '"mean": 1'), "  GRU, accuracy: mean was 1"),
+        "a cell more": (lambda: twice(results / f"{name}.json"), "GRU, accuracy: mean is there 2 "),
+        "its recipe": (
+            lambda: (results / "published.json").write_text(
+                (results / "published.json").read_text().replace('"recipe": 3', '"recipe": 2')
+            ),
+            f"  {run.run_id} is of recipe 3, not of 2",
+        ),
+        "labels": (
+            lambda: relabel(run), f"{run.run_id}  has other test samples, or other labels of them",
+        ),
         "a page": (lambda: page("md", "EleAtt", "ElEAtt"), f"{name}.md, line "),
         "no page": ((results / f"{name}.tex").unlink, f"{name}.tex is missing"),
         "a record": (lambda: run.write({**record, "metrics": better}), "that of the record 100.0"),
@@ -158,9 +185,11 @@ def test_whatever_is_changed_is_said(call: Call, tmp_path: Path) -> None:
 def test_older_tables_are_said_to_be(call: Call, tmp_path: Path) -> None:
     results = tmp_path / "results"
     (results / "old.json").write_text("[]")
+    (results / "older-claims.md").write_text("99.9")
     status, out, _ = call("verify")
     assert status == 0
     assert "old  is older than published runs: there is nothing here to make it from" in out
+    assert "older  is older than published runs" in out
 
 
 def test_tables_of_an_earlier_recipe_are_held_against_their_runs(

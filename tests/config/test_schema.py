@@ -31,6 +31,15 @@ def hydra_once() -> Iterator[None]:
         ("data.val_fraction=0", "data.val_fraction"),
         ("data.val_fraction=1", "data.val_fraction"),
         ("optimizer.lr=nan", "optimizer.lr is nan; it must be a finite number"),
+        (
+            "data.limit=100000000000000000000",
+            r"data.limit is 10+; it must lie between -2\*\*63 and",
+        ),
+        ("seed=9223372036854775808", "seed is 9223372036854775808; it must lie"),
+        (
+            "+optimizer.options.a=[-9223372036854775808]",
+            r"options.a\[0\] is -92.* it must lie",
+        ),
         ("data.transforms.noise=inf", "data.transforms.noise is inf"),
         ("data.transforms.scaling=1", r"transforms.scaling is 1.0; it must lie in \[0, 1\)"),
         ("data.transforms.time_warp=-0.1", "data.transforms.time_warp is -0.1; it must lie in"),

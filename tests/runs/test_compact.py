@@ -113,6 +113,8 @@ def test_curves_say_the_same_in_single_precision(lines: list[list[float | None]]
 
 
 def test_digits_that_training_never_had_are_gone() -> None:
-    line = "5,0.0028703181864639014,0.04798681288957596,0.9850000143051147,,0.9879999756813049,26.5141"
+    line = (
+        "5,0.0028703181864639014,0.04798681288957596,0.9850000143051147,,0.9879999756813049,26.5141"
+    )
     short = "5,0.0028703181864639014,0.047986813,0.985,,0.988,26.514"
     assert brief(f"{HEADER}{line}\n") == f"{HEADER}{short}\n"

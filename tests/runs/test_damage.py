@@ -194,6 +194,8 @@ def test_what_is_wrong_is_said(shelf, content: bytes, says: str) -> None:
         ({"selection": "../../../../secret"}, "selection must be best or last, not"),
         ({"metrics": {"test": {"accuracy": 1.5}}}, "accuracies from 0 to 1"),
         ({"metrics": {"test": {"accuracy": 0.5}}}, "its metrics lack an accuracy"),
+        ({"device": "x\n\n# 99.9 %"}, r'device must be a line of text, not "x\n'),
+        ({"versions": {"torch": "\x1b[2J"}}, "versions must be lines of text by name"),
         ({"epochs": 0}, "epochs must be a count above 0, not 0"),
         ({"epochs": True}, "epochs must be a count above 0, not true"),
         ({"timing": {"seconds": "long"}}, "timing must be moments and numbers"),

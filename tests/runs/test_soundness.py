@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
+from eleatt_bench.runs.curves import HEADER, as_line
 from eleatt_bench.runs.predictions import digest_of
 from eleatt_bench.runs.record import RunFolder
 from eleatt_bench.runs.soundness import sound
@@ -26,6 +27,13 @@ def other_labels(folder: RunFolder) -> None:
     with h5py.File(folder.predictions, "r+") as file:
         file["label"][...] = file["logits"][...].argmax(axis=1)
     change(folder, predictions_digest=digest_of(folder.predictions.read_bytes()))
+
+
+def validate(folder: RunFolder, accuracy: float) -> None:
+    """Curves whose second epoch, the tested one, has another validation accuracy."""
+    lines = (as_line(epoch, {"val/accuracy": accuracy}) for epoch in (1, 2, 3))
+    folder.epochs.write_text(HEADER + "".join(lines))
+    change(folder, best_epoch=2)
 
 
 def bomb(folder: RunFolder) -> None:
@@ -46,6 +54,19 @@ CASES: dict[str, tuple[Callable[[RunFolder], object], str]] = {
     "other accuracy": (
         lambda run: change(run, metrics={s: {"accuracy": 0.8} for s in ("val", "test")}),
         r"predictions.h5: its accuracy is 75.0000%, that of the record 80.0000%",
+    ),
+    "other seed": (
+        lambda run: change(run, seed=77), "record.json: its seed is 77, that of its identity 0",
+    ),
+    "other data": (
+        lambda run: change(run, data_digest="e" * 64), "record.json: its data_digest is eee",
+    ),
+    "other samples": (
+        lambda run: change(run, samples={"train": 9, "test": 5}),
+        "predictions.h5: it has 4 samples, the record 5",
+    ),
+    "other validation": (
+        lambda run: validate(run, 0.7), r"accuracy of epoch 2 is 70.0000%, that of the record 75",
     ),
     "other labels": (other_labels, "its accuracy is 100.0000%, that of the record 75"),
     "other predictions": (
@@ -95,3 +116,16 @@ def test_runs_of_other_recipes_are_theirs_to_name(finished_run, tmp_path: Path) 
     identity = {**(folder.read() or {})["identity"], "recipe_version": 1}
     change(folder, identity=identity)
     assert sound(folder)["identity"]["recipe_version"] == 1
+
+
+@pytest.mark.parametrize("selection", ["best", "last"])
+def test_the_tested_epoch_has_the_validation_accuracy_of_the_record(
+    finished_run, tmp_path: Path, selection: str
+) -> None:
+    folder = finished_run(tmp_path)
+    right, wrong = 0.75 + 1e-8, 0.5
+    values = [wrong, wrong, right] if selection == "last" else [wrong, right, wrong]
+    lines = (as_line(e, {"val/accuracy": value}) for e, value in enumerate(values, start=1))
+    folder.epochs.write_text(HEADER + "".join(lines))
+    change(folder, selection=selection, best_epoch=2)
+    sound(folder)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import hashlib
+import json
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -16,8 +18,9 @@ from eleatt_bench.data.datasets import prepare_command
 from eleatt_bench.data.protocols import labelled
 from eleatt_bench.report.publication import Entry, Publication, is_current, of_no_table
 from eleatt_bench.runs.identity import RECIPE_VERSION
+from eleatt_bench.runs.predictions import Predictions
 from eleatt_bench.runs.record import Record
-from eleatt_bench.runs.soundness import sound
+from eleatt_bench.runs.soundness import sound_with_predictions
 from eleatt_bench.tables.build import device
 
 _SHOWN = 10  # differences of a table
@@ -63,17 +66,39 @@ def verify(arguments: Sequence[str]) -> None:
 def _runs(publication: Publication) -> tuple[dict[str, Record], int]:
     """The records of all runs that are sound; how many are not, or are of no table."""
     records: dict[str, Record] = {}
+    tested: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     wrong = 0
     for folder in publication.run_folders():
         try:
-            records[folder.run_id] = sound(folder)
+            record, found = sound_with_predictions(folder)
+            records[folder.run_id] = record
+            tested[_data_of(record)][_samples_of(found)].append(folder.run_id)
         except ValueError as error:
             wrong += 1
             print(f"{folder.run_id}  DAMAGED: {error}")
     for name in of_no_table(publication, records):
         wrong += 1
         print(f"{name}  is in no table")
+    for groups in tested.values():
+        *others, most = sorted(groups.values(), key=len)
+        for name in (name for group in others for name in group):
+            wrong += 1
+            print(f"{name}  has other test samples, or other labels of them, than {most[0]}")
     return records, wrong
+
+
+def _data_of(record: Record) -> str:
+    """What decides which samples are tested, and what their labels are."""
+    data = record["identity"]["data"]
+    keys = ("name", "digest", "protocol", "fold", "limit")
+    return json.dumps([data.get(key) for key in keys])
+
+
+def _samples_of(found: Predictions) -> str:
+    """A digest of the test samples: their names, labels, classes, and which are clean."""
+    clean = b"" if found.clean is None else found.clean.tobytes()
+    names = json.dumps([found.class_names, found.names.tolist()], default=bytes.decode)
+    return hashlib.sha256(names.encode() + found.labels.tobytes() + clean).hexdigest()
 
 
 def _origin(record: Record) -> str:
@@ -94,7 +119,7 @@ def _tables(publication: Publication, records: Mapping[str, Record]) -> int:
                 found = list(_compared(publication, stem, entry, composer))
                 verdict = "equal to what its runs give"
             else:
-                found = list(_shown(publication, stem, records))
+                found = list(_shown(publication, stem, entry, records))
                 verdict = (
                     f"of recipe {entry.recipe}, and this program has {RECIPE_VERSION}: not made "
                     "again; its accuracies are those of its runs"
@@ -140,8 +165,14 @@ def _weights(publication: Publication, records: Mapping[str, Record], *, again: 
 
 def _tested(path: Path, record: Record) -> str:
     """What comes of testing weights again; other processors may differ in a sample or two."""
-    from eleatt_bench.training.published import retest
+    from eleatt_bench.training.published import load_network, retest
 
+    try:
+        card = load_network(path)[1]
+    except UserError as error:
+        return f"WRONG: {error}"
+    if card["run_id"] != path.stem or card["metrics"] != record["metrics"]["test"]:
+        return f"WRONG: they are those of {card['run_id']}, or its numbers are not the record's"
     name = record["identity"]["data"]["name"]
     if catalog.data_digest(data_dir(), name) != record["data_digest"]:
         return f"not tested: {name} is not prepared here. {prepare_command(name)}"
@@ -169,8 +200,10 @@ def _compared(
         yield str(error)
 
 
-def _shown(publication: Publication, stem: str, records: Mapping[str, Record]) -> Iterator[str]:
-    """Which accuracies of a table are not those of its runs."""
+def _shown(
+    publication: Publication, stem: str, entry: Entry, records: Mapping[str, Record]
+) -> Iterator[str]:
+    """Which accuracies of a table are not those of its runs, or whose runs not of its recipe."""
     try:
         shown = publication.shown_runs(stem)
     except ValueError as error:
@@ -180,6 +213,9 @@ def _shown(publication: Publication, stem: str, records: Mapping[str, Record]) -
         if name not in records:
             yield f"{name} is not there, or damaged"
             continue
+        recipe = records[name]["identity"]["recipe_version"]
+        if recipe != entry.recipe:
+            yield f"{name} is of recipe {recipe}, not of {entry.recipe}"
         known = [100 * value for value in records[name]["metrics"]["test"].values()]
         for value in values:
             if value not in known:

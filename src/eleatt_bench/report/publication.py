@@ -11,6 +11,7 @@ import json
 import math
 import re
 import shlex
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import zip_longest
@@ -91,8 +92,9 @@ class Publication:
 
     def older(self) -> list[str]:
         """The tables that lie here without their runs, by the names of their files."""
-        stems = (path.stem for path in sorted(self.folder.glob("*.json")) if path != self.index)
-        return [stem for stem in stems if stem not in self.entries()]
+        paths = (path for form in WRITTEN for path in self.folder.glob(f"*.{form}"))
+        stems = {path.stem.removesuffix("-claims") for path in paths if path != self.index}
+        return sorted(stems - self.entries().keys() - {"README"})
 
     def run_folders(self) -> list[RunFolder]:
         """Whatever lies among the runs, by name."""
@@ -189,11 +191,14 @@ def is_current(entry: Entry) -> bool:
 def _of_json(name: str, was: str, now: str) -> Iterator[str]:
     """Every value that differs, by the cell or claim that it is of."""
     try:
-        before = dict(_values(json.loads(was)))
+        pairs = list(_values(json.loads(was)))
     except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
         yield f"{name} cannot be read: {error!r}"
         return
-    after = dict(_values(json.loads(now)))
+    before, after = dict(pairs), dict(_values(json.loads(now)))
+    for key, count in Counter(key for key, _ in pairs).items():
+        if count > 1:
+            yield f"{key} is there {count} times"
     for key in {**before, **after}:
         if key not in after:
             yield f"{key} was {before[key]}, is no more"

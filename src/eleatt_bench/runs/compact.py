@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import io
 import re
+import shlex
 
 import h5py
 import numpy as np
@@ -21,6 +22,7 @@ from eleatt_bench.runs.predictions import Predictions, checked, digest_of
 from eleatt_bench.runs.record import Record, RunFolder
 
 _FOLDERS = re.compile(r"^(data|runs)_dir:.*\n(?: .*\n)*", re.MULTILINE)
+_OF_FOLDERS = re.compile(r"\+{0,2}(data|runs)_dir=")
 _WHOLE = "whole_predictions_digest"
 """The key of the digest that the predictions had before; what it names is the same run."""
 
@@ -35,6 +37,7 @@ def compact(folder: RunFolder, record: Record) -> tuple[Record, bytes]:
     """
     digest = record.get("predictions_digest")
     found = checked(folder, digest)
+    record = _placeless_record(record)
     if _WHOLE in record:
         return record, folder.predictions.read_bytes()
     content = written(found, str(record["identity"]["data"]["name"]))
@@ -46,6 +49,16 @@ def compact(folder: RunFolder, record: Record) -> tuple[Record, bytes]:
 def placeless(config: str) -> str:
     """The text of a ``config.yaml`` without the folders of the machine that trained the run."""
     return _FOLDERS.sub(r"\1_dir: \1\n", config)
+
+
+def _placeless_record(record: Record) -> Record:
+    """``record`` with a command and overrides that name none of the machine's folders."""
+    command, said = shlex.split(record["command"]), record["overrides"]
+    return {
+        **record,
+        "command": shlex.join(word for word in command if not _OF_FOLDERS.match(word)),
+        "overrides": [word for word in said if not _OF_FOLDERS.match(word)],
+    }
 
 
 def brief(curves: str) -> str:
@@ -76,7 +89,7 @@ def same(one: Record, other: Record) -> bool:
 
 def _essence(record: Record) -> Record:
     whole = record.get(_WHOLE, record.get("predictions_digest"))
-    return {**record, "predictions_digest": whole, _WHOLE: None}
+    return {**_placeless_record(record), "predictions_digest": whole, _WHOLE: None}
 
 
 def written(found: Predictions, dataset: str) -> bytes:

@@ -161,8 +161,17 @@ def _is_text(value: Any) -> bool:
     return type(value) is str
 
 
+def _is_line(value: Any) -> bool:
+    """Whether it is a text that steers no terminal and ends no line of a page."""
+    return type(value) is str and value.isprintable()
+
+
 def _is_text_or_null(value: Any) -> bool:
     return value is None or type(value) is str
+
+
+def _is_line_or_null(value: Any) -> bool:
+    return value is None or _is_line(value)
 
 
 def _is_count(value: Any) -> bool:
@@ -223,6 +232,7 @@ def _has(values: Mapping[str, Any], keys: Mapping[str, Fits]) -> bool:
 
 
 _TEXT = (_is_text, "a text")
+_LINE = (_is_line, "a line of text")
 _COUNT = (_is_count, "a count")
 STATES = ("running", "finished", "failed", "pruned")
 _SELECTIONS = ("best", "last")
@@ -241,10 +251,10 @@ RESULT: dict[str, tuple[Fits, str]] = {
     "metrics": (_mapping_to(_are_metrics), "numbers, accuracies from 0 to 1, by stage and name"),
     "epochs": (lambda value: _is_count(value) and value > 0, "a count above 0"),
     "parameters": _COUNT,
-    "device": _TEXT,
-    "accelerator": _TEXT,
+    "device": _LINE,
+    "accelerator": _LINE,
     "num_threads": _COUNT,
-    "backend": _TEXT,
+    "backend": _LINE,
     "timing": (_is_timing, "moments and numbers"),
 }
 """What every finished run's has."""
@@ -252,8 +262,8 @@ RESULT: dict[str, tuple[Fits, str]] = {
 _REST: dict[str, tuple[Fits, str]] = {
     "seed": _COUNT,
     "pretraining": _TEXT,
-    "versions": (_mapping_to(_is_text), "texts by name"),
-    "git_commit": (_is_text_or_null, "a text or null"),
+    "versions": (_mapping_to(_is_line), "lines of text by name"),
+    "git_commit": (_is_line_or_null, "a line of text or null"),
     "error": _TEXT,
     "best_epoch": _COUNT,
     "selection": (_SELECTIONS.__contains__, "best or last"),

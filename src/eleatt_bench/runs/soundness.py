@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from eleatt_bench.common.files import read_bounded
-from eleatt_bench.runs.curves import CurveReader
+from eleatt_bench.runs.curves import Curve, CurveReader
 from eleatt_bench.runs.form import MOST, parse_config, parse_record
 from eleatt_bench.runs.identity import RECIPE_VERSION, identity
-from eleatt_bench.runs.predictions import accuracy, checked
+from eleatt_bench.runs.predictions import Predictions, accuracy, checked
 from eleatt_bench.runs.record import Record, RunFolder
 
 
@@ -18,19 +19,29 @@ def sound(folder: RunFolder) -> Record:
     """The record of a finished run, wherever it comes from, once all of its files agree with it.
 
     The record is of the run that the folder is called after, the configuration has its identity,
-    the predictions have its digest and its accuracies, the curves are of all epochs.
+    the predictions have its digest, its accuracies and as many samples, the curves are of all
+    epochs and have its validation accuracy.
 
     Raises:
         ValueError: the first file that is missing or not so, and how.
     """
+    return sound_with_predictions(folder)[0]
+
+
+def sound_with_predictions(folder: RunFolder) -> tuple[Record, Predictions]:
+    """What `sound` gives, and the predictions that it had to read."""
     with _naming("record.json"):
         record = parse_record(read_bounded(folder.record, MOST), folder.run_id)
         if record["status"] != "finished":
             raise ValueError(f"its run is {record['status']}: only a finished one counts")
+        _check_identity(record)
     with _naming("config.yaml"):
         _check_config(parse_config(read_bounded(folder.config, MOST)), record)
     with _naming("predictions.h5"):
         found = checked(folder, record.get("predictions_digest"), trusted=False)
+        samples = record.get("samples", {}).get("test", len(found.labels))
+        if samples != len(found.labels):
+            raise ValueError(f"it has {len(found.labels):,} samples, the record {samples:,}")
         for metric, value in record["metrics"]["test"].items():
             again = accuracy(found, metric)
             if again not in (None, value):
@@ -38,10 +49,30 @@ def sound(folder: RunFolder) -> Record:
     with _naming("epochs.csv"):
         reader = CurveReader(folder)
         if folder.epochs.exists():  # runs of earlier versions have none
-            reader.read()
+            curves = reader.read()
             if wrong := reader.wrong():
                 raise ValueError(f"it {wrong}")
-    return record
+            _check_validation(curves["val/accuracy"], record)
+    return record, found
+
+
+def _check_identity(record: Record) -> None:
+    """That what a record says twice, it says the same way."""
+    this = record["identity"]
+    for key, said in (("seed", this["seed"]), ("data_digest", this["data"]["digest"])):
+        if record.get(key, said) != said:
+            raise ValueError(f"its {key} is {record[key]}, that of its identity {said}")
+
+
+def _check_validation(curve: Curve, record: Record) -> None:
+    """That the tested epoch's validation accuracy is that of the record, in single precision."""
+    tested = record["epochs"] if record.get("selection") == "last" else record.get("best_epoch", 0)
+    found, said = curve.get(tested), record["metrics"]["val"]["accuracy"]
+    if found is not None and not math.isclose(found, said, abs_tol=1e-6):
+        raise ValueError(
+            f"its validation accuracy of epoch {tested} is {found:.4%}, that of the record "
+            f"{said:.4%}"
+        )
 
 
 @contextmanager
