@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+import json
 import math
 import time
 import zipfile
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 import torch
 
+from eleatt_bench.cli import main
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.config.compose import compose_config
 from eleatt_bench.data import catalog
@@ -247,6 +249,34 @@ def test_eval_and_attention_refuse_it_too(trained, tmp_path: Path) -> None:
         if kept == "best":
             with pytest.raises(UserError, match=f"cannot be read .*{says}"):
                 attention_to(*reopened(folder, config), folder, [0], 0)
+
+
+def test_eval_says_when_weights_are_not_those_of_the_record(
+    trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, config = trained
+    folder = RunFolder(tmp_path, run.run_id)
+    folder.checkpoints.mkdir(parents=True)
+    for file in (run.record, run.config, run.predictions):
+        (folder.path / file.name).write_bytes(file.read_bytes())
+    for kept in ("best", "last"):
+        changed(run.checkpoints / f"{kept}.ckpt", zeros, folder.checkpoints / f"{kept}.ckpt")
+    said = f"; its record has test accuracy {run.read()['metrics']['test']['accuracy']:.2%}"
+    places = [f"data_dir={config['data_dir']}", f"runs_dir={tmp_path}"]
+    for kept, expected_end in (("best", said), ("last", "")):
+        assert main(["eval", f"run={run.run_id}", f"checkpoint={kept}", *places]) == 0
+        (line,) = capsys.readouterr().out.splitlines()
+        found = json.loads((folder.path / f"eval-{kept}.json").read_text())["metrics"]["test"]
+        assert line.endswith(f"test accuracy {found['accuracy']:.2%}{expected_end}")
+    places[1] = f"runs_dir={run.path.parent}"
+    assert main(["eval", f"run={run.run_id}", *places]) == 0
+    assert "its record has" not in capsys.readouterr().out
+
+
+def zeros(state: State) -> None:
+    """Weights that are sound, and of no training."""
+    for value in state["model"].values():
+        value.zero_()
 
 
 def torch_of(run: RunFolder, name: str) -> State:

@@ -21,6 +21,7 @@ from eleatt_bench.config.overrides import check_override
 from eleatt_bench.config.setup import VERSION_BASE, hydra_ready, options, unread_help
 from eleatt_bench.launch.engines import is_local
 from eleatt_bench.launch.ranks import is_first
+from eleatt_bench.runs.record import RunFolder
 
 THEN = {
     "--detach": "hydra/launcher=eleatt_detach",
@@ -106,7 +107,9 @@ def eval(arguments: list[str]) -> int:  # noqa: A001  (the verb's name)
         folder, result = evaluate(config)
         if is_first():
             print(
-                f"{folder.run_id}  {result['checkpoint']} checkpoint  {_test(result)}", flush=True
+                f"{folder.run_id}  {result['checkpoint']} checkpoint  {_test(result)}"
+                f"{_recorded(folder, result)}",
+                flush=True,
             )
             keep_evaluation(folder, result)
     else:
@@ -190,6 +193,14 @@ def _test(record: Mapping[str, Any]) -> str:
     """The test accuracies in words."""
     test: Mapping[str, float] = record["metrics"]["test"]
     return "test " + "  ".join(f"{k} {v:.2%}" for k, v in test.items() if k != "loss")
+
+
+def _recorded(folder: RunFolder, result: Mapping[str, Any]) -> str:
+    """What the record has of the weights that were tested again, where that is something else."""
+    record = folder.read() or {}
+    if result["checkpoint"] != record.get("selection", "best") or _test(result) == _test(record):
+        return ""
+    return f"; its record has {_test(record)}"
 
 
 def _help(verb: str, what: str, groups: Sequence[str]) -> int:
