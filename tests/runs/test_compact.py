@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+from pathlib import Path
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -71,6 +74,24 @@ def test_a_record_vouches_for_them_and_tells_the_same_run(finished_run, tmp_path
     assert not same(small, other.read())
     unverified = {key: value for key, value in record.items() if key != "predictions_digest"}
     assert "predictions_digest" not in compact(folder, unverified)[0]
+
+
+@pytest.mark.parametrize("where", ["/home/someone", "/its mine's", "'"])
+def test_it_names_no_folders(finished_run, tmp_path: Path, where: str) -> None:
+    said = ["experiment=digits", f"runs_dir={where}", "seed=1", f"++data_dir={where}"]
+    folder = finished_run(
+        tmp_path, overrides=said, command=shlex.join(["eleatt-bench", "train", *said])
+    )
+    record = folder.read()
+    small, _ = compact(folder, record)
+    assert small["command"] == "eleatt-bench train experiment=digits seed=1"
+    assert small["overrides"] == ["experiment=digits", "seed=1"]
+    assert same(small, record)
+
+
+def test_a_command_that_no_shell_reads_stays(finished_run, tmp_path: Path) -> None:
+    folder = finished_run(tmp_path, command="it's")
+    assert compact(folder, folder.read())[0]["command"] == "it's"
 
 
 def test_damaged_ones_are_not_made_compact(finished_run, tmp_path) -> None:

@@ -53,12 +53,11 @@ def placeless(config: str) -> str:
 
 def _placeless_record(record: Record) -> Record:
     """``record`` with a command and overrides that name none of the machine's folders."""
-    command, said = shlex.split(record["command"]), record["overrides"]
-    return {
-        **record,
-        "command": shlex.join(word for word in command if not _OF_FOLDERS.match(word)),
-        "overrides": [word for word in said if not _OF_FOLDERS.match(word)],
-    }
+    command, said = record["command"], record["overrides"]
+    for word in filter(_OF_FOLDERS.match, said):
+        command = command.replace(f" {shlex.quote(word)}", "")
+    kept = [word for word in said if not _OF_FOLDERS.match(word)]
+    return {**record, "command": command, "overrides": kept}
 
 
 def brief(curves: str) -> str:
