@@ -106,6 +106,7 @@ LINES = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(LINES)
 def test_curves_say_the_same_in_single_precision(lines: list[list[float | None]]) -> None:
     names = COLUMNS[1:]
@@ -115,7 +116,7 @@ def test_curves_say_the_same_in_single_precision(lines: list[list[float | None]]
         text += as_line(epoch, known)
     short = brief(text)
     assert brief(short) == short
-    assert len(short) <= len(text) + 2 * len(lines), "12 becomes 12.0"
+    assert len(short) <= len(text)
     assert short.startswith(HEADER)
     before, after = ([line.split(",") for line in t.splitlines()] for t in (text, short))
     assert [len(line) for line in before] == [len(line) for line in after]

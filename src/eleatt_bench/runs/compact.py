@@ -78,7 +78,7 @@ def _brief(column: int, text: str) -> str:
         return repr(round(value, 3))
     with np.errstate(over="ignore"):
         single = np.float32(value)
-    return str(single) if column and float(single) == value else text
+    return min(text, str(single), key=len) if column and float(single) == value else text
 
 
 def same(one: Record, other: Record) -> bool:
