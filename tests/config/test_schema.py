@@ -35,7 +35,8 @@ def hydra_once() -> Iterator[None]:
             "data.limit=100000000000000000000",
             r"data.limit is 10+; it must lie between -2\*\*63 and",
         ),
-        ("seed=9223372036854775808", "seed is 9223372036854775808; it must lie"),
+        ("seed=-1", "^seed is -1; it must be at least 0"),
+        ("seed=9223372036854775808", "^seed is 9223372036854775808; it must lie"),
         (
             "+optimizer.options.a=[-9223372036854775808]",
             r"options.a\[0\] is -92.* it must lie",

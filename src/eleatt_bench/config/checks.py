@@ -26,7 +26,7 @@ def check_values(config: Mapping[str, Any], name: str = "train") -> None:
         UserError: a number out of its range or not finite, a gate on a layer that is not there, a
             ``_target_`` that is not allowed, ``options`` that say what has a key of its own.
     """
-    for key, value in scalars(config):
+    for key, value in sorted(scalars(config), key=_depth):  # `seed` before what follows it
         if isinstance(value, float) and not math.isfinite(value):
             # No training can use it, and no run can be named after it.
             raise UserError(f"{key} is {value}; it must be a finite number")
@@ -41,7 +41,12 @@ def check_values(config: Mapping[str, Any], name: str = "train") -> None:
             _check_class(section, config[section])
 
 
+def _depth(setting: tuple[str, Any]) -> int:
+    return setting[0].count(".")
+
+
 _MINIMA = {
+    "seed": 0,
     "data.batch_size": 1,
     "data.fold": 0,
     "data.val_seed": 0,
@@ -72,7 +77,6 @@ _MINIMA = {
     "launcher.retries": 0,
     "launcher.notice": 0,
     "launcher.poll": 1,
-    "seed": 0,
 }
 
 
