@@ -100,6 +100,12 @@ def test_publishing_again_changes_no_byte(made: Path, tmp_path: Path, monkeypatc
     assert first == again
 
 
+def vouch(folder: RunFolder, **more: object) -> None:
+    """Renew the digest that a record has of its predictions, and whatever is given."""
+    digest = digest_of(folder.predictions.read_bytes())
+    folder.write({**(folder.read() or {}), "predictions_digest": digest, **more})
+
+
 def improve(folder: RunFolder) -> None:
     """Somebody makes every prediction right, in the predictions and in what vouches for them."""
     with h5py.File(folder.predictions, "r+") as file:
@@ -109,18 +115,14 @@ def improve(folder: RunFolder) -> None:
         logits[:] = -1
         logits[range(len(labels)), labels] = 0
         file["logits"][...] = logits
-    digest = digest_of(folder.predictions.read_bytes())
-    folder.write({**(folder.read() or {}), "predictions_digest": digest})
+    vouch(folder)
 
 
 def relabel(folder: RunFolder) -> None:
     """Somebody takes whatever was predicted for the label, and renews what vouches for it."""
     with h5py.File(folder.predictions, "r+") as file:
         file["label"][...] = file["logits"][...].argmax(axis=1)
-    record = folder.read() or {}
-    digest = digest_of(folder.predictions.read_bytes())
-    metrics = {**record["metrics"], "test": {"accuracy": 1.0}}
-    folder.write({**record, "predictions_digest": digest, "metrics": metrics})
+    vouch(folder, metrics={**(folder.read() or {})["metrics"], "test": {"accuracy": 1.0}})
 
 
 def twice(path: Path) -> None:

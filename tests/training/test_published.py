@@ -55,7 +55,7 @@ def test_the_network_gives_the_logits_of_the_run(made: Made) -> None:
     assert record is not None
     assert card["metrics"] == record["metrics"]["test"]
     assert card["class_names"] == list(found.class_names)
-    again = retest(path, labelled(store, "fixed"))
+    again = retest(network, card, labelled(store, "fixed"))
     assert again["accuracy"] == card["metrics"]["accuracy"]
     assert again["loss"] == pytest.approx(card["metrics"]["loss"], rel=1e-5)
 
@@ -70,7 +70,7 @@ def test_always_the_same_bytes_without_names_of_folders(made: Made, tmp_path: Pa
 def test_other_data_are_not_tested_on(made: Made, tmp_path: Path) -> None:
     path = changed(made, tmp_path, data_digest="0" * 64)
     with pytest.raises(UserError, match="holds other data than"):
-        retest(path, catalog.open_store(made[0], "digits"))
+        retest(*load_network(path), catalog.open_store(made[0], "digits"))
 
 
 def test_a_run_without_weights_has_none_to_publish(made: Made, tmp_path: Path) -> None:

@@ -168,7 +168,7 @@ def _tested(path: Path, record: Record) -> str:
     from eleatt_bench.training.published import load_network, retest
 
     try:
-        card = load_network(path)[1]
+        network, card = load_network(path)
     except UserError as error:
         return f"WRONG: {error}"
     if card["run_id"] != path.stem or card["metrics"] != record["metrics"]["test"]:
@@ -179,7 +179,7 @@ def _tested(path: Path, record: Record) -> str:
     protocol = record["identity"]["data"]["protocol"]
     try:
         store = labelled(catalog.open_store(data_dir(), name), protocol)
-        found = retest(path, store)["accuracy"]
+        found = retest(network, card, store)["accuracy"]
     except UserError as error:
         return f"WRONG: {error}"
     recorded, samples = record["metrics"]["test"]["accuracy"], record["samples"]["test"]

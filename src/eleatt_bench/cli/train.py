@@ -21,7 +21,6 @@ from eleatt_bench.config.overrides import check_override
 from eleatt_bench.config.setup import VERSION_BASE, hydra_ready, options, unread_help
 from eleatt_bench.launch.engines import is_local
 from eleatt_bench.launch.ranks import is_first
-from eleatt_bench.runs.record import RunFolder
 
 THEN = {
     "--detach": "hydra/launcher=eleatt_detach",
@@ -108,7 +107,7 @@ def eval(arguments: list[str]) -> int:  # noqa: A001  (the verb's name)
         if is_first():
             print(
                 f"{folder.run_id}  {result['checkpoint']} checkpoint  {_test(result)}"
-                f"{_recorded(folder, result)}",
+                f"{_recorded(folder.read() or {}, result)}",
                 flush=True,
             )
             keep_evaluation(folder, result)
@@ -195,9 +194,8 @@ def _test(record: Mapping[str, Any]) -> str:
     return "test " + "  ".join(f"{k} {v:.2%}" for k, v in test.items() if k != "loss")
 
 
-def _recorded(folder: RunFolder, result: Mapping[str, Any]) -> str:
+def _recorded(record: Mapping[str, Any], result: Mapping[str, Any]) -> str:
     """What the record has of the weights that were tested again, where that is something else."""
-    record = folder.read() or {}
     if result["checkpoint"] != record.get("selection", "best") or _test(result) == _test(record):
         return ""
     return f"; its record has {_test(record)}"

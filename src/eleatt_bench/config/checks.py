@@ -12,9 +12,6 @@ from eleatt_bench.common.nested import scalars, value_at
 from eleatt_bench.config.targets import check_target
 from eleatt_bench.config.transforms import check_transforms
 
-LARGEST = 1 << 63
-"""What every integer is below: larger ones are in no record and no database."""
-
 QUICK = {"trainer.max_epochs": 2, "data.limit": 64}
 """What a run with ``quick=true`` has at most."""
 
@@ -30,7 +27,8 @@ def check_values(config: Mapping[str, Any], name: str = "train") -> None:
         if isinstance(value, float) and not math.isfinite(value):
             # No training can use it, and no run can be named after it.
             raise UserError(f"{key} is {value}; it must be a finite number")
-        if isinstance(value, int) and abs(value) >= LARGEST:
+        if isinstance(value, int) and abs(value) >= _LARGEST:
+            # A database cannot hold it, nor, if it is twice as large, can the record of a run.
             raise UserError(f"{key} is {value}; it must lie between -2**63 and 2**63")
     _check_minima(config)
     _check_launcher(config["launcher"])
@@ -39,6 +37,9 @@ def check_values(config: Mapping[str, Any], name: str = "train") -> None:
         check_transforms(config["data"])
         for section in ("optimizer", "scheduler"):
             _check_class(section, config[section])
+
+
+_LARGEST = 1 << 63
 
 
 def _depth(setting: tuple[str, Any]) -> int:

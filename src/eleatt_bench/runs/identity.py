@@ -47,7 +47,7 @@ def identity(
     Whatever is not among `PLACES` belongs to it, so that a new setting cannot be forgotten.
     ``data_digest`` is None on a machine without the data: such an identity has no `run_id`.
     ``pretraining`` is the identity of the run whose weights this one begins with. What is deeper
-    than a section is shared with ``config``.
+    than a section is shared with ``config``, which stays as it is.
     """
     result = {
         key: dict(value) if isinstance(value, Mapping) else value

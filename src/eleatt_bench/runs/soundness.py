@@ -66,7 +66,7 @@ def _check_identity(record: Record) -> None:
 
 def _check_validation(curve: Curve, record: Record) -> None:
     """That the tested epoch's validation accuracy is that of the record, in single precision."""
-    tested = record["epochs"] if record.get("selection") == "last" else record.get("best_epoch", 0)
+    tested = record.get("epochs" if record.get("selection") == "last" else "best_epoch", 0)
     found, said = curve.get(tested), record["metrics"]["val"]["accuracy"]
     if found is not None and not math.isclose(found, said, abs_tol=1e-6):
         raise ValueError(

@@ -98,13 +98,12 @@ def load_network(path: str | Path) -> tuple[SequenceClassifier, Card]:
     return network.eval(), card
 
 
-def retest(path: Path, store: SequenceStore) -> dict[str, float]:
-    """What the weights in ``path`` come to on the test samples of ``store``, on the CPU.
+def retest(network: SequenceClassifier, card: Card, store: SequenceStore) -> dict[str, float]:
+    """What `load_network` gave comes to on the test samples of ``store``, on the CPU.
 
     Raises:
-        UserError: as `load_network`; or the store holds other data than the run was trained on.
+        UserError: the store holds other data than the run was trained on.
     """
-    network, card = load_network(path)
     if store.content_digest != card["data_digest"]:
         raise UserError(f"{store.path} holds other data than {card['run_id']} was trained on")
     data = SequenceDataModule(network.config["data"], store, network.config["seed"])

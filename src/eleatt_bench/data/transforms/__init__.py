@@ -58,8 +58,6 @@ class Transforms:
         axes = [config[name] for name in ("rotation", "axis_scaling")]
         self._rotation, self._axis_scaling = ([limit[axis] for axis in "xyz"] for limit in axes)
         self._skeleton = store.layout["kind"] == "skeleton"
-        if config["shift"]:
-            self._image = (store.layout["height"], store.layout["width"])
         if config["view"]:
             first, second, third, fourth = map(store.layout["joints"].index, JOINTS)
             self._view = (first, second, third, fourth)
@@ -73,10 +71,8 @@ class Transforms:
         """``batch`` with ``inputs`` (B, T, D) and ``lengths`` transformed; it stays as it is."""
         draws = Draws(self._seed, batch.epoch, batch.indices) if training else None
         inputs = self._normalised(batch.inputs, batch.lengths)
-        if self._config["shift"] and draws is not None and len(inputs):
-            images = inputs.reshape(len(inputs), *self._image)
-            moved = move_images(images, self._config["shift"], draws.words(Purpose.SHIFT, 2))
-            inputs = moved.view_as(inputs)
+        if draws is not None:
+            inputs = self._moved(inputs, draws)
         inputs, lengths = self._in_time(inputs, batch.lengths, draws)
         if draws is not None:
             inputs = self._augmented(inputs, lengths, draws)
@@ -100,6 +96,13 @@ class Transforms:
             turns = view_rotations(points, reference_frames(there, view), self._view)
             points = rotate(points, turns[:, :, None, None])
         return points.flatten(2)
+
+    def _moved(self, inputs: Tensor, draws: Draws) -> Tensor:
+        most = self._config["shift"]
+        if not most or not len(inputs):
+            return inputs
+        images = inputs.reshape(len(inputs), self._layout["height"], self._layout["width"])
+        return move_images(images, most, draws.words(Purpose.SHIFT, 2)).view_as(inputs)
 
     def _in_time(
         self, inputs: Tensor, lengths: Tensor, draws: Draws | None
