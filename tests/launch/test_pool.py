@@ -260,6 +260,18 @@ jobs = [Job(("-c", script, str(folder)), str(i), folder / f"{i}.log", False) for
 run_jobs(jobs, Pool(num_jobs=2, threads_per_job=1))
 """
 
+INTERRUPTED = """
+import signal, time
+begin = pool.start
+def begin_and_be_interrupted(*arguments, **more):
+    process = begin(*arguments, **more)
+    while not any(p.read_text() for p in folder.glob("pid-*")):
+        time.sleep(0.02)
+    signal.raise_signal(signal.SIGINT)
+    return process
+pool.start = begin_and_be_interrupted
+"""
+
 SLEEPER = """
 import os, subprocess, sys, time
 from pathlib import Path
@@ -336,6 +348,24 @@ def test_a_job_that_does_not_want_to_end_is_killed(driver, tmp_path: Path) -> No
     driving.send_signal(signal.SIGINT)
     driving.communicate(timeout=20)
     wait_for(lambda: not any(alive(pid) for pid in pids), 5)
+
+
+@linux_only
+def test_ctrl_c_while_a_job_starts_ends_it_too(tmp_path: Path) -> None:
+    driven = DRIVER.replace("run_jobs(", INTERRUPTED + "run_jobs(")
+    done = subprocess.run(
+        [sys.executable, "-c", driven, str(tmp_path), STUBBORN, "0.5"],
+        capture_output=True, text=True, timeout=60,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    assert "KeyboardInterrupt" in done.stderr
+    pids = family(tmp_path)
+    assert len(pids) == 2, "no further job may start"
+    try:
+        wait_for(lambda: not any(alive(pid) for pid in pids), 5)
+    finally:
+        for pid in filter(alive, pids):
+            os.kill(pid, signal.SIGKILL)
 
 
 @linux_only

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import signal
 import tempfile
-import threading
 from array import array
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -18,6 +16,7 @@ import numpy as np
 
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.files import replacing
+from eleatt_bench.common.signals import interrupted_afterwards
 from eleatt_bench.data.digests import ContentHash, attributes_digest, sequence_digest
 from eleatt_bench.data.release import BadSample, SourceError, required
 from eleatt_bench.data.store import FORMAT_VERSION, Integers, Omission, Sample, SequenceStore
@@ -72,7 +71,7 @@ def write_store(
         spooled.flush()
         with replacing(path) as temporary:
             with (
-                _interrupted_afterwards() as came,
+                interrupted_afterwards() as came,  # HDF5 makes errors of its own of what is raised
                 _open_disk(temporary) as disk,
                 h5py.File(disk, "w", alignment_threshold=1, alignment_interval=64) as file,
             ):
@@ -151,30 +150,6 @@ def _open_disk(path: Path) -> Iterator[_Disk]:
         finally:
             if disk.error is not None:
                 raise disk.error
-
-
-@contextmanager
-def _interrupted_afterwards() -> Iterator[list[int]]:
-    """Let signals wait: of what a handler raises in `_Disk` HDF5 makes errors of its own.
-
-    Yields the numbers of those that wait; a body that sees one may end with `_StoppedError`.
-    """
-    came: list[int] = []
-    if threading.current_thread() is not threading.main_thread():  # handlers run in that one
-        yield came
-        return
-    handlers = {
-        number: signal.signal(number, lambda number, frame: came.append(number))
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        if signal.getsignal(number) is not signal.SIG_IGN
-    }
-    try:
-        yield came
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-        for signal_number in came:
-            signal.raise_signal(signal_number)
 
 
 def _each(

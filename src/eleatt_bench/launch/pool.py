@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
+from eleatt_bench.common.signals import interrupted_afterwards
 from eleatt_bench.launch.devices import Budget, DevicePool, free_memory
 from eleatt_bench.launch.guard import Guard, signal_group
 from eleatt_bench.launch.journal import Journal
@@ -104,9 +105,10 @@ class Pool:
             device = self._devices.find(job.memory.device)
             assert device is not None  # it fits
             self._devices.lease(device, job.memory.device)
-        process = start(job, of_job(self._threads, device), warm=self._warm)
-        self._guard.watch(process.pid)
-        self._running[job] = (process, device)
+        with interrupted_afterwards():  # else nobody would know of what has just started
+            process = start(job, of_job(self._threads, device), warm=self._warm)
+            self._guard.watch(process.pid)
+            self._running[job] = (process, device)
         if self._journal is not None:
             self._journal.started(job.label, process.pid, device)
 
