@@ -385,6 +385,8 @@ def test_a_second_ctrl_c_waits_no_longer(driver, tmp_path: Path) -> None:
 def test_jobs_and_what_they_started_die_with_a_killed_launcher(driver, tmp_path: Path) -> None:
     driving = driver(SLEEPER)
     pids = family(tmp_path)
+    for _ in range(2):  # what it has not been told of when the launcher dies, no guard can end
+        assert "started" in driving.stdout.readline()
     driving.kill()
     driving.communicate()
     wait_for(lambda: not any(alive(pid) for pid in pids), 5)
