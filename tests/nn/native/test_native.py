@@ -7,7 +7,7 @@ import ctypes
 import pytest
 import torch
 
-from eleatt_bench import EleAttGRU, EleAttLSTM
+from eleatt_bench import EleAttGRU, EleAttLSTM, EleAttRNN
 from eleatt_bench.nn import equations, native
 from eleatt_bench.nn.contract import BackendError, Cell, Weights
 from eleatt_bench.nn.native.build import library
@@ -64,6 +64,41 @@ def test_the_same_threads_give_the_same_bits(threads):
     threads(1)
     for own, alone in zip(first, results(), strict=True):
         torch.testing.assert_close(own, alone, rtol=1e-4, atol=1e-4)
+
+
+def subnormal(tensor):
+    return (tensor != 0) & (tensor.abs() < torch.finfo(tensor.dtype).smallest_normal)
+
+
+@pytest.mark.parametrize("layer_class", [EleAttRNN, EleAttLSTM, EleAttGRU])
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_gradient_that_fades_ends_at_zero(threads, layer_class, count):
+    """Frames that the loss cannot feel get none that a processor is slow with."""
+    threads(count)
+    layer = layer_class(2, 40, gate=None)
+    x = torch.randn(600, 5, 2, requires_grad=True)
+    found = {}
+    for backend in ("native", "equations"):
+        layer.backend = backend
+        (found[backend],) = torch.autograd.grad(layer(x)[0][-1].sum(), x)
+    assert subnormal(found["equations"]).any()  # or this looks at nothing
+    assert not subnormal(found["native"]).any()
+    torch.testing.assert_close(found["native"], found["equations"], rtol=1e-3, atol=1e-9)
+
+
+@pytest.mark.parametrize("flush", [False, True])
+def test_backward_leaves_the_thread_in_its_own_mode(threads, flush):
+    def smallest():
+        return torch.full((1000,), 1e-40) * torch.ones(1000)
+
+    threads(3)
+    layer, x = EleAttGRU(7, 50, backend="native"), torch.randn(6, 90, 7)
+    torch.set_flush_denormal(flush)
+    try:
+        layer(x)[0].sum().backward()
+        assert subnormal(smallest()).any() != flush
+    finally:
+        torch.set_flush_denormal(False)
 
 
 def test_an_input_need_not_be_contiguous():

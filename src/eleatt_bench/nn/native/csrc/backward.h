@@ -3,6 +3,7 @@
 
 #include "call.h"
 #include "cells.h"
+#include "subnormal.h"
 
 namespace eleatt {
 
@@ -102,6 +103,7 @@ template <class S, class Cell> class Backward {
   }
 
   void run(const Tile<S>& tile) {
+    const SubnormalsAreZero mode;
     tile.clear_padding(call_.d_x, call_.D);
     const int64_t steps = tile.steps();
     int64_t begun = 0;  // sequences whose last step has been reached
