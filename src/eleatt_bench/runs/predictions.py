@@ -120,7 +120,7 @@ def parse(content: bytes) -> Predictions:
             labels = _array(file, "label", len(content))
             logits = _array(file, "logits", len(content))
             clean = _array(file, "clean", len(content)) if "clean" in file else None
-            class_names = tuple(map(str, file.attrs["class_names"]))
+            class_names = tuple(map(_text, file.attrs["class_names"]))
             "".join(class_names).encode()
         found = Predictions(
             names.astype(bytes), labels.astype(np.int64), logits.astype(np.float32), class_names,
@@ -141,6 +141,10 @@ def parse(content: bytes) -> Predictions:
     if found.labels.min() < 0 or found.labels.max() >= classes:
         raise ValueError("it has labels of no class")
     return found
+
+
+def _text(name: object) -> str:
+    return name.decode() if isinstance(name, bytes) else str(name)
 
 
 _APART = Apart(parse)
