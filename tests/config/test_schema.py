@@ -98,13 +98,6 @@ def test_what_is_mandatory_for_an_evaluation_is_its_run() -> None:
         compose_config(["run=x", "trainer.devices=0"], "eval")
 
 
-def test_permuted_pixels_are_no_image_to_be_moved() -> None:
-    assert compose_config(["experiment=smnist", "model=gru", "data.transforms.shift=2"])
-    says = r"shift moves images, which permuted pixels are not: set data\.transforms\.shift=0"
-    with pytest.raises(UserError, match=says):
-        compose_config(["experiment=psmnist", "model=gru", "data.transforms.shift=2"])
-
-
 SMALLEST = {
     "data.batch_size": 1,
     "data.fold": 0,

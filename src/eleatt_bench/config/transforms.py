@@ -46,8 +46,7 @@ def check_transforms(data: Mapping[str, Any]) -> None:
     """Refuse transforms in the section ``data``, as plain values, that make no sense.
 
     Raises:
-        UserError: a fraction of 1 or more, a shift of pixels that are no image any more, too many
-            frames, no streams or one stream twice.
+        UserError: a fraction of 1 or more, too many frames, no streams or one stream twice.
     """
     transforms = data["transforms"]
     for name in FRACTIONS:
@@ -55,11 +54,6 @@ def check_transforms(data: Mapping[str, Any]) -> None:
         value = transforms[section][axis] if axis else transforms[section]
         if not 0 <= value < 1:
             raise UserError(f"data.transforms.{name} is {value}; it must lie in [0, 1)")
-    if transforms["shift"] and data["sequence"] == "permuted_pixels":
-        raise UserError(
-            "data.transforms.shift moves images, which permuted pixels are not: set "
-            "data.transforms.shift=0"
-        )
     resample, streams = transforms["resample"], transforms["streams"]
     if resample is not None and resample > _LONGEST:
         raise UserError(f"data.transforms.resample is {resample}; it must be at most {_LONGEST}")

@@ -42,7 +42,7 @@ class SequenceDataset(Dataset[Batch]):
     """The sequences ``indices`` of ``store``, fetched a whole batch at a time.
 
     ``sequence`` makes steps of an image: "frames" its rows, "pixels" one pixel after the
-    other, "permuted_pixels" the pixels in one fixed random order. Other stores have frames.
+    other, "permuted_pixels" the pixels in one fixed random ``order``. Other stores have frames.
 
     Raises:
         UserError: pixels of what is no image.
@@ -57,7 +57,7 @@ class SequenceDataset(Dataset[Batch]):
                 f"{KINDS[store.layout['kind']]}: use data.sequence=frames"
             )
         self.store, self.indices, self.sequence = store, indices, sequence
-        self._order = _pixel_order(store) if sequence == "permuted_pixels" else None
+        self.order = _pixel_order(store) if sequence == "permuted_pixels" else None
 
     @property
     def input_size(self) -> int:
@@ -75,8 +75,8 @@ class SequenceDataset(Dataset[Batch]):
             pixels = self.store.layout["height"] * self.store.layout["width"]
             inputs = inputs.reshape(len(indices), pixels, 1)
             lengths = np.full_like(lengths, pixels)
-            if self._order is not None:
-                inputs = inputs[:, self._order]
+            if self.order is not None:
+                inputs = inputs[:, self.order]
         return Batch(
             torch.from_numpy(inputs),
             torch.from_numpy(lengths),
@@ -90,9 +90,9 @@ class SequenceDataset(Dataset[Batch]):
         """What belongs to the steps of one image, (T, D), where they are in it: (height, width)."""
         height, width = self.store.layout["height"], self.store.layout["width"]
         placed = values.reshape(height * width)
-        if self._order is not None:
+        if self.order is not None:
             placed = np.empty_like(placed)
-            placed[self._order] = values.reshape(-1)
+            placed[self.order] = values.reshape(-1)
         return placed.reshape(height, width)
 
     def _gather(self, indices: Integers) -> tuple[npt.NDArray[np.float32], Integers]:

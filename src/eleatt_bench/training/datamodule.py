@@ -37,9 +37,9 @@ class SequenceDataModule(LightningDataModule):
             val_seed=config["val_seed"],
         )
         self.split: Split = limited(whole, config["limit"])
-        self.transforms = Transforms(config["transforms"], store, seed)
-        values = self._dataset(self.split.train).input_size
-        self.input_size: int = self.transforms.step_size(values)
+        dataset = self._dataset(self.split.train)
+        self.transforms = Transforms(config["transforms"], store, seed, dataset.order)
+        self.input_size: int = self.transforms.step_size(dataset.input_size)
 
     @property
     def steps_per_epoch(self) -> int:

@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 
 from eleatt_bench.config.transforms import TransformsConfig
 from eleatt_bench.data.batches import Batch, Positions, SequenceDataset
-from eleatt_bench.data.store import Sample, SequenceStore
+from eleatt_bench.data.store import Integers, Sample, SequenceStore
 from eleatt_bench.data.transforms import Transforms
 
 JOINTS = ["hip centre", "spine", "left shoulder", "right shoulder", "head"]
@@ -71,13 +71,18 @@ def points(skeletons: SequenceStore) -> Points:
 def transforms(skeletons: SequenceStore) -> MakeTransforms:
     """The transforms that the given keys of ``data.transforms`` turn on; everything else is off."""
 
-    def make(store: SequenceStore = skeletons, seed: int = 0, **changes: Any) -> Transforms:
+    def make(
+        store: SequenceStore = skeletons,
+        seed: int = 0,
+        order: Integers | None = None,
+        **changes: Any,
+    ) -> Transforms:
         for name in ("rotation", "axis_scaling"):
             if name in changes:
                 changes[name] = dict(zip("xyz", changes[name], strict=True))
         merged = OmegaConf.merge(OmegaConf.structured(TransformsConfig), changes)
         config = OmegaConf.to_container(merged, enum_to_str=True)
-        return Transforms(config, store, seed)
+        return Transforms(config, store, seed, order)
 
     return make
 

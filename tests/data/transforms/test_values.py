@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage, stats
 
-from eleatt_bench.data.batches import Batch, Positions, SequenceDataset
+from eleatt_bench.data.batches import SEQUENCES, Batch, Positions, SequenceDataset
 from eleatt_bench.data.transforms.randomness import Draws, Purpose
 from eleatt_bench.data.transforms.values import move_images
 
@@ -43,16 +43,17 @@ def test_all_distances_are_as_likely_as_each_other(transforms, make_store) -> No
     assert stats.chisquare(counts).pvalue > 1e-4
 
 
-@pytest.mark.parametrize("sequence", ["frames", "pixels"])
+@pytest.mark.parametrize("sequence", SEQUENCES)
 def test_an_image_is_moved_by_itself_while_training(transforms, digits, sequence: str) -> None:
     dataset = SequenceDataset(digits, np.arange(20), sequence)
-    transform = transforms(digits, shift=2)
+    transform = transforms(digits, order=dataset.order, shift=2)
     batch = dataset[Positions(np.arange(20), 20, 3)]
     whole = transform(batch, training=True).inputs
     assert whole.shape == batch.inputs.shape
     words = Draws(0, 3, np.arange(20)).words(Purpose.SHIFT, 2)
-    images = batch.inputs.reshape(20, 8, 8)
-    assert torch.equal(whole.reshape(20, 8, 8), move_images(images, 2, words))
+    for found, seen, word in zip(whole, batch.inputs, words, strict=True):
+        image, moved = (torch.from_numpy(dataset.as_image(x.numpy())) for x in (seen, found))
+        assert torch.equal(moved, move_images(image[None], 2, word[None])[0])
     for position in range(20):
         alone = transform(dataset[Positions(np.array([position]), 1, 3)], training=True).inputs
         assert torch.equal(alone[0], whole[position])
