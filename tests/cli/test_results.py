@@ -173,6 +173,10 @@ def test_whatever_is_changed_is_said(call: Call, tmp_path: Path) -> None:
         "the plan": (
             lambda: (results / "runs/tables/tiny.plan.json").write_text("{}"), "is damaged",
         ),
+        "no plan": (
+            (results / "runs/tables/tiny.plan.json").unlink,
+            "  runs/tables/tiny.plan.json is not what was published",
+        ),
     }  # fmt: skip
     assert call("verify")[0] == 0
     for change, said in changes.values():
@@ -220,3 +224,32 @@ def test_there_is_nothing_to_verify_or_publish(call: Call) -> None:
     assert "There is no folder elsewhere" in call("verify", "elsewhere")[2]
     assert "No run of table tiny is finished" in call("add", "tiny")[2]
     assert "A rehearsal is no result" in call("add", "tiny", "quick=true")[2]
+
+
+COLUMNS = """
+name: two
+title: Two data sets, if of one source
+overrides: [experiment=digits, model.hidden_size=4, trainer.max_epochs=1]
+looks: [2]
+columns:
+  - {name: frames, overrides: [data.sequence=frames]}
+  - {name: pixels, overrides: [data.sequence=pixels]}
+rows: [{name: GRU, overrides: [model=gru]}, {name: EleAtt-GRU, overrides: [model=eleatt_gru]}]
+"""
+
+
+def test_weights_are_those_of_the_first_seed_in_each_column(tmp_path: Path, monkeypatch) -> None:
+    configs = tmp_path / "configs" / "table" / "two.yaml"
+    configs.parent.mkdir(parents=True)
+    configs.write_text(COLUMNS)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ELEATT_CONFIGS", str(tmp_path / "configs"))
+    monkeypatch.setenv("ELEATT_RUNS", str(tmp_path / "runs"))
+    assert main(["reproduce", "two"]) == 0
+    assert main(["results", "add", "two", "--weights", "GRU"]) == 0
+    published = {path.stem for path in (tmp_path / "results" / "weights").iterdir()}
+    with Composer() as composer:
+        runs = plan("two", [], composer).runs
+    assert published == {run.run_id for run in runs if run.row == "GRU" and run.seed == 0}
+    assert len(published) == 2
+    assert main(["results", "verify", "--weights"]) == 0

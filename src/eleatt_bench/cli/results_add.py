@@ -40,7 +40,7 @@ def add(arguments: Sequence[str]) -> None:
     )
     parser.add_argument(
         "--weights", nargs="+", default=(), metavar="ROW",
-        help="publish the weights of the first seed of these rows, too",
+        help="publish the weights of these rows, too: of the first seed in each column",
     )  # fmt: skip
     given = parser.parse(arguments)
     check_writable(given.to)
@@ -84,7 +84,8 @@ def _publish(
 ) -> None:
     _describe(publication, made, names)
     _copy(publication, made, names)
-    entry = Entry(str(made.spec["name"]), made.variation, RECIPE_VERSION)
+    plan_there = publication.digest_of_plan(made)
+    entry = Entry(str(made.spec["name"]), made.variation, RECIPE_VERSION, plan_there)
     published = publication.plan(entry, composer)
     if plan_path(made).is_file():
         write_text(plan_path(published), plan_path(made).read_text(encoding="utf-8"))
@@ -96,10 +97,10 @@ def _publish(
 
 
 def _first_runs(made: Plan, rows: Sequence[str], finished: Collection[str]) -> Iterator[PlannedRun]:
-    """The first run of each of ``rows``, where it has runs of its own and that one is finished."""
-    seen: set[tuple[str, str]] = set()
+    """The first run of each cell of ``rows``, where it has its own and that one is finished."""
+    seen: set[tuple[str, str, str]] = set()
     for run in made.first_look:
-        place = run.section, run.row
+        place = run.section, run.row, run.column
         if run.row in rows and place not in seen and key(run) in finished:
             seen.add(place)
             yield run

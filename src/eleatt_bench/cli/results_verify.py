@@ -195,8 +195,8 @@ def _compared(
         if made.file_stem != stem:
             yield f"{publication.index.name} calls {made.file_stem} {stem}"
         else:
-            yield from publication.differences(made)
-    except UserError as error:
+            yield from publication.differences(made, entry)
+    except (OSError, ValueError, UserError) as error:
         yield str(error)
 
 

@@ -14,6 +14,7 @@ import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from eleatt_bench.runs.record import Record, RunFolder
 from eleatt_bench.tables.build import table
 from eleatt_bench.tables.facts import PublishedFacts
 from eleatt_bench.tables.plan import Plan, plan
+from eleatt_bench.tables.recorded import plan_path
 from eleatt_bench.tables.table import Table
 
 COMPARED = ("json", "csv", "tex", "md")
@@ -40,11 +42,12 @@ _MOST = 1 << 26  # bytes of a table
 
 @dataclass(frozen=True)
 class Entry:
-    """A published table: how it was asked for, and the recipe of its runs."""
+    """A published table: how it was asked for, the recipe of its runs, and its recorded plan."""
 
     table: str
     overrides: tuple[str, ...]
     recipe: int
+    plan: str | None = None  # the SHA-256 of its file
 
 
 @dataclass(frozen=True)
@@ -131,6 +134,17 @@ class Publication:
         made = plan(entry.table, entry.overrides, composer, PublishedFacts(self.data))
         return replace(made, runs_dir=self.runs)
 
+    def digest_of_plan(self, made: Plan) -> str | None:
+        """What an entry has of the recorded plan of a table; None where none is recorded.
+
+        Raises:
+            OSError, ValueError: it cannot be read.
+        """
+        try:
+            return sha256(read_bounded(plan_path(made), _MOST)).hexdigest()
+        except FileNotFoundError:
+            return None
+
     def files(self, made: Plan, forms: tuple[str, ...] = WRITTEN) -> dict[str, str]:
         """The files of a table, made from the runs that are here, by name."""
         return files(made.file_stem, self._table(made), forms)
@@ -150,8 +164,10 @@ class Publication:
         for name, text in self.files(made).items():
             write_text(self.folder / name, text)
 
-    def differences(self, made: Plan) -> Iterator[str]:
-        """Where the files of a table are not what follows from the runs that are here."""
+    def differences(self, made: Plan, entry: Entry) -> Iterator[str]:
+        """Where the files of a table are not what follows from its plan and its runs here."""
+        if self.digest_of_plan(made) != entry.plan:
+            yield f"{plan_path(made).relative_to(self.folder)} is not what was published"
         for name, text in self.files(made, COMPARED).items():
             try:
                 was = read_bounded(self.folder / name, _MOST).decode()
@@ -180,7 +196,7 @@ def _entry(found: Mapping[str, Any]) -> Entry:
     name, overrides, recipe = found["table"], found["overrides"], found["recipe"]
     if type(name) is not str or type(overrides) is not list or type(recipe) is not int:
         raise ValueError("a table has no name, overrides or recipe")
-    return Entry(name, tuple(map(str, overrides)), recipe)
+    return Entry(name, tuple(map(str, overrides)), recipe, found.get("plan"))
 
 
 def is_current(entry: Entry) -> bool:
