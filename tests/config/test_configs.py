@@ -187,11 +187,12 @@ def test_the_mnist_recipes(experiment: str, sequence: str, steps: int) -> None:
     assert model["init"]["recurrent_gain"] == 1.0
     assert model["init"]["chrono_steps"] == steps
     assert config["optimizer"]["_target_"] == "torch.optim.Adam"
-    assert (config["optimizer"]["lr"], data["batch_size"]) == (0.003 if by_rows else 0.001, 128)
+    step = (config["optimizer"]["lr"], data["batch_size"])
+    assert step == ((0.003, 128) if by_rows else (0.01, 32))
     assert (data["name"], data["val_fraction"]) == ("mnist", 0.05)
     assert data["sequence"] == sequence
-    moved = {"shift": 2, "time_warp": 0.3} if by_rows else {}
-    assert data["transforms"] == {**NO_TRANSFORMS, **moved}
+    moved = {"frames": {"shift": 2, "time_warp": 0.3}, "pixels": {"shift": 2}}
+    assert data["transforms"] == {**NO_TRANSFORMS, **moved.get(sequence, {})}
     assert (trainer["max_epochs"], trainer["selection"]) == (30 if by_rows else 25, "last")
     assert config["scheduler"]["options"] == {"T_max": trainer["max_epochs"]}
 

@@ -15,7 +15,7 @@ class ColumnConfig:
     overrides: list[str] = field(default_factory=list)
     folds: Any = None  # a list of folds, or all; None: the one fold that data.fold says
     looks: list[int] = field(default_factory=list)  # none: the table's
-    minutes: float | None = None  # of a run on one core of a server (AMD EPYC, Intel Xeon), where known
+    minutes: float | None = None  # of a run on one core of a server, where that is known
 
 
 @dataclass
