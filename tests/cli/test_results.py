@@ -168,6 +168,16 @@ def test_whatever_is_changed_is_said(call: Call, tmp_path: Path) -> None:
             "digits-gru-seed9-0a0a0a0a0a0a  DAMAGED: record.json: it is the record of",
         ),
         "the list": (lambda: (results / "published.json").write_text("{"), "published.json is"),
+        "an entry": (
+            lambda: (results / "published.json").write_text('{"tiny": [3]}'),
+            "published.json is damaged (an entry has no table): git checkout",
+        ),
+        "an earlier list": (
+            lambda: (results / "published.json").write_text(
+                '{"tiny": {"table": "tiny", "overrides": [], "recipe": 3}}'
+            ),
+            "published.json is damaged (an entry has no plan): git checkout",
+        ),
         "no list": ((results / "published.json").unlink, f"{run.run_id}  is in no table"),
         "data": ((results / "data" / "digits.json").unlink, "Data set digits is not prepared"),
         "the plan": (
@@ -218,6 +228,35 @@ def test_tables_of_an_earlier_recipe_are_held_against_their_runs(
     status, out, _ = call("verify")
     assert status == 1
     assert "accuracy was" in out
+    shutil.copy(tmp_path / "whole" / "tiny.json", path)
+    (results / "runs/tables/tiny.plan.json").unlink()
+    status, out, _ = call("verify")
+    assert status == 1
+    assert "tiny.plan.json is not what was published" in out
+
+
+@pytest.mark.parametrize("content", [None, b"{}", b"\xff\xfe", b"with\r\nother ends"])
+def test_a_plan_is_published_as_it_is_or_not_at_all(
+    made: Path, tmp_path: Path, monkeypatch, capsys, content: bytes | None
+) -> None:
+    monkeypatch.setenv("ELEATT_CONFIGS", str(made / "configs"))
+    monkeypatch.setenv("ELEATT_RUNS", str(tmp_path / "runs"))
+    shutil.copytree(made / "runs", tmp_path / "runs")
+    path = tmp_path / "runs" / "tables" / "tiny.plan.json"
+    to = ["--to", str(tmp_path / "to")]
+    if content == b"with\r\nother ends":
+        path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+        assert main(["results", "add", "tiny", *to]) == 0
+        assert main(["results", "verify", str(tmp_path / "to")]) == 0
+        return
+    path.unlink()
+    if content is None:
+        path.mkdir()
+    else:
+        path.write_bytes(content)
+    assert main(["results", "add", "tiny", *to]) == 1
+    assert f"{path} is damaged" in capsys.readouterr().err
+    assert not (tmp_path / "to" / "runs").exists()
 
 
 def test_there_is_nothing_to_verify_or_publish(call: Call) -> None:
@@ -253,3 +292,10 @@ def test_weights_are_those_of_the_first_seed_in_each_column(tmp_path: Path, monk
     assert published == {run.run_id for run in runs if run.row == "GRU" and run.seed == 0}
     assert len(published) == 2
     assert main(["results", "verify", "--weights"]) == 0
+    again = ["model=gru", "seed=0", "data.sequence=pixels", "model.hidden_size=4"]
+    again += ["trainer.max_epochs=1", "experiment=digits", "force=true", "model.backend=scan"]
+    assert main(["train", *again]) == 0
+    assert main(["results", "add", "two"]) == 0
+    kept = {path.stem for path in (tmp_path / "results" / "weights").iterdir()}
+    assert len(kept) == 1, "weights of a run that was trained again are not its own any more"
+    assert kept < published

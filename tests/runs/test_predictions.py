@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
 from eleatt_bench.common.errors import UserError
-from eleatt_bench.runs.predictions import Predictions, read_predictions, write_predictions
+from eleatt_bench.runs.predictions import (
+    Predictions,
+    parse,
+    read_predictions,
+    write_predictions,
+)
 from eleatt_bench.runs.record import RunFolder
 
 
@@ -49,3 +55,30 @@ def test_none_and_damaged(tmp_path: Path) -> None:
     folder.predictions.write_bytes(b"not HDF5")
     with pytest.raises(UserError, match=r"h5 is damaged .* runs show run .*force=true"):
         read_predictions(folder)
+
+
+@pytest.mark.parametrize(
+    ("part", "content"),
+    [
+        ("class_names", "yn"), ("class_names", np.bytes_(b"yn")), ("class_names", [0, 1]),
+        ("class_names", [[b"n"], [b"y"]]), ("class_names", [b"n", b"\xff"]),
+        ("class_names", [0.5, 1.5]), ("label", [b"1"]), ("label", [0.0]), ("label", [True]),
+        ("clean", [b"False"]), ("clean", [np.nan]), ("name", [7]), ("logits", [[0, 1]]),
+    ],
+)  # fmt: skip
+def test_what_is_of_another_kind_is_no_predictions(
+    tmp_path: Path, part: str, content: object
+) -> None:
+    found = Predictions(
+        np.array([b"s"]), np.array([1]), np.array([[0, 1]], np.float32), ("n", "y"),
+        np.array([True]),
+    )  # fmt: skip
+    path = tmp_path / "predictions.h5"
+    write_predictions(path, found, "digits")
+    assert parse(path.read_bytes()).class_names == ("n", "y")
+    with h5py.File(path, "r+") as file:
+        place = file.attrs if part == "class_names" else file
+        del place[part]
+        place[part] = content
+    with pytest.raises(ValueError, match=r"^[^\n]+$"):
+        parse(path.read_bytes())

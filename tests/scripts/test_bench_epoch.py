@@ -52,7 +52,7 @@ def test_the_plain_loop_has_the_network_and_the_batches_of_ours(
 ) -> None:
     said = ["model.reset_after=true", f"model.readout={readout}"]
     loop, config, data = loop_of(data_dir, *said, packed=packed)
-    transforms = Transforms(config["data"]["transforms"], data.store, 0)
+    transforms = Transforms(config["data"], data.store, 0)
     ours = SequenceClassifier(config, data.input_size, data.store.num_classes, transforms).eval()
     ours.recurrent.load_state_dict(from_torch(loop.gru).state_dict())
     ours.classifier.load_state_dict(loop.linear.state_dict())

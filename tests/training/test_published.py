@@ -19,6 +19,7 @@ from eleatt_bench.data import catalog
 from eleatt_bench.data.protocols import labelled
 from eleatt_bench.runs.predictions import read_predictions
 from eleatt_bench.runs.record import RunFolder
+from eleatt_bench.training.datamodule import SequenceDataModule
 from eleatt_bench.training.published import retest, write_weights
 from eleatt_bench.training.run import train
 
@@ -58,6 +59,25 @@ def test_the_network_gives_the_logits_of_the_run(made: Made) -> None:
     again = retest(network, card, labelled(store, "fixed"))
     assert again["accuracy"] == card["metrics"]["accuracy"]
     assert again["loss"] == pytest.approx(card["metrics"]["loss"], rel=1e-5)
+
+
+def test_permuted_pixels_are_moved_as_they_were(tmp_path: Path) -> None:
+    """Whoever trains on has the transforms of the run, in the order of its pixels."""
+    said = [
+        "model=gru", "trainer.max_epochs=1", "model.hidden_size=2", "data.limit=16",
+        "trainer.num_threads=1", "data.sequence=permuted_pixels", "data.transforms.shift=2",
+        f"data_dir={tmp_path}", f"runs_dir={tmp_path}",
+    ]  # fmt: skip
+    config = compose_config(said)
+    run, _ = train(config, said)
+    write_weights(tmp_path / "weights", tmp_path, run.run_id, tmp_path)
+    network, _ = load_network(tmp_path / "weights")
+    store = labelled(catalog.open_store(tmp_path, "digits"), "fixed")
+    data = SequenceDataModule(config["data"], store, config["seed"])
+    (batch,) = data.train_dataloader()
+    moved = data.transforms(batch, training=True).inputs
+    assert not torch.equal(moved, batch.inputs)
+    assert torch.equal(network.transforms(batch, training=True).inputs, moved)
 
 
 def test_always_the_same_bytes_without_names_of_folders(made: Made, tmp_path: Path) -> None:

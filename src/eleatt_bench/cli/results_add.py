@@ -9,7 +9,7 @@ from eleatt_bench.cli.arguments import Parser
 from eleatt_bench.cli.offers import options, overrides
 from eleatt_bench.common.errors import UserError, unknown
 from eleatt_bench.common.extras import require
-from eleatt_bench.common.files import check_writable, write_text
+from eleatt_bench.common.files import check_writable, replacing, write_text
 from eleatt_bench.config.composer import Composer
 from eleatt_bench.report.publication import Entry, Publication, of_no_table
 from eleatt_bench.runs.export import files_of
@@ -19,7 +19,7 @@ from eleatt_bench.runs.soundness import sound
 from eleatt_bench.runs.taking import Outcome, put, staging, take
 from eleatt_bench.tables.facts import PublishedFacts, described
 from eleatt_bench.tables.plan import Plan, PlannedRun, members, plan
-from eleatt_bench.tables.recorded import plan_path
+from eleatt_bench.tables.recorded import plan_among, plan_path, read_plan
 from eleatt_bench.tables.records import find_records, key
 
 
@@ -72,6 +72,9 @@ def _check(plans: Sequence[Plan], rows: Sequence[str]) -> None:
     """
     if any(made.quick for made in plans):
         raise UserError("A rehearsal is no result: leave quick=true out")
+    for made in plans:
+        if damaged := read_plan(made).damaged:
+            raise UserError(damaged)
     every = [row for made in plans for row in made.spec["rows"]]
     there = list(dict.fromkeys(row["name"] for row in every if not row["ensemble"]))
     for row in rows:
@@ -84,26 +87,35 @@ def _publish(
 ) -> None:
     _describe(publication, made, names)
     _copy(publication, made, names)
-    plan_there = publication.digest_of_plan(made)
-    entry = Entry(str(made.spec["name"]), made.variation, RECIPE_VERSION, plan_there)
+    stem = made.file_stem
+    _copy_plan(plan_path(made), plan_among(publication.runs, stem))
+    entry = Entry(
+        str(made.spec["name"]), made.variation, RECIPE_VERSION, publication.digest_of_plan(stem)
+    )
     published = publication.plan(entry, composer)
-    if plan_path(made).is_file():
-        write_text(plan_path(published), plan_path(made).read_text(encoding="utf-8"))
-    else:
-        plan_path(published).unlink(missing_ok=True)
     publication.write(published)
-    publication.enter(published.file_stem, entry)
-    print(f"{published.file_stem}: {len(names):,} runs in {publication.folder}")
+    publication.enter(stem, entry)
+    print(f"{stem}: {len(names):,} runs in {publication.folder}")
+
+
+def _copy_plan(recorded: Path, published: Path) -> None:
+    try:
+        content = recorded.read_bytes()
+    except FileNotFoundError:
+        published.unlink(missing_ok=True)
+        return
+    with replacing(published) as temporary:
+        temporary.write_bytes(content)
 
 
 def _first_runs(made: Plan, rows: Sequence[str], finished: Collection[str]) -> Iterator[PlannedRun]:
-    """The first run of each cell of ``rows``, where it has its own and that one is finished."""
+    """The first run, of a first fold, of each cell of ``rows``, if it is finished."""
     seen: set[tuple[str, str, str]] = set()
     for run in made.first_look:
         place = run.section, run.row, run.column
         if run.row in rows and place not in seen and key(run) in finished:
-            seen.add(place)
             yield run
+        seen.add(place)
 
 
 def _publish_weights(publication: Publication, made: Plan, name: str) -> None:
@@ -154,7 +166,7 @@ def _copy(publication: Publication, made: Plan, names: Collection[str]) -> None:
             staged.append(folder)
         for name, how in take(staged, publication.runs).items():
             if how in (Outcome.OTHER, Outcome.DAMAGED):
-                RunFolder(publication.runs, name).remove()
+                _remove(publication, name)
                 take([RunFolder(stage, name)], publication.runs)
                 print(f"{name} took the place of one that was trained another time")
 
@@ -164,6 +176,10 @@ def _clear(publication: Publication) -> None:
     read = {folder.run_id: folder.read() for folder in publication.run_folders()}
     records = {name: record for name, record in read.items() if record is not None}
     for name in of_no_table(publication, records):
-        RunFolder(publication.runs, name).remove()
-        (publication.weights / f"{name}.safetensors").unlink(missing_ok=True)
+        _remove(publication, name)
         print(f"Removed {name}, which no table needs")
+
+
+def _remove(publication: Publication, name: str) -> None:
+    RunFolder(publication.runs, name).remove()
+    (publication.weights / f"{name}.safetensors").unlink(missing_ok=True)

@@ -115,11 +115,12 @@ def _tables(publication: Publication, records: Mapping[str, Record]) -> int:
     wrong = 0
     with Composer() as composer:
         for stem, entry in publication.entries().items():
+            found = list(publication.changed_plan(stem, entry))
             if is_current(entry):
-                found = list(_compared(publication, stem, entry, composer))
+                found += _compared(publication, stem, entry, composer)
                 verdict = "equal to what its runs give"
             else:
-                found = list(_shown(publication, stem, entry, records))
+                found += _shown(publication, stem, entry, records)
                 verdict = (
                     f"of recipe {entry.recipe}, and this program has {RECIPE_VERSION}: not made "
                     "again; its accuracies are those of its runs"
@@ -195,8 +196,8 @@ def _compared(
         if made.file_stem != stem:
             yield f"{publication.index.name} calls {made.file_stem} {stem}"
         else:
-            yield from publication.differences(made, entry)
-    except (OSError, ValueError, UserError) as error:
+            yield from publication.differences(made)
+    except UserError as error:
         yield str(error)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -42,7 +42,7 @@ class SequenceDataset(Dataset[Batch]):
     """The sequences ``indices`` of ``store``, fetched a whole batch at a time.
 
     ``sequence`` makes steps of an image: "frames" its rows, "pixels" one pixel after the
-    other, "permuted_pixels" the pixels in one fixed random ``order``. Other stores have frames.
+    other, "permuted_pixels" the pixels in one fixed random order. Other stores have frames.
 
     Raises:
         UserError: pixels of what is no image.
@@ -57,7 +57,7 @@ class SequenceDataset(Dataset[Batch]):
                 f"{KINDS[store.layout['kind']]}: use data.sequence=frames"
             )
         self.store, self.indices, self.sequence = store, indices, sequence
-        self.order = _pixel_order(store) if sequence == "permuted_pixels" else None
+        self._order = pixel_order(store.layout) if sequence == "permuted_pixels" else None
 
     @property
     def input_size(self) -> int:
@@ -75,8 +75,8 @@ class SequenceDataset(Dataset[Batch]):
             pixels = self.store.layout["height"] * self.store.layout["width"]
             inputs = inputs.reshape(len(indices), pixels, 1)
             lengths = np.full_like(lengths, pixels)
-            if self.order is not None:
-                inputs = inputs[:, self.order]
+            if self._order is not None:
+                inputs = inputs[:, self._order]
         return Batch(
             torch.from_numpy(inputs),
             torch.from_numpy(lengths),
@@ -90,9 +90,9 @@ class SequenceDataset(Dataset[Batch]):
         """What belongs to the steps of one image, (T, D), where they are in it: (height, width)."""
         height, width = self.store.layout["height"], self.store.layout["width"]
         placed = values.reshape(height * width)
-        if self.order is not None:
+        if self._order is not None:
             placed = np.empty_like(placed)
-            placed[self.order] = values.reshape(-1)
+            placed[self._order] = values.reshape(-1)
         return placed.reshape(height, width)
 
     def _gather(self, indices: Integers) -> tuple[npt.NDArray[np.float32], Integers]:
@@ -106,9 +106,9 @@ class SequenceDataset(Dataset[Batch]):
         return inputs, lengths
 
 
-def _pixel_order(store: SequenceStore) -> Integers:
+def pixel_order(layout: Mapping[str, Any]) -> Integers:
     """The order of permuted pixels: the same for everyone, always."""
-    pixels = store.layout["height"] * store.layout["width"]
+    pixels = layout["height"] * layout["width"]
     return np.random.RandomState(0).permutation(pixels).astype(np.int64)
 
 

@@ -30,7 +30,7 @@ from eleatt_bench.runs.record import Record, RunFolder
 from eleatt_bench.tables.build import table
 from eleatt_bench.tables.facts import PublishedFacts
 from eleatt_bench.tables.plan import Plan, plan
-from eleatt_bench.tables.recorded import plan_path
+from eleatt_bench.tables.recorded import plan_among
 from eleatt_bench.tables.table import Table
 
 COMPARED = ("json", "csv", "tex", "md")
@@ -47,7 +47,7 @@ class Entry:
     table: str
     overrides: tuple[str, ...]
     recipe: int
-    plan: str | None = None  # the SHA-256 of its file
+    plan: str | None  # the SHA-256 of its file, if there is one
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Publication:
             return {str(stem): _entry(one) for stem, one in found.items()}
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError, AttributeError, RecursionError) as error:
+        except (OSError, ValueError, AttributeError, TypeError, RecursionError) as error:
             raise UserError(
                 f"{self.index} is damaged ({error}): git checkout -- {self.index}"
             ) from error
@@ -134,16 +134,25 @@ class Publication:
         made = plan(entry.table, entry.overrides, composer, PublishedFacts(self.data))
         return replace(made, runs_dir=self.runs)
 
-    def digest_of_plan(self, made: Plan) -> str | None:
+    def digest_of_plan(self, stem: str) -> str | None:
         """What an entry has of the recorded plan of a table; None where none is recorded.
 
         Raises:
             OSError, ValueError: it cannot be read.
         """
         try:
-            return sha256(read_bounded(plan_path(made), _MOST)).hexdigest()
+            return sha256(read_bounded(plan_among(self.runs, stem), _MOST)).hexdigest()
         except FileNotFoundError:
             return None
+
+    def changed_plan(self, stem: str, entry: Entry) -> Iterator[str]:
+        """That the recorded plan is not the one that was published, if so."""
+        name = plan_among(self.runs, stem).relative_to(self.folder)
+        try:
+            if self.digest_of_plan(stem) != entry.plan:
+                yield f"{name} is not what was published"
+        except (OSError, ValueError) as error:
+            yield f"{name} cannot be read: {error}"
 
     def files(self, made: Plan, forms: tuple[str, ...] = WRITTEN) -> dict[str, str]:
         """The files of a table, made from the runs that are here, by name."""
@@ -164,10 +173,8 @@ class Publication:
         for name, text in self.files(made).items():
             write_text(self.folder / name, text)
 
-    def differences(self, made: Plan, entry: Entry) -> Iterator[str]:
-        """Where the files of a table are not what follows from its plan and its runs here."""
-        if self.digest_of_plan(made) != entry.plan:
-            yield f"{plan_path(made).relative_to(self.folder)} is not what was published"
+    def differences(self, made: Plan) -> Iterator[str]:
+        """Where the files of a table are not what follows from the runs that are here."""
         for name, text in self.files(made, COMPARED).items():
             try:
                 was = read_bounded(self.folder / name, _MOST).decode()
@@ -193,10 +200,13 @@ def of_no_table(publication: Publication, records: Mapping[str, Record]) -> list
 
 
 def _entry(found: Mapping[str, Any]) -> Entry:
-    name, overrides, recipe = found["table"], found["overrides"], found["recipe"]
-    if type(name) is not str or type(overrides) is not list or type(recipe) is not int:
-        raise ValueError("a table has no name, overrides or recipe")
-    return Entry(name, tuple(map(str, overrides)), recipe, found.get("plan"))
+    kinds = {"table": str, "overrides": list, "recipe": int, "plan": str | None}
+    for key, kind in kinds.items():
+        if key not in found or not isinstance(found[key], kind):
+            raise ValueError(f"an entry has no {key}")
+    return Entry(
+        found["table"], tuple(map(str, found["overrides"])), found["recipe"], found["plan"]
+    )
 
 
 def is_current(entry: Entry) -> bool:

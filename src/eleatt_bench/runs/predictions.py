@@ -116,11 +116,11 @@ def parse(content: bytes) -> Predictions:
     """
     try:
         with h5py.File(h5py.h5f.open_file_image(content)) as file:
-            names = _array(file, "name", len(content))
-            labels = _array(file, "label", len(content))
-            logits = _array(file, "logits", len(content))
-            clean = _array(file, "clean", len(content)) if "clean" in file else None
-            class_names = tuple(map(_text, file.attrs["class_names"]))
+            names = _array(file, "name", "OS", len(content))
+            labels = _array(file, "label", "iu", len(content))
+            logits = _array(file, "logits", "f", len(content))
+            clean = _array(file, "clean", "b", len(content)) if "clean" in file else None
+            class_names = _texts(file.attrs["class_names"])
             "".join(class_names).encode()
         found = Predictions(
             names.astype(bytes), labels.astype(np.int64), logits.astype(np.float32), class_names,
@@ -143,21 +143,29 @@ def parse(content: bytes) -> Predictions:
     return found
 
 
-def _text(name: object) -> str:
-    return name.decode() if isinstance(name, bytes) else str(name)
+def _texts(names: object) -> tuple[str, ...]:
+    """The class names: bytes of a fixed width, or of an earlier version texts of any."""
+    if not isinstance(names, np.ndarray) or names.ndim != 1:
+        raise ValueError("its class_names are no list")
+    if not all(isinstance(name, str | bytes) for name in names):
+        raise ValueError("its class_names are no texts")
+    return tuple(name.decode() if isinstance(name, bytes) else name for name in names)
 
 
 _APART = Apart(parse)
 
 
-def _array(file: h5py.File, name: str, most: int) -> npt.NDArray[Any]:
-    """A data set of ``file``, which lies in it: what is written there takes at most ``most``."""
+def _array(file: h5py.File, name: str, kinds: str, most: int) -> npt.NDArray[Any]:
+    """A data set of ``file``, which lies in it: what is written there takes at most ``most``.
+
+    ``kinds`` are those of NumPy's types that it may have.
+    """
     if name not in file:
         raise ValueError(f"it lacks {name}")
     found = file[name] if isinstance(file.get(name, getlink=True), h5py.HardLink) else None
     if not isinstance(found, h5py.Dataset) or found.external or found.is_virtual:
         raise ValueError(f"its {name} lies elsewhere")
-    if found.dtype.kind not in "OSbiuf":
+    if found.dtype.kind not in kinds:
         raise ValueError(f"its {name} is of type {found.dtype}")
     if found.chunks is not None:
         most = _PACKED

@@ -48,7 +48,12 @@ class Recorded:
 
 def plan_path(plan: Plan) -> Path:
     """Where the plan of a table is recorded."""
-    return plan.runs_dir / "tables" / f"{plan.file_stem}.plan.json"
+    return plan_among(plan.runs_dir, plan.file_stem)
+
+
+def plan_among(runs_dir: Path, stem: str) -> Path:
+    """Where the plan of the table whose files are called ``stem`` is recorded."""
+    return runs_dir / "tables" / f"{stem}.plan.json"
 
 
 def record_plan(plan: Plan) -> None:

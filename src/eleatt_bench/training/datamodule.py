@@ -38,7 +38,7 @@ class SequenceDataModule(LightningDataModule):
         )
         self.split: Split = limited(whole, config["limit"])
         dataset = self._dataset(self.split.train)
-        self.transforms = Transforms(config["transforms"], store, seed, dataset.order)
+        self.transforms = Transforms(config, store, seed)
         self.input_size: int = self.transforms.step_size(dataset.input_size)
 
     @property

@@ -88,7 +88,7 @@ def load_network(path: str | Path) -> tuple[SequenceClassifier, Card]:
         if len(card["class_names"]) != len(state["classifier.weight"]):
             raise ValueError("its classes are not those that it names")
         store = _empty_store(card, config, Path(path))
-        transforms = Transforms(config["data"]["transforms"], store, config["seed"])
+        transforms = Transforms(config["data"], store, config["seed"])
         with own_randomness():
             network = SequenceClassifier(config, width, len(card["class_names"]), transforms)
         check_model(state, network_of(network))

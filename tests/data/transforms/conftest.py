@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 
 from eleatt_bench.config.transforms import TransformsConfig
 from eleatt_bench.data.batches import Batch, Positions, SequenceDataset
-from eleatt_bench.data.store import Integers, Sample, SequenceStore
+from eleatt_bench.data.store import Sample, SequenceStore
 from eleatt_bench.data.transforms import Transforms
 
 JOINTS = ["hip centre", "spine", "left shoulder", "right shoulder", "head"]
@@ -74,7 +74,7 @@ def transforms(skeletons: SequenceStore) -> MakeTransforms:
     def make(
         store: SequenceStore = skeletons,
         seed: int = 0,
-        order: Integers | None = None,
+        sequence: str = "frames",
         **changes: Any,
     ) -> Transforms:
         for name in ("rotation", "axis_scaling"):
@@ -82,7 +82,7 @@ def transforms(skeletons: SequenceStore) -> MakeTransforms:
                 changes[name] = dict(zip("xyz", changes[name], strict=True))
         merged = OmegaConf.merge(OmegaConf.structured(TransformsConfig), changes)
         config = OmegaConf.to_container(merged, enum_to_str=True)
-        return Transforms(config, store, seed, order)
+        return Transforms({"transforms": config, "sequence": sequence}, store, seed)
 
     return make
 

@@ -46,7 +46,7 @@ def test_all_distances_are_as_likely_as_each_other(transforms, make_store) -> No
 @pytest.mark.parametrize("sequence", SEQUENCES)
 def test_an_image_is_moved_by_itself_while_training(transforms, digits, sequence: str) -> None:
     dataset = SequenceDataset(digits, np.arange(20), sequence)
-    transform = transforms(digits, order=dataset.order, shift=2)
+    transform = transforms(digits, sequence=sequence, shift=2)
     batch = dataset[Positions(np.arange(20), 20, 3)]
     whole = transform(batch, training=True).inputs
     assert whole.shape == batch.inputs.shape

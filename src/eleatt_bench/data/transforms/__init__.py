@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from eleatt_bench.data.batches import Batch
+from eleatt_bench.data.batches import Batch, pixel_order
 from eleatt_bench.data.layout import bodies_per_frame, joints_per_body, step_size
-from eleatt_bench.data.store import Integers, SequenceStore
+from eleatt_bench.data.store import SequenceStore
 from eleatt_bench.data.transforms.geometry import (
     JOINTS,
     move_origin,
@@ -29,13 +29,13 @@ from eleatt_bench.data.transforms.values import add_noise, bones, move_images, v
 
 
 class Transforms:
-    """What ``config``, the plain section ``data.transforms`` of a run, turns on; in this order:
+    """What ``transforms`` in ``data``, that plain section of a run, turns on; in this order:
 
     1. ``origin``: coordinates from the layout's origin joint on, of the sequence's first frame
        ("sequence") or of each frame ("frame");
     2. ``view``: shoulders along X and spine along Z, in the first frame or in each;
-    3. ``shift``, while training: images moved by up to so many pixels along each axis, also those
-       whose pixels come in another ``order``;
+    3. ``shift``, while training: images moved by up to so many pixels along each axis, whatever
+       ``sequence`` makes of them;
     4. ``time_warp``, while training: a pace that varies by up to this fraction of itself;
     5. ``resample``: so many frames of each sequence, from the middle of equal segments, while
        training from anywhere in them;
@@ -53,15 +53,11 @@ class Transforms:
         UserError: a transform that the frames of ``store`` do not allow.
     """
 
-    def __init__(
-        self,
-        config: Mapping[str, Any],
-        store: SequenceStore,
-        seed: int,
-        order: Integers | None = None,
-    ) -> None:
+    def __init__(self, data: Mapping[str, Any], store: SequenceStore, seed: int) -> None:
+        config = data["transforms"]
         check(config, store)
-        self._config, self._seed, self._layout, self._order = config, seed, store.layout, order
+        self._config, self._seed, self._layout = config, seed, store.layout
+        self._permuted = data["sequence"] == "permuted_pixels"
         axes = [config[name] for name in ("rotation", "axis_scaling")]
         self._rotation, self._axis_scaling = ([limit[axis] for axis in "xyz"] for limit in axes)
         self._skeleton = store.layout["kind"] == "skeleton"
@@ -109,11 +105,11 @@ class Transforms:
         if not most or not len(inputs):
             return inputs
         pixels = inputs.flatten(1)
-        if self._order is not None:
-            pixels = pixels[:, np.argsort(self._order)]
-        images = pixels.view(len(inputs), self._layout["height"], self._layout["width"])
+        order = pixel_order(self._layout) if self._permuted else np.arange(pixels.shape[1])
+        images = pixels[:, np.argsort(order)]
+        images = images.view(len(inputs), self._layout["height"], self._layout["width"])
         moved = move_images(images, most, draws.words(Purpose.SHIFT, 2)).flatten(1)
-        return (moved if self._order is None else moved[:, self._order]).view_as(inputs)
+        return moved[:, order].view_as(inputs)
 
     def _in_time(
         self, inputs: Tensor, lengths: Tensor, draws: Draws | None
