@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
+import math
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -24,7 +27,9 @@ from eleatt_bench.common.errors import UserError
 from eleatt_bench.config.compose import compose_config
 from eleatt_bench.data import catalog
 from eleatt_bench.nn.backends import resolve_backend
+from eleatt_bench.nn.layers import EleAttGRU
 from eleatt_bench.runs.record import RunFolder
+from eleatt_bench.training import classifier
 from eleatt_bench.training.run import evaluate, keep_evaluation, train
 
 SHORT = [
@@ -264,6 +269,42 @@ def test_a_run_that_diverges_says_so_and_is_recorded_as_failed(short_config) -> 
     content = json.loads(record.read_text(encoding="utf-8"))
     assert content["status"] == "failed"
     assert "diverged" in content["error"]
+
+
+def grow(layers: EleAttGRU, steps: Collection[int], what: float) -> None:
+    """Let one number of a gradient be ``what`` in these steps."""
+    done = itertools.count()
+
+    def hook(gradient: torch.Tensor) -> torch.Tensor:
+        return gradient.index_fill(0, torch.tensor(3), what) if next(done) in steps else gradient
+
+    layers.bias_l0.register_hook(hook)
+
+
+@pytest.mark.parametrize("limit", ["1.0", "null"])
+@pytest.mark.parametrize("what", [math.inf, -math.inf, math.nan, 1e30])
+def test_a_gradient_that_outgrows_all_numbers_counts_as_zero(
+    short_config, monkeypatch, capsys, what: float, limit: str
+) -> None:
+    """Of 11 steps of an epoch one is lost: the run goes on, and says so; of two it does not."""
+    build = classifier.build_layers
+    lost: list[int] = [5]
+
+    def built(*arguments: Any) -> Any:
+        grow(layers := build(*arguments), lost, what)
+        return layers
+
+    monkeypatch.setattr(classifier, "build_layers", built)
+    said = ("data.batch_size=128", "trainer.max_epochs=1", f"trainer.gradient_clip_val={limit}")
+    folder, record = train(short_config(*said), [])
+    told = "1 of 11 gradients in epoch 1 had no finite norm and counted as zero"
+    assert told in capsys.readouterr().out
+    assert told in folder.log.read_text(encoding="utf-8")
+    assert record["status"] == "finished"
+    assert all(value.isfinite().all() for value in weights(folder).values())
+    lost.append(7)
+    with pytest.raises(UserError, match=r"2 of 11 gradients in epoch 1 .* the run diverged"):
+        train(short_config(*said, "force=true"), [])
 
 
 def test_a_damaged_checkpoint_is_named_and_force_mends_it(short_config) -> None:

@@ -20,6 +20,9 @@ from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.text import duration
 from eleatt_bench.training.classifier import classifier_of
 
+_BEARABLE = 0.1
+"""The share of an epoch's steps that a run may lose to gradients without a finite norm."""
+
 
 class Schedule(Callback):
     """Step the learning-rate scheduler on what it monitors."""
@@ -68,10 +71,13 @@ class EpochReport(Callback):
         metrics, epoch = classifier_of(pl_module).epoch_metrics, trainer.current_epoch
         for name in ("train/loss", "val/loss"):
             if not math.isfinite(metrics[name]):
-                raise UserError(
-                    f"{name} is {metrics[name]} in epoch {epoch + 1}: the run diverged. "
-                    "Try a smaller optimizer.lr or a smaller trainer.gradient_clip_val"
-                )
+                raise _diverged(f"{name} is {metrics[name]} in epoch {epoch + 1}")
+        lost, steps = classifier_of(pl_module).lost_steps, classifier_of(pl_module).steps
+        if lost:
+            found = f"{lost:,} of {steps:,} gradients in epoch {epoch + 1} had no finite norm"
+            if lost > _BEARABLE * steps:
+                raise _diverged(found)
+            self.say(f"{found} and counted as zero")
         self.seconds.append(time.perf_counter() - self._start)
         assert trainer.max_epochs is not None
         done, total = epoch + 1, trainer.max_epochs
@@ -81,3 +87,10 @@ class EpochReport(Callback):
             f"train {metrics['train/accuracy']:.2%}  loss {metrics['train/loss']:.4f}  "
             f"{self.seconds[-1]:.1f} s  {duration(left)} left"
         )
+
+
+def _diverged(found: str) -> UserError:
+    return UserError(
+        f"{found}: the run diverged. "
+        "Try a smaller optimizer.lr or a smaller trainer.gradient_clip_val"
+    )

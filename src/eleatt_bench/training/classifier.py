@@ -59,6 +59,7 @@ class SequenceClassifier(LightningModule):
         self.val_accuracy = MulticlassAccuracy(num_classes, average="micro")
         self.val_confusion = MulticlassConfusionMatrix(num_classes)
         self.grad_norms: list[Tensor] = []  # of every step of this epoch, before clipping
+        self.steps = self.lost_steps = 0  # of the epoch that just ended; whose gradient was zero
         self.epoch_metrics: dict[str, float] = {}  # of the epoch that just ended
         self.epoch_confusion = torch.empty(0)  # of its validation: (actual, predicted) class
         self.scheduler: Any = None
@@ -124,9 +125,13 @@ class SequenceClassifier(LightningModule):
         # Validation closes the epoch, so the training metrics are complete here as well.
         norms = torch.stack(self.grad_norms)  # the same on all processes
         self.grad_norms.clear()
+        finite = norms.isfinite()
+        # The scaler of this precision tries how far it can go, and leaves such steps out itself.
+        scaled = self.config["trainer"]["precision"] == "16-mixed"
+        self.steps, self.lost_steps = len(norms), 0 if scaled else int((~finite).sum())
         self.epoch_metrics = {
             "lr": self.trainer.optimizers[0].param_groups[0]["lr"],
-            "grad_norm": float(norms.mean()),
+            "grad_norm": float(norms[finite].mean()),
             "grad_norm_max": float(norms.max()),
         }
         metrics: dict[str, Metric] = {}
@@ -163,10 +168,19 @@ class SequenceClassifier(LightningModule):
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        """Clip the global norm, and note what it was before."""
+        """Clip the global norm, and note what it was before; a gradient without one is zero.
+
+        Once in many thousand steps a gradient grows beyond all numbers on its way through hundreds
+        of frames. Its norm is infinite then, and clipping makes zero of what is finite, but NaN of
+        what is not, which would end the run.
+        """
         limit = self.config["trainer"]["gradient_clip_val"]
         norm = nn.utils.clip_grad_norm_(self.parameters(), float("inf") if limit is None else limit)
         self.grad_norms.append(norm)
+        lost = ~norm.isfinite()  # not asked for here: a GPU would be waited for
+        for parameter in self.parameters():
+            if parameter.grad is not None:
+                parameter.grad.masked_fill_(lost, 0)
 
 
 def classifier_of(module: LightningModule) -> SequenceClassifier:

@@ -13,7 +13,7 @@ LEGEND = {
     "val/loss": "Cross-entropy, mean over the validation samples, after the epoch",
     "val/accuracy": "Share of right predictions to the validation samples, after the epoch",
     "optimizer/lr": "Learning rate of the epoch",
-    "optimizer/grad_norm": "Norm of all gradients before clipping, mean over the epoch's steps",
+    "optimizer/grad_norm": "Norm of all gradients before clipping, mean of the epoch's finite ones",
     "optimizer/grad_norm_max": "Norm of all gradients before clipping, largest of the epoch",
     "time/seconds_per_step": "From one batch to the next while training, mean over the epoch",
     "gate/mean": f"Mean {_OF_GATE}: 1 lets everything in, 0 nothing",
