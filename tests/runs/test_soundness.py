@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import h5py
-import numpy as np
 import pytest
 
 from eleatt_bench.runs.curves import HEADER, as_line
@@ -38,11 +37,13 @@ def validate(folder: RunFolder, accuracy: float) -> None:
 
 def bomb(folder: RunFolder) -> None:
     """A gigabyte of zeros in a few kilobytes."""
+    count = 1 << 27
     with h5py.File(folder.predictions, "w") as file:
         file.attrs["class_names"] = ["no", "yes"]
-        for name, shape in (("logits", (1 << 27, 2)), ("label", (1 << 27,)), ("name", (1 << 27,))):
+        for name, shape, kind in (("logits", (count, 2), "f2"), ("label", (count,), "i2"),
+                                  ("name", (count,), "S1")):  # fmt: skip
             made = file.create_dataset(
-                name, shape, np.uint8, chunks=(1 << 20, *shape[1:]), compression="gzip"
+                name, shape, kind, chunks=(1 << 20, *shape[1:]), compression="gzip"
             )
             made[: 1 << 10] = 0
     change(folder, predictions_digest=digest_of(folder.predictions.read_bytes()))
