@@ -188,7 +188,7 @@ def test_the_mnist_recipes(experiment: str, sequence: str, steps: int) -> None:
     assert model["init"]["chrono_steps"] == steps
     assert config["optimizer"]["_target_"] == "torch.optim.Adam"
     step = (config["optimizer"]["lr"], data["batch_size"])
-    assert step == ((0.003, 128) if by_rows else (0.01, 32))
+    assert step == ((0.003, 128) if by_rows else (0.005, 32))
     assert (data["name"], data["val_fraction"]) == ("mnist", 0.05)
     assert data["sequence"] == sequence
     moved: dict[str, float] = {"shift": 1 if sequence == "permuted_pixels" else 2}

@@ -170,9 +170,9 @@ class SequenceClassifier(LightningModule):
     ) -> None:
         """Clip the global norm, and note what it was before; a gradient without one is zero.
 
-        Once in many thousand steps a gradient grows beyond all numbers on its way through hundreds
-        of frames. Its norm is infinite then, and clipping makes zero of what is finite, but NaN of
-        what is not, which would end the run.
+        A gradient can grow beyond all numbers on its way through hundreds of frames. Its norm is
+        infinite then, and clipping makes zero of what is finite, but NaN of what is not, which
+        would end the run even if it was but one step.
         """
         limit = self.config["trainer"]["gradient_clip_val"]
         norm = nn.utils.clip_grad_norm_(self.parameters(), float("inf") if limit is None else limit)
