@@ -57,8 +57,8 @@ test-slow: $(READY) ## run the tests that take minutes, and the others with more
 test-faults: $(READY) ## kill, fill disks, damage files: everything must come back (9 minutes)
 	scripts/test.sh -m "not gpu" -rP --show-capture=stdout tests/faults
 
-test-clusters: $(VENV)/.ray ## start a SLURM and a Ray here, and do to them what clusters do (minutes)
-	scripts/test.sh -m "not gpu" tests/clusters
+test-clusters: $(VENV)/.ray ## start a SLURM and a Ray here, and do to them what clusters do (15 minutes)
+	scripts/test.sh -n 1 -m "not gpu" tests/clusters
 
 test-loggers: $(READY) ## install MLflow and W&B (400 MB) and test runs that log there (minutes)
 	$(PIP) -e '.[dev,mlflow,wandb]'
