@@ -1,6 +1,6 @@
 # Everything runs in a virtual environment of its own, .venv; nothing has to be activated.
 # `make` without a target says what there is. Trainings and tables need the package alone; tests,
-# reports and whatever else is optional need `make install`, which some targets call.
+# reports and searches need `make install`, which some targets call.
 
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
@@ -28,7 +28,7 @@ bench-gpu: BENCH ?= gpu
 help: ## say what there is
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-install: $(READY) ## make .venv with all extras, in the exact versions of constraints.txt
+install: $(READY) ## make .venv with what tests and reports need, in the exact versions of constraints.txt
 
 $(CORE): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11 to 3.14 is needed: make install PYTHON=/path/to/python"; exit 1; }

@@ -15,16 +15,18 @@ from collections.abc import Iterator
 from dataclasses import MISSING as NO_DEFAULT
 from dataclasses import Field, fields, is_dataclass
 from enum import Enum
+from pathlib import Path
 from types import NoneType
 from typing import Any, get_args, get_origin, get_type_hints
 
-from omegaconf import MISSING
+from omegaconf import MISSING, OmegaConf
 
 from eleatt_bench.common.locations import config_dir
 from eleatt_bench.config import schema
 from eleatt_bench.config.setup import groups, options
 from eleatt_bench.runs.identity import is_place
 
+MAYBE = ", or its file's"
 HEAD = """\
 <!-- Written by scripts/settings_page.py from src/eleatt_bench/config/ -->
 # All settings
@@ -33,7 +35,8 @@ Any of them can be given as `KEY=VALUE` to `train`, `search`, `reproduce` and `t
 an experiment of your own (`configs/experiment/`). `eleatt-bench train experiment=nucla --cfg job`
 prints what they come to; a key that does not exist and a value of another type are refused before
 anything starts. "Its file's" is a value that the chosen file of a group sets: `data=nucla` reads
-`configs/data/nucla.yaml`. "In the name": it decides numbers, and runs that differ in it are other
+`configs/data/nucla.yaml`; where only some files of the group do, it is added to what holds in the
+others. "In the name": it decides numbers, and runs that differ in it are other
 runs; the rest says where and how a run is computed.
 """
 
@@ -65,7 +68,8 @@ def section(cls: type, prefix: str) -> Iterator[str]:
                 raise SystemExit(f"{cls.__name__}.{one.name} says nothing of what it means")
             key = f"{prefix}{one.name}"
             named = "" if cls is schema.EvalConfig or is_place(key) else "yes"
-            cells = [f"`{key}`", kind(hints[one.name]), default(one), named, meaning]
+            value = default(one, prefix, of_eval=cls is schema.EvalConfig)
+            cells = [f"`{key}`", kind(hints[one.name]), value, named, meaning]
             yield f"| {' | '.join(text.replace('|', chr(92) + '|') for text in cells)} |"
     if not prefix and cls is not schema.TrainConfig:
         yield "\n`trainer` and `launcher` as above."
@@ -127,11 +131,25 @@ def kind(hint: Any) -> str:
     return {str: "text", int: "whole number", float: "number", bool: "`true`, `false`"}[hint]
 
 
-def default(one: Field[Any]) -> str:
-    """The value of a field that nothing sets."""
+def default(one: Field[Any], prefix: str, *, of_eval: bool) -> str:
+    """The value of a field where nobody says another."""
     value = one.default if one.default_factory is NO_DEFAULT else one.default_factory()
-    if value == MISSING:
+    group, _, inner = prefix.partition(".")
+    files = [] if of_eval or not prefix else sorted((config_dir() / group).glob("*.yaml"))
+    setting = [path for path in files if sets(path, f"{inner}{one.name}")]
+    if value == MISSING or (files and setting == files):
         return "its file's"
+    return f"{shown(value)}{MAYBE if setting else ''}"
+
+
+def sets(path: Path, key: str) -> bool:
+    """Whether a file of a group says something of a ``key`` of its section."""
+    said = OmegaConf.load(path)
+    return OmegaConf.select(said, key, throw_on_resolution_failure=False) is not None
+
+
+def shown(value: Any) -> str:
+    """A value for a person."""
     if isinstance(value, list):
         names = (item.name if isinstance(item, Enum) else str(item) for item in value)
         return f"`[{','.join(names)}]`"

@@ -45,7 +45,7 @@ class LoadedRun:
 
     @property
     def status(self) -> str:
-        """``finished``, ``running``, ``interrupted``, ``failed``, ``damaged`` or ``unknown``."""
+        """``finished``, ``running``, ``interrupted``, ``failed``, ``pruned``, ``damaged`` or ``unknown``."""
         return self._folder.status()
 
     @property

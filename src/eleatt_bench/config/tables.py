@@ -51,7 +51,7 @@ class ClaimConfig:
     better: str = MISSING
     than: str = MISSING
     columns: list[str] = field(default_factory=list)  # none: all of them
-    margin: float | None = None  # points that do not matter; None: see tables.verdicts.margin_of
+    margin: float | None = None  # points that do not matter; None: see tables.judgement.margin_of
 
 
 @dataclass
