@@ -207,6 +207,8 @@ def test_a_plan_of_other_looks_or_claims_has_files_of_its_own(composer) -> None:
         ),
         ("table.claims=[{better: GRU, than: RNN, margin: 0}]", "GRU > RNN: a margin is 0"),
         ("table.claims=[{better: GRU, than: RNN, margin: nan}]", "must be a finite number"),
+        ("table.columns=[{name: a, metric: acuracy}]", "metric of table digits.*'accuracy'"),
+        ("table.columns=[{name: a, metric: loss}]", "metric of table digits.*loss"),
         ("table.columns=[]", "Table digits has no columns"),
         ("table.columns=[{name: a}, {name: a}]", "has column 'a' twice"),
         ("table.columns=[{name: accuracy, folds: some}]", "must be all, or a list"),

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from eleatt_bench.common.errors import UserError
+from eleatt_bench.runs.identity import with_seed
 from eleatt_bench.tables.build import table
 from eleatt_bench.tables.plan import Plan, plan
 from eleatt_bench.tables.recorded import designs, plan_path, read_plan, record_plan
@@ -54,6 +55,24 @@ def test_a_plan_is_recorded_once_and_says_all_that_judges(digits_plan: Plan) -> 
     assert {p: one.design for p, one in read_plan(digits_plan).claims.items()} == designs(
         digits_plan
     )
+
+
+def test_seeds_are_not_exchanged_for_others_after_they_were_seen(digits_plan: Plan, finish) -> None:
+    """Of the new seeds none is finished, but the claim was looked at with the old ones."""
+    record_plan(digits_plan)
+    written = plan_path(digits_plan).read_bytes()
+    finish_all(digits_plan, finish, 3)
+    others = changed(digits_plan, seeds=list(range(20, 32)))
+    moved = replace(others, runs=tuple(
+        replace(run, seed=run.seed + 20, run_id=None,
+                identity=with_seed(run.identity, run.seed + 20, ["seed", "data.val_seed"]))
+        for run in digits_plan.runs
+    ))  # fmt: skip
+    record_plan(moved)
+    assert plan_path(digits_plan).read_bytes() == written
+    finish_all(moved, finish, 3)
+    assert all(exploratory(table(moved)))
+    assert any("seeds 0, 1, 2" in note and "20, 21" in note for note in told(table(moved)))
 
 
 def test_a_rehearsal_has_no_plan(digits_plan: Plan, finish) -> None:

@@ -44,6 +44,19 @@ def test_without_the_data_runs_are_matched_by_everything_else(table4_plan: Plan,
     assert found["metrics"]["test"]["accuracy"] == 0.6
 
 
+def test_without_the_data_all_runs_are_of_one_version_of_them(table4_plan: Plan, finish) -> None:
+    """Of that on which there are most, whatever their names are: others are not compared."""
+    there = ["b"], ["a", "b"], ["a", "b"], ["a"], ["b"]
+    for digests, run in zip(there, table4_plan.runs[:5], strict=True):
+        for digest in digests:
+            data = {**run.identity["data"], "digest": digest * 64}
+            trained = replace(run, identity={**run.identity, "data": data})
+            finish(table4_plan, trained, accuracy=0.6, more={"data_digest": digest * 64})
+    found = find_records(table4_plan)
+    assert {record["data_digest"] for record in found.values()} == {"b" * 64}
+    assert len(found) == 4
+
+
 def test_the_record_of_the_same_run_is_found_wherever_the_runs_lie(
     digits_plan: Plan, finish, tmp_path: Path
 ) -> None:

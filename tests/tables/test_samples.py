@@ -111,6 +111,38 @@ def test_a_table_takes_subjects_from_the_store_that_is_here(
     assert 1 - claim.judgement.confidence == pytest.approx(levels_of((5, 10, 20)).sign)
 
 
+def test_a_seed_without_predictions_is_told(digits_plan: Plan, finish) -> None:
+    """Its accuracies are compared over seeds, and it is not among those that samples say."""
+    lacking = ""
+    for run in digits_plan.first_look:
+        folder = finish(digits_plan, run, right=[1] * 8 + [run.seed % 2] * 2)
+        if (run.row, run.seed) == ("GRU", 1):
+            folder.predictions.unlink()
+            lacking = folder.run_id
+    assert f"A claim lacks the predictions of {lacking}" in table(digits_plan).notes
+
+
+def test_damaged_curves_are_told(digits_plan: Plan, finish) -> None:
+    """Whether a seed collapsed is read from them."""
+    header = "epoch,lr,train/loss,train/accuracy,val/loss,val/accuracy,seconds"
+    for run in digits_plan.first_look:
+        folder = finish(digits_plan, run, accuracy=0.9)
+        lines = [header, *(f"{epoch},0.1,1,0.5,1,0.5,1" for epoch in (1, 2, 3)), ""]
+        text = "\n".join(lines)
+        short = 4 * ((run.row, run.seed) == ("GRU", 1))
+        folder.epochs.write_text(text[: len(text) - short], encoding="utf-8")
+    notes = [note for note in table(digits_plan).notes if "epochs.csv is damaged" in note]
+    assert len(notes) == 1
+    assert "-gru-seed1" in notes[0]
+
+
+def test_runs_on_the_same_arrays_under_other_names_are_told(digits_plan: Plan, finish) -> None:
+    for run in digits_plan.first_look:
+        seen = str(run.seed % 2) * 64
+        finish(digits_plan, run, accuracy=0.9, more={"attributes_digest": seen})
+    assert any("saw them in 2 versions" in note for note in table(digits_plan).notes)
+
+
 def test_seeds_that_collapsed_are_told(digits_plan: Plan, finish) -> None:
     header = "epoch,lr,train/loss,train/accuracy,val/loss,val/accuracy,seconds"
     for run in digits_plan.first_look:

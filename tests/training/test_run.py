@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from eleatt_bench.data import catalog
 from eleatt_bench.nn.backends import resolve_backend
 from eleatt_bench.nn.layers import EleAttGRU
 from eleatt_bench.runs.record import RunFolder
-from eleatt_bench.training import classifier
+from eleatt_bench.training import checkpoints, classifier, run
 from eleatt_bench.training.run import evaluate, keep_evaluation, train
 
 SHORT = [
@@ -256,6 +257,19 @@ def test_a_killed_run_continues_to_bit_identical_weights(
     assert len(events.Tensors("config/text_summary")) == 1
 
 
+def test_a_run_that_another_commit_continues_is_of_both(
+    finished, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, record, compose = finished
+    ((before, epochs),) = record["commits"]
+    assert epochs == 3
+    folder.record.unlink()
+    (folder.checkpoints / "previous.ckpt").replace(folder.checkpoints / "last.ckpt")
+    monkeypatch.setattr(checkpoints, "git_commit", lambda: "b" * 40)
+    _, again = train({**compose(), "runs_dir": str(folder.path.parent)}, [])
+    assert again["commits"] == [[before, 2], ["b" * 40, 1]]
+
+
 def _trained(folder: RunFolder, epochs: int) -> bool:
     log = folder.log.read_text(encoding="utf-8") if folder.log.exists() else ""
     return f"epoch {epochs}/" in log
@@ -330,6 +344,34 @@ def test_the_last_epochs_weights_can_be_selected(short_config) -> None:
     assert record["selection"] == "last"
     _, result = evaluate(eval_config(folder, "last", short_config()))
     assert result["metrics"]["test"] == record["metrics"]["test"]
+
+
+def test_data_that_were_prepared_anew_while_a_run_waited_are_refused(
+    short_config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its name and record would say that it was trained on the data of before."""
+    whole = run.wanted_run
+
+    def wanted(*given: Any) -> Any:
+        folder, this = whole(*given)
+        data = {**this.identity["data"], "digest": "0" * 64}
+        return folder, replace(this, identity={**this.identity, "data": data})
+
+    monkeypatch.setattr(run, "wanted_run", wanted)
+    config = short_config()
+    with pytest.raises(UserError, match="prepared anew after this command began"):
+        train(config, [])
+    assert not list(Path(config["runs_dir"]).glob("*/record.json"))
+
+
+def test_a_run_does_not_continue_by_frames_that_mean_something_else(finished) -> None:
+    folder, record, compose = finished
+    folder.write({**record, "status": "failed", "attributes_digest": "0" * 64})
+    config = {**compose(), "runs_dir": str(folder.path.parent)}
+    with pytest.raises(UserError, match=r"began, but other class names.*force=true"):
+        train(config, [])
+    _, again = train({**config, "force": True}, [])
+    assert again["attributes_digest"] == record["attributes_digest"]
 
 
 @pytest.mark.slow

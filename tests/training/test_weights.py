@@ -8,11 +8,14 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
+from eleatt_bench.api.networks import network
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.data import catalog
 from eleatt_bench.runs.record import RunFolder, all_runs
+from eleatt_bench.training.attention import attention_to
 from eleatt_bench.training.checkpoints import begin_with
 from eleatt_bench.training.fit import build
+from eleatt_bench.training.published import write_weights
 from eleatt_bench.training.run import train
 
 QUICK = ["quick=true", "pretraining=digits"]
@@ -91,18 +94,41 @@ def test_a_run_that_continues_keeps_its_own_weights(short_config) -> None:
     ],
 )
 def test_layers_that_do_not_fit_are_refused_in_words(
-    short_config, options: list[str], says: str, tmp_path: Path
+    short_config, options: list[str], says: str
 ) -> None:
     config = short_config("quick=true")
+    source, _ = train(config, [])
     store = catalog.open_store(Path(config["data_dir"]), "digits")
-    path = tmp_path / "best.ckpt"
-    metrics = dict.fromkeys(("train/loss", "train/accuracy", "val/loss", "val/accuracy"), 0.5)
-    done = {"epoch": 0, "metrics": metrics}
-    state = {"epoch": 0, "optimizer": None, "scheduler": None, "precision": {}, "best": done}
-    torch.save({**state, "last": done, "model": build(config, store)[1].state_dict()}, path)
     other = build(short_config("quick=true", *options), store)[1]
     with pytest.raises(UserError, match=says):
-        begin_with(other, path)
+        begin_with(other, source)
+
+
+def test_weights_of_another_epoch_than_the_tested_one_are_refused(short_config) -> None:
+    """Whoever asks for them: the next run, a file to be published, a notebook, a picture."""
+    config = short_config("quick=true", "optimizer.lr=0.1", "trainer.selection=last")
+    source, record = train(config, [])
+    assert record["epochs"] == 2
+    (source.checkpoints / "previous.ckpt").replace(source.checkpoints / "last.ckpt")
+    store = catalog.open_store(Path(config["data_dir"]), "digits")
+    runs, data = Path(config["runs_dir"]), Path(config["data_dir"])
+    for use in (
+        lambda: begin_with(build(config, store)[1], source),
+        lambda: write_weights(runs / "weights", runs, source.run_id, data),
+        lambda: network(source, "last", data),
+        lambda: attention_to(config, store, source, [0], 0),
+    ):
+        with pytest.raises(UserError, match="epoch 1, not of epoch 2"):
+            use()
+
+
+def test_a_run_that_is_trained_again_lends_no_weights_meanwhile(short_config) -> None:
+    config = short_config("quick=true")
+    source, record = train(config, [])
+    source.write({**record, "status": "running"})
+    store = catalog.open_store(Path(config["data_dir"]), "digits")
+    with pytest.raises(UserError, match="is not finished"):
+        begin_with(build(config, store)[1], source)
 
 
 def test_an_unknown_experiment_is_named(short_config) -> None:

@@ -8,10 +8,9 @@ from pathlib import Path
 from eleatt_bench.common.errors import unknown
 from eleatt_bench.data.batches import Batch
 from eleatt_bench.runs.record import RunFolder
-from eleatt_bench.training.checkpoints import load_checkpoint
+from eleatt_bench.training.checkpoints import weights_of
 from eleatt_bench.training.classifier import SequenceClassifier
 from eleatt_bench.training.datamodule import SequenceDataModule
-from eleatt_bench.training.expected import network_of
 from eleatt_bench.training.folder import reopen
 from eleatt_bench.training.seeding import own_randomness
 
@@ -53,6 +52,5 @@ def network(folder: RunFolder, checkpoint: str, data_dir: Path) -> SequenceClass
     config["model"]["backend"] = "auto"  # whichever trained it may not be on this machine
     with own_randomness():
         found = SequenceClassifier(config, data.input_size, store.num_classes, data.transforms)
-    state = load_checkpoint(folder.checkpoints / f"{checkpoint}.ckpt", network_of(found))
-    found.load_state_dict(state["model"])
+    found.load_state_dict(weights_of(folder, checkpoint, found))
     return found.eval()

@@ -45,7 +45,7 @@ class LoadedRun:
 
     @property
     def status(self) -> str:
-        """``finished``, ``running``, ``interrupted``, ``failed``, ``pruned``, ``damaged`` or ``unknown``."""
+        """Finished, running, interrupted, failed, pruned, damaged or unknown, as that word."""
         return self._folder.status()
 
     @property

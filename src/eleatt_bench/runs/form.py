@@ -190,6 +190,13 @@ def _mapping_to(fits: Fits) -> Fits:
     return lambda values: type(values) is dict and all(map(fits, values.values()))
 
 
+def _are_turns(values: Any) -> bool:
+    return isinstance(values, list) and all(
+        isinstance(turn, list) and len(turn) == 2 and _is_line(turn[0]) and _is_count(turn[1])
+        for turn in values
+    )
+
+
 def _are_metrics(values: Any) -> bool:
     return type(values) is dict and all(
         _is_number(value) and (0 <= value <= 1 or "accuracy" not in name)
@@ -264,6 +271,7 @@ _REST: dict[str, tuple[Fits, str]] = {
     "pretraining": _TEXT,
     "versions": (_mapping_to(_is_line), "lines of text by name"),
     "git_commit": (_is_line_or_null, "a line of text or null"),
+    "commits": (_are_turns, "names and counts"),
     "error": _TEXT,
     "best_epoch": _COUNT,
     "selection": (_SELECTIONS.__contains__, "best or last"),

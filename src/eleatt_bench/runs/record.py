@@ -233,6 +233,15 @@ class RunFolder:
         return belongings.remove(own, self.path)
 
 
+def epoch_of(record: Mapping[str, Any], checkpoint: str | None = None) -> int | None:
+    """The epoch, from 1, whose weights ``checkpoint`` ("best" or "last") has, or the tested ones.
+
+    None where a record does not know it, as that of a run that did not finish.
+    """
+    chosen = checkpoint or record.get("selection", "best")
+    return record.get("epochs" if chosen == "last" else "best_epoch")
+
+
 def as_text(record: Mapping[str, Any]) -> str:
     """What a record's file has in it."""
     return json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

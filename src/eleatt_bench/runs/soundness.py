@@ -12,7 +12,7 @@ from eleatt_bench.runs.curves import Curve, CurveReader
 from eleatt_bench.runs.form import MOST, parse_config, parse_record
 from eleatt_bench.runs.identity import RECIPE_VERSION, identity
 from eleatt_bench.runs.predictions import Predictions, accuracy, checked
-from eleatt_bench.runs.record import Record, RunFolder
+from eleatt_bench.runs.record import Record, RunFolder, epoch_of
 
 
 def sound(folder: RunFolder) -> Record:
@@ -66,7 +66,7 @@ def _check_identity(record: Record) -> None:
 
 def _check_validation(curve: Curve, record: Record) -> None:
     """That the tested epoch's validation accuracy is that of the record, in single precision."""
-    tested = record.get("epochs" if record.get("selection") == "last" else "best_epoch", 0)
+    tested = epoch_of(record) or 0
     found, said = curve.get(tested), record["metrics"]["val"]["accuracy"]
     if found is not None and not math.isclose(found, said, abs_tol=1e-6):
         raise ValueError(

@@ -180,12 +180,16 @@ def _remarks(plan: Plan, records: Mapping[str, Summary]) -> list[str]:
 
         remarks.append(
             f"Data set {name} is not prepared here, so runs were matched by everything but the "
-            f"data's digest. Prepare it: {prepare_command(name)}"
+            "data's digest, and have the one that most of them have. Prepare it: "
+            f"{prepare_command(name)}"
         )
     for name in sorted({run.identity["data"]["name"] for run in plan.runs}):
         if incomplete := plan.data.incomplete(name):
             remarks.append(f"DATA SET {name}: {incomplete} with published results")
-    remarks += _of_commits(Counter(record.get("git_commit") for record in records.values()))
+    remarks += _of_commits(
+        Counter(name for record in records.values() for name in _commits(record))
+    )
+    remarks += _of_attributes(records)
     unverified = sum("predictions_digest" not in record for record in records.values())
     if unverified and plan.spec["claims"]:
         remarks.append(
@@ -213,6 +217,11 @@ def _collapsed(cells: Mapping[Place, TableCell]) -> list[str]:
     return _some([*found])
 
 
+def _commits(record: Summary) -> set[str | None]:
+    """Those that trained a run, of which there are several if it was continued by another."""
+    return {name or None for name, _ in record.get("commits", [])} or {record.get("git_commit")}
+
+
 def _of_commits(commits: Counter[str | None]) -> list[str]:
     """That the runs are not all of one commit, or not of what is committed."""
     changed = sum(count for name, count in commits.items() if (name or "").endswith(_CHANGES))
@@ -222,6 +231,20 @@ def _of_commits(commits: Counter[str | None]) -> list[str]:
     more = f" and {len(commits) - _NAMED:,} more" if len(commits) > _NAMED else ""
     also = f"; {_several(changed, 'run')} of a checkout with changes" if changed else ""
     return [f"The runs are of {_several(len(commits), 'commit')}: {named}{more}{also}"]
+
+
+def _of_attributes(records: Mapping[str, Summary]) -> list[str]:
+    """That some runs saw the same arrays under other names, in another layout or from elsewhere."""
+    found: dict[str, set[str]] = {}
+    for record in records.values():
+        if known := record.get("attributes_digest"):
+            found.setdefault(record["data_digest"], set()).add(known)
+    return [
+        f"The runs on the data {digest[:12]} saw them in {len(known)} versions, with other class "
+        "names, another layout or another origin: their numbers are not of the same inputs"
+        for digest, known in found.items()
+        if len(known) > 1
+    ]
 
 
 def _some(sentences: Sequence[str]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import cache
 from itertools import groupby
@@ -24,6 +24,7 @@ from eleatt_bench.tables.spec import Spec, claims_of
 from eleatt_bench.tables.table import NOTHING_COMPARED, Claim, Collapse, Compared, TableCell
 
 if TYPE_CHECKING:
+    from eleatt_bench.runs.curves import CurveReader
     from eleatt_bench.runs.predictions import Predictions
     from eleatt_bench.tables.crossing import Floats
 
@@ -164,6 +165,12 @@ class Comparisons:
                 seeds[seed] = folds
                 settled = settled and all(file.settled for file in known)
                 states.append([seed, [pair[0].fold for pair in folds], [f.key for f in known]])
+                continue
+            lacking = self._without_predictions(
+                r for pair in folds for one in pair for r in one.runs
+            )
+            if lacking:
+                self.problems[f"A claim lacks the predictions of {', '.join(lacking)}"] = None
         if not seeds:
             return NOTHING_COMPARED
         data = str(pairs[0][0].runs[0].identity["data"]["name"])
@@ -189,9 +196,8 @@ class Comparisons:
             return None
         files = self._predictions_of(tested)
         if files is None:
-            records = [self._records[key(run)] for run in tested.runs]
-            names = [one["run_id"] for one in records if self._file(one, PREDICTIONS) is None]
-            self.problems[f"An ensemble lacks the predictions of {', '.join(names)}"] = None
+            names = ", ".join(self._without_predictions(tested.runs))
+            self.problems[f"An ensemble lacks the predictions of {names}"] = None
             return None
 
         def find() -> dict[str, Any]:
@@ -232,17 +238,21 @@ class Comparisons:
         curves = {seed: file for seed, file in files.items() if file is not None}
         states = [[seed, file.key] for seed, file in curves.items()]
 
-        def find() -> list[list[Any]]:
+        def find() -> dict[str, list[Any]]:
+            from eleatt_bench.runs.curves import CurveReader
             from eleatt_bench.tables.collapse import collapsed
 
-            read = {seed: _curves(self._folder(records[seed])) for seed in curves}
-            return [[seed, how] for seed, how in collapsed(accuracies, read).items()]
+            readers = {seed: CurveReader(self._folder(records[seed])) for seed in curves}
+            read = {seed: _curves(reader) for seed, reader in readers.items()}
+            damages = [damage for reader in readers.values() if (damage := reader.damage())]
+            return {"found": list(collapsed(accuracies, read).items()), "damaged": damages}
 
-        found = self._cache.find(
+        answer = self._cache.find(
             ["collapsed", sorted(accuracies.items()), states], find,
             keep=all(file.settled for file in curves.values()),
         )  # fmt: skip
-        return [(seed, how) for seed, how in found]
+        self.problems |= dict.fromkeys(answer["damaged"])
+        return [(seed, how) for seed, how in answer["found"]]
 
     def keep(self) -> None:
         """Write what was found to where it is kept."""
@@ -320,19 +330,22 @@ class Comparisons:
             return None
         return _Files([state for _, state in known], all(file.settled for file, _ in known))
 
+    def _without_predictions(self, runs: Iterable[PlannedRun]) -> list[str]:
+        """The names of those ``runs`` that are finished and have none."""
+        records = [self._records[key(run)] for run in runs if key(run) in self._records]
+        return [one["run_id"] for one in records if self._file(one, PREDICTIONS) is None]
+
     def _file(self, record: Summary | None, name: str) -> FileState | None:
         if record is None:
             return None
         return FileState.at(f"{self._plan.runs_dir}/{record['run_id']}/{name}")
 
 
-def _curves(folder: RunFolder) -> tuple[Floats, Floats]:
+def _curves(reader: CurveReader) -> tuple[Floats, Floats]:
     """Learning rate and training accuracy, of the epochs of which both are known."""
     import numpy as np
 
-    from eleatt_bench.runs.curves import CurveReader
-
-    found = CurveReader(folder).read()
+    found = reader.read()
     rate, accuracy = found["lr"], found["train/accuracy"]
     epochs = [epoch for epoch in rate if epoch in accuracy]
     return np.array([rate[e] for e in epochs]), np.array([accuracy[e] for e in epochs])

@@ -18,7 +18,7 @@ from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.files import read_bounded, write_text
 from eleatt_bench.tables.judgement import Design
 from eleatt_bench.tables.plan import Plan
-from eleatt_bench.tables.records import find_records, key
+from eleatt_bench.tables.records import but_numbers, find_records, finished_alike, key
 from eleatt_bench.tables.spec import claims_of
 from eleatt_bench.tables.table import Claim
 
@@ -75,8 +75,9 @@ def record_plan(plan: Plan) -> None:
     }
     if new:
         seen = _seen(plan, new)
+        touched = _touched(plan, found.keys() & new.keys())
         for place, design in new.items():
-            if place not in found or not seen[place]:
+            if place not in touched:
                 late = seen[place] > 0 and (recorded.there or plan.undeclared)
                 found[place] = Declared(design, seen[place], late)
     if found != recorded.claims or not recorded.there:
@@ -117,6 +118,22 @@ def _seen(plan: Plan, places: Collection[ClaimPlace]) -> dict[ClaimPlace, int]:
         lacking = {run.seed for run in runs if key(run) not in records}
         found[section, better, than, column] = len({run.seed for run in runs} - lacking)
     return found
+
+
+def _touched(plan: Plan, places: Collection[ClaimPlace]) -> set[ClaimPlace]:
+    """Those of both of whose rows a run is finished, with any seed: also with one that was taken
+    out of the table since."""
+    if not places:
+        return set()
+    done = finished_alike(plan.runs_dir)
+    return {
+        (section, better, than, column)
+        for section, better, than, column in places
+        if all(
+            any(but_numbers(run) in done for run in plan.by_cell[section, row, column])
+            for row in (better, than)
+        )
+    }
 
 
 def _written(plan: Plan, claims: Mapping[ClaimPlace, Declared]) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TypeGuard
 
 from eleatt_bench.common.collector import without_collector
-from eleatt_bench.runs.identity import content
+from eleatt_bench.runs.identity import content, likeness
 from eleatt_bench.runs.summaries import LIKENESS, Summaries, Summary
 from eleatt_bench.runs.wanted import WantedRun
 from eleatt_bench.tables.plan import Plan, PlannedRun
@@ -15,8 +17,9 @@ from eleatt_bench.tables.plan import Plan, PlannedRun
 def find_records(plan: Plan) -> dict[str, Summary]:
     """The summaries of the records of the plan's finished runs, by `key`.
 
-    Where the data are on this machine a run is found by its name. Where they are not, any finished
-    run that agrees in everything but the data's digest is taken.
+    Where the data are on this machine a run is found by its name. Where they are not, finished runs
+    are taken that agree in everything but the data's digest, all on the version of a data set on
+    which there are most.
     """
     with without_collector():
         return _find(plan)
@@ -24,20 +27,49 @@ def find_records(plan: Plan) -> dict[str, Summary]:
 
 def _find(plan: Plan) -> dict[str, Summary]:
     found: dict[str, Summary] = {}
-    by_content: dict[str, Summary] | None = None
     summaries = Summaries(plan.runs_dir)
+    nameless = []
     for run in trainings(plan):
-        if run.run_id is not None:
-            record = summaries.of(run.run_id)
-        else:
-            if by_content is None:
-                every = (one for _, one in summaries.every() if is_finished(one))
-                by_content = {one[LIKENESS]["content"]: one for one in every}
-            record = by_content.get(key(run))
-        if is_finished(record):
+        if run.run_id is None:
+            nameless.append(run)
+        elif is_finished(record := summaries.of(run.run_id)):
             found[key(run)] = record
+    if nameless:
+        found |= _alike(nameless, (one for _, one in summaries.every() if is_finished(one)))
     summaries.keep()
     return found
+
+
+def _alike(runs: Iterable[WantedRun], finished: Iterable[Summary]) -> dict[str, Summary]:
+    """Those of ``finished`` like ``runs``, by `key`; of each data set on one version of it."""
+    by_content: dict[str, dict[str, Summary]] = {}
+    for record in finished:
+        by_content.setdefault(record[LIKENESS]["content"], {})[record["data_digest"]] = record
+    found = {key(run): (run, by_content.get(key(run), {})) for run in runs}
+    versions: dict[str, Counter[str]] = {}
+    for run, records in found.values():
+        versions.setdefault(run.identity["data"]["name"], Counter()).update(records.keys())
+    chosen = {
+        name: max(sorted(count), key=count.__getitem__) for name, count in versions.items() if count
+    }
+    return {
+        one: records[digest]
+        for one, (run, records) in found.items()
+        if (digest := chosen.get(run.identity["data"]["name"], "")) in records
+    }
+
+
+def finished_alike(runs_dir: Path) -> set[str]:
+    """Of all finished runs in a folder what `but_numbers` is of them."""
+    summaries = Summaries(runs_dir)
+    found = {one[LIKENESS]["but_numbers"] for _, one in summaries.every() if is_finished(one)}
+    summaries.keep()
+    return found
+
+
+def but_numbers(run: WantedRun) -> str:
+    """What runs agree in that differ in seed, fold and the digest of their data alone."""
+    return str(likeness(run.identity)["but_numbers"])
 
 
 def is_finished(record: Summary | None) -> TypeGuard[Summary]:

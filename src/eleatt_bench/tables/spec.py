@@ -13,6 +13,9 @@ from eleatt_bench.tables.power import MOST_SEEDS
 Spec = dict[str, Any]
 """`eleatt_bench.config.tables.TableConfig`, or a part of it, as plain values."""
 
+METRICS = ("accuracy", "accuracy_clean")
+"""What a column may show of its runs."""
+
 QUICK = 2
 """How many seeds, and folds of each, a rehearsal has at most."""
 
@@ -88,7 +91,7 @@ def check_spec(spec: Spec) -> None:
 
     Raises:
         UserError: no seeds, columns or rows, a name given twice, folds that are no list of numbers,
-            looks, minutes or a margin that make no sense, an unknown row or column, a row that is
+            looks, minutes or a margin that make no sense, an unknown row, column or metric, a row
             better than itself, or an ensemble of something else than two or more other rows.
     """
     name = spec["name"]
@@ -99,6 +102,8 @@ def check_spec(spec: Spec) -> None:
     columns = _distinct(name, "column", [column["name"] for column in spec["columns"]])
     _distinct(name, "section", [section["name"] for section in spec["sections"]])
     for column in spec["columns"]:
+        if column["metric"] not in METRICS:
+            raise unknown(f"metric of table {name}", column["metric"], METRICS)
         _check_looks(name, column)
         _check_folds(name, column)
     for row in (*spec["rows"], *spec["cited"]):

@@ -12,10 +12,9 @@ import torch
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.data.store import Integers, SequenceStore
 from eleatt_bench.runs.record import RunFolder
-from eleatt_bench.training.checkpoints import load_checkpoint
+from eleatt_bench.training.checkpoints import weights_of
 from eleatt_bench.training.classifier import SequenceClassifier, build_layers
 from eleatt_bench.training.datamodule import SequenceDataModule
-from eleatt_bench.training.expected import network_of
 from eleatt_bench.training.fit import build
 
 Array = npt.NDArray[np.float32]
@@ -40,7 +39,7 @@ def attention_to(
 ) -> list[Attended]:
     """The attention of ``layer`` (from 0) to the sequences ``indices`` of ``store``.
 
-    The network has the run's best weights and sees what it saw when it was tested. Of a
+    The network has the weights that are tested, and sees what it saw when it was tested. Of a
     bidirectional layer it is the gate of the forward direction.
 
     Raises:
@@ -51,8 +50,7 @@ def attention_to(
     if layer not in gated:
         has = f"layers {', '.join(map(str, gated))} (from 0)" if gated else "no layer"
         raise UserError(f"Layer {layer} of {folder.run_id} has no gate; {has} of it has one")
-    state = load_checkpoint(folder.checkpoints / "best.ckpt", network_of(classifier))
-    classifier.load_state_dict(state["model"])
+    classifier.load_state_dict(weights_of(folder, classifier=classifier))
     classifier.eval()
     below = _below(config["model"], classifier, data, layer)
     found = []

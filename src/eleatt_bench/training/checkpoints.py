@@ -15,9 +15,13 @@ from torch import Tensor
 
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.files import replacing
+from eleatt_bench.runs.record import RunFolder, epoch_of
 from eleatt_bench.training.classifier import SequenceClassifier, classifier_of
-from eleatt_bench.training.environment import backend_of
-from eleatt_bench.training.expected import Expectation, check, tensors, training_of
+from eleatt_bench.training.environment import backend_of, git_commit
+from eleatt_bench.training.expected import Expectation, check, network_of, tensors, training_of
+
+Turns = list[list[Any]]
+"""[name, epochs] in the order in which they were at it."""
 
 
 class Checkpoints(Callback):
@@ -32,7 +36,9 @@ class Checkpoints(Callback):
         self.folder, self.early_stopping = folder, early_stopping
         self.best: dict[str, Any] = {}  # epoch and metrics of the best epoch
         self.last: dict[str, Any] = {}  # the same of the last one
-        self.backends: list[list[Any]] = []  # [name, epochs] in the order in which they computed
+        self.backends: Turns = []  # what computed the epochs
+        self.commits: Turns = []  # of the program that did; "" is none, of an installed package
+        self._commit = git_commit() or ""
         self._resumed: dict[str, Any] | None = None
 
     def resume(self, say: Callable[[str], None], classifier: SequenceClassifier, steps: int) -> int:
@@ -74,7 +80,8 @@ class Checkpoints(Callback):
         except Exception as error:  # of whatever kind the optimizer's class takes
             raise _unreadable(self.folder / "last.ckpt", error) from error
         done = state["epoch"] + 1
-        self.backends = [list(run) for run in state.get("backends") or [["unknown", done]]]
+        self.backends = _turns(state, "backends", done)
+        self.commits = _turns(state, "commits", done)
         counts = {"ready": done, "started": done, "processed": done, "completed": done}
         trainer.fit_loop.epoch_progress.current.load_state_dict(counts)
         trainer.should_stop = self._exhausted()
@@ -82,19 +89,14 @@ class Checkpoints(Callback):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         metrics = classifier_of(pl_module).epoch_metrics
         self.last = {"epoch": trainer.current_epoch, "metrics": dict(metrics)}
-        self._count(backend_of(trainer, classifier_of(pl_module).config))
+        _count(self.backends, backend_of(trainer, classifier_of(pl_module).config))
+        _count(self.commits, self._commit)
         improved = self.improved(metrics)
         if improved:
             self.best = self.last
         if trainer.is_global_zero:
             self._save(trainer, pl_module, improved)
         trainer.should_stop = self._exhausted()
-
-    def _count(self, backend: str) -> None:
-        """One more epoch was computed by ``backend``."""
-        if not self.backends or self.backends[-1][0] != backend:
-            self.backends.append([backend, 0])
-        self.backends[-1][1] += 1
 
     def improved(self, metrics: Mapping[str, float]) -> bool:
         """Whether the epoch with ``metrics`` is the best so far."""
@@ -116,6 +118,7 @@ class Checkpoints(Callback):
             "best": self.best,
             "last": self.last,
             "backends": self.backends,
+            "commits": self.commits,
         }
         last, best, previous = (self.folder / f"{n}.ckpt" for n in ("last", "best", "previous"))
         with replacing(last) as new_last:
@@ -124,6 +127,18 @@ class Checkpoints(Callback):
                 _link(new_last, best)
             if last.exists():
                 _link(last, previous)
+
+
+def _turns(state: Mapping[str, Any], key: str, done: int) -> Turns:
+    """Whose ``done`` epochs were; unknown where an earlier version wrote the checkpoint."""
+    return [list(turn) for turn in state.get(key) or [["unknown", done]]]
+
+
+def _count(turns: Turns, name: str) -> None:
+    """One more epoch was that of ``name``."""
+    if not turns or turns[-1][0] != name:
+        turns.append([name, 0])
+    turns[-1][1] += 1
 
 
 def _packed(state: Mapping[str, Any]) -> memoryview:
@@ -188,16 +203,37 @@ def _check_archive(path: Path) -> int:
     return size
 
 
+def weights_of(
+    folder: RunFolder, checkpoint: str | None = None, classifier: SequenceClassifier | None = None
+) -> dict[str, Tensor]:
+    """The weights in a run's ``checkpoint``, "best" or "last", or those that are tested.
+
+    Raises:
+        UserError: as `load_checkpoint`; they are not of the epoch that the run's record names.
+    """
+    record = folder.read() or {}
+    number = epoch_of(record, checkpoint)
+    epoch = None if number is None else number - 1
+    expected = Expectation(epoch=epoch) if classifier is None else network_of(classifier, epoch)
+    name = checkpoint or record.get("selection", "best")
+    state: dict[str, Tensor] = load_checkpoint(folder.checkpoints / f"{name}.ckpt", expected)[
+        "model"
+    ]
+    return state
+
+
 _PREFIX = "recurrent."
 
 
-def begin_with(classifier: SequenceClassifier, checkpoint: Path) -> None:
-    """Take over all recurrent layers from ``checkpoint``; the linear layer stays as it is.
+def begin_with(classifier: SequenceClassifier, source: RunFolder) -> None:
+    """Take over all recurrent layers from a finished run; the linear layer stays as it is.
 
     Raises:
-        UserError: no such checkpoint, a damaged one, or one of other layers.
+        UserError: as `weights_of`; it is not finished, or its layers are others.
     """
-    state: dict[str, Tensor] = load_checkpoint(checkpoint)["model"]
+    if not source.is_finished():
+        raise UserError(f"{source.run_id}, whose weights this run begins with, is not finished")
+    state = weights_of(source)
     theirs = {
         name.removeprefix(_PREFIX): value
         for name, value in state.items()
@@ -208,8 +244,9 @@ def begin_with(classifier: SequenceClassifier, checkpoint: Path) -> None:
         here, there = _shape(ours, name), _shape(theirs, name)
         if here != there:
             raise UserError(
-                f"The recurrent layers of {checkpoint} do not fit this network: {name} is {there} "
-                f"there and {here} here. Choose another experiment with pretraining=EXPERIMENT"
+                f"The recurrent layers of {source.run_id} do not fit this network: {name} is "
+                f"{there} there and {here} here. Choose another experiment with "
+                "pretraining=EXPERIMENT"
             )
     classifier.recurrent.load_state_dict(theirs)
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from eleatt_bench.training.classifier import SequenceClassifier
 
 CONTENT = frozenset({"epoch", "model", "optimizer", "scheduler", "precision", "best", "last"})
-_ADDED = frozenset({"backends"})  # which those of earlier versions lack
+_ADDED = frozenset({"backends", "commits"})  # which those of earlier versions lack
 _METRICS = ("train/loss", "train/accuracy", "val/loss", "val/accuracy")
 
 
@@ -81,7 +81,8 @@ def check(state: Any, expected: Expectation) -> None:
     if not isinstance(state, dict) or not CONTENT <= state.keys() <= CONTENT | _ADDED:
         raise ValueError("it holds something else")
     _check_progress(state, expected)
-    _check_backends(state.get("backends"), state["epoch"])
+    for key in _ADDED:
+        _check_turns(state.get(key), state["epoch"])
     check_model(state["model"], expected)
     if expected.optimizer:
         _check_optimizer(state, expected)
@@ -114,7 +115,7 @@ def _check_progress(state: Mapping[str, Any], expected: Expectation) -> None:
         raise ValueError("its best epoch is worse than its last")
 
 
-def _check_backends(said: Any, epoch: int) -> None:
+def _check_turns(said: Any, epoch: int) -> None:
     if said is None:
         return
     runs = isinstance(said, list) and all(
@@ -123,7 +124,7 @@ def _check_backends(said: Any, epoch: int) -> None:
         for run in said
     )  # fmt: skip
     if not runs or sum(count for _, count in said) != epoch + 1:
-        raise ValueError("it does not say what computed its epochs")
+        raise ValueError("it does not say whose its epochs were")
 
 
 def check_model(model: Any, expected: Expectation) -> None:

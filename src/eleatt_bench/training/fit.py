@@ -31,7 +31,7 @@ from eleatt_bench.data.store import SequenceStore
 from eleatt_bench.launch.ranks import mark_ranks
 from eleatt_bench.nn.contract import BackendError
 from eleatt_bench.runs.predictions import write_predictions
-from eleatt_bench.runs.record import RunFolder
+from eleatt_bench.runs.record import RunFolder, epoch_of
 from eleatt_bench.training.callbacks import EpochReport, Schedule
 from eleatt_bench.training.checkpoints import Checkpoints, begin_with, load_checkpoint
 from eleatt_bench.training.classifier import SequenceClassifier
@@ -85,11 +85,11 @@ def fit(
     store: SequenceStore,
     folder: RunFolder,
     show: Display,
-    weights: Path | None = None,
+    source: RunFolder | None = None,
 ) -> dict[str, Any]:
     """Train as ``config`` says, from the last checkpoint in ``folder`` if there is one, and test.
 
-    Without one, the recurrent layers begin as those in the checkpoint ``weights``, if given.
+    Without one, the recurrent layers begin as those of the run ``source``, if given.
 
     Returns what the record says of the result. On the first process of the run, ``predictions.h5``
     and the event files are complete when this returns.
@@ -97,7 +97,7 @@ def fit(
     started, clock = datetime.now().astimezone(), time.perf_counter()
     data, classifier = build(config, store)
     checkpoints = Checkpoints(folder.checkpoints, config["trainer"]["early_stopping"])
-    epochs_before = _begin(checkpoints, data, classifier, weights, show)
+    epochs_before = _begin(checkpoints, data, classifier, source, show)
     report = EpochReport(show.epoch, show.advance)
     lines = EpochLines(folder, report, checkpoints, epochs_before, show.say)
     selection = config["trainer"]["selection"]
@@ -128,6 +128,7 @@ def fit(
         "predictions_digest": digest,
         **where(trainer, config),
         "backends": checkpoints.backends,
+        "commits": checkpoints.commits,
         "timing": _timing(
             started, clock, report.seconds, epochs_before, trainer.strategy.root_device
         ),
@@ -138,16 +139,16 @@ def _begin(
     checkpoints: Checkpoints,
     data: SequenceDataModule,
     classifier: SequenceClassifier,
-    weights: Path | None,
+    source: RunFolder | None,
     show: Display,
 ) -> int:
     """Prepare for the first epoch of this process; the number of epochs done before it."""
     epochs_before = checkpoints.resume(show.say, classifier, data.steps_per_epoch)
     if epochs_before:
         show.say(f"continuing after epoch {epochs_before}")
-    elif weights is not None:
-        begin_with(classifier, weights)
-        show.say(f"recurrent layers of {weights.parents[1].name}")
+    elif source is not None:
+        begin_with(classifier, source)
+        show.say(f"recurrent layers of {source.run_id}")
     return epochs_before
 
 
@@ -181,7 +182,7 @@ def test(
     clock = time.perf_counter()
     data, classifier = build(config, store)
     trainer = make_trainer(config["trainer"], folder, [])
-    epoch = (folder.read() or {}).get("best_epoch" if checkpoint == "best" else "epochs")
+    epoch = epoch_of(folder.read() or {}, checkpoint)
     path = folder.checkpoints / f"{checkpoint}.ckpt"
     logits = load_and_predict(path, None if epoch is None else epoch - 1, trainer, classifier, data)
     return {

@@ -23,7 +23,7 @@ from eleatt_bench.config import schema
 from eleatt_bench.config.compose import checked
 from eleatt_bench.data.store import SequenceStore
 from eleatt_bench.data.transforms import Transforms
-from eleatt_bench.training.checkpoints import load_checkpoint
+from eleatt_bench.training.checkpoints import weights_of
 from eleatt_bench.training.classifier import SequenceClassifier
 from eleatt_bench.training.datamodule import SequenceDataModule
 from eleatt_bench.training.evaluate import measure
@@ -55,7 +55,7 @@ def write_weights(path: Path, runs_dir: Path, run_id: str, data_dir: Path) -> Ca
     record = folder.read()
     if record is None or record["status"] != "finished":
         raise UserError(f"{folder.run_id} is not finished: its weights give nothing yet")
-    state = load_checkpoint(folder.checkpoints / f"{record.get('selection', 'best')}.ckpt")["model"]
+    state = weights_of(folder)
     card = {
         "run_id": folder.run_id,
         "config": {**config, "data_dir": "data", "runs_dir": "runs"},  # no names of folders

@@ -6,7 +6,6 @@ import json
 import os
 import traceback
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
@@ -17,6 +16,7 @@ from eleatt_bench.common.locations import folder_at
 from eleatt_bench.config.composer import Composer
 from eleatt_bench.data import catalog, completeness
 from eleatt_bench.data.protocols import labelled
+from eleatt_bench.data.store import SequenceStore
 from eleatt_bench.launch.process import PLANNED
 from eleatt_bench.launch.ranks import is_first
 from eleatt_bench.runs.identity import is_place
@@ -62,14 +62,13 @@ def _train(
     record = _finished(config, folder)
     if record is not None:  # no lock is needed to read: the folder may be somebody else's
         return folder, record
-    weights = None
+    before = None
     if this.before is not None:
         source = composer.config(this.before.overrides)
         before = this.before.folder(folder.path.parent)
         _train(source, before, this.before, composer)
-        weights = before.checkpoints / f"{source['trainer']['selection']}.ckpt"
     if not is_first():  # the first process holds the lock and writes
-        return folder, _work(config, folder, {}, weights)
+        return folder, _work(config, folder, {}, _opened(config, this), before)
     waiting = f"{folder.run_id} is being trained by another process; waiting"
     with naming(folder.path), folder.held(on_wait=waiting, wait=not is_in_sweep()):
         _check_record(config, folder)
@@ -77,13 +76,37 @@ def _train(
         if record is not None:
             return folder, record
         check_ready(config)  # before anything is written or cleared
+        store = _opened(config, this)
         if config["force"]:
             for sentence in folder.clear():
                 print(sentence)
-        head = _head(folder, this)
+        _check_attributes(folder, store)
+        head = _head(folder, this, store)
         write_text(folder.config, OmegaConf.to_yaml(OmegaConf.create(config)))
         folder.write({**head, "status": "running"})
-        return folder, _work(config, folder, head, weights)
+        return folder, _work(config, folder, head, store, before)
+
+
+def _opened(config: Mapping[str, Any], this: WantedRun) -> SequenceStore:
+    """The store of a run; it may have been hours since ``this`` run was named after its data."""
+    store = catalog.open_store(folder_at(config["data_dir"]), config["data"]["name"])
+    if store.content_digest != this.identity["data"]["digest"]:
+        raise UserError(
+            f"{store.path} was prepared anew after this command began, and holds other data now: "
+            "give the command again, and the run of these data is another one"
+        )
+    return store
+
+
+def _check_attributes(folder: RunFolder, store: SequenceStore) -> None:
+    """Do not continue a run by frames that mean something else; they are no part of its name."""
+    began = (folder.read() or {}).get("attributes_digest")
+    if (folder.checkpoints / "last.ckpt").exists() and began not in (None, store.attributes_digest):
+        raise UserError(
+            f"{store.path} has the data with which {folder.run_id} began, but other class names, "
+            "another layout or another origin: prepare it as it was then, or begin anew with "
+            "force=true"
+        )
 
 
 def _check_record(config: Mapping[str, Any], folder: RunFolder) -> None:
@@ -102,7 +125,11 @@ def _finished(config: Mapping[str, Any], folder: RunFolder) -> Record | None:
 
 
 def _work(
-    config: dict[str, Any], folder: RunFolder, head: Mapping[str, Any], weights: Path | None
+    config: dict[str, Any],
+    folder: RunFolder,
+    head: Mapping[str, Any],
+    store: SequenceStore,
+    before: RunFolder | None,
 ) -> Record:
     """Train and test; the record is written by the first process alone."""
     with display(folder.log) as show:
@@ -110,7 +137,7 @@ def _work(
             show.say(folder.run_id)
             show.log(head["command"])
         try:
-            result = _fit(config, folder, show, weights)
+            result = _fit(config, folder, show, store, before)
         except Exception as error:
             show.log(traceback.format_exc())
             if head:
@@ -124,18 +151,20 @@ def _work(
 
 
 def _fit(
-    config: dict[str, Any], folder: RunFolder, show: Display, weights: Path | None
+    config: dict[str, Any],
+    folder: RunFolder,
+    show: Display,
+    store: SequenceStore,
+    before: RunFolder | None,
 ) -> dict[str, Any]:
     from eleatt_bench.training.fit import fit
 
-    store = catalog.open_store(folder_at(config["data_dir"]), config["data"]["name"])
     if remark := completeness.remark(store.name, len(store.labels)):
         show.say(f"Data set {store.name}: {remark} with published results")
-    result = fit(config, labelled(store, config["data"]["protocol"]), folder, show, weights)
-    return {**result, "attributes_digest": store.attributes_digest}
+    return fit(config, labelled(store, config["data"]["protocol"]), folder, show, before)
 
 
-def _head(folder: RunFolder, this: WantedRun) -> Record:
+def _head(folder: RunFolder, this: WantedRun, store: SequenceStore) -> Record:
     """What is known of a run before it starts."""
     identity = this.identity
     return {
@@ -147,6 +176,7 @@ def _head(folder: RunFolder, this: WantedRun) -> Record:
         "seed": identity["seed"],
         **({"pretraining": this.before.run_id} if this.before is not None else {}),
         "data_digest": identity["data"]["digest"],
+        "attributes_digest": store.attributes_digest,
         "versions": versions(),
         "git_commit": git_commit(),
     }

@@ -29,7 +29,7 @@ class Chart(NamedTuple):
     layout: Json
 
 
-def curves(logged: Mapping[str, Curve], best_epoch: int | None) -> list[Chart]:
+def curves(logged: Mapping[str, Curve], epoch: int | None) -> list[Chart]:
     """What a run logged, epoch by epoch; the epoch whose weights were tested is marked."""
     groups: list[tuple[str, dict[str, str], float, bool]] = [
         ("Loss", {"training": "train/loss", "validation": "val/loss"}, 1, True),
@@ -48,7 +48,7 @@ def curves(logged: Mapping[str, Curve], best_epoch: int | None) -> list[Chart]:
         ]
         if data:
             says = f"{title} by epoch, {len(data)} line{'s' * (len(data) > 1)}"
-            found.append(Chart(title, says, data, by_epoch(is_log, best_epoch, len(data) > 1)))
+            found.append(Chart(title, says, data, by_epoch(is_log, epoch, len(data) > 1)))
     return found
 
 
@@ -75,7 +75,7 @@ def epochs_of(epochs: Sequence[int]) -> Json:
     return {"x": list(epochs)}
 
 
-def by_epoch(is_log: bool, best_epoch: int | None, legend: bool) -> Json:
+def by_epoch(is_log: bool, epoch: int | None, legend: bool) -> Json:
     layout: Json = {
         "height": 260,
         "showlegend": legend,
@@ -85,9 +85,9 @@ def by_epoch(is_log: bool, best_epoch: int | None, legend: bool) -> Json:
         "xaxis": {"title": {"text": "epoch"}, "rangemode": "tozero"},
         "yaxis": {"type": "log" if is_log else "linear", "exponentformat": "power"},
     }
-    if best_epoch is not None:
+    if epoch is not None:
         layout["shapes"] = [
-            {"type": "line", "x0": best_epoch, "x1": best_epoch, "y0": 0, "y1": 1, "yref": "paper",
+            {"type": "line", "x0": epoch, "x1": epoch, "y0": 0, "y1": 1, "yref": "paper",
              "line": {"width": 1, "dash": "dot"}}
         ]  # fmt: skip
     return layout

@@ -26,7 +26,7 @@ from eleatt_bench.runs.curves import Curve, CurveReader, logged
 from eleatt_bench.runs.form import MOST
 from eleatt_bench.runs.identity import model_name
 from eleatt_bench.runs.predictions import Predictions, read_predictions
-from eleatt_bench.runs.record import Record, RunFolder
+from eleatt_bench.runs.record import Record, RunFolder, epoch_of
 from eleatt_bench.runs.title import title
 from eleatt_bench.tables.statistics import proportion
 
@@ -90,6 +90,7 @@ def write_run(job: RunPage) -> Made:
     problems += _incomplete(record, job.data_dir)
     if "error" in record:
         problems.append(f"It failed: {record['error']}")
+    tested = epoch_of(record)
     write_page(
         job.out,
         f"runs/{folder.run_id}.html",
@@ -99,8 +100,8 @@ def write_run(job: RunPage) -> Made:
         problems=problems,
         tables=job.tables,
         metrics=_metrics(record, found),
-        curves=charts.curves(curves, record.get("best_epoch")),
-        best_epoch=record.get("best_epoch"),
+        curves=charts.curves(curves, tested),
+        tested_epoch=tested,
         mistakes=None if found is None else _mistakes(found, job, record),
         settings=_settings(folder),
         environment=_environment(record),
