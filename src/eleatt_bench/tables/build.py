@@ -180,8 +180,7 @@ def _remarks(plan: Plan, records: Mapping[str, Summary]) -> list[str]:
 
         remarks.append(
             f"Data set {name} is not prepared here, so runs were matched by everything but the "
-            "data's digest, and have the one that most of them have. Prepare it: "
-            f"{prepare_command(name)}"
+            f"data's digest. Prepare it: {prepare_command(name)}"
         )
     for name in sorted({run.identity["data"]["name"] for run in plan.runs}):
         if incomplete := plan.data.incomplete(name):

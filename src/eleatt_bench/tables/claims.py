@@ -245,7 +245,8 @@ class Comparisons:
             readers = {seed: CurveReader(self._folder(records[seed])) for seed in curves}
             read = {seed: _curves(reader) for seed, reader in readers.items()}
             damages = [damage for reader in readers.values() if (damage := reader.damage())]
-            return {"found": list(collapsed(accuracies, read).items()), "damaged": damages}
+            found = [[seed, how] for seed, how in collapsed(accuracies, read).items()]
+            return {"found": found, "damaged": damages}
 
         answer = self._cache.find(
             ["collapsed", sorted(accuracies.items()), states], find,
