@@ -122,6 +122,16 @@ def test_weights_of_another_epoch_than_the_tested_one_are_refused(short_config) 
             use()
 
 
+def test_a_finished_run_lends_its_weights_while_another_looks_at_it(short_config) -> None:
+    """Of two runs that waited for it one still holds its lock when the other begins."""
+    config = short_config("quick=true")
+    source, _ = train(config, [])
+    store = catalog.open_store(Path(config["data_dir"]), "digits")
+    with source.held(on_wait="", wait=False):
+        assert source.status() == "running"
+        begin_with(build(config, store)[1], source)
+
+
 def test_a_run_that_is_trained_again_lends_no_weights_meanwhile(short_config) -> None:
     config = short_config("quick=true")
     source, record = train(config, [])

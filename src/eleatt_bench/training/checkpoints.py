@@ -231,7 +231,8 @@ def begin_with(classifier: SequenceClassifier, source: RunFolder) -> None:
     Raises:
         UserError: as `weights_of`; it is not finished, or its layers are others.
     """
-    if not source.is_finished():
+    # Its lock says nothing: another run that waited for it may hold it, only to read its record.
+    if (source.read() or {}).get("status") != "finished":
         raise UserError(f"{source.run_id}, whose weights this run begins with, is not finished")
     state = weights_of(source)
     theirs = {
