@@ -182,6 +182,10 @@ def test_likeness_tells_what_runs_agree_in(make_run) -> None:
                          {"model__hidden_size": 9}, {"data__limit": 7})
     )  # fmt: skip
     assert one["but_numbers"] == seed["but_numbers"] == fold["but_numbers"]
+    identity = make_run(seed=2).read()["identity"]
+    newer = likeness({**identity, "recipe_version": identity["recipe_version"] + 1})
+    assert newer["but_numbers"] == likeness(identity)["but_numbers"]
+    assert newer["content"] != likeness(identity)["content"]
     assert len({run["content"] for run in (one, seed, fold, width, limit)}) == 5
     assert width["but_numbers"] != one["but_numbers"]
     assert {run["kind"] for run in (one, seed, fold, width)} == {"digits frames eleatt_gru"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from eleatt_bench.common.errors import UserError
-from eleatt_bench.runs.identity import with_seed
+from eleatt_bench.runs.identity import run_id, with_seed
 from eleatt_bench.tables.build import table
-from eleatt_bench.tables.plan import Plan, plan
-from eleatt_bench.tables.recorded import designs, plan_path, read_plan, record_plan
+from eleatt_bench.tables.departures import held_against
+from eleatt_bench.tables.plan import Plan, PlannedRun, plan
+from eleatt_bench.tables.recorded import declarations, plan_path, read_plan, record_plan
+from eleatt_bench.tables.records import but_numbers
 from eleatt_bench.tables.spec import declared
 from eleatt_bench.tables.table import Table
 
@@ -44,6 +47,11 @@ def test_a_plan_is_recorded_once_and_says_all_that_judges(digits_plan: Plan) -> 
     path = plan_path(digits_plan)
     assert path == digits_plan.runs_dir / "tables" / "digits.plan.json"
     content = json.loads(path.read_text(encoding="utf-8"))
+    measured = content["claims"][0].pop("measured")
+    assert (measured["metric"], measured["folds"]) == ("accuracy", [0])
+    settings_of = {run.row: but_numbers(run) for run in digits_plan.runs}
+    assert measured["better"] == [settings_of["EleAtt-GRU"]]
+    assert measured["than"] == [settings_of["GRU"]]
     assert content["claims"][0] == {
         "section": "", "better": "EleAtt-GRU", "than": "GRU", "column": "accuracy",
         "seeds": list(range(12)), "looks": [3, 6, 12], "paper": None, "margin": 1.0,
@@ -52,9 +60,7 @@ def test_a_plan_is_recorded_once_and_says_all_that_judges(digits_plan: Plan) -> 
     written = path.stat().st_mtime_ns
     record_plan(digits_plan)
     assert path.stat().st_mtime_ns == written
-    assert {p: one.design for p, one in read_plan(digits_plan).claims.items()} == designs(
-        digits_plan
-    )
+    assert read_plan(digits_plan).claims == declarations(digits_plan)
 
 
 def test_seeds_are_not_exchanged_for_others_after_they_were_seen(digits_plan: Plan, finish) -> None:
@@ -119,6 +125,105 @@ def test_a_plan_changed_after_seeds_were_seen_is_told_and_explores(
     assert "changed after seeds were seen: looks 3, 6, 12 → 4; margin 1 → 2.5" in note
     assert "3 claims" in note
     assert str(plan_path(digits_plan)) in note
+
+
+def trained_otherwise(made: Plan, rows: Sequence[str], **model: Any) -> Plan:
+    """The plan as if these rows' settings were others in the table's file."""
+
+    def otherwise(run: PlannedRun) -> PlannedRun:
+        identity = {**run.identity, "model": {**run.identity["model"], **model}}
+        return replace(run, identity=identity, run_id=run_id(identity))
+
+    runs = tuple(otherwise(run) if run.row in rows else run for run in made.runs)
+    return replace(made, runs=runs)
+
+
+@pytest.mark.parametrize(
+    ("rows", "what"),
+    [(["EleAtt-GRU"], "the better row"), (["GRU"], "the other row"),
+     (["EleAtt-GRU", "GRU"], "both rows")],
+)  # fmt: skip
+def test_settings_changed_after_seeds_were_seen_explore(
+    digits_plan: Plan, finish, rows: list[str], what: str
+) -> None:
+    """Of the new settings no run is finished when the table is asked for again."""
+    record_plan(digits_plan)
+    written = plan_path(digits_plan).read_bytes()
+    finish_all(digits_plan, finish, 3)
+    wider = trained_otherwise(digits_plan, rows, hidden_size=97)
+    record_plan(wider)
+    assert plan_path(digits_plan).read_bytes() == written
+    finish_all(wider, finish, 3)
+    found = table(wider)
+    assert exploratory(found) == [True, False, False]
+    (note,) = told(found)
+    assert f"1 claim changed after seeds were seen: settings of the runs of {what} (Ele" in note
+
+
+def test_settings_may_change_before_both_rows_were_seen(digits_plan: Plan, finish) -> None:
+    record_plan(digits_plan)
+    for run in digits_plan.runs:
+        if run.row == "GRU" and run.turn < 3:
+            finish(digits_plan, run, accuracy=0.8)
+    wider = trained_otherwise(digits_plan, ["EleAtt-GRU"], hidden_size=97)
+    record_plan(wider)
+    finish_all(wider, finish, 3)
+    found = table(wider)
+    assert (told(found), exploratory(found)) == ([], [False] * 3)
+
+
+def test_another_metric_or_other_folds_explore(digits_plan: Plan, finish) -> None:
+    record_plan(digits_plan)
+    finish_all(digits_plan, finish, 3)
+    clean = {**digits_plan.spec["columns"][0], "metric": "accuracy_clean"}
+    other = changed(digits_plan, columns=[clean])
+    moved = replace(other, runs=tuple(replace(run, fold=1) for run in digits_plan.runs))
+    (note,) = departed(moved)
+    assert "seen: metric accuracy → accuracy_clean; folds 0 → 1 (" in note
+
+
+def departed(made: Plan) -> list[str]:
+    """What is said of the plan's claims, all of which are judged as others are."""
+    claims = table(
+        replace(
+            made,
+            spec=changed(made, columns=[{**made.spec["columns"][0], "metric": "accuracy"}]).spec,
+        )
+    ).claims
+    found, notes = held_against(made, claims)
+    assert all(claim.judgement.exploratory for claim in found)
+    return notes
+
+
+def test_what_a_later_recipe_computes_is_the_same_claim(digits_plan: Plan, finish) -> None:
+    record_plan(digits_plan)
+    written = plan_path(digits_plan).read_bytes()
+
+    def later(run: PlannedRun) -> PlannedRun:
+        identity = {**run.identity, "recipe_version": run.identity["recipe_version"] + 1}
+        return replace(run, identity=identity, run_id=run_id(identity))
+
+    newer = replace(digits_plan, runs=tuple(map(later, digits_plan.runs)))
+    record_plan(newer)
+    assert plan_path(digits_plan).read_bytes() == written
+    finish_all(digits_plan, finish, 3)
+    other = changed(newer, claims=[{**one, "margin": 3.0} for one in newer.spec["claims"]])
+    record_plan(other)
+    assert plan_path(digits_plan).read_bytes() == written, "the older runs were seen"
+
+
+def test_a_plan_of_an_earlier_version_says_nothing_of_settings(digits_plan: Plan, finish) -> None:
+    record_plan(digits_plan)
+    path, content = plan_path(digits_plan), json.loads(plan_path(digits_plan).read_text("utf-8"))
+    for claim in content["claims"]:
+        del claim["measured"]
+    finish_all(digits_plan, finish, 3)
+    path.write_text(json.dumps(content), encoding="utf-8")
+    record_plan(digits_plan)
+    assert json.loads(path.read_text(encoding="utf-8")) == content
+    wider = trained_otherwise(digits_plan, ["GRU"], hidden_size=97)
+    finish_all(wider, finish, 3)
+    assert exploratory(table(wider)) == [False] * 3
 
 
 def test_claims_are_held_against_the_plan_one_by_one(digits_plan: Plan, finish) -> None:
@@ -186,7 +291,9 @@ def test_a_damaged_plan_is_one_sentence_with_its_remedy(digits_plan: Plan, data)
 @pytest.mark.parametrize(
     ("key", "value"),
     [("looks", [6, 3]), ("looks", ["3"]), ("looks", [3, 6, 12, 24]), ("seeds", 3), ("margin", 0),
-     ("margin", "1"), ("margin", True), ("paper", [1]), ("column", None), ("seen", -1)],
+     ("margin", "1"), ("margin", True), ("paper", [1]), ("column", None), ("seen", -1),
+     ("measured", None), ("measured", {"metric": "loss", "folds": [0]}),
+     ("measured", {"metric": "accuracy", "folds": [0], "better": ["a"], "than": [1]})],
 )  # fmt: skip
 def test_values_that_no_plan_has_are_damage(digits_plan: Plan, finish, key: str, value) -> None:
     record_plan(digits_plan)

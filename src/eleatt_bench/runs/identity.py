@@ -106,6 +106,14 @@ def without_seed(identity: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
+def without_recipe(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """``identity`` as every recipe has it, its pre-training too."""
+    result = {**identity, "recipe_version": None}
+    if "pretraining" in result:
+        result["pretraining"] = without_recipe(result["pretraining"])
+    return result
+
+
 def is_named(identity: Mapping[str, Any]) -> bool:
     """Whether all data that the run needs are known by their digests, so that it has a name."""
     before = identity.get("pretraining")
@@ -162,10 +170,10 @@ def content(identity: Mapping[str, Any]) -> str:
 def likeness(identity: Mapping[str, Any]) -> dict[str, Any]:
     """What tells whether other runs are like that of ``identity``.
 
-    ``content``; ``but_numbers``, a digest of all of that but for seed and fold; ``kind``, data set
-    and cell; ``limit`` and whether it is ``quick``.
+    ``content``; ``but_numbers``, a digest of all of that but for seed, fold and recipe; ``kind``,
+    data set and cell; ``limit`` and whether it is ``quick``.
     """
-    plain = without_seed(without_digest(identity))
+    plain = without_recipe(without_seed(without_digest(identity)))
     data = identity["data"]
     return {
         "content": content(identity),

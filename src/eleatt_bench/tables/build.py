@@ -10,9 +10,9 @@ from statistics import median
 from eleatt_bench.runs.record import RunFolder
 from eleatt_bench.runs.summaries import Summary
 from eleatt_bench.tables.claims import Comparisons, claims
+from eleatt_bench.tables.departures import held_against
 from eleatt_bench.tables.parameters import parameters
 from eleatt_bench.tables.plan import Place, Plan, PlannedRun, Tested
-from eleatt_bench.tables.recorded import held_against
 from eleatt_bench.tables.records import (
     failed,
     find_records,

@@ -1,26 +1,24 @@
 """The plan of a table as it was recorded before its seeds were seen.
 
-``runs/tables/<stem>.plan.json`` holds how each claim is to be judged. It is written by the first
-``reproduce`` of the table; of what has been seen since, nothing in it is replaced. A claim that is
-judged otherwise than was recorded is exploratory, and so is one that was typed on the command line
-or added to the table's file when seeds of it were finished.
+``runs/tables/<stem>.plan.json`` holds what each claim compares and how it is to be judged. It is
+written by the first ``reproduce`` of the table; of what has been seen since, nothing in it is
+replaced. `eleatt_bench.tables.departures` holds a table's claims against it.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.files import read_bounded, write_text
 from eleatt_bench.tables.judgement import Design
 from eleatt_bench.tables.plan import Plan
 from eleatt_bench.tables.records import but_numbers, find_records, finished_alike, key
-from eleatt_bench.tables.spec import claims_of
-from eleatt_bench.tables.table import Claim
+from eleatt_bench.tables.spec import METRICS, claims_of
 
 _MOST = 1 << 22  # bytes: some thousand claims
 
@@ -28,13 +26,31 @@ ClaimPlace = tuple[str, str, str, str]
 """Section, the better row, the other one, and column."""
 
 
+class Measured(NamedTuple):
+    """What a claim compares: the mean of ``metric`` over ``folds``, in runs of these settings.
+
+    Settings are those that all seeds and folds of a row share, one digest for each of its members
+    where it is an ensemble: `eleatt_bench.runs.identity.likeness` calls them ``but_numbers``.
+    """
+
+    metric: str
+    folds: tuple[int, ...]
+    better: tuple[str, ...]
+    than: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class Declared:
     """How a claim is to be judged, and how many of its seeds were finished when that was said."""
 
     design: Design
+    measured: Measured | None  # None: an earlier version recorded it, without
     seen: int = 0
     late: bool = False  # it was not said by the table's own file from the beginning
+
+    def says(self, now: Declared) -> bool:
+        """Whether the claim as it is made ``now`` is the one that was declared."""
+        return self.design == now.design and self.measured in (None, now.measured)
 
 
 @dataclass(frozen=True)
@@ -69,17 +85,17 @@ def record_plan(plan: Plan) -> None:
         raise UserError(recorded.damaged)
     found = dict(recorded.claims)
     new = {
-        place: design
-        for place, design in designs(plan).items()
-        if place not in found or found[place].design != design
+        place: now
+        for place, now in declarations(plan).items()
+        if place not in found or replace(found[place], seen=0, late=False) != now
     }
     if new:
         seen = _seen(plan, new)
-        touched = _touched(plan, found.keys() & new.keys())
-        for place, design in new.items():
+        touched = _touched(plan, found, new)
+        for place, now in new.items():
             if place not in touched:
                 late = seen[place] > 0 and (recorded.there or plan.undeclared)
-                found[place] = Declared(design, seen[place], late)
+                found[place] = replace(now, seen=seen[place], late=late)
     if found != recorded.claims or not recorded.there:
         write_text(plan_path(plan), _written(plan, found))
 
@@ -99,14 +115,21 @@ def read_plan(plan: Plan) -> Recorded:
         )
 
 
-def designs(plan: Plan) -> dict[ClaimPlace, Design]:
-    """How each claim of the table is judged now; a margin is the one that counts."""
-    return {
-        (section["name"], claim["better"], claim["than"], column["name"]): replace(
-            design, margin=design.points
-        )
-        for section, claim, column, design in claims_of(plan.spec)
-    }
+def declarations(plan: Plan) -> dict[ClaimPlace, Declared]:
+    """What the table declares of its claims now; a margin is the one that counts."""
+    found = {}
+    for section, claim, column, design in claims_of(plan.spec):
+        place = (section["name"], claim["better"], claim["than"], column["name"])
+        measured = _measured(plan, place, column["metric"])
+        found[place] = Declared(replace(design, margin=design.points), measured)
+    return found
+
+
+def _measured(plan: Plan, place: ClaimPlace, metric: str) -> Measured:
+    section, *rows, column = place
+    first = [[run for run in plan.by_cell[section, row, column] if run.turn == 0] for row in rows]
+    better, than = (tuple(sorted({but_numbers(run) for run in runs})) for runs in first)
+    return Measured(metric, tuple(sorted({run.fold for run in first[0]})), better, than)
 
 
 def _seen(plan: Plan, places: Collection[ClaimPlace]) -> dict[ClaimPlace, int]:
@@ -120,19 +143,23 @@ def _seen(plan: Plan, places: Collection[ClaimPlace]) -> dict[ClaimPlace, int]:
     return found
 
 
-def _touched(plan: Plan, places: Collection[ClaimPlace]) -> set[ClaimPlace]:
-    """Those of both of whose rows a run is finished, with any seed: also with one that was taken
-    out of the table since."""
-    if not places:
+def _touched(
+    plan: Plan, before: Mapping[ClaimPlace, Declared], now: Mapping[ClaimPlace, Declared]
+) -> set[ClaimPlace]:
+    """Those recorded ``before`` of both of whose rows a run is finished, with any seed: also with
+    one that was taken out of the table since, and also with the settings of before."""
+    both = before.keys() & now.keys()
+    if not both:
         return set()
     done = finished_alike(plan.runs_dir)
+    said = {
+        place: [m for m in (before[place].measured, now[place].measured) if m] for place in both
+    }
     return {
-        (section, better, than, column)
-        for section, better, than, column in places
-        if all(
-            any(but_numbers(run) in done for run in plan.by_cell[section, row, column])
-            for row in (better, than)
-        )
+        place
+        for place, measured in said.items()
+        if not done.isdisjoint(digest for one in measured for digest in one.better)
+        and not done.isdisjoint(digest for one in measured for digest in one.than)
     }
 
 
@@ -141,6 +168,7 @@ def _written(plan: Plan, claims: Mapping[ClaimPlace, Declared]) -> str:
         {
             **dict(zip(_PLACE, place, strict=True)),
             **vars(one.design),
+            **({} if one.measured is None else {"measured": one.measured._asdict()}),
             "seen": one.seen,
             "late": one.late,
         }
@@ -162,10 +190,25 @@ def _parsed(content: Any) -> Iterator[tuple[ClaimPlace, Declared]]:
         seeds, looks = (_counts(entry.get(key)) for key in ("seeds", "looks"))
         design = Design(seeds, looks, _number(entry.get("paper")), _number(entry.get("margin")))
         (seen,) = _counts([entry.get("seen")])
+        measured = _compared(entry["measured"]) if "measured" in entry else None
         yield (
             (section, better, than, column),
-            Declared(design, seen, entry.get("late") is not False),
+            Declared(design, measured, seen, entry.get("late") is not False),
         )
+
+
+def _compared(value: Any) -> Measured:
+    if not isinstance(value, dict) or value.get("metric") not in METRICS:
+        raise ValueError("what is measured has no metric")
+    folds = _counts(value.get("folds"))
+    better, than = (_texts(value.get(row)) for row in ("better", "than"))
+    return Measured(value["metric"], folds, better, than)
+
+
+def _texts(values: Any) -> tuple[str, ...]:
+    if not isinstance(values, list) or not all(isinstance(one, str) for one in values):
+        raise ValueError("settings that are measured are no digests")
+    return tuple(values)
 
 
 def _counts(values: Any) -> tuple[int, ...]:
@@ -180,85 +223,3 @@ def _number(value: Any) -> float | None:
     if type(value) not in (int, float) or not abs(value) < 1e9:
         raise ValueError("a paper's difference or a margin is no number")
     return float(value)
-
-
-def held_against(plan: Plan, claims: Sequence[Claim]) -> tuple[tuple[Claim, ...], list[str]]:
-    """``claims``, exploratory where they are not judged as was recorded in time; and why."""
-    recorded = Recorded() if plan.quick else read_plan(plan)
-    current, told = designs(plan), _Told(plan)
-    found = []
-    for claim in claims:
-        place = (claim.section, claim.better, claim.than, claim.column)
-        if claim.judgement.count and told.of(place, current[place], recorded):
-            claim = replace(claim, judgement=replace(claim.judgement, exploratory=True))
-        found.append(claim)
-    if any(claim.judgement.count for claim in claims):
-        for place in recorded.claims.keys() - current.keys():
-            told.add("no longer made", place)
-    return tuple(found), [*([recorded.damaged] if recorded.damaged else []), *told.sentences()]
-
-
-class _Told:
-    """What has to be said of claims and their plan, each with the claims that it is said of."""
-
-    def __init__(self, plan: Plan) -> None:
-        self._plan = plan
-        self._claims: dict[str, list[ClaimPlace]] = {}
-
-    def add(self, what: str, place: ClaimPlace) -> None:
-        self._claims.setdefault(what, []).append(place)
-
-    def of(self, place: ClaimPlace, design: Design, recorded: Recorded) -> bool:
-        """Whether a claim of which seeds were seen is exploratory."""
-        declared = recorded.claims.get(place)
-        if declared is None:
-            late = not recorded.damaged and (recorded.there or self._plan.undeclared)
-            if late:
-                self.add("declared after seeds of them were seen", place)
-            return late or bool(recorded.damaged)
-        if declared.design != design:
-            self.add(_changes(declared.design, design), place)
-        elif declared.late:
-            self.add(f"declared after {declared.seen} seeds of them were seen", place)
-        elif declared.seen:
-            self.add(f"recorded when {declared.seen} seeds of them were finished", place)
-        return declared.design != design or declared.late
-
-    def sentences(self) -> list[str]:
-        path = plan_path(self._plan)
-        return [
-            f"PLAN: {len(places)} claim{'s' * (len(places) != 1)} {what} ({_named(places)}): {path}"
-            for what, places in self._claims.items()
-        ]
-
-
-def _changes(before: Design, now: Design) -> str:
-    """In what a plan was changed, and from what to what."""
-    said = []
-    if before.seeds[: len(now.seeds)] != now.seeds[: len(before.seeds)]:
-        said.append(f"seeds {_listed(before.seeds)} → {_listed(now.seeds)}")
-    if before.looks != now.looks:
-        said.append(f"looks {_listed(before.looks)} → {_listed(now.looks)}")
-    for what in ("paper", "margin"):
-        was, this = getattr(before, what), getattr(now, what)
-        if was != this:
-            name = "the paper's difference" if what == "paper" else "margin"
-            said.append(f"{name} {_points(was)} → {_points(this)}")
-    return f"changed after seeds were seen: {'; '.join(said or ['more seeds'])}"
-
-
-def _listed(counts: Sequence[int]) -> str:
-    return ", ".join(map(str, counts))
-
-
-def _points(value: float | None) -> str:
-    return "none" if value is None else f"{value:.4g}"
-
-
-_NAMED = 3  # of what there may be many
-
-
-def _named(places: Sequence[ClaimPlace]) -> str:
-    names = [f"{better} > {than}, {column}" for _, better, than, column in places[:_NAMED]]
-    more = len(places) - _NAMED
-    return "; ".join([*names, *([f"and {more} more"] if more > 0 else [])])

@@ -68,7 +68,7 @@ def finished_alike(runs_dir: Path) -> set[str]:
 
 
 def but_numbers(run: WantedRun) -> str:
-    """What runs agree in that differ in seed, fold and the digest of their data alone."""
+    """What runs agree in that differ in seed, fold, recipe and the digest of their data alone."""
     return str(likeness(run.identity)["but_numbers"])
 
 

@@ -1,0 +1,121 @@
+"""What of a table's claims departs from the plan that was recorded before their seeds were seen.
+
+A claim that compares or is judged otherwise than was recorded is exploratory, and so is one that
+was typed on the command line or added to the table's file when seeds of it were finished.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from eleatt_bench.tables.judgement import Design
+from eleatt_bench.tables.plan import Plan
+from eleatt_bench.tables.recorded import (
+    ClaimPlace,
+    Declared,
+    Measured,
+    Recorded,
+    declarations,
+    plan_path,
+    read_plan,
+)
+from eleatt_bench.tables.table import Claim
+
+
+def held_against(plan: Plan, claims: Sequence[Claim]) -> tuple[tuple[Claim, ...], list[str]]:
+    """``claims``, exploratory where they are not judged as was recorded in time; and why."""
+    recorded = Recorded() if plan.quick else read_plan(plan)
+    current, told = declarations(plan), _Told(plan)
+    found = []
+    for claim in claims:
+        place = (claim.section, claim.better, claim.than, claim.column)
+        if claim.judgement.count and told.of(place, current[place], recorded):
+            claim = replace(claim, judgement=replace(claim.judgement, exploratory=True))
+        found.append(claim)
+    if any(claim.judgement.count for claim in claims):
+        for place in recorded.claims.keys() - current.keys():
+            told.add("no longer made", place)
+    return tuple(found), [*([recorded.damaged] if recorded.damaged else []), *told.sentences()]
+
+
+class _Told:
+    """What has to be said of claims and their plan, each with the claims that it is said of."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._claims: dict[str, list[ClaimPlace]] = {}
+
+    def add(self, what: str, place: ClaimPlace) -> None:
+        self._claims.setdefault(what, []).append(place)
+
+    def of(self, place: ClaimPlace, now: Declared, recorded: Recorded) -> bool:
+        """Whether a claim of which seeds were seen is exploratory."""
+        declared = recorded.claims.get(place)
+        if declared is None:
+            late = not recorded.damaged and (recorded.there or self._plan.undeclared)
+            if late:
+                self.add("declared after seeds of them were seen", place)
+            return late or bool(recorded.damaged)
+        if not declared.says(now):
+            self.add(_changes(declared, now), place)
+        elif declared.late:
+            self.add(f"declared after {declared.seen} seeds of them were seen", place)
+        elif declared.seen:
+            self.add(f"recorded when {declared.seen} seeds of them were finished", place)
+        return declared.late or not declared.says(now)
+
+    def sentences(self) -> list[str]:
+        path = plan_path(self._plan)
+        return [
+            f"PLAN: {len(places)} claim{'s' * (len(places) != 1)} {what} ({_named(places)}): {path}"
+            for what, places in self._claims.items()
+        ]
+
+
+def _changes(before: Declared, now: Declared) -> str:
+    """In what a plan was changed, and from what to what."""
+    said = [*_redesigned(before.design, now.design)]
+    if before.measured is not None and now.measured is not None:
+        said += _remeasured(before.measured, now.measured)
+    return f"changed after seeds were seen: {'; '.join(said or ['more seeds'])}"
+
+
+def _redesigned(before: Design, now: Design) -> Iterator[str]:
+    if before.seeds[: len(now.seeds)] != now.seeds[: len(before.seeds)]:
+        yield f"seeds {_listed(before.seeds)} → {_listed(now.seeds)}"
+    if before.looks != now.looks:
+        yield f"looks {_listed(before.looks)} → {_listed(now.looks)}"
+    for what in ("paper", "margin"):
+        was, this = getattr(before, what), getattr(now, what)
+        if was != this:
+            name = "the paper's difference" if what == "paper" else "margin"
+            yield f"{name} {_points(was)} → {_points(this)}"
+
+
+def _remeasured(before: Measured, now: Measured) -> Iterator[str]:
+    if before.metric != now.metric:
+        yield f"metric {before.metric} → {now.metric}"
+    if before.folds != now.folds:
+        yield f"folds {_listed(before.folds)} → {_listed(now.folds)}"
+    differ = (before.better != now.better, before.than != now.than)
+    if any(differ):
+        which = {(True, False): "the better row", (False, True): "the other row"}
+        yield f"settings of the runs of {which.get(differ, 'both rows')}"
+
+
+def _listed(counts: Sequence[int]) -> str:
+    return ", ".join(map(str, counts))
+
+
+def _points(value: float | None) -> str:
+    return "none" if value is None else f"{value:.4g}"
+
+
+_NAMED = 3  # of what there may be many
+
+
+def _named(places: Sequence[ClaimPlace]) -> str:
+    names = [f"{better} > {than}, {column}" for _, better, than, column in places[:_NAMED]]
+    more = len(places) - _NAMED
+    return "; ".join([*names, *([f"and {more} more"] if more > 0 else [])])
