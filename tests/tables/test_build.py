@@ -200,3 +200,13 @@ def test_a_table_goes_on_without_what_is_damaged_and_says_so(digits_plan: Plan, 
     assert any("The predictions of 6 runs are unverified" in note for note in made.notes)
     again = table(digits_plan)
     assert (again.claims, again.notes) == (made.claims, made.notes), "also from what is kept"
+
+
+def test_a_column_of_what_runs_did_not_measure_says_so(digits_plan: Plan, finish) -> None:
+    clean = {**digits_plan.spec["columns"][0], "metric": "accuracy_clean"}
+    asked = replace(digits_plan, spec={**digits_plan.spec, "columns": [clean]})
+    for run in digits_plan.runs[:2]:
+        finish(digits_plan, run, accuracy=0.5)
+    (note,) = (note for note in table(asked).notes if "did not measure" in note)
+    assert note.startswith("Column accuracy shows accuracy_clean, which 2 finished runs did")
+    assert not any("did not measure" in note for note in table(digits_plan).notes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import groupby
 from statistics import median
 
@@ -14,6 +14,7 @@ from eleatt_bench.tables.departures import held_against
 from eleatt_bench.tables.parameters import parameters
 from eleatt_bench.tables.plan import Place, Plan, PlannedRun, Tested
 from eleatt_bench.tables.records import (
+    accuracy,
     failed,
     find_records,
     key,
@@ -188,7 +189,7 @@ def _remarks(plan: Plan, records: Mapping[str, Summary]) -> list[str]:
     remarks += _of_commits(
         Counter(name for record in records.values() for name in _commits(record))
     )
-    remarks += _of_attributes(records)
+    remarks += [*_of_attributes(records), *_unmeasured(plan, records)]
     unverified = sum("predictions_digest" not in record for record in records.values())
     if unverified and plan.spec["claims"]:
         remarks.append(
@@ -244,6 +245,21 @@ def _of_attributes(records: Mapping[str, Summary]) -> list[str]:
         for digest, known in found.items()
         if len(known) > 1
     ]
+
+
+def _unmeasured(plan: Plan, records: Mapping[str, Summary]) -> Iterator[str]:
+    """That a column shows what its finished runs have not measured."""
+    metrics = {column["name"]: column["metric"] for column in plan.spec["columns"]}
+    lacking: dict[str, set[str]] = defaultdict(set)
+    for run in plan.runs:
+        record = records.get(key(run))
+        if record is not None and accuracy(record, metrics[run.column]) is None:
+            lacking[run.column].add(key(run))
+    for column, runs in lacking.items():
+        yield (
+            f"Column {column} shows {metrics[column]}, which {_several(len(runs), 'finished run')} "
+            "did not measure: their protocol tells no test samples that repeat training ones"
+        )
 
 
 def _some(sentences: Sequence[str]) -> list[str]:
