@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 from safetensors.torch import load, save
 
 from eleatt_bench import load_network
+from eleatt_bench.api.networks import network as network_of
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.config.compose import compose_config
 from eleatt_bench.data import catalog
 from eleatt_bench.data.protocols import labelled
 from eleatt_bench.runs.predictions import read_predictions
 from eleatt_bench.runs.record import RunFolder
+from eleatt_bench.training.attention import attention_to
 from eleatt_bench.training.datamodule import SequenceDataModule
 from eleatt_bench.training.published import retest, write_weights
 from eleatt_bench.training.run import train
@@ -59,6 +61,31 @@ def test_the_network_gives_the_logits_of_the_run(made: Made) -> None:
     again = retest(network, card, labelled(store, "fixed"))
     assert again["accuracy"] == card["metrics"]["accuracy"]
     assert again["loss"] == pytest.approx(card["metrics"]["loss"], rel=1e-5)
+
+
+def test_a_network_in_64_bits_has_the_weights_that_were_tested(tmp_path: Path) -> None:
+    said = [
+        "model=eleatt_gru", "model.num_layers=2", "model.hidden_size=4", "trainer.max_epochs=1",
+        "trainer.precision=64-true", "trainer.num_threads=1", "data.limit=64",
+        f"data_dir={tmp_path}", f"runs_dir={tmp_path}",
+    ]  # fmt: skip
+    run, _ = train(config := compose_config(said), said)
+    saved = torch.load(run.checkpoints / "best.ckpt", weights_only=True)["model"]
+    path = tmp_path / "weights.safetensors"
+    write_weights(path, tmp_path, run.run_id, tmp_path)
+    store = catalog.open_store(tmp_path, "digits")
+    for network in (load_network(path)[0], network_of(run, "best", tmp_path)):
+        for name, value in network.state_dict().items():
+            torch.testing.assert_close(value, saved[name], rtol=0, atol=0)
+    found = read_predictions(run)
+    assert found is not None
+    (position,) = (i for i, name in enumerate(store.names) if name.encode() == found.names[0])
+    frames = torch.tensor(store.sequence(position))[None]
+    with torch.inference_mode():
+        (logits,) = network(frames, torch.tensor([frames.shape[1]])).numpy()
+    assert logits.astype(np.float32) == pytest.approx(found.logits[0], rel=1e-6)
+    (attended,) = attention_to(config, store, run, [position], 1)
+    assert attended.attention.dtype == attended.inputs.dtype == np.float64
 
 
 def test_permuted_pixels_are_moved_as_they_were(tmp_path: Path) -> None:

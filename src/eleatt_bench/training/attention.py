@@ -55,14 +55,14 @@ def attention_to(
     below = _below(config["model"], classifier, data, layer)
     found = []
     for batch in data.tested(np.asarray(indices), _AT_ONCE):
+        inputs = batch.inputs.to(classifier.dtype)
         with torch.inference_mode():
-            predicted = classifier(batch.inputs, batch.lengths).argmax(1)
+            predicted = classifier(inputs, batch.lengths).argmax(1)
             *_, attentions = classifier.recurrent(
-                batch.inputs, lengths=batch.lengths, return_attention=True
+                inputs, lengths=batch.lengths, return_attention=True
             )
-            inputs = batch.inputs
             if below is not None:
-                inputs = below(batch.inputs, lengths=batch.lengths)[0]
+                inputs = below(inputs, lengths=batch.lengths)[0]
         attention = attentions[layer * (2 if classifier.recurrent.bidirectional else 1)]
         for i, length in enumerate(batch.lengths.tolist()):
             found.append(
@@ -86,7 +86,7 @@ def _below(
     smaller = {**model, "num_layers": layer, "gated_layers": gated}
     if not gated:
         smaller["gate"] = smaller["gated_layers"] = None
-    stack = build_layers(smaller, data.input_size)
+    stack = build_layers(smaller, data.input_size).to(classifier.dtype)
     weights = classifier.recurrent.state_dict()
     stack.load_state_dict({name: weights[name] for name in stack.state_dict()})
     return stack.eval()

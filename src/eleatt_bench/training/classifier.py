@@ -52,6 +52,8 @@ class SequenceClassifier(LightningModule):
         features = model["hidden_size"] * (2 if model["bidirectional"] else 1)
         self.classifier = nn.Linear(features, num_classes)
         self._reset_parameters()
+        if config["trainer"]["precision"] == "64-true":
+            self.double()  # which Lightning does when it trains, too late for weights to be read
 
         # "disable": the mean with a NaN is NaN; by default torchmetrics would leave it out.
         self.train_loss = MeanMetric(nan_strategy="disable")
@@ -78,7 +80,7 @@ class SequenceClassifier(LightningModule):
 
     def forward(self, inputs: Tensor, lengths: Tensor) -> Tensor:
         """Logits (B, classes) of ``inputs`` (B, T, D) with ``lengths`` (B,)."""
-        output, _ = self.recurrent(inputs, lengths=lengths)
+        output, _ = self.recurrent(inputs.to(self.dtype), lengths=lengths)
         if self.readout == "last":
             last = (lengths - 1).view(-1, 1, 1).expand(-1, 1, output.shape[2])
             features = self.dropout.of_last(output.gather(1, last).squeeze(1), self._last_layer)

@@ -26,8 +26,7 @@ _METRICS = ("train/loss", "train/accuracy", "val/loss", "val/accuracy")
 class Expectation:
     """What to compare with; what is empty is not compared."""
 
-    model: Mapping[str, Tensor] = field(default_factory=dict)  # their shapes
-    dtype: torch.dtype | None = None
+    model: Mapping[str, Tensor] = field(default_factory=dict)  # their shapes and types
     epoch: int | None = None  # from 0
     epochs: int | None = None  # of the whole run
     steps: int | None = None  # of an epoch
@@ -38,9 +37,7 @@ class Expectation:
 
 def network_of(classifier: SequenceClassifier, epoch: int | None = None) -> Expectation:
     """The weights of ``classifier``, if given after ``epoch``."""
-    double = classifier.config["trainer"]["precision"] == "64-true"
-    dtype = torch.float64 if double else torch.float32
-    return Expectation(classifier.state_dict(), dtype, epoch)
+    return Expectation(classifier.state_dict(), epoch)
 
 
 def training_of(classifier: SequenceClassifier, steps: int) -> Expectation:
@@ -50,7 +47,6 @@ def training_of(classifier: SequenceClassifier, steps: int) -> Expectation:
     scheduler = classifier.scheduler
     return Expectation(
         network.model,
-        network.dtype,
         epochs=classifier.config["trainer"]["max_epochs"],
         steps=steps,
         skips=classifier.config["trainer"]["precision"] == "16-mixed",
@@ -143,7 +139,7 @@ def check_model(model: Any, expected: Expectation) -> None:
             raise ValueError(
                 "it is of another network: {} is {} there and {} here".format(name, *shapes)
             )
-        _check_dtype(there, here, expected.dtype, name)
+        _check_dtype(there, here, name)
 
 
 def _check_tensor(value: Any, name: str) -> None:
@@ -155,10 +151,9 @@ def _check_tensor(value: Any, name: str) -> None:
         raise ValueError(f"{name} is not finite")
 
 
-def _check_dtype(there: Tensor, here: Tensor, wanted: torch.dtype | None, name: str) -> None:
-    dtype = wanted if here.is_floating_point() and wanted is not None else here.dtype
-    if there.dtype != dtype:
-        raise ValueError(f"{name} is {there.dtype}, not {dtype}")
+def _check_dtype(there: Tensor, here: Tensor, name: str) -> None:
+    if there.dtype != here.dtype:
+        raise ValueError(f"{name} is {there.dtype}, not {here.dtype}")
 
 
 def _check_optimizer(state: Mapping[str, Any], expected: Expectation) -> None:
@@ -179,7 +174,7 @@ def _check_optimizer(state: Mapping[str, Any], expected: Expectation) -> None:
             if isinstance(value, Tensor):
                 _check_tensor(value, f"optimizer's {name}")
                 if value.numel() > 1:
-                    _check_dtype(value, here[name], expected.dtype, f"optimizer's {name}")
+                    _check_dtype(value, here[name], f"optimizer's {name}")
         done = (state["epoch"] + 1) * (expected.steps or 0)
         if "step" in here and not expected.skips and there["step"] != done:
             raise ValueError(f"its optimizer has done {float(there['step']):g} steps, not {done}")
