@@ -81,6 +81,13 @@ def test_the_console_script_is_the_module(command_line, tmp_path: Path) -> None:
         (["table"], "table --help"),
         (["table", "digits", "--explain", "GRUU", "accuracy"], "Did you mean 'GRU'?"),
         (["table", "digits", "--explain", "GRU", "acuracy"], "Did you mean 'accuracy'?"),
+        (
+            ["table", "digits", "--explain", "GRU", "accuracy", "--claims", "--format", "csv"],
+            "--explain lists the runs of one cell: leave out --claims, --format",
+        ),
+        (["table", "digits", "table=table4"], "asked for by its name alone"),
+        (["results", "verify", "docs"], "docs holds no published results"),
+        (["results", "write", "docs"], "eleatt-bench results add TABLE publishes one"),
         (["table", "paper", "--explain", "GRU", "accuracy"], "--explain is of one table"),
         (["data", "lst"], "Unknown action 'lst'. Did you mean 'list'?"),
         (["data", "prepare", "nuclaa"], "Unknown data set 'nuclaa'. Did you mean 'nucla'?"),

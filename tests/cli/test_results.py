@@ -178,7 +178,7 @@ def test_whatever_is_changed_is_said(call: Call, tmp_path: Path) -> None:
             ),
             "published.json is damaged (an entry has no plan): git checkout",
         ),
-        "no list": ((results / "published.json").unlink, f"{run.run_id}  is in no table"),
+        "no list": ((results / "published.json").unlink, "there is no results/published.json"),
         "data": ((results / "data" / "digits.json").unlink, "Data set digits is not prepared"),
         "the plan": (
             lambda: (results / "runs/tables/tiny.plan.json").write_text("{}"), "is damaged",
@@ -260,7 +260,7 @@ def test_a_plan_is_published_as_it_is_or_not_at_all(
 
 
 def test_there_is_nothing_to_verify_or_publish(call: Call) -> None:
-    assert "There is no folder elsewhere" in call("verify", "elsewhere")[2]
+    assert "elsewhere holds no published results" in call("verify", "elsewhere")[2]
     assert "No run of table tiny is finished" in call("add", "tiny")[2]
     assert "A rehearsal is no result" in call("add", "tiny", "quick=true")[2]
 

@@ -161,6 +161,14 @@ def test_the_figure_has_every_claim_with_its_interval_margin_and_word(make_table
     assert (-3.5, 7.5) in drawn, "the interval over samples, too"
 
 
+def test_the_figure_says_what_is_exploratory(folded: Table) -> None:
+    claim = folded.claims[0]
+    explored = replace(claim, judgement=replace(claim.judgement, exploratory=True))
+    figure = forest_figure([replace(folded, claims=(explored,))], "T")
+    assert figure.axes[0].texts[0].get_text().endswith("undecided§")
+    assert "§ exploratory" in [text.get_text() for text in figure.legends[0].get_texts()]
+
+
 @pytest.mark.parametrize("names", [3, 60])
 def test_all_words_of_a_figure_are_within_it(make_table, names: int, tmp_path: Path) -> None:
     claim = replace(make_table().claims[0], better="A" * names)

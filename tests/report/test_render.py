@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -168,6 +169,14 @@ def test_redirected_output_is_plain_and_has_every_mark(make_table, folded: Table
     assert "0.5 [1], 123 [2]" in text
     assert "From scratch" in text
     assert max(map(len, text.splitlines())) <= 120
+
+
+def test_claims_of_several_tables_have_the_remarks_of_each(make_table, folded: Table) -> None:
+    other = replace(folded, notes=("RANDOM WEIGHTS",))
+    text = " ".join(render([make_table(), other], "term", claims=True).split())
+    assert "table4: a_b is 50 % of #1" in text
+    assert "table5: RANDOM WEIGHTS" in text
+    assert "table4:" not in render([make_table()], "term", claims=True)
 
 
 def test_what_is_too_wide_for_the_terminal_is_made_longer(make_table, monkeypatch) -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.report.selection import Selection, select
+from eleatt_bench.report.verdict_text import of_all
+from eleatt_bench.tables.judge import Design, judge
 from eleatt_bench.tables.table import Table
 
 
@@ -59,3 +63,14 @@ def test_of_several_tables_those_are_left_that_have_it(make_table, folded: Table
 def test_what_is_not_there_is_refused(make_table, folded: Table, chosen, says: str) -> None:
     with pytest.raises(UserError, match=says):
         select([make_table(), folded], chosen)
+
+
+def test_what_holds_for_all_claims_is_not_said_of_a_part(make_table, folded: Table) -> None:
+    design = Design(tuple(range(12)), (3, 6, 12))
+    judgement = judge(dict(enumerate([9.0, 9.1, 9.2])), dict.fromkeys(range(12), 0.0), design)
+    sure = replace(folded.claims[0], judgement=judgement, runs="sure")
+    tables = [make_table(), replace(folded, claims=(sure,))]
+    assert of_all(tables).endswith("; 1 holds for the whole family (Holm)")
+    assert of_all(select(tables, Selection())) == of_all(tables)
+    part = select(tables, Selection(columns=("cross_subject",)))
+    assert of_all(part) == "1 claim: 1 better"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -102,3 +104,12 @@ def test_claims_of_the_same_runs_in_several_tables_count_once(make_table) -> Non
     tables = [make_table(claims=(first, second)), make_table(claims=(first,))]
     assert of_all(tables).startswith("2 claims: 1 reproduced, 1 undecided")
     assert of_all([make_table(claims=())]) == "no claims"
+
+
+def test_exploratory_claims_are_counted_apart_and_hold_for_nothing() -> None:
+    sure = claim(4, 0.2, 5)
+    explored = replace(sure, exploratory=True)
+    assert counting_line(family([("a", sure), ("b", explored), ("c", explored)])) == (
+        "3 claims: 3 reproduced (2 exploratory); 1 holds for the whole family (Holm)"
+    )
+    assert counting_line(family([("a", explored)])) == "1 claim: 1 reproduced (1 exploratory)"

@@ -101,6 +101,8 @@ def test_what_holds_for_all_claims_together_has_a_mark(make_table) -> None:
     assert marks == ["", "", "*"]
     sure = make_table(claims=(replace(claim, holm=0.01),))
     assert claim_line(sure.claims[0])[5].endswith("*")
+    explored = replace(claim, holm=0.01, judgement=replace(claim.judgement, exploratory=True))
+    assert family_mark(explored) == "", "nothing keeps its error"
     assert sign_notes(sure.claims) == ["* holds for all claims of the table together (Holm, 5 %)"]
     assert sign_notes(make_table().claims) == []
 

@@ -244,3 +244,17 @@ def test_which_settings_are_the_seed(composer) -> None:
     for said in ("data.val_seed=0", "data.limit=${seed}", "model.dropout=0.${seed}"):
         seeds = [0, 10**9] if said == "data.val_seed=0" else [1]
         assert composer.seed_keys(["experiment=digits", said], seeds) is None
+
+
+def test_a_variation_is_one_however_it_is_typed(composer) -> None:
+    said = ["table.looks=[4, 8]", "optimizer.lr=1e-2", "trainer.max_epochs=3"]
+    same = ["trainer.max_epochs=3", "optimizer.lr=0.01", "table.looks=[4,8]"]
+    one, other = plan("digits", said, composer), plan("digits", same, composer)
+    assert one.file_stem == other.file_stem
+    assert one.variation != other.variation, "what is shown is what was typed"
+    assert plan("digits", said[:2], composer).file_stem != one.file_stem
+
+
+def test_a_table_has_one_name(composer) -> None:
+    with pytest.raises(UserError, match="table=table4: a table is asked for by its name alone"):
+        plan("digits", ["table=table4"], composer)

@@ -306,3 +306,78 @@ def test_values_that_no_plan_has_are_damage(digits_plan: Plan, finish, key: str,
     assert exploratory(found) == [True] * 3
     (note,) = told(found)
     assert "is damaged" in note
+
+
+def of_seed(run: PlannedRun, val_seed: int) -> PlannedRun:
+    identity = with_seed(run.identity, val_seed, ["data.val_seed"])
+    return replace(run, identity=identity, run_id=run_id(identity))
+
+
+def test_a_setting_that_follows_the_seed_is_not_that_of_the_first(
+    digits_plan: Plan, finish
+) -> None:
+    """With seed 0 alone a validation set that is fixed at 0 is not told from one that follows."""
+    record_plan(digits_plan)
+    finish_all(digits_plan, finish, 3)
+    fixed = replace(digits_plan, runs=tuple(of_seed(run, 0) for run in digits_plan.runs))
+    finish_all(fixed, finish, 3)
+    found = table(fixed)
+    assert exploratory(found) == [True] * 3
+    assert "seen: settings of the runs of both rows (" in told(found)[0]
+
+
+def test_other_data_are_something_else_that_is_compared(digits_plan: Plan, finish) -> None:
+    def on(run: PlannedRun, digest: str | None) -> PlannedRun:
+        identity = {**run.identity, "data": {**run.identity["data"], "digest": digest}}
+        return replace(run, identity=identity, run_id=digest and run_id(identity))
+
+    record_plan(digits_plan)
+    written = plan_path(digits_plan).read_bytes()
+    finish_all(digits_plan, finish, 3)
+    elsewhere = replace(digits_plan, runs=tuple(on(run, None) for run in digits_plan.runs))
+    record_plan(elsewhere)
+    assert exploratory(table(elsewhere)) == [False] * 3, "which data it would be is not known"
+    other = replace(digits_plan, runs=tuple(on(run, "f" * 64) for run in digits_plan.runs))
+    record_plan(other)
+    assert plan_path(digits_plan).read_bytes() == written
+    finish_all(other, finish, 3)
+    found = table(other)
+    assert exploratory(found) == [True] * 3
+    own = digits_plan.runs[0].identity["data"]["digest"]
+    assert f"seen: data {own[:12]} → ffffffffffff (" in told(found)[0]
+
+
+def test_data_that_come_later_complete_a_plan(digits_plan: Plan) -> None:
+    bare = tuple(
+        replace(run, run_id=None,
+                identity={**run.identity, "data": {**run.identity["data"], "digest": None}})
+        for run in digits_plan.runs
+    )  # fmt: skip
+    record_plan(replace(digits_plan, runs=bare))
+    record_plan(digits_plan)
+    assert read_plan(digits_plan).claims == declarations(digits_plan)
+    written = plan_path(digits_plan).read_bytes()
+    record_plan(replace(digits_plan, runs=bare))
+    assert plan_path(digits_plan).read_bytes() == written
+
+
+def test_a_claim_that_goes_before_it_was_seen_is_forgotten(digits_plan: Plan, finish) -> None:
+    first, *others = digits_plan.spec["claims"]
+    record_plan(digits_plan)
+    record_plan(changed(digits_plan, claims=others))
+    finish_all(digits_plan, finish, 3)
+    assert told(table(changed(digits_plan, claims=others))) == []
+    assert "declared after seeds" in told(table(digits_plan))[0]
+    record_plan(changed(digits_plan, claims=[first]))
+    left = table(changed(digits_plan, claims=[first]))
+    names = "EleAtt-LSTM > LSTM, accuracy; EleAtt-RNN > RNN, accuracy"
+    assert f"2 claims no longer made ({names})" in told(left)[1], "in the order of the plan"
+
+
+def test_a_table_without_a_plan_says_so(digits_plan: Plan, finish) -> None:
+    assert told(table(digits_plan)) == []
+    finish_all(digits_plan, finish, 3)
+    found = table(digits_plan)
+    assert exploratory(found) == [False] * 3
+    (note,) = told(found)
+    assert "3 claims not recorded before seeds of them were seen (" in note

@@ -7,13 +7,14 @@ signals) touches it, and what is printed on the way is printed there.
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 
-from eleatt_bench.api.frames import Tables, table
+from eleatt_bench.api.frames import Tables, listed, table
 from eleatt_bench.api.runs import LoadedRun
 from eleatt_bench.cli.train import compose_checked
 from eleatt_bench.common.errors import UserError
@@ -34,7 +35,7 @@ def train(overrides: Sequence[str] = (), *, quiet: bool = False) -> LoadedRun:
     Raises:
         UserError: whatever the command would say.
     """
-    said = _checked(overrides)
+    said = listed(overrides)
     config = compose_checked(said, "train")
     _run(["train", *config_flags(), *said], quiet)
     # Only now, for there may have been no data that a run could be named after.
@@ -54,16 +55,10 @@ def reproduce(
     Raises:
         UserError: whatever the command would say.
     """
-    said = _checked(overrides)
+    said = listed(overrides)
     flags = ["--until-decided"] if until_decided else []
     _run(["reproduce", *config_flags(), name, *said, *flags], quiet)
     return table(name, said)
-
-
-def _checked(overrides: Sequence[str]) -> list[str]:
-    if isinstance(overrides, str):
-        raise UserError(f"Give a list of overrides: [{overrides!r}]")
-    return list(overrides)
 
 
 def _run(arguments: Sequence[str], quiet: bool) -> None:
@@ -102,6 +97,8 @@ def _run(arguments: Sequence[str], quiet: bool) -> None:
         errors.seek(0)
         said = errors.read().strip()
     if process.returncode:
-        raise UserError(said.rpartition("Error: ")[2] or f"exit status {process.returncode}")
+        # A sentence of a sweep holds what its jobs said, with errors of theirs in it.
+        own = re.search(r"^Error: (.*)", said, re.MULTILINE | re.DOTALL)
+        raise UserError(own[1] if own else said or f"exit status {process.returncode}")
     if said:
         print(said, file=sys.stderr)

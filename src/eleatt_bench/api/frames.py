@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.extras import require
 from eleatt_bench.report.as_csv import cell_lines, claim_lines
 from eleatt_bench.report.render import render
@@ -54,7 +55,14 @@ def table(name: str, overrides: Sequence[str] = ()) -> Tables:
     Raises:
         UserError: an unknown table, or an override that does not apply.
     """
-    return Tables([build.table(plan) for plan in plans(name, list(overrides))])
+    return Tables([build.table(plan) for plan in plans(name, listed(overrides))])
+
+
+def listed(overrides: Sequence[str]) -> list[str]:
+    """``overrides``, which may not be a single one without its list."""
+    if isinstance(overrides, str):
+        raise UserError(f"Give a list of overrides: [{overrides!r}]")
+    return list(overrides)
 
 
 def as_frame(rows: Iterable[Mapping[str, Any]]) -> DataFrame:

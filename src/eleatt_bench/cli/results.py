@@ -40,6 +40,7 @@ def write(arguments: Sequence[str]) -> None:
         help="of published results; the default is results",
     )  # fmt: skip
     publication = Publication(parser.parse(arguments).folder)
+    publication.check_there()
     with Composer() as composer:
         for stem, entry in publication.entries().items():
             if is_current(entry):

@@ -45,9 +45,8 @@ def verify(arguments: Sequence[str]) -> None:
         help="test the published weights again, on the data sets that are here",
     )  # fmt: skip
     given = parser.parse(arguments)
-    if not given.folder.is_dir():
-        raise UserError(f"There is no folder {given.folder}: eleatt-bench results verify FOLDER")
     publication = Publication(given.folder)
+    publication.check_there()
     records, wrong = _runs(publication)
     for folder, record in records.items() if given.runs else ():
         print(f"{folder}  {record['metrics']['test']['accuracy']:.2%}  {_origin(record)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -66,6 +67,7 @@ def table(arguments: list[str]) -> int:
     _check_digits(given.digits)
     if given.explain:
         _check_single(given.name)
+        _check_alone(given)
     chosen = Selection(
         columns=tuple(given.columns),
         rows=tuple(given.rows),
@@ -90,6 +92,20 @@ def table(arguments: list[str]) -> int:
 def _check_digits(digits: int | None) -> None:
     if digits is not None and not 0 <= digits <= MOST_DIGITS:
         raise UserError(f"--digits is {digits}; it must be a number from 0 to {MOST_DIGITS}")
+
+
+def _check_alone(given: Namespace) -> None:
+    """Refuse what says how a table is shown, where the runs of one cell are."""
+    flags = ("claims", "columns", "rows", "sections", "no_cited")
+    typed = [name for name in flags if getattr(given, name)]
+    typed += [
+        name
+        for name, plain in (("format", "term"), ("digits", None))
+        if getattr(given, name) != plain
+    ]
+    if typed:
+        named = ", ".join(f"--{name.replace('_', '-')}" for name in typed)
+        raise UserError(f"--explain lists the runs of one cell: leave out {named}")
 
 
 def _check_single(name: str) -> None:

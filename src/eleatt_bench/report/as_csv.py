@@ -24,7 +24,8 @@ _CELLS = (
 )
 _CLAIMS = (
     *_WHERE, "better", "than", "column", *_NUMBERS, "margin", "verdict", "decided_at",
-    "within_margin", "stopped_early", "exploratory", "p", "holm", "crossed_low", "crossed_high",
+    "within_margin", "stopped_early", "exploratory", "p", "holm", "crossed_over",
+    "crossed_low", "crossed_high",
 )  # fmt: skip
 
 
@@ -110,6 +111,7 @@ def _claim(table: Table, claim: Claim) -> dict[str, Any]:
         "exploratory": found.exploratory,
         "p": found.p,
         "holm": claim.holm,
+        "crossed_over": None if both is None else claim.groups,
         "crossed_low": None if both is None else both.low,
         "crossed_high": None if both is None else both.high,
     }

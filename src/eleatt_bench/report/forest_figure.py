@@ -18,6 +18,7 @@ from eleatt_bench.report.forest import (
     whole_forest,
 )
 from eleatt_bench.report.numbers import signed
+from eleatt_bench.report.wording import sign_notes, verdict_signs
 from eleatt_bench.tables.statistics import Bounds
 from eleatt_bench.tables.table import Table
 
@@ -82,8 +83,8 @@ def _draw(axes: Any, height: int, line: ForestLine, limits: Bounds) -> None:
     if found.paper is not None:
         axes.plot(found.paper, height, "D", color=PAPER, mfc="none", ms=4, mew=1, zorder=3)
     axes.text(
-        1.02, height, f"{signed(found.mean or 0.0)}  {found.verdict}", fontsize=7, va="center",
-        color=mark.colour, transform=axes.get_yaxis_transform(),
+        1.02, height, f"{signed(found.mean or 0.0)}  {found.verdict}{verdict_signs(line.claim)}",
+        fontsize=7, va="center", color=mark.colour, transform=axes.get_yaxis_transform(),
     )  # fmt: skip
 
 
@@ -113,4 +114,5 @@ def _marks(lines: Sequence[ForestLine]) -> list[Any]:
     if groups:
         label = f"its interval over {' or '.join(groups)} too"
         marks.append(Line2D([], [], color=INK, lw=0.8, label=label))
-    return marks
+    said = sign_notes([line.claim for line in lines])
+    return marks + [Line2D([], [], ls="", label=note) for note in said]

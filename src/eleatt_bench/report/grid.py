@@ -49,7 +49,8 @@ def lay_out(table: Table, width: int | None = None, digits: int = DIGITS) -> Gri
 def lay_out_claims(table: Table, digits: int = DIGITS) -> Grid:
     """A line for each claim and column that was tested, below the names of the sections.
 
-    What the paper has no number for, and what was not tested over samples, has no column for it.
+    What the paper has no number for, and what was not tested over samples or subjects too, has no
+    column for it.
     """
     tested = [claim for claim in table.claims if is_tested(claim)]
     unknown = {
@@ -67,7 +68,9 @@ def lay_out_claims(table: Table, digits: int = DIGITS) -> Grid:
         lines = tuple(tuple(text[name] for name in shown) for text in texts)
         if lines:
             groups.append(Group(section_title(section), lines))
-    return Grid(tuple(shown), tuple(groups))
+    drawn = dict.fromkeys(claim.groups for claim in tested if claim.crossed is not None)
+    over = {"over samples too": f"over {' or '.join(drawn)} too"}
+    return Grid(tuple(over.get(name, name) for name in shown), tuple(groups))
 
 
 def _wide(table: Table, digits: int) -> Grid:

@@ -72,6 +72,18 @@ class Publication:
     def index(self) -> Path:
         return self.folder / "published.json"
 
+    def check_there(self) -> None:
+        """Refuse a folder in which nothing was published.
+
+        Raises:
+            UserError: with the command that publishes.
+        """
+        if not self.index.is_file():
+            raise UserError(
+                f"{self.folder} holds no published results, for there is no {self.index}: "
+                "eleatt-bench results add TABLE publishes one in results"
+            )
+
     def entries(self) -> dict[str, Entry]:
         """The published tables, by the names of their files.
 

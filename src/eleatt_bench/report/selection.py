@@ -33,7 +33,8 @@ def select(tables: Sequence[Table], chosen: Selection) -> list[Table]:
     left = [t for t in found if t.columns and (t.sections or (t.cited and not chosen.sections))]
     if not left:
         raise UserError("Nothing is left: no table has all of these columns, rows and sections")
-    return left
+    is_part = any(len(old.claims) > len(new.claims) for old, new in zip(tables, found, strict=True))
+    return [replace(table, is_part=is_part) for table in left]
 
 
 def _check(kind: str, names: Iterable[str], choices: Iterable[str]) -> None:
@@ -59,19 +60,20 @@ def _of_table(table: Table, chosen: Selection) -> Table:
     is_section = _in(chosen.sections)
     sections = [section_of(s) for s in table.sections if is_section(s.name)]
     shown = {section.name for section in sections}
+    claims = tuple(
+        claim
+        for claim in table.claims
+        if claim.section in shown
+        and is_column(claim.column)
+        and is_row(claim.better)
+        and is_row(claim.than)
+    )
     return replace(
         table,
         columns=tuple(table.columns[place] for place in places),
         sections=tuple(section for section in sections if section.rows),
         cited=rows_of(table.cited) if chosen.cited or chosen.rows else (),
-        claims=tuple(
-            claim
-            for claim in table.claims
-            if claim.section in shown
-            and is_column(claim.column)
-            and is_row(claim.better)
-            and is_row(claim.than)
-        ),
+        claims=claims,
     )
 
 

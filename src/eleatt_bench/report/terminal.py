@@ -82,8 +82,9 @@ def _print(tables: Sequence[Table], console: Console, digits: int) -> None:
 def _print_claims(tables: Sequence[Table], console: Console, digits: int) -> None:
     _print_forest(whole_forest(tables), console, digits)
     said = [note for table in tables for note in claim_notes(table)]
-    if len(tables) == 1:
-        said += remarks(tables[0])
+    for table in tables:
+        named = f"{table.name}: " if len(tables) > 1 else ""
+        said += [f"{named}{remark}" for remark in remarks(table)]
     _print_notes(dict.fromkeys(said), console)
     _print_count(tables, console)
 

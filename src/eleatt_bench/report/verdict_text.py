@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import compress
 
 from eleatt_bench.report.numbers import signed
@@ -61,20 +62,33 @@ def percent_range(shares: Bounds) -> str:
 
 
 def counting_line(found: Family) -> str:
-    """``12 claims: 3 reproduced, 9 undecided; 2 hold for the whole family (Holm)``."""
+    """``12 claims: 3 reproduced (1 exploratory), 9 undecided; 2 hold for the whole family
+    (Holm)``."""
     if not found.claims:
         return "no claims"
-    counts = ", ".join(f"{count} {verdict}" for verdict, count in found.counts.items())
-    text = f"{found.claims} claim{'s' * (found.claims != 1)}: {counts}"
+    text = f"{found.claims} claim{'s' * (found.claims != 1)}: {verdicts_line(found)}"
     holding = len(found.holding)
     verb = "holds" if holding == 1 else "hold"
     return f"{text}; {holding} {verb} for the whole family (Holm)" if holding else text
 
 
+def verdicts_line(found: Family) -> str:
+    """``3 reproduced (1 exploratory), 9 undecided``."""
+    explored = {verdict: f" ({n} exploratory)" for verdict, n in found.exploratory.items()}
+    return ", ".join(
+        f"{n} {verdict}{explored.get(verdict, '')}" for verdict, n in found.counts.items()
+    )
+
+
 def of_all(tables: Sequence[Table]) -> str:
-    """`counting_line` of the claims of all ``tables``: those of the same runs count once."""
-    claims = [(claim.runs, claim.judgement) for table in tables for claim in table.claims]
-    return counting_line(family(claims))
+    """`counting_line` of the claims of all ``tables``: those of the same runs count once.
+
+    Of a part of their claims the verdicts alone are counted: the family is all of them.
+    """
+    found = family((claim.runs, claim.judgement) for table in tables for claim in table.claims)
+    if any(table.is_part for table in tables):
+        found = replace(found, planned=frozenset())
+    return counting_line(found)
 
 
 def standing(claims: Iterable[Claim]) -> Iterator[str]:

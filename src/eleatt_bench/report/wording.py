@@ -85,8 +85,9 @@ def interval_text(found: Judgement | Crossed | None, digits: int = DIGITS) -> st
 
 
 def family_mark(claim: Claim) -> str:
-    """A star for a claim that holds for all of the table together."""
-    return "*" if claim.holm is not None and claim.holm <= ERROR else ""
+    """A star for a claim that holds for all of the table together; none for an exploratory one."""
+    holds = claim.holm is not None and claim.holm <= ERROR and not claim.judgement.exploratory
+    return "*" if holds else ""
 
 
 def verdict_signs(claim: Claim) -> str:

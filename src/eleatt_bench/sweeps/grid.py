@@ -268,7 +268,7 @@ def asked_tables(arguments: Sequence[str]) -> list[Plan]:
     tables = [a.split("=", 1)[1] for a in arguments if a.startswith("table=")]
     if not tables:
         raise UserError("hydra/sweeper=eleatt_table needs a table: table=digits")
-    return plans(tables[-1], arguments)
+    return plans(tables[0], [a for a in arguments if a != f"table={tables[0]}"])
 
 
 def lacking_data(made: Sequence[Plan]) -> str:

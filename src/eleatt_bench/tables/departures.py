@@ -34,9 +34,14 @@ def held_against(plan: Plan, claims: Sequence[Claim]) -> tuple[tuple[Claim, ...]
             claim = replace(claim, judgement=replace(claim.judgement, exploratory=True))
         found.append(claim)
     if any(claim.judgement.count for claim in claims):
-        for place in recorded.claims.keys() - current.keys():
-            told.add("no longer made", place)
+        for place in recorded.claims:
+            if place not in current:
+                told.add("no longer made", place)
     return tuple(found), [*([recorded.damaged] if recorded.damaged else []), *told.sentences()]
+
+
+_LATE = "declared after seeds of them were seen"
+_UNRECORDED = "not recorded before seeds of them were seen"
 
 
 class _Told:
@@ -53,10 +58,11 @@ class _Told:
         """Whether a claim of which seeds were seen is exploratory."""
         declared = recorded.claims.get(place)
         if declared is None:
-            late = not recorded.damaged and (recorded.there or self._plan.undeclared)
-            if late:
-                self.add("declared after seeds of them were seen", place)
-            return late or bool(recorded.damaged)
+            late = recorded.there or self._plan.undeclared
+            if recorded.damaged:
+                return True
+            self.add(_LATE if late else _UNRECORDED, place)
+            return late
         if not declared.says(now):
             self.add(_changes(declared, now), place)
         elif declared.late:
@@ -98,6 +104,8 @@ def _remeasured(before: Measured, now: Measured) -> Iterator[str]:
         yield f"metric {before.metric} → {now.metric}"
     if before.folds != now.folds:
         yield f"folds {_listed(before.folds)} → {_listed(now.folds)}"
+    if before.data and now.data and before.data != now.data:
+        yield f"data {_short(before.data)} → {_short(now.data)}"
     differ = (before.better != now.better, before.than != now.than)
     if any(differ):
         which = {(True, False): "the better row", (False, True): "the other row"}
@@ -108,11 +116,16 @@ def _listed(counts: Sequence[int]) -> str:
     return ", ".join(map(str, counts))
 
 
+def _short(digests: Sequence[str]) -> str:
+    return ", ".join(digest[:_DIGEST] for digest in digests)
+
+
 def _points(value: float | None) -> str:
     return "none" if value is None else f"{value:.4g}"
 
 
 _NAMED = 3  # of what there may be many
+_DIGEST = 12  # characters
 
 
 def _named(places: Sequence[ClaimPlace]) -> str:

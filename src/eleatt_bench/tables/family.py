@@ -26,11 +26,14 @@ def holm(p: Sequence[float]) -> list[float]:
 
 @dataclass(frozen=True)
 class Family:
-    """Distinct claims, counted by verdict in the order of `Verdict`."""
+    """Distinct claims, counted by verdict in the order of `Verdict`; some of them exploratory."""
 
     counts: dict[Verdict, int]
+    exploratory: dict[Verdict, int]
     adjusted: dict[Hashable, float]
     """Holm's p of each claim; 1 of one that has had no look."""
+    planned: frozenset[Hashable]
+    """Those that are not exploratory."""
 
     @property
     def claims(self) -> int:
@@ -38,8 +41,9 @@ class Family:
 
     @property
     def holding(self) -> frozenset[Hashable]:
-        """Those that differ at 5 % for all claims of the family together."""
-        return frozenset(claim for claim, p in self.adjusted.items() if p <= ERROR)
+        """Those that differ at 5 % for all claims of the family together; for an exploratory one
+        nothing keeps that error."""
+        return frozenset(claim for claim in self.planned if self.adjusted[claim] <= ERROR)
 
 
 def family(claims: Iterable[tuple[Hashable, Judgement]]) -> Family:
@@ -51,8 +55,15 @@ def family(claims: Iterable[tuple[Hashable, Judgement]]) -> Family:
     for runs, judgement in claims:
         distinct.setdefault(runs, judgement)
     p = [1.0 if j.p is None else j.p for j in distinct.values()]
-    found = Counter(j.verdict for j in distinct.values())
+    explored = [j for j in distinct.values() if j.exploratory]
     return Family(
-        {verdict: found[verdict] for verdict in Verdict if found[verdict]},
+        _by_verdict(distinct.values()),
+        _by_verdict(explored),
         dict(zip(distinct, holm(p), strict=True)),
+        frozenset(claim for claim, j in distinct.items() if not j.exploratory),
     )
+
+
+def _by_verdict(judgements: Iterable[Judgement]) -> dict[Verdict, int]:
+    found = Counter(one.verdict for one in judgements)
+    return {verdict: found[verdict] for verdict in Verdict if found[verdict]}

@@ -101,11 +101,15 @@ class Plan:
 
     @property
     def file_stem(self) -> str:
-        """The name of the table's files: nothing but the table itself overwrites them."""
+        """The name of the table's files: nothing but the table itself overwrites them, in whatever
+        order and spelling its overrides were typed."""
         name = f"{self.spec['name']}{'-quick' if self.quick else ''}"
         if not self.variation:
             return name
-        return f"{name}-{hashlib.sha256(' '.join(self.variation).encode()).hexdigest()[:8]}"
+        from eleatt_bench.config.overrides import canonical  # which imports Hydra
+
+        said = " ".join(sorted(map(canonical, self.variation)))
+        return f"{name}-{hashlib.sha256(said.encode()).hexdigest()[:8]}"
 
     @property
     def command(self) -> str:
@@ -153,7 +157,7 @@ def plan(
         UserError: an unknown table, an override that does not apply, or one that a table sets.
     """
     of_table = [o for o in overrides if _key(o).startswith("table.")]
-    user = [o for o in overrides if not _key(o).startswith("table.") and _key(o) != "table"]
+    user = [o for o in overrides if not _key(o).startswith("table.")]
     for override in user:
         _check_user(override)
     composer = composer or Composer()
@@ -207,6 +211,8 @@ def _key(override: str) -> str:
 
 def _check_user(override: str) -> None:
     key = _key(override)
+    if key == "table":
+        raise UserError(f"{override}: a table is asked for by its name alone: eleatt-bench tables")
     if key == "seed":
         raise UserError("A table sets the seeds itself. Choose them: 'table.seeds=[0,1,2]'")
     if key == "data.fold":

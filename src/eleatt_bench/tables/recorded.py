@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.files import read_bounded, write_text
+from eleatt_bench.runs.wanted import WantedRun
 from eleatt_bench.tables.judgement import Design
 from eleatt_bench.tables.plan import Plan
 from eleatt_bench.tables.records import but_numbers, find_records, finished_alike, key
@@ -35,8 +36,14 @@ class Measured(NamedTuple):
 
     metric: str
     folds: tuple[int, ...]
+    data: tuple[str, ...]  # digests of the data sets; none where one of them was not there
     better: tuple[str, ...]
     than: tuple[str, ...]
+
+    def says(self, now: Measured) -> bool:
+        """Whether what is compared ``now`` is this, as far as the data of both are known."""
+        data = self.data if self.data and now.data else now.data
+        return self._replace(data=data) == now
 
 
 @dataclass(frozen=True)
@@ -50,7 +57,15 @@ class Declared:
 
     def says(self, now: Declared) -> bool:
         """Whether the claim as it is made ``now`` is the one that was declared."""
-        return self.design == now.design and self.measured in (None, now.measured)
+        if self.design != now.design:
+            return False
+        return not (self.measured and now.measured) or self.measured.says(now.measured)
+
+    def lacks(self, now: Declared) -> bool:
+        """Whether the claim as it is made ``now`` tells more of what is compared."""
+        if self.measured is None or now.measured is None:
+            return self.measured is None
+        return len(self.measured.data) < len(now.measured.data)
 
 
 @dataclass(frozen=True)
@@ -73,7 +88,8 @@ def plan_among(runs_dir: Path, stem: str) -> Path:
 
 
 def record_plan(plan: Plan) -> None:
-    """Record how each claim is to be judged, if no seed of it was seen; a rehearsal has no plan.
+    """Record what each claim compares and how it is to be judged, if no seed of it was seen; a
+    rehearsal has no plan.
 
     Raises:
         UserError: what was recorded is damaged.
@@ -83,19 +99,24 @@ def record_plan(plan: Plan) -> None:
     recorded = read_plan(plan)
     if recorded.damaged:
         raise UserError(recorded.damaged)
-    found = dict(recorded.claims)
+    now, done = declarations(plan), finished_alike(plan.runs_dir)
+    found = {
+        place: one
+        for place, one in recorded.claims.items()
+        if place in now or _was_seen(done, one.measured)
+    }
     new = {
-        place: now
-        for place, now in declarations(plan).items()
-        if place not in found or replace(found[place], seen=0, late=False) != now
+        place: one
+        for place, one in now.items()
+        if place not in found or not found[place].says(one) or found[place].lacks(one)
     }
     if new:
         seen = _seen(plan, new)
-        touched = _touched(plan, found, new)
-        for place, now in new.items():
-            if place not in touched:
+        for place, one in new.items():
+            said = [found[place].measured] if place in found else []
+            if not said or not _was_seen(done, *said, one.measured):
                 late = seen[place] > 0 and (recorded.there or plan.undeclared)
-                found[place] = replace(now, seen=seen[place], late=late)
+                found[place] = replace(one, seen=seen[place], late=late)
     if found != recorded.claims or not recorded.there:
         write_text(plan_path(plan), _written(plan, found))
 
@@ -127,9 +148,24 @@ def declarations(plan: Plan) -> dict[ClaimPlace, Declared]:
 
 def _measured(plan: Plan, place: ClaimPlace, metric: str) -> Measured:
     section, *rows, column = place
-    first = [[run for run in plan.by_cell[section, row, column] if run.turn == 0] for row in rows]
-    better, than = (tuple(sorted({but_numbers(run) for run in runs})) for runs in first)
-    return Measured(metric, tuple(sorted({run.fold for run in first[0]})), better, than)
+    # A setting that follows the seed is known by two of them: it is not that of the first alone.
+    better, than = (
+        [run for run in plan.by_cell[section, row, column] if run.turn < 2] for row in rows
+    )
+    data = {digest for run in (*better, *than) for digest in _data(run)}
+    return Measured(
+        metric,
+        tuple(sorted({run.fold for run in (*better, *than)})),
+        () if None in data else tuple(sorted(filter(None, data))),
+        *(tuple(sorted(set(map(but_numbers, runs)))) for runs in (better, than)),
+    )
+
+
+def _data(run: WantedRun) -> Iterator[str | None]:
+    """The digests of the data of a run and its pre-training; None where they are not here."""
+    yield run.identity["data"]["digest"]
+    if run.before is not None:
+        yield from _data(run.before)
 
 
 def _seen(plan: Plan, places: Collection[ClaimPlace]) -> dict[ClaimPlace, int]:
@@ -143,24 +179,15 @@ def _seen(plan: Plan, places: Collection[ClaimPlace]) -> dict[ClaimPlace, int]:
     return found
 
 
-def _touched(
-    plan: Plan, before: Mapping[ClaimPlace, Declared], now: Mapping[ClaimPlace, Declared]
-) -> set[ClaimPlace]:
-    """Those recorded ``before`` of both of whose rows a run is finished, with any seed: also with
-    one that was taken out of the table since, and also with the settings of before."""
-    both = before.keys() & now.keys()
-    if not both:
-        return set()
-    done = finished_alike(plan.runs_dir)
-    said = {
-        place: [m for m in (before[place].measured, now[place].measured) if m] for place in both
-    }
-    return {
-        place
-        for place, measured in said.items()
-        if not done.isdisjoint(digest for one in measured for digest in one.better)
-        and not done.isdisjoint(digest for one in measured for digest in one.than)
-    }
+def _was_seen(done: Collection[str], *compared: Measured | None) -> bool:
+    """Whether runs are ``done`` in both rows, with any of the settings that were ``compared`` and
+    any seed: also with one that was taken out of the table since.
+
+    What an earlier version recorded does not say which settings: it alone counts as seen.
+    """
+    known = [one for one in compared if one is not None]
+    rows = ([d for one in known for d in one.better], [d for one in known for d in one.than])
+    return not known or all(any(digest in done for digest in row) for row in rows)
 
 
 def _written(plan: Plan, claims: Mapping[ClaimPlace, Declared]) -> str:
@@ -201,13 +228,14 @@ def _compared(value: Any) -> Measured:
     if not isinstance(value, dict) or value.get("metric") not in METRICS:
         raise ValueError("what is measured has no metric")
     folds = _counts(value.get("folds"))
-    better, than = (_texts(value.get(row)) for row in ("better", "than"))
-    return Measured(value["metric"], folds, better, than)
+    return Measured(
+        value["metric"], folds, *(_texts(value.get(key)) for key in ("data", "better", "than"))
+    )
 
 
 def _texts(values: Any) -> tuple[str, ...]:
     if not isinstance(values, list) or not all(isinstance(one, str) for one in values):
-        raise ValueError("settings that are measured are no digests")
+        raise ValueError("what is measured has no digests")
     return tuple(values)
 
 

@@ -241,6 +241,7 @@ class Table:
     finished: int
     command: str  # does what is lacking of the first look
     rehearsal: bool = False  # its numbers mean nothing
+    is_part: bool = False  # claims were left out, its own or of tables beside it
 
     @property
     def placed_rows(self) -> tuple[tuple[str, Row, bool], ...]:

@@ -158,7 +158,8 @@ def test_the_forest_plot_has_a_verdict_in_words_beside_each_claim(site: Path, pa
     open_page(page, of_table(site))
     figure = page.locator("figure", has_text="Differences").first
     (word,) = figure.locator(".annotation-text").all_text_contents()
-    assert word == "undecided"
+    assert word == "undecided§"
+    assert figure.locator(".note").all_text_contents() == ["§ exploratory"]
     inside = figure.evaluate(
         "e => [...e.querySelectorAll('.annotation-text, .ytick text, .legendtext')].every(t => {"
         " const [a, b] = [t.getBoundingClientRect(), e.getBoundingClientRect()];"

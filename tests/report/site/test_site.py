@@ -83,7 +83,7 @@ def test_the_index_tells_how_far_each_table_is(site: Path) -> None:
     row = text.split(">table4<")[1].split("</tr>")[0]
     assert "<td>not tested</td>" in row, "of a table without runs that is all there is to say"
     row = text.split(">digits<")[1].split("</tr>")[0]
-    assert "<td>1 undecided, 2 not tested</td>" in row
+    assert "<td>1 undecided (1 exploratory), 2 not tested</td>" in row
     assert text.count('class="plot"') == 1, "the forest plot"
 
 

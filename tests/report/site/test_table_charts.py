@@ -60,6 +60,12 @@ def test_the_forest_has_every_tested_claim_with_its_margin_and_verdict(
     assert paper["x"] == [4.7, -0.5]
     words = [(one["y"], one["text"]) for one in chart.layout["annotations"]]
     assert words == [(name, "undecided") for name in names]
+    assert chart.notes == ()
+    explored = replace(folded.claims[0], judgement=replace(other, exploratory=True))
+    marked = forest([replace(folded, claims=(explored,))], "T")
+    assert marked is not None
+    assert [one["text"] for one in marked.layout["annotations"]] == ["undecided§"]
+    assert marked.notes == ("§ exploratory",)
 
 
 def test_names_are_no_markup(make_table, check) -> None:

@@ -21,12 +21,14 @@ _FEW = 20  # classes: as many have room for numbers in their squares
 
 
 class Chart(NamedTuple):
-    """``says`` is for those who do not see it, beside the numbers that can be unfolded."""
+    """``says`` is for those who do not see it, beside the numbers that can be unfolded; ``notes``
+    stand below it."""
 
     title: str
     says: str
     data: list[Json]
     layout: Json
+    notes: tuple[str, ...] = ()
 
 
 def curves(logged: Mapping[str, Curve], epoch: int | None) -> list[Chart]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +11,7 @@ from eleatt_bench.report.losses import Read, panels
 from eleatt_bench.report.numbers import number
 from eleatt_bench.report.site import table_charts
 from eleatt_bench.report.site.pages import write_page
+from eleatt_bench.report.verdict_text import verdicts_line
 from eleatt_bench.report.wording import (
     cell_text,
     claim_place,
@@ -25,6 +25,7 @@ from eleatt_bench.report.wording import (
 from eleatt_bench.runs.record import RunFolder
 from eleatt_bench.runs.summaries import Summary
 from eleatt_bench.tables.build import runs_of, table
+from eleatt_bench.tables.family import family
 from eleatt_bench.tables.judgement import Verdict
 from eleatt_bench.tables.plan import Plan, PlannedRun
 from eleatt_bench.tables.records import accuracy, find_records, key
@@ -103,10 +104,10 @@ def write_table(plan: Plan, out: Path, pages: frozenset[str], read: Read) -> Pro
 
 def _verdicts(made: Table) -> str:
     """How many claims came out how; ``not tested`` where no run is done."""
-    found = Counter(claim.judgement.verdict for claim in made.claims)
-    if found.keys() == {Verdict.NOT_TESTED}:
+    found = family((claim.runs, claim.judgement) for claim in made.claims)
+    if found.counts.keys() == {Verdict.NOT_TESTED}:
         return Verdict.NOT_TESTED
-    return ", ".join(f"{found[verdict]} {verdict}" for verdict in Verdict if found[verdict])
+    return verdicts_line(found)
 
 
 def _groups(made: Table) -> Iterator[SquareGroup]:

@@ -9,7 +9,14 @@ from typing import Any
 from eleatt_bench.report.forest import MARKS, reach
 from eleatt_bench.report.losses import LOSSES, Panels, band
 from eleatt_bench.report.site.charts import Chart, Json, by_epoch, epochs_of, line, short
-from eleatt_bench.report.wording import claim_place, claim_text, is_tested, section_title
+from eleatt_bench.report.wording import (
+    claim_place,
+    claim_text,
+    is_tested,
+    section_title,
+    sign_notes,
+    verdict_signs,
+)
 from eleatt_bench.runs.curves import Curve
 from eleatt_bench.tables.judgement import Verdict
 from eleatt_bench.tables.statistics import Bounds
@@ -98,7 +105,10 @@ def forest(tables: Sequence[Table], title: str) -> Chart | None:
     several = len(tables) > 1
     names = {_name(t, claim, several): claim for t, claim in tested}
     texts = [_two_lines(t, claim, several) for t, claim in tested]
-    widest = max(len(claim.judgement.verdict) for claim in names.values())
+    verdicts = {
+        name: claim.judgement.verdict + verdict_signs(claim) for name, claim in names.items()
+    }
+    widest = max(map(len, verdicts.values()))
     layout = {
         "height": 130 + 36 * len(names),
         "margin": {"l": 8, "r": 20 + 7 * widest, "t": 34, "b": 8},
@@ -111,12 +121,13 @@ def forest(tables: Sequence[Table], title: str) -> Chart | None:
         "yaxis": _rows(list(names), texts),
         "annotations": [
             {"x": 1, "xref": "paper", "xanchor": "left", "xshift": 8, "y": name,
-             "text": claim.judgement.verdict, "showarrow": False}
-            for name, claim in names.items()
+             "text": verdict, "showarrow": False}
+            for name, verdict in verdicts.items()
         ],
     }  # fmt: skip
     says = f"Differences of {len(names)} claims with their intervals and verdicts, also in tables"
-    return Chart(title, says, [*_band(names), *_verdicts(names), *_papers(names)], layout)
+    data = [*_band(names), *_verdicts(names), *_papers(names)]
+    return Chart(title, says, data, layout, tuple(sign_notes([*names.values()])))
 
 
 def _name(table: Table, claim: Claim, several: bool) -> str:
