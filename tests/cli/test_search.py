@@ -14,7 +14,9 @@ import optuna
 import pytest
 from optuna.trial import TrialState, create_trial
 
+from eleatt_bench.cli.search import _digest
 from eleatt_bench.config.composer import Composer
+from eleatt_bench.sweeps.space import read_space
 from eleatt_bench.training.folder import wanted_run
 
 SMALL = ["search", "digits", "model.hidden_size=4", "trainer.max_epochs=20"]
@@ -173,13 +175,32 @@ def test_two_commands_at_once_share_the_trials(user_environment, tmp_path: Path)
     assert not list(tmp_path.glob("runs/searches/*.*.lock")), "no lock of a process is left"
 
 
-@pytest.mark.parametrize("space", ["optimizer.lr=range(0,inf)", "experiment=nucla"])
+@pytest.mark.parametrize(
+    "space", ["optimizer.lr=range(0,inf)", "experiment=nucla", "data.protocol=fixd"]
+)
 def test_what_is_no_search_ends_in_one_sentence(command_line, tmp_path: Path, space: str) -> None:
-    done = command_line("search", "digits", "--trials", "2", space, timeout=60)
+    words = ["search", "digits", "--trials", "2", space]
+    done = command_line(*words, "model.dropout=interval(0,0.5)", timeout=60)
     assert done.returncode == 1
     assert done.stderr.startswith("Error: ")
     assert len(done.stderr.splitlines()) == 1
-    assert list(tmp_path.iterdir()) == []
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_search_with_a_choice_that_was_changed_is_another(tmp_path: Path, monkeypatch) -> None:
+    """Its runs have other names, and what was drawn of the old ones says nothing of them."""
+    monkeypatch.chdir(tmp_path)
+    sweeps = ["optimizer.lr=interval(0.1,0.2)", "model=choice(gru,mine)"]
+
+    def name(hidden_size: int) -> str:
+        folder = tmp_path / str(hidden_size)
+        (folder / "model").mkdir(parents=True, exist_ok=True)
+        own = f"defaults: [gru]\nhidden_size: {hidden_size}\n"
+        (folder / "model" / "mine.yaml").write_text(own)
+        monkeypatch.setenv("ELEATT_CONFIGS", str(folder))
+        return _digest(read_space(["experiment=digits"], sweeps), Composer())
+
+    assert name(8) == name(8) != name(9)
 
 
 def test_a_mistyped_key_is_said_before_anything_is_written(command_line, tmp_path: Path) -> None:

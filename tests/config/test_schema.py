@@ -115,7 +115,6 @@ SMALLEST = {
     "optimizer.weight_decay": 0,
     "trainer.max_epochs": 1,
     "trainer.devices": 1,
-    "trainer.gradient_clip_val": 0,
     "trainer.early_stopping": 1,
     "trainer.num_threads": 1,
     "launcher.jobs": 1,
@@ -133,6 +132,39 @@ def test_the_smallest_values_are_let_through_and_smaller_ones_are_not() -> None:
         OmegaConf.update(cfg, key, least - 1)
         with pytest.raises(UserError, match=rf"^{key} is -?\d.*; it must be at least {least}$"):
             check_values(OmegaConf.to_container(cfg))
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (["trainer.gradient_clip_val=0"], "above 0, or null to clip nothing"),
+        (["model=gru", "model.init.forget_bias=3"], "forget_bias is 3.0, which sets nothing here"),
+        (["model=lstm", "model.init.chrono_steps=9", "model.init.forget_bias=0"], "forget_bias"),
+        (["scheduler.monitor=val/loss"], "monitor is val/loss, which nothing watches here"),
+        (["scheduler=step", "scheduler.monitor=val/loss"], "scheduler=plateau, or leave it out"),
+        (["scheduler=plateau", "scheduler.monitor=val/loss"],
+         "mode is max, but val/loss is better the lower it is: scheduler.options.mode=min"),
+        (["scheduler._target_=torch.optim.lr_scheduler.ReduceLROnPlateau",
+          "scheduler.monitor=val/accuracy"], "mode is min, .* scheduler.options.mode=max"),
+        (["scheduler=plateau", "scheduler.monitor=vall/loss"], "can be one of: train/loss"),
+        (["scheduler=plateau", "scheduler.monitor=null"], "monitor is None; it can be one of"),
+    ],
+)  # fmt: skip
+@pytest.mark.few(3)
+def test_what_would_be_without_effect_or_do_harm_is_refused(said: list[str], told: str) -> None:
+    with pytest.raises(UserError, match=told):
+        compose_config(["experiment=digits", "scheduler=none", *said])
+
+
+@pytest.mark.parametrize(
+    "said",
+    [["trainer.gradient_clip_val=1e-9"], ["model=lstm", "model.init.forget_bias=3"],
+     ["scheduler=plateau", "scheduler.monitor=val/loss", "scheduler.options.mode=min"],
+     ["scheduler=plateau_val"]],
+)  # fmt: skip
+@pytest.mark.few(1)
+def test_what_has_an_effect_is_let_through(said: list[str]) -> None:
+    compose_config(["experiment=digits", "scheduler=none", *said])
 
 
 def test_the_schema_is_known_down_to_plain_values() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.data.datasets import entry
-from eleatt_bench.data.protocols import PROTOCOLS, labelled, repeats, split
+from eleatt_bench.data.protocols import PROTOCOLS, labelled, repeats, seen_before, split
 from eleatt_bench.data.store import Sample, SequenceStore
 
 
@@ -40,6 +40,21 @@ def test_the_protocol_to_choose_by_knows_nothing_of_the_third_camera(make_store)
     assert sorted([*parts.train, *parts.val]) == [0, 6]
     assert parts.test.tolist() == [1, 3]
     assert parts.clean is None
+
+
+def test_sequences_of_two_files_are_the_same_byte_for_byte(make_store) -> None:
+    def store_of(*values: int) -> SequenceStore:
+        frames = [np.full((2, 2), value, dtype=np.float32) for value in values]
+        return make_store(
+            samples=[Sample(f"s{i}", f, 0, {"camera": 1 + i}) for i, f in enumerate(frames)]
+        )
+
+    one, other = store_of(1, 2, 3, 1), store_of(3, 1, 9)
+    everything = np.arange(4)
+    assert seen_before(one, everything, other, np.arange(3)).tolist() == [0, 2, 3]
+    assert seen_before(one, everything, other, np.array([2])).tolist() == []
+    assert seen_before(one, np.array([0]), one, np.array([3])).tolist() == [], "only a repetition"
+    assert seen_before(one, np.array([0, 2]), one, np.array([1, 2])).tolist() == [2]
 
 
 @settings(deadline=None)

@@ -33,7 +33,7 @@ def test_every_kind_of_sweep_is_suggested_as_it_was_written() -> None:
             "optimizer.lr=tag(log,interval(1e-4,1e-2))",
             "model.dropout=interval(0,0.7)",
             "model.hidden_size=int(interval(4,64))",
-            "data.val_fraction=range(0.25,1,0.25)",
+            "loss.label_smoothing=range(0.25,1,0.25)",
             "model=gru,eleatt_gru",
             "data.batch_size=choice(32,64)",
             "seed=3",
@@ -44,7 +44,7 @@ def test_every_kind_of_sweep_is_suggested_as_it_was_written() -> None:
         "optimizer.lr": 0.002,
         "model.dropout": 0.25,
         "model.hidden_size": 17,
-        "data.val_fraction": 2,  # the third of its values
+        "loss.label_smoothing": 2,  # the third of its values
         "model": "eleatt_gru",
         "data.batch_size": "64",
     }
@@ -55,7 +55,7 @@ def test_every_kind_of_sweep_is_suggested_as_it_was_written() -> None:
         "optimizer.lr=0.002",
         "model.dropout=0.25",
         "model.hidden_size=17",
-        "data.val_fraction=0.75",
+        "loss.label_smoothing=0.75",
         "model=eleatt_gru",
         "data.batch_size=64",
     ]
@@ -63,7 +63,7 @@ def test_every_kind_of_sweep_is_suggested_as_it_was_written() -> None:
         "optimizer.lr": FloatDistribution(1e-4, 1e-2, log=True),
         "model.dropout": FloatDistribution(0, 0.7),
         "model.hidden_size": IntDistribution(4, 64),
-        "data.val_fraction": IntDistribution(0, 2),
+        "loss.label_smoothing": IntDistribution(0, 2),
         "model": CategoricalDistribution(("gru", "eleatt_gru")),
         "data.batch_size": CategoricalDistribution(("32", "64")),
     }
@@ -101,6 +101,11 @@ def test_every_kind_of_sweep_is_suggested_as_it_was_written() -> None:
         ("model=glob(x*)", "it is empty"),
         ("model.hidden_size=intervall(1,5)", "Unknown function 'intervall'"),
         ("seed=choice(0,1)", "seed cannot be searched"),
+        ("data.fold=range(0,3)", "data.fold cannot be searched, .* cannot be compared"),
+        ("data.val_seed=choice(0,1)", "data.val_seed cannot be searched"),
+        ("data.protocol=choice(cross_view,cross_view_dev)", "data.protocol cannot be searched"),
+        ("++data.limit=choice(8,9)", "data.limit cannot be searched"),
+        ("data=choice(digits,smnist)", "data cannot be searched"),
         ("launcher.jobs=choice(1,2)", "launcher.jobs is no part of a run's name"),
         ("seed=1", "Nothing to search"),
         ("optimizer.lr", "write KEY=VALUE"),
@@ -188,14 +193,25 @@ def test_a_file_says_what_the_command_line_would(tmp_path: Path) -> None:
     file = tmp_path / "space.yaml"
     file.write_text(
         "optimizer.lr: tag(log,interval(1e-4,1e-2))\nmodel: choice(gru, eleatt_gru)\n"
-        "model.reset_after: true\nseed: 2\n"
+        "model.reset_after: true\nseed: 2\nlauncher.time: 4:00:00\noptimizer.weight_decay: 1e-4\n"
+        "data.batch_size: '07'\n"
     )
     assert read_file(file) == [
         "optimizer.lr=tag(log,interval(1e-4,1e-2))",
         "model=choice(gru, eleatt_gru)",
         "model.reset_after=true",
         "seed=2",
+        "launcher.time=4:00:00",
+        "optimizer.weight_decay=1e-4",
+        "data.batch_size=07",
     ]
+
+
+def test_a_file_says_a_key_once(tmp_path: Path) -> None:
+    file = tmp_path / "space.yaml"
+    file.write_text("model.dropout: interval(0,0.5)\nmodel.dropout: 0.3\n")
+    with pytest.raises(UserError, match=r"model.dropout is said twice"):
+        read_space(FIXED, read_file(file))
 
 
 @pytest.mark.parametrize(
@@ -206,7 +222,7 @@ def test_a_file_says_what_the_command_line_would(tmp_path: Path) -> None:
         ("a: {", "is not YAML"),
         ("", "must map keys to sweeps"),
         ("\0", "is not YAML"),
-        ("model: null", "model is no text or number"),
+        ("model:", "model is no text or number"),
     ],
 )
 def test_a_file_that_is_none_is_refused(text: str, said: str, tmp_path: Path) -> None:

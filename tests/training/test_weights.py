@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from omegaconf import OmegaConf
@@ -11,6 +12,8 @@ from omegaconf import OmegaConf
 from eleatt_bench.api.networks import network
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.data import catalog
+from eleatt_bench.data.store import Sample
+from eleatt_bench.data.writing import write_store
 from eleatt_bench.runs.record import RunFolder, all_runs
 from eleatt_bench.training.attention import attention_to
 from eleatt_bench.training.checkpoints import begin_with
@@ -139,6 +142,29 @@ def test_a_run_that_is_trained_again_lends_no_weights_meanwhile(short_config) ->
     store = catalog.open_store(Path(config["data_dir"]), "digits")
     with pytest.raises(UserError, match="is not finished"):
         begin_with(build(config, store)[1], source)
+
+
+def test_weights_that_have_learnt_from_what_is_tested_are_refused(short_config) -> None:
+    """Two data sets that share sequences: those of the one's training are the other's test."""
+    random = np.random.default_rng()
+    prepared = Path(short_config()["data_dir"]) / "prepared"
+    frames = [random.normal(size=(3, 66)).astype(np.float32) for _ in range(8)]
+    for name, about in (("dhg", "subject"), ("shrec17", "split")):
+        options = {"class_names": [f"c{n}" for n in range(14)], "layout": {}, "source": "made up"}
+        samples = (
+            Sample(f"{name} {n}", one, n % 14,
+                   {"label_28": n, about: 1 + n % 2 if about == "subject" else n // 4})
+            for n, one in enumerate(frames)
+        )  # fmt: skip
+        write_store(prepared / f"{name}.h5", name=name, samples=samples, **options)
+    config = short_config("experiment=dhg", "pretraining=shrec17", "quick=true")
+    with pytest.raises(
+        UserError,
+        match=r"pretraining=shrec17 learns from 2 of the 4 sequences that this run tests on, such "
+        r"as dhg \d: choose",
+    ):
+        train(config, [])
+    assert all_runs(Path(config["runs_dir"])) == []
 
 
 def test_an_unknown_experiment_is_named(short_config) -> None:

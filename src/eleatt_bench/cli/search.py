@@ -18,6 +18,7 @@ from eleatt_bench.common.locations import folder_at
 from eleatt_bench.common.text import closing, columns, terminal_width
 from eleatt_bench.config.composer import Composer
 from eleatt_bench.config.setup import options
+from eleatt_bench.data.protocols import find
 from eleatt_bench.launch.engines import engine_for
 from eleatt_bench.launch.settings import SWEEPS, one_device
 from eleatt_bench.sweeps.grid import differing
@@ -83,6 +84,8 @@ def _search(name: str, space: Space, composer: Composer, most: int) -> None:
             f"search takes the runs in {runs_dir} as they are, so that it can be continued: "
             "leave out force=true, or give another folder with runs_dir=FOLDER"
         )
+    data = config["data"]
+    find(data["name"], data["protocol"])  # before anything is written
     path = runs_dir / "searches" / f"{name}-{_digest(space, composer)}.db"
     engine = engine_for(config, most, folder=runs_dir / SWEEPS, name=path.stem, trials=True)
     with Trials(path, seed=config["seed"]) as trials:
@@ -118,9 +121,16 @@ def _close(path: Path, runs_dir: Path, best: Sequence[FrozenTrial]) -> None:
 
 def _digest(space: Space, composer: Composer) -> str:
     """What makes two searches the same: the same runs can come of both, trials or not."""
-    folder, _ = wanted_run(space.corner, composer.config(space.corner), composer)
+    found: list[str | None] = []
+    for one in (space.corner, *space.variants()):
+        try:
+            folder, _ = wanted_run(one, composer.config(one), composer)
+            found.append(folder.run_id)
+        except UserError:  # values that do not go together: such a trial is no run
+            found.append(None)
     dimensions = sorted(repr(dimension) for dimension in space.dimensions)
-    return hashlib.sha256(json.dumps([folder.run_id, dimensions]).encode()).hexdigest()[:8]
+    named = [found[0], sorted(map(str, found)), dimensions]
+    return hashlib.sha256(json.dumps(named).encode()).hexdigest()[:8]
 
 
 def _print_best(space: Space, best: Sequence[FrozenTrial]) -> None:

@@ -37,6 +37,7 @@ def check_values(config: Mapping[str, Any], name: str = "train") -> None:
         check_transforms(config["data"])
         for section in ("optimizer", "scheduler"):
             _check_class(section, config[section])
+        _check_monitor(config["scheduler"])
 
 
 _LARGEST = 1 << 63
@@ -66,7 +67,6 @@ _MINIMA = {
     "trainer.max_epochs": 1,
     "trainer.devices": 1,
     "trainer.accumulate_grad_batches": 1,
-    "trainer.gradient_clip_val": 0,
     "trainer.early_stopping": 1,
     "trainer.num_threads": 1,
     "launcher.jobs": 1,
@@ -187,8 +187,18 @@ def _check_ranges(config: Mapping[str, Any]) -> None:
         raise UserError(f"model.dropout is {model['dropout']}; it must lie in [0, 1)")
     if not 0 <= (smoothing := config["loss"]["label_smoothing"]) < 1:
         raise UserError(f"loss.label_smoothing is {smoothing}; it must lie in [0, 1)")
+    if (clip := config["trainer"]["gradient_clip_val"]) is not None and clip <= 0:
+        raise UserError(
+            f"trainer.gradient_clip_val is {clip}; it must be above 0, or null to clip nothing"
+        )
     if not 0 < data["val_fraction"] < 1:
         raise UserError(f"data.val_fraction is {data['val_fraction']}; it must lie in (0, 1)")
+    init = model["init"]
+    if init["forget_bias"] != 1 and (model["cell"] != "lstm" or init["chrono_steps"] is not None):
+        raise UserError(
+            f"model.init.forget_bias is {init['forget_bias']}, which sets nothing here: it is of "
+            "model.cell=lstm without model.init.chrono_steps"
+        )
     if model["gated_layers"] is not None:
         if model["gate"] is None:
             raise UserError("model.gated_layers is set, but model.gate is not: nothing is gated")
@@ -210,3 +220,28 @@ def _check_class(section: str, config: Mapping[str, Any]) -> None:
         if key in config or key in ("params", "optimizer"):
             mend = f"set {section}.{key}" if key in config else "it is given anyway"
             raise UserError(f"{section}.options.{key} is no option of its own: {mend}")
+
+
+_MODES = {f"{part}/{what}": mode for part in ("train", "val")
+          for what, mode in (("loss", "min"), ("accuracy", "max"))}  # fmt: skip
+"""Which way is better, of what a scheduler can watch."""
+
+
+def _check_monitor(scheduler: Mapping[str, Any]) -> None:
+    """Refuse to watch what is not there, the wrong way round, or for nobody."""
+    monitor, target = scheduler["monitor"], scheduler["_target_"]
+    if target is None or target.rpartition(".")[2] != "ReduceLROnPlateau":
+        if monitor is not None:
+            raise UserError(
+                f"scheduler.monitor is {monitor}, which nothing watches here: scheduler=plateau, "
+                "or leave it out"
+            )
+        return
+    if monitor not in _MODES:
+        raise UserError(f"scheduler.monitor is {monitor}; it can be one of: {', '.join(_MODES)}")
+    mode, wanted = scheduler["options"].get("mode", "min"), _MODES[monitor]
+    if mode != wanted:
+        raise UserError(
+            f"scheduler.options.mode is {mode}, but {monitor} is better the "
+            f"{'lower' if wanted == 'min' else 'higher'} it is: scheduler.options.mode={wanted}"
+        )

@@ -159,7 +159,7 @@ def split(
         train=np.sort(learn[order[held_out:]]),
         val=np.sort(learn[order[:held_out]]),
         test=test,
-        clean=~_repeats(store, test, learn) if find(store, protocol).cleaned else None,
+        clean=~_repeats(store, test, learn) if find(store.name, protocol).cleaned else None,
     )
 
 
@@ -176,17 +176,17 @@ def repeats(store: SequenceStore, protocol: str, *, fold: int = 0) -> dict[int, 
     return {index: same for index, same in found if same is not None}
 
 
-def find(store: SequenceStore, protocol: str) -> Protocol:
-    """The protocol of that name.
+def find(data: str, protocol: str) -> Protocol:
+    """The protocol of that name, of the data set ``data``.
 
     Raises:
-        UserError: the data set has none of that name.
+        UserError: there is no such data set, or it has none of that name.
     """
-    if store.name not in PROTOCOLS:
-        raise unknown("data set", store.name, PROTOCOLS)
-    if protocol not in PROTOCOLS[store.name]:
-        raise unknown(f"protocol of {store.name}", protocol, PROTOCOLS[store.name])
-    return PROTOCOLS[store.name][protocol]
+    if data not in PROTOCOLS:
+        raise unknown("data set", data, PROTOCOLS)
+    if protocol not in PROTOCOLS[data]:
+        raise unknown(f"protocol of {data}", protocol, PROTOCOLS[data])
+    return PROTOCOLS[data][protocol]
 
 
 def labelled(store: SequenceStore, protocol: str) -> SequenceStore:
@@ -195,7 +195,7 @@ def labelled(store: SequenceStore, protocol: str) -> SequenceStore:
     Raises:
         UserError: the data set has no such protocol.
     """
-    column = find(store, protocol).labels
+    column = find(store.name, protocol).labels
     if column is None:
         return store
     return replace(
@@ -209,7 +209,7 @@ def sides(store: SequenceStore, protocol: str, fold: int = 0) -> Sides:
     Raises:
         UserError: the data set has no such protocol, or the store has no such fold.
     """
-    found = find(store, protocol)
+    found = find(store.name, protocol)
     if not 0 <= fold < found.folds:
         count = "one fold: 0" if found.folds == 1 else f"folds 0 to {found.folds - 1}"
         means = f" ({found.fold_is})" if found.fold_is else ""
@@ -219,7 +219,23 @@ def sides(store: SequenceStore, protocol: str, fold: int = 0) -> Sides:
     return Sides(np.flatnonzero(about & ~test), np.flatnonzero(about & test))
 
 
+def seen_before(
+    store: SequenceStore, test: Integers, source: SequenceStore, learn: Integers
+) -> Integers:
+    """Those of the ``test`` sequences of ``store`` that are among those ``learn`` of ``source``.
+
+    Of two files sequences are the same that are so byte for byte; in one file some repeat others.
+    """
+    if store.path == source.path:
+        return np.intersect1d(test, learn)
+    return test[np.isin(_digests(store)[test], _digests(source)[learn])]
+
+
 def _repeats(store: SequenceStore, these: Integers, those: Integers) -> Mask:
     """Which of ``these`` sequences are byte-identical to one of ``those``."""
-    digests = np.ascontiguousarray(store.sequence_digests).view("S16").ravel()
+    digests = _digests(store)
     return np.isin(digests[these], digests[those])
+
+
+def _digests(store: SequenceStore) -> npt.NDArray[np.bytes_]:
+    return np.ascontiguousarray(store.sequence_digests).view("S16").ravel()

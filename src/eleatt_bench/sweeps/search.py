@@ -13,7 +13,7 @@ from eleatt_bench.common.errors import HeldElsewhereError, UserError
 from eleatt_bench.common.locations import command, config_flags
 from eleatt_bench.common.text import duration
 from eleatt_bench.config.composer import Composer
-from eleatt_bench.data.protocols import PROTOCOLS
+from eleatt_bench.data.protocols import find
 from eleatt_bench.launch.engine import Engine
 from eleatt_bench.launch.overview import last_line
 from eleatt_bench.launch.process import Job
@@ -129,7 +129,7 @@ class Search:
         before = run.before.folder(folder.path.parent) if run.before else None
         max_epochs = config["trainer"]["max_epochs"]
         data = config["data"]
-        stage = "test" if PROTOCOLS[data["name"]][data["protocol"]].development else "val"
+        stage = "test" if find(data["name"], data["protocol"]).development else "val"
         return _Running(
             trial, folder, before, max_epochs, CurveReader(folder), time.monotonic(), stage
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +19,11 @@ from eleatt_bench.config.overrides import check_override, parse
 from eleatt_bench.config.setup import hydra_ready
 from eleatt_bench.runs.identity import identity, is_place
 
-_NO_DIMENSION = ("experiment", "seed", "quick", "hydra")  # their runs cannot be compared
-
+_NO_DIMENSION = frozenset(
+    {"experiment", "seed", "quick", "hydra", "data", "data.name", "data.protocol", "data.fold",
+     "data.val_seed", "data.val_fraction", "data.limit"}
+)  # fmt: skip
+"""Settings whose runs cannot be compared: they are validated by other samples, or trained by."""
 
 _MOST_STEPS = 10_000  # of a range
 
@@ -110,6 +113,14 @@ class Space:
         """The overrides of one run of the space, always the same."""
         return [*self.fixed, *(f"{d.key}={d.samples[0]}" for d in self.dimensions)]
 
+    def variants(self) -> Iterator[list[str]]:
+        """The overrides of the runs that differ from the corner in one sample of one dimension."""
+        for place, dimension in enumerate(self.dimensions, start=len(self.fixed)):
+            for value in dimension.samples:
+                one = self.corner
+                one[place] = f"{dimension.key}={value}"
+                yield one
+
     def check(self, composer: Composer) -> None:
         """Compose runs at the ends of every dimension, and at each of its choices.
 
@@ -173,25 +184,23 @@ def read_file(path: Path) -> list[str]:
         UserError: it is not there, or holds something else; with the key at fault.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        # Its nodes, not its values: what a number or a time is only Hydra decides.
+        content = yaml.compose(path.read_text(encoding="utf-8"), yaml.SafeLoader)
     except FileNotFoundError:
         raise UserError(f"There is no file {path}") from None
     except OSError as error:
         raise UserError(f"Cannot read {path}: {error.strerror}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(content, dict):
+    if not isinstance(content, yaml.MappingNode):
         raise UserError(f"{path} must map keys to sweeps: optimizer.lr: interval(1e-4, 1e-2)")
-    for key, value in content.items():
-        if not isinstance(value, str | int | float):
+    for key, value in content.value:
+        if not isinstance(value, yaml.ScalarNode) or not value.value:
             raise UserError(
-                f"{path}: {key} is no text or number: write a sweep as text, e.g. "
-                f"{key}: choice(1, 2)"
+                f"{path}: {key.value} is no text or number: write a sweep as text, e.g. "
+                f"{key.value}: choice(1, 2)"
             )
-    return [
-        f"{key}={str(value).lower() if isinstance(value, bool) else value}"
-        for key, value in content.items()
-    ]
+    return [f"{key.value}={value.value}" for key, value in content.value]
 
 
 def _dimension(key: str, override: Override, text: str) -> Dimension:
@@ -200,8 +209,12 @@ def _dimension(key: str, override: Override, text: str) -> Dimension:
             f"{text}: {key} is no part of a run's name, so that all trials would be one run: give "
             "it one value"
         )
-    if key.split(".")[0].split("/")[0] in _NO_DIMENSION:
-        raise UserError(f"{text}: {key} cannot be searched, only set to one value")
+    plain = override.key_or_group
+    if plain in _NO_DIMENSION or plain.split(".")[0].split("/")[0] in _NO_DIMENSION - {"data"}:
+        raise UserError(
+            f"{text}: {plain} cannot be searched, only set to one value, for trials with others "
+            "cannot be compared"
+        )
     value = override.value()
     tags = getattr(value, "tags", set[str]())
     interval = isinstance(value, IntervalSweep)

@@ -64,12 +64,9 @@ def folds_of(column: Spec, data: Mapping[str, Any]) -> list[int]:
         return [data["fold"]]
     if column["folds"] != "all":
         return list(column["folds"])
-    from eleatt_bench.data.protocols import PROTOCOLS
+    from eleatt_bench.data.protocols import find
 
-    protocols = PROTOCOLS.get(data["name"], {})
-    if data["protocol"] not in protocols:
-        raise unknown(f"protocol of {data['name']}", data["protocol"], protocols)
-    return list(range(protocols[data["protocol"]].folds))
+    return list(range(find(data["name"], data["protocol"]).folds))
 
 
 def claims_of(spec: Spec) -> Iterator[tuple[Spec, Spec, Spec, Design]]:

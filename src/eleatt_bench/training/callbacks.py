@@ -32,14 +32,16 @@ class Schedule(Callback):
         scheduler = classifier.scheduler
         if scheduler is None:
             return
-        if not isinstance(scheduler, ReduceLROnPlateau):
-            scheduler.step()
-            return
-        monitor = classifier.config["scheduler"]["monitor"]
-        if monitor not in classifier.epoch_metrics:
-            known = ", ".join(sorted(classifier.epoch_metrics))
-            raise UserError(f"scheduler.monitor is {monitor!r}; it can be one of: {known}")
-        scheduler.step(classifier.epoch_metrics[monitor])
+        section = classifier.config["scheduler"]
+        watched = isinstance(scheduler, ReduceLROnPlateau)
+        values = [classifier.epoch_metrics[section["monitor"]]] if watched else []
+        try:
+            scheduler.step(*values)
+        except Exception as error:  # of whatever kind its class makes of its options
+            raise UserError(
+                f"{section['_target_']} cannot go on after epoch {trainer.current_epoch + 1} "
+                f"({error}): change scheduler.options"
+            ) from error
 
 
 class EpochReport(Callback):

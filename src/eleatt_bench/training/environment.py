@@ -48,8 +48,8 @@ def git_commit() -> str | None:
         return None
     try:
         commit = _git(top, "rev-parse", "HEAD")
-        changed = _git(top, "status", "--porcelain", "--untracked-files=no", "--", "src", "configs")
-    except (OSError, subprocess.CalledProcessError):
+        changed = _git(top, "status", "--porcelain", "--", "src", "configs")
+    except (OSError, subprocess.SubprocessError):  # a loaded disk may take longer than it has
         return None
     return commit + ("+changes" if changed else "")
 

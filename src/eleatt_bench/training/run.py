@@ -15,7 +15,7 @@ from eleatt_bench.common.files import naming, write_text
 from eleatt_bench.common.locations import folder_at
 from eleatt_bench.config.composer import Composer
 from eleatt_bench.data import catalog, completeness
-from eleatt_bench.data.protocols import labelled
+from eleatt_bench.data.protocols import labelled, seen_before, sides
 from eleatt_bench.data.store import SequenceStore
 from eleatt_bench.launch.process import PLANNED
 from eleatt_bench.launch.ranks import is_first
@@ -66,6 +66,7 @@ def _train(
     if this.before is not None:
         source = composer.config(this.before.overrides)
         before = this.before.folder(folder.path.parent)
+        _check_unseen(config, source)
         _train(source, before, this.before, composer)
     if not is_first():  # the first process holds the lock and writes
         return folder, _work(config, folder, {}, _opened(config, this), before)
@@ -85,6 +86,22 @@ def _train(
         write_text(folder.config, OmegaConf.to_yaml(OmegaConf.create(config)))
         folder.write({**head, "status": "running"})
         return folder, _work(config, folder, head, store, before)
+
+
+def _check_unseen(config: Mapping[str, Any], source: Mapping[str, Any]) -> None:
+    """Refuse weights that have learnt from what is tested."""
+    stores, parts = [], []
+    for one in (config, source):
+        data = one["data"]
+        stores.append(catalog.open_store(folder_at(one["data_dir"]), data["name"]))
+        parts.append(sides(stores[-1], data["protocol"], data["fold"]))
+    seen = seen_before(stores[0], parts[0].test, stores[1], parts[1].learn)
+    if len(seen):
+        raise UserError(
+            f"pretraining={config['pretraining']} learns from {len(seen):,} of the "
+            f"{len(parts[0].test):,} sequences that this run tests on, such as "
+            f"{stores[0].names[seen[0]]}: choose an experiment that does not"
+        )
 
 
 def _opened(config: Mapping[str, Any], this: WantedRun) -> SequenceStore:
