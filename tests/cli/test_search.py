@@ -192,15 +192,15 @@ def test_a_search_with_a_choice_that_was_changed_is_another(tmp_path: Path, monk
     monkeypatch.chdir(tmp_path)
     sweeps = ["optimizer.lr=interval(0.1,0.2)", "model=choice(gru,mine)"]
 
-    def name(hidden_size: int) -> str:
-        folder = tmp_path / str(hidden_size)
+    def name(reset_after: str) -> str:
+        folder = tmp_path / reset_after
         (folder / "model").mkdir(parents=True, exist_ok=True)
-        own = f"defaults: [gru]\nhidden_size: {hidden_size}\n"
+        own = f"defaults: [gru]\nreset_after: {reset_after}\n"
         (folder / "model" / "mine.yaml").write_text(own)
         monkeypatch.setenv("ELEATT_CONFIGS", str(folder))
         return _digest(read_space(["experiment=digits"], sweeps), Composer())
 
-    assert name(8) == name(8) != name(9)
+    assert name("true") == name("true") != name("false")
 
 
 def test_a_mistyped_key_is_said_before_anything_is_written(command_line, tmp_path: Path) -> None:
