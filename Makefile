@@ -16,6 +16,7 @@ PIP := PIP_CONSTRAINT=constraints.txt PIP_RETRIES=$${PIP_RETRIES:-1} $(VENV)/bin
 PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	"$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null \
 	&& echo "$$p" && break; done)
+unexport PYTHON  # it makes .venv; tests and checks run in that
 NUCLA_SOURCE ?= data/raw/nucla/all_sqe.zip
 MNIST_SOURCE ?= data/raw/mnist
 TABLES := digits fig2 table1 table2 table3 table4 table5 table6 table7 mnist gesture nucla paper
@@ -153,8 +154,9 @@ rehearse: $(READY) ## every table on small made-up data, from raw files to LaTeX
 	PYTHON="$(VENV)/bin/python" MNIST_SOURCE="$(MNIST_SOURCE)" scripts/rehearse.sh $(ARGS)
 
 lock: $(VENV)/.ray ## write constraints.txt anew from what .venv holds, Ray included
-	@{ sed -n '/^#/p' constraints.txt; $(VENV)/bin/python -m pip freeze --exclude-editable | sed 's/+cpu//'; } \
-		> constraints.txt.new && mv constraints.txt.new constraints.txt
+	@$(VENV)/bin/python -m pip freeze --exclude-editable > constraints.txt.found
+	@{ sed -n '/^#/p' constraints.txt && sed 's/+cpu//' constraints.txt.found; } > constraints.txt.new
+	@mv constraints.txt.new constraints.txt && rm constraints.txt.found
 
 clean: ## remove .venv, builds and caches; runs and data stay
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis

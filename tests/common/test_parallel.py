@@ -16,6 +16,7 @@ import pytest
 
 from eleatt_bench.common import parallel
 from eleatt_bench.common.errors import UserError
+from eleatt_bench.common.parallel import available_cores
 
 # Functions of the standard library: a spawned process must be able to import them.
 
@@ -116,3 +117,40 @@ def remaining(session: int) -> list[str]:
         if int(of) == session and state != "Z":
             found.append(text)
     return found
+
+
+def test_available_cores_are_those_of_this_process() -> None:
+    assert 1 <= available_cores() <= (os.cpu_count() or 1)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity on this system")
+def test_a_process_bound_to_a_core_has_one() -> None:
+    code = (
+        "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))});"
+        "from eleatt_bench.common.parallel import available_cores; print(available_cores())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "1\n"
+
+
+@pytest.mark.parametrize(
+    ("outer", "inner", "cores"),
+    [
+        ("max 100000", "max 100000", 64),
+        ("max 100000", "350000 100000", 3),
+        ("200000 100000", "800000 100000", 2),
+        ("50000 100000", "max 100000", 1),
+    ],
+)
+def test_a_container_has_the_cores_of_its_quota(
+    monkeypatch, tmp_path: Path, outer: str, inner: str, cores: int
+) -> None:
+    (tmp_path / "box/job").mkdir(parents=True)
+    (tmp_path / "box/cpu.max").write_text(f"{outer}\n", encoding="utf-8")
+    (tmp_path / "box/job/cpu.max").write_text(f"{inner}\n", encoding="utf-8")
+    (tmp_path / "cgroup").write_text("0::/box/job\n", encoding="utf-8")
+    monkeypatch.setattr(parallel, "_CGROUP", tmp_path / "cgroup")
+    monkeypatch.setattr(parallel, "_CGROUPS", tmp_path)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(64)), raising=False)
+    assert available_cores() == cores
+    assert parallel.cores() == min(cores, 8)

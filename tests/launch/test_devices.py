@@ -2,52 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import stat
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from eleatt_bench.common.errors import UserError
 from eleatt_bench.launch import devices
-from eleatt_bench.launch.devices import DevicePool, available_cores, visible_devices
-
-
-def test_available_cores_are_those_of_this_process() -> None:
-    assert 1 <= available_cores() <= (os.cpu_count() or 1)
-
-
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity on this system")
-def test_a_process_bound_to_a_core_has_one() -> None:
-    code = (
-        "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))});"
-        "from eleatt_bench.launch.devices import available_cores; print(available_cores())"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "1\n"
-
-
-@pytest.mark.parametrize(
-    ("outer", "inner", "cores"),
-    [
-        ("max 100000", "max 100000", 64),
-        ("max 100000", "350000 100000", 3),
-        ("200000 100000", "800000 100000", 2),
-        ("50000 100000", "max 100000", 1),
-    ],
-)
-def test_a_container_has_the_cores_of_its_quota(
-    monkeypatch, tmp_path: Path, outer: str, inner: str, cores: int
-) -> None:
-    (tmp_path / "box/job").mkdir(parents=True)
-    (tmp_path / "box/cpu.max").write_text(f"{outer}\n", encoding="utf-8")
-    (tmp_path / "box/job/cpu.max").write_text(f"{inner}\n", encoding="utf-8")
-    (tmp_path / "cgroup").write_text("0::/box/job\n", encoding="utf-8")
-    monkeypatch.setattr(devices, "_CGROUP", tmp_path / "cgroup")
-    monkeypatch.setattr(devices, "_CGROUPS", tmp_path)
-    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(64)), raising=False)
-    assert available_cores() == cores
+from eleatt_bench.launch.devices import DevicePool, visible_devices
 
 
 @pytest.mark.parametrize(
@@ -76,6 +38,11 @@ def test_otherwise_the_driver_is_asked(monkeypatch, tmp_path: Path) -> None:
     program.write_text("#!/bin/sh\nexit 9\n", encoding="utf-8")
     assert visible_devices() == []
     program.unlink()
+    assert visible_devices() == []
+    monkeypatch.setattr(devices, "_DRIVER", tmp_path)  # it is there, and nobody to ask
+    with pytest.raises(UserError, match="name them in CUDA_VISIBLE_DEVICES"):
+        visible_devices()
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert visible_devices() == []
 
 

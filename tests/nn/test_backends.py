@@ -31,6 +31,19 @@ def test_auto_is_what_was_measured_to_be_the_fastest():
     assert backend_function("auto", "meta") is equations.run
 
 
+def test_what_is_too_large_for_the_kernels_is_said_to_be_scans():
+    def ran(backend: str, *sizes: int, dtype: torch.dtype = torch.float32) -> str:
+        layer = EleAttGRU(*sizes, num_layers=2, backend=backend, device="meta", dtype=dtype)
+        return layer.backend_on(torch.device("cuda:0"))
+
+    assert ran("triton", 60, 100) == "triton"
+    assert ran("triton", 2048, 512) == "scan"
+    assert ran("triton", 2048, 100) == "triton, scan"
+    assert ran("triton", 60, 100, dtype=torch.float64) == "scan"
+    assert ran("auto", 2048, 512) == "scan"
+    assert ran("equations", 2048, 512) == "equations"
+
+
 def test_auto_honours_the_precision_that_autocast_asks_for():
     with torch.autocast("cpu", torch.bfloat16):
         assert resolve_backend("auto", "cpu") == "equations"

@@ -122,13 +122,14 @@ def test_training_anew_does_not_continue_from_behind_a_link(make_run, elsewhere:
 
 
 @pytest.mark.parametrize(
-    "name", ["", "config.yaml", "predictions.h5", "checkpoints", "record.json"]
+    "name", ["", "config.yaml", "predictions.h5", "checkpoints", "record.json", "epochs.csv"]
 )
 def test_nothing_behind_a_link_is_packed(
     make_run, tmp_path: Path, elsewhere: Path, name: str
 ) -> None:
     run = make_run()
     path = run.path / name
+    run.epochs.touch()
     path.rename(elsewhere / "moved")
     path.symlink_to(elsewhere / "moved")
     with pytest.raises(UserError, match=r"is a link to .*only what lies in the run's own folder"):

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from eleatt_bench.common.errors import UserError
+from eleatt_bench.runs import taking
 from eleatt_bench.runs.export import files_of
 from eleatt_bench.runs.record import RunFolder
 from eleatt_bench.runs.taking import Outcome, put, staging, take
@@ -63,6 +64,26 @@ def test_one_that_is_being_trained_is_left_alone(finished_run, tmp_path: Path, h
         mine.log.write_text("epoch 1")
         assert taken(run, here) is Outcome.BUSY
     assert content(here) == {f"{run.run_id}/log.txt": b"epoch 1"}
+
+
+def test_what_makes_room_in_vain_is_put_back(
+    finished_run, tmp_path: Path, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever waits for the lock may make a folder for it between the two moves."""
+    run = finished_run(tmp_path / "there")
+    mine = finished_run(here)
+    mine.write({**mine.read(), "status": "running"})
+    before = content(here)
+    move = taking._moved
+
+    def late(source: Path, target: Path) -> bool:
+        target.mkdir(exist_ok=True)
+        (target / ".lock").touch()
+        return move(source, target)
+
+    monkeypatch.setattr(taking, "_moved", late)
+    assert taken(run, here) is Outcome.BUSY
+    assert content(here) == before
 
 
 @pytest.mark.parametrize("status", ["failed", "running", None])

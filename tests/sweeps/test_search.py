@@ -154,6 +154,32 @@ def test_a_finished_run_costs_nothing_and_its_curve_counts(trials: Trials, finis
     assert go(trials, Scripted(), space_of("optimizer.lr=choice(0.01)"), 2) == []
 
 
+def test_a_run_that_is_queued_already_is_waited_for(trials: Trials, finish) -> None:
+    """A cluster may let it wait for hours: nobody is at it, and it is to be done once."""
+    pool = Queue(lambda job: None)
+    pool.then = lambda: finish("optimizer.lr=0.01")
+    said = go(trials, pool, space_of("optimizer.lr=choice(0.01)"), 3)
+    assert len(pool.started) == 1
+    assert sum("waits     another job is at the same run" in line for line in said) == 2
+    assert sum("finished by another job" in line for line in said) == 2
+    assert [trial.value for trial in trials.all()] == [0.625] * 3
+
+
+class Queue(Scripted):
+    """Takes whatever it is given, and ends it at the fourth look."""
+
+    then: Callable[[], None]
+    looks = 0
+    has_room = True  # type: ignore[assignment]
+
+    def ended(self) -> Iterator[tuple[Job, int]]:
+        self.looks += 1
+        if self.looks == 4:
+            self.then()
+            self.jobs = dict.fromkeys(self.jobs, 0)
+        yield from super().ended()
+
+
 def test_values_that_do_not_go_together_fail_their_trial_alone(trials: Trials, finish) -> None:
     two = "model.num_layers=2"
     space = space_of(

@@ -79,6 +79,16 @@ def test_attention_is_those_of_the_layer_to_its_own_input(short_config, layer: i
             h = z * h + (1 - z) * n
 
 
+def test_attention_is_computed_by_what_there_is_here(short_config) -> None:
+    cfg = short_config("model=eleatt_gru", "trainer.max_epochs=1")
+    folder, _ = train(cfg, [])
+    store = catalog.open_store(Path(cfg["data_dir"]), "digits")
+    (own,) = attention_to(cfg, store, folder, [3], 0)
+    elsewhere = {**cfg, "model": {**cfg["model"], "backend": "triton"}}  # which needs a GPU
+    (found,) = attention_to(elsewhere, store, folder, [3], 0)
+    assert np.array_equal(found.attention, own.attention)
+
+
 def test_a_layer_without_a_gate_is_refused(short_config) -> None:
     cfg = short_config("model=gru", "trainer.max_epochs=1")
     folder, _ = train(cfg, [])

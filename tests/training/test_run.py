@@ -375,7 +375,7 @@ def test_a_run_does_not_continue_by_frames_that_mean_something_else(finished) ->
 
 
 @pytest.mark.slow
-def test_early_stopping_stops_after_epochs_without_gain(short_config) -> None:
+def test_early_stopping_takes_a_tie_for_the_best(short_config) -> None:
     _, record = train(
         short_config("optimizer.lr=0", "trainer.max_epochs=9", "trainer.early_stopping=2"), []
     )

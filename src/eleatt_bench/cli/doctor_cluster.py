@@ -247,7 +247,7 @@ def answer(folder: Path) -> None:
     """In the job: write what it finds into ``folder``."""
     import torch
 
-    from eleatt_bench.launch.devices import available_cores
+    from eleatt_bench.common.parallel import available_cores
 
     with (folder / _LOCK).open() as lock:
         try:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TypeVar
 
 from eleatt_bench.common.errors import UserError
@@ -20,14 +21,40 @@ Work = TypeVar("Work")
 Result = TypeVar("Result")
 
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_CGROUP = Path("/proc/self/cgroup")
+_CGROUPS = Path("/sys/fs/cgroup")
 _MOST = 8  # processes; with more, what takes their results is the slowest
 _AHEAD = 3  # pieces of work per process that are begun or done, but not asked for
 
 
 def cores() -> int:
     """How many processes it makes sense to start here."""
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return min(usable or 1, _MOST)
+    return min(available_cores(), _MOST)
+
+
+def available_cores() -> int:
+    """How many CPU cores this process may use, by its affinity and, in a container, its quota."""
+    if hasattr(os, "sched_getaffinity"):
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
+    return max(1, int(min([cores, *_quotas()])))
+
+
+def _quotas() -> list[float]:
+    """Linux: the cores' worth of time granted to this process's control group and those above."""
+    try:
+        lines = _CGROUP.read_text(encoding="utf-8").splitlines()
+    except OSError:  # no Linux
+        return []
+    path = next((line.removeprefix("0::/") for line in lines if line.startswith("0::/")), "")
+    quotas = []
+    for group in [_CGROUPS / path, *(_CGROUPS / path).parents]:
+        file = group / "cpu.max"  # "QUOTA PERIOD" in microseconds, or "max PERIOD"
+        if group.is_relative_to(_CGROUPS) and file.is_file():
+            quota, period = file.read_text(encoding="utf-8").split()
+            quotas += [] if quota == "max" else [int(quota) / int(period)]
+    return quotas
 
 
 def in_order(

@@ -98,7 +98,7 @@ class TrainerConfig:
     accumulate_grad_batches: int = 1  # whose samples together make one step of the optimizer
     gradient_clip_val: float | None = 1.0  # the largest norm of the whole gradient
     selection: Selection = Selection.best  # best validation accuracy, or the last epoch
-    early_stopping: int | None = None  # epochs without a gain in validation accuracy
+    early_stopping: int | None = None  # epochs below the best validation accuracy so far
     num_threads: int | None = None  # CPU threads; null: what the launcher leases, else torch's
     profiler: Profiler | None = None  # one of Lightning's; its output is in the run's folder
 

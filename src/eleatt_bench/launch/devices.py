@@ -1,4 +1,4 @@
-"""What this host can lend to jobs: CPU cores and CUDA devices, found without importing torch."""
+"""What this host can lend to jobs: memory and CUDA devices, found without importing torch."""
 
 from __future__ import annotations
 
@@ -10,37 +10,17 @@ from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 
-_CGROUP = Path("/proc/self/cgroup")
-_CGROUPS = Path("/sys/fs/cgroup")
+from eleatt_bench.common.errors import UserError
 
-
-def available_cores() -> int:
-    """How many CPU cores this process may use, by its affinity and, in a container, its quota."""
-    if hasattr(os, "sched_getaffinity"):
-        cores = len(os.sched_getaffinity(0))
-    else:
-        cores = os.cpu_count() or 1
-    return max(1, int(min([cores, *_quotas()])))
-
-
-def _quotas() -> list[float]:
-    """Linux: the cores' worth of time granted to this process's control group and those above."""
-    try:
-        lines = _CGROUP.read_text(encoding="utf-8").splitlines()
-    except OSError:  # no Linux
-        return []
-    path = next((line.removeprefix("0::/") for line in lines if line.startswith("0::/")), "")
-    quotas = []
-    for group in [_CGROUPS / path, *(_CGROUPS / path).parents]:
-        file = group / "cpu.max"  # "QUOTA PERIOD" in microseconds, or "max PERIOD"
-        if group.is_relative_to(_CGROUPS) and file.is_file():
-            quota, period = file.read_text(encoding="utf-8").split()
-            quotas += [] if quota == "max" else [int(quota) / int(period)]
-    return quotas
+_DRIVER = Path("/dev/nvidiactl")  # also in a container that has no nvidia-smi
 
 
 def visible_devices() -> list[str]:
-    """The CUDA devices this process may use, as ``CUDA_VISIBLE_DEVICES`` would name them."""
+    """The CUDA devices this process may use, as ``CUDA_VISIBLE_DEVICES`` would name them.
+
+    Raises:
+        UserError: there are some, but nothing says which.
+    """
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
     if chosen is not None:
         names = [device.strip() for device in chosen.split(",") if device.strip()]
@@ -54,7 +34,12 @@ def visible_devices() -> list[str]:
             check=True,
         )
     except (OSError, subprocess.SubprocessError):
-        return []
+        if not _DRIVER.exists():
+            return []
+        raise UserError(
+            "There are GPUs here, but nvidia-smi, which would list them, is not there or does not "
+            "answer: name them in CUDA_VISIBLE_DEVICES, such as CUDA_VISIBLE_DEVICES=0,1"
+        ) from None
     return [line.strip() for line in listed.stdout.splitlines() if line.strip()]
 
 

@@ -6,12 +6,8 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypedDict
 
-from eleatt_bench.launch.devices import (
-    DevicePool,
-    available_cores,
-    free_device_memory,
-    visible_devices,
-)
+from eleatt_bench.common.parallel import available_cores
+from eleatt_bench.launch.devices import DevicePool, free_device_memory, visible_devices
 
 SWEEPS = "sweeps"
 """The folder in a folder of runs for what is of no run: logs, and who is queued where."""
@@ -34,7 +30,7 @@ def without_force(arguments: Sequence[str]) -> list[str]:
 
 def outer_variables() -> dict[str, str]:
     """What of this process's environment is meant for its jobs; a cluster may pass on nothing."""
-    ours = ("ELEATT_RUNS", "ELEATT_DATA", "ELEATT_DEBUG", "ELEATT_SWEEP")
+    ours = ("ELEATT_RUNS", "ELEATT_DATA", "ELEATT_DEBUG", "ELEATT_SWEEP", "MLFLOW_TRACKING_URI")
     return {key: os.environ[key] for key in ours if key in os.environ}
 
 
@@ -51,7 +47,7 @@ class PoolSettings(TypedDict):
     """How a `Pool` is set up: what it takes."""
 
     num_jobs: int
-    threads_per_job: int
+    threads_per_job: int  # of each of its processes, if it has several
     devices: DevicePool | None
     warm: bool
 
@@ -65,7 +61,7 @@ def pool_settings(config: Mapping[str, Any], jobs: int) -> PoolSettings:
     num_jobs = _num_jobs(config, len(devices) if single else 0, jobs)
     return {
         "num_jobs": num_jobs,
-        "threads_per_job": max(1, available_cores() // num_jobs),
+        "threads_per_job": max(1, available_cores() // (num_jobs * config["trainer"]["devices"])),
         "devices": pool,
         "warm": config["launcher"]["warm"],
     }

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import torch
 
 from eleatt_bench.nn import equations, native, scan, triton
-from eleatt_bench.nn.contract import RunLayer
+from eleatt_bench.nn.contract import RunLayer, Weights
 from eleatt_bench.nn.observers import is_counted, observer
 
 BACKENDS = ("auto", "equations", "scan", "native", "triton")
@@ -52,6 +52,11 @@ def resolve_backend(
     if kind == "cuda":
         return "scan"
     return "native" if dtype in native.DTYPES and _native_works() else "scan"
+
+
+def backend_of(name: str, weights: Weights) -> str:
+    """What runs the layer with these ``weights`` where `resolve_backend` gave ``name``."""
+    return "scan" if name == "triton" and not triton.fits(weights) else name
 
 
 def backend_function(

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from eleatt_bench.nn.backends import backend_function, check_backend, resolve_backend
+from eleatt_bench.nn.backends import backend_function, backend_of, check_backend, resolve_backend
 from eleatt_bench.nn.checks import check_dropout, check_sizes, checked_gated_layers, describe
 from eleatt_bench.nn.contract import BLOCKS, Cell, Gate, Kind, State, Weights
 from eleatt_bench.nn.init import init_cell, init_gate
@@ -244,6 +244,15 @@ class Stack(nn.Module):
             if self.bias:
                 shapes["bias_a"] = (D,)
         return shapes
+
+    def backend_on(self, device: torch.device) -> str:
+        """What runs these layers on ``device``: a backend, or ``triton, scan`` where some of them
+        are too large for the kernels of the first."""
+        weights = [one for of_layer in self._checked_weights() for one in of_layer]
+        name = resolve_backend(self.backend, device, weights[0].weight_ih.dtype)
+        return ", ".join(
+            dict.fromkeys(sorted((backend_of(name, w) for w in weights), reverse=True))
+        )
 
     def _weights(self, layer: int, direction: int) -> Weights:
         # Looked up by name at every call, so that parametrizations and functional_call apply.

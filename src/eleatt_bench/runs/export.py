@@ -38,7 +38,7 @@ def files_of(folder: RunFolder, *, published: bool = False) -> Files:
     record = folder.read() or {}
     weights = folder.checkpoints / f"{record.get('selection', 'best')}.ckpt"
     files = [folder.config, folder.record, folder.predictions, *([] if published else [weights])]
-    for file in (folder.path, folder.checkpoints, *files):
+    for file in (folder.path, folder.checkpoints, folder.epochs, *files):
         if file.is_symlink():
             raise UserError(
                 f"{file} is a link to {file.readlink()}: only what lies in the run's own folder is "

@@ -79,6 +79,8 @@ def _take(staged: RunFolder, target: RunFolder) -> Outcome:
             doomed = target.path.with_name(f".{target.run_id}.{os.getpid()}.tmp")
             target.path.rename(doomed)
             taken = _moved(staged.path, target.path)
+            if not taken:  # whoever waits for the lock has made a folder for it meanwhile
+                _put_back(doomed, target.path)
             shutil.rmtree(doomed)
             return Outcome.TAKEN if taken else Outcome.BUSY
     except HeldElsewhereError:
@@ -101,6 +103,13 @@ def _there(staged: RunFolder, target: RunFolder) -> Outcome | None:
 
 def _record(folder: RunFolder) -> Record:
     return folder.read() or {}
+
+
+def _put_back(doomed: Path, target: Path) -> None:
+    """Move all of ``doomed`` to ``target`` that is not there."""
+    for path in sorted(doomed.iterdir()):
+        if not (target / path.name).exists():
+            path.rename(target / path.name)
 
 
 def _moved(source: Path, target: Path) -> bool:

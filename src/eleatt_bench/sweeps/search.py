@@ -116,7 +116,7 @@ class Search:
             done=one.folder.is_finished,
             grows=one.folder.epochs,
         )
-        if one.waits_for():
+        if self._waits_for(one):
             self._wait(job, one)
         else:
             self._go_on(job, one, "finished already")
@@ -133,6 +133,11 @@ class Search:
         return _Running(
             trial, folder, before, max_epochs, CurveReader(folder), time.monotonic(), stage
         )
+
+    def _waits_for(self, one: _Running) -> str:
+        """As `_Running.waits_for`; an engine may also have the same run queued."""
+        queued = any(other.folder.run_id == one.folder.run_id for other in self._running.values())
+        return one.waits_for() or (f"the same run, {one.folder.run_id}" if queued else "")
 
     def _go_on(self, job: Job, one: _Running, how: str) -> None:
         """Start ``job``, unless its run is finished, or already bad enough to prune."""
@@ -158,13 +163,13 @@ class Search:
 
     def _wait(self, job: Job, one: _Running) -> None:
         self._waiting[job] = one
-        what = one.waits_for() or f"the same run, {one.folder.run_id}"
+        what = self._waits_for(one) or f"the same run, {one.folder.run_id}"
         self._tell(one.trial, f"waits     another job is at {what}")
 
     def _look_at_waiting(self) -> None:
         """Go on with trials whose run nobody is at any more, and take over what came of it."""
         for job, one in list(self._waiting.items()):
-            if self._engine.has_room and not one.waits_for():
+            if self._engine.has_room and not self._waits_for(one):
                 del self._waiting[job]
                 self._go_on(job, one, "finished by another job")
 

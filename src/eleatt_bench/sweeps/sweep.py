@@ -14,7 +14,7 @@ from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.locations import config_flags, folder_at
 from eleatt_bench.launch.engines import cancel as cancel_all
 from eleatt_bench.launch.engines import is_local
-from eleatt_bench.launch.settings import SWEEPS, is_about_launcher
+from eleatt_bench.launch.settings import SWEEPS, is_about_launcher, without_force
 
 
 class Sweep(NamedTuple):
@@ -47,7 +47,8 @@ def sweep_of(hydra: DictConfig) -> Sweep:
     named = [w.partition("=")[2] for key in ("table=", "experiment=") for w in said
              if w.startswith(key)]  # fmt: skip
     label = re.sub(r"[^A-Za-z0-9_]+", "_", [*named, verb][0])[:40]
-    told = json.dumps([verb, said, str(runs_dir.resolve())])
+    # With force=true it is begun anew, and looked at afterwards without.
+    told = json.dumps([verb, without_force(said), str(runs_dir.resolve())])
     name = f"{label}-{hashlib.sha256(told.encode()).hexdigest()[:8]}"
     logs = Path(hydra.hydra.sweep.dir) if is_local(config) else runs_dir / SWEEPS / name
     asked = hydra.hydra.overrides

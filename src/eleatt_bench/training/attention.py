@@ -45,6 +45,8 @@ def attention_to(
     Raises:
         UserError: that layer has no gate, or there is no checkpoint.
     """
+    # Whichever trained it may not be on this machine, which computes on the CPU here.
+    config = {**config, "model": {**config["model"], "backend": "auto"}}
     data, classifier = build(config, store)
     gated = sorted(classifier.recurrent.gated_layers) if classifier.recurrent.gate else []
     if layer not in gated:

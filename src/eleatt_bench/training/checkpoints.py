@@ -89,7 +89,7 @@ class Checkpoints(Callback):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         metrics = classifier_of(pl_module).epoch_metrics
         self.last = {"epoch": trainer.current_epoch, "metrics": dict(metrics)}
-        _count(self.backends, backend_of(trainer, classifier_of(pl_module).config))
+        _count(self.backends, backend_of(trainer, classifier_of(pl_module)))
         _count(self.commits, self._commit)
         improved = self.improved(metrics)
         if improved:

@@ -7,10 +7,9 @@ import platform
 import resource
 import subprocess
 import sys
-from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from eleatt_bench.common.locations import PACKAGE
 
@@ -18,6 +17,9 @@ if TYPE_CHECKING:
     import torch
     from pytorch_lightning import Trainer
 
+    from eleatt_bench.training.classifier import SequenceClassifier
+
+_PATIENCE = 10  # seconds that git may take
 _CONTEXT = 1 << 29  # bytes, about what CUDA itself takes of a device for each process
 
 PACKAGES = (
@@ -54,12 +56,10 @@ def git_commit() -> str | None:
     return commit + ("+changes" if changed else "")
 
 
-def backend_of(trainer: Trainer, config: Mapping[str, Any]) -> str:
-    """The backend that ``config`` asks for; of ``auto``, where ``trainer`` computes."""
-    from eleatt_bench.nn.backends import resolve_backend
-
+def backend_of(trainer: Trainer, classifier: SequenceClassifier) -> str:
+    """What runs the layers of ``classifier`` where ``trainer`` computes, as `Stack.backend_on`."""
     with trainer.precision_plugin.forward_context():  # the precision may decide
-        return resolve_backend(config["model"]["backend"], trainer.strategy.root_device)
+        return classifier.recurrent.backend_on(trainer.strategy.root_device)
 
 
 def cpu_name() -> str:
@@ -100,6 +100,7 @@ def is_in_sweep() -> bool:
 
 def _git(top: Path, *arguments: str) -> str:
     done = subprocess.run(
-        ["git", "-C", str(top), *arguments], capture_output=True, text=True, check=True, timeout=10
-    )
+        ["git", "-C", str(top), *arguments],
+        capture_output=True, text=True, check=True, timeout=_PATIENCE,
+    )  # fmt: skip
     return done.stdout.strip()

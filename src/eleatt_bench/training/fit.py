@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 import warnings
@@ -126,7 +127,7 @@ def fit(
         "parameters": sum(p.numel() for p in classifier.parameters()),
         "samples": {s: len(getattr(data.split, s)) for s in ("train", "val", "test")},
         "predictions_digest": digest,
-        **where(trainer, config),
+        **where(trainer, classifier),
         "backends": checkpoints.backends,
         "commits": checkpoints.commits,
         "timing": _timing(
@@ -188,7 +189,7 @@ def test(
     return {
         "metrics": {"test": measure(logits, data)},
         "samples": {"test": len(data.split.test)},
-        **where(trainer, config),
+        **where(trainer, classifier),
         "timing": {"seconds": round(time.perf_counter() - clock, 3)},
     }
 
@@ -199,6 +200,8 @@ def build(config: Config, store: SequenceStore) -> tuple[SequenceDataModule, Seq
     threads = config["trainer"]["num_threads"] or leased_threads()
     if threads:
         torch.set_num_threads(threads)
+        if config["trainer"]["devices"] > 1:  # or Lightning shares the cores out once more
+            os.environ["OMP_NUM_THREADS"] = str(threads)
     accumulate = config["trainer"]["accumulate_grad_batches"]
     data = SequenceDataModule(config["data"], store, config["seed"], accumulate)
     classifier = SequenceClassifier(config, data.input_size, store.num_classes, data.transforms)
@@ -264,7 +267,7 @@ def load_and_predict(
     return predict(trainer, classifier, data)
 
 
-def where(trainer: Trainer, config: Config) -> dict[str, Any]:
+def where(trainer: Trainer, classifier: SequenceClassifier) -> dict[str, Any]:
     """The device, threads and backend that computed."""
     device = trainer.strategy.root_device
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name()
@@ -273,8 +276,8 @@ def where(trainer: Trainer, config: Config) -> dict[str, Any]:
         "accelerator": device.type,
         "world_size": trainer.world_size,
         "num_threads": torch.get_num_threads(),
-        "precision": config["trainer"]["precision"],
-        "backend": backend_of(trainer, config),
+        "precision": classifier.config["trainer"]["precision"],
+        "backend": backend_of(trainer, classifier),
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import traceback
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -69,6 +70,7 @@ def _train(
         _check_unseen(config, source)
         _train(source, before, this.before, composer)
     if not is_first():  # the first process holds the lock and writes
+        _wait_for_each_other()
         return folder, _work(config, folder, {}, _opened(config, this), before)
     waiting = f"{folder.run_id} is being trained by another process; waiting"
     with naming(folder.path), folder.held(on_wait=waiting, wait=not is_in_sweep()):
@@ -85,7 +87,17 @@ def _train(
         head = _head(folder, this, store)
         write_text(folder.config, OmegaConf.to_yaml(OmegaConf.create(config)))
         folder.write({**head, "status": "running"})
+        _wait_for_each_other()
         return folder, _work(config, folder, head, store, before)
+
+
+def _wait_for_each_other() -> None:
+    """Of processes that have done a pre-training together the first one still wrote its record,
+    and cleared the run's folder."""
+    if (torch := sys.modules.get("torch")) is not None:
+        dist = torch.distributed
+        if dist.is_available() and dist.is_initialized():
+            dist.barrier()
 
 
 def _check_unseen(config: Mapping[str, Any], source: Mapping[str, Any]) -> None:

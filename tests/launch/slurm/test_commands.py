@@ -39,3 +39,11 @@ def test_what_a_refused_option_needs_is_said(say: Callable[..., None]) -> None:
     say("sbatch", "sbatch: error: Batch job submission failed: Invalid feature specification\n", 1)
     with pytest.raises(SlurmError, match=r"Invalid feature specification\. What nodes have, .*%f"):
         submit("--constraint=a100", keep_open=1)
+    limit = "QOSMaxSubmitJobPerUserLimit\nsbatch: error: Batch job submission failed: Job violates "
+    say(
+        "sbatch",
+        f"sbatch: error: {limit}accounting/QOS policy (job submit limit, user's size)\n",
+        1,
+    )
+    with pytest.raises(SlurmError, match="So many jobs may not be queued at once"):
+        submit(keep_open=1)

@@ -17,8 +17,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from eleatt_bench.config.compose import compose_config
 from eleatt_bench.launch.process import Job
-from eleatt_bench.launch.slurm.script import Request, script
+from eleatt_bench.launch.slurm.script import Request, request, script
 
 pytestmark = pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
 
@@ -71,6 +72,21 @@ def test_how_it_ended_is_left_beside_the_log(tmp_path: Path, status: int) -> Non
     assert start_in(tmp_path, job).wait(30) == status
     assert ended(job) == str(status)
     assert not (tmp_path / "asked").exists()
+
+
+def test_what_the_setup_switches_on_loses_no_status(tmp_path: Path) -> None:
+    strict = replace(WANTED, setup=("set -euo pipefail", *WANTED.setup))
+    job = job_of(tmp_path, "bash", "-c", "exit 7")
+    assert start_in(tmp_path, job, strict).wait(30) == 7
+    assert ended(job) == "7"
+
+
+def test_an_option_of_sbatch_may_be_zero() -> None:
+    said = ["+launcher.options.mem=0", "+launcher.options.a=false"]
+    config = compose_config(["launcher=slurm", "trainer.accelerator=cpu", *said])
+    options = request(config).options
+    assert "--mem=0" in options
+    assert not any(option.startswith("--a") for option in options)
 
 
 def status_once_told(folder: Path, job: Job) -> int:

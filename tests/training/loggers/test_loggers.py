@@ -47,6 +47,10 @@ def test_the_csv_logger_has_the_curves_and_results_of_tensorboard(short_config) 
     said = yaml.safe_load((folder.loggers / "csv" / "hparams.yaml").read_text("utf-8"))
     assert said["optimizer"]["lr"] == 0.005
     assert "logger" not in said
+    assert said["trainer"]["max_epochs"] > 0
+    for key in ("devices", "accelerator", "num_threads"):
+        assert key not in said["trainer"], "it is of the machine"
+    assert "backend" not in said["model"]
 
 
 def test_loggers_change_neither_the_name_nor_a_number_nor_other_files(short_config) -> None:

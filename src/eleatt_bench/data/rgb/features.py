@@ -61,10 +61,10 @@ def extract(
 
     The features of each clip are kept as soon as they are known, below ``data_dir/features``, and
     not computed again with this backbone, weights and preprocessing as long as the clip's content
-    stays the same. On a CPU every core is at a clip of its own, on one thread, so that the number
-    of cores changes no digit. ``batch_size`` is `Backbone.batch_size` where it is None. A clip that
-    cannot be decoded is handed to ``report``; with ``skip_bad`` the store is written without it and
-    tells so, else there is no store.
+    stays the same. On a CPU every core, of eight at most, is at a clip of its own, on one thread,
+    so that the number of cores changes no digit. ``batch_size`` is `Backbone.batch_size` where it
+    is None. A clip that cannot be decoded is handed to ``report``; with ``skip_bad`` the store is
+    written without it and tells so, else there is no store.
 
     Raises:
         UserError: broken clips (said when all others are done), no clip that is not broken, PyAV

@@ -16,7 +16,7 @@ from typing import Any
 
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.extras import require
-from eleatt_bench.launch.devices import available_cores
+from eleatt_bench.common.parallel import available_cores
 from eleatt_bench.launch.settings import leased_gpus
 
 _QUIET = {

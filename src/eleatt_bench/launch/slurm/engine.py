@@ -23,6 +23,7 @@ from eleatt_bench.launch.endings import (
 )
 from eleatt_bench.launch.losses import Losses
 from eleatt_bench.launch.process import Job
+from eleatt_bench.launch.settings import without_force
 from eleatt_bench.launch.slurm import commands
 from eleatt_bench.launch.slurm.book import Book, books_of, own_book
 from eleatt_bench.launch.slurm.commands import ACTIVE, RUNNING, QueueEntry, SlurmError, newest
@@ -113,9 +114,15 @@ class Slurm:
 
     def __exit__(self, *exception: object) -> None:
         if self._tasks:
+            anew = any(without_force(job.arguments) != [*job.arguments] for job in self._tasks)
+            without = " without force=true" if anew else ""
+            ends = "with --cancel"
+            if self._most is not None:  # a search, which has no such flag
+                arrays = sorted({task.array for task in self._tasks.values()}, key=int)
+                ends = f"by scancel {' '.join(arrays)}"
             self._say(
                 f"{len(self._tasks):,} jobs stay in SLURM's queue or go on ({self._known_as()}): "
-                "the same command attaches to them again, and ends them with --cancel"
+                f"the same command{without} attaches to them again; they are ended {ends}"
             )
         if self._new:
             self._say(f"{len(self._new):,} jobs were not submitted: the same command does that")
@@ -339,8 +346,10 @@ class Slurm:
         elif task.state == "CANCELLED" and task.reason == "DependencyNeverSatisfied":
             del self._tasks[job]  # what it needs goes on as another job, or ended meanwhile
             self._new[job] = "for what it needs"
-        elif task.stopped or task.state in _TELLING:
+        elif task.stopped or task.state == "CANCELLED":
             self._end(job, CANCELLED_STATUS, _FAILED.get(task.state))
+        elif task.state in _TELLING:
+            self._end(job, 1, _FAILED.get(task.state))
         elif task.state in _LOST and task.state != _GONE:
             self._go_on(job, _LOST[task.state])
         else:  # the exit status may not be seen here yet

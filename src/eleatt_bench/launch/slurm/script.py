@@ -75,7 +75,7 @@ def request(config: Mapping[str, Any]) -> Request:
     words = tuple(
         f"--{name}" if value is True else f"--{name}={value}"
         for name, value in options.items()
-        if value not in (None, False)
+        if value is not None and value is not False
     )
     return Request(
         words, tuple(launcher["setup"]), gpus, launcher["cpus"], launcher["resubmit"],
@@ -177,6 +177,7 @@ trap 'stopped=1' TERM
 cd -- @FOLDER@ || finish @NO_FOLDER@
 python=@PYTHON@
 @SETUP@
+set +eu +o pipefail
 "${python[@]}" -m eleatt_bench "${words[@]}" </dev/null &
 child=$!
 [ -z "$outran" ] || kill -TERM "$child"

@@ -54,9 +54,12 @@ MOST_STREAMED = 500_000
 
 def runs_in_triton(input: Tensor, weights: Weights) -> bool:  # noqa: A002
     """Whether `run` uses its kernels for ``input`` (T, B, D) and a layer; else it is `scan.run`."""
-    return (
-        input.dtype == torch.float32 and input.shape[1] > 0 and _streamed(weights) <= MOST_STREAMED
-    )
+    return input.dtype == torch.float32 and input.shape[1] > 0 and fits(weights)
+
+
+def fits(weights: Weights) -> bool:
+    """Whether a layer is small enough for the kernels."""
+    return _streamed(weights) <= MOST_STREAMED
 
 
 def _streamed(weights: Weights) -> int:

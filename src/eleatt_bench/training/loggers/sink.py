@@ -40,7 +40,13 @@ class Sink(Protocol):
 
 def parameters(config: Config) -> dict[str, Any]:
     """The settings that make the run what it is, in nested mappings."""
-    return {key: value for key, value in config.items() if not is_place(key)}
+    return {
+        key: {k: v for k, v in value.items() if not is_place(f"{key}.{k}")}
+        if isinstance(value, Mapping)
+        else value
+        for key, value in config.items()
+        if not is_place(key)
+    }
 
 
 def read_id(folder: RunFolder, logger: str) -> dict[str, str]:

@@ -11,7 +11,7 @@ namespace eleatt {
 enum Kind : int64_t { kRnn, kLstm, kGru, kResetAfterGru };
 enum Gate : int64_t { kNone, kSigmoid, kSoftmax };
 
-// One layer in one direction. eleatt_bench/nn/native.py has the same fields in the same order, all
+// One layer in one direction. eleatt_bench/nn/native/__init__.py has the same fields in the same order, all
 // of eight bytes. Arrays are (T, B, width) and contiguous, except that frame t of sequence b of the
 // input begins at x + t * x_step + b * x_row. Null pointers stand for what there is not.
 template <class S> struct Call {
