@@ -74,6 +74,24 @@ def test_a_distributed_run_continues_from_its_checkpoint(command_line, tmp_path:
     assert json.loads((run / "record.json").read_text("utf-8"))["status"] == "finished"
 
 
+@pytest.mark.slow
+def test_processes_that_pretrain_together_begin_together(command_line, tmp_path: Path) -> None:
+    """The second one does not look for the first one's record, or checkpoints, too early."""
+    ddp = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "trainer.num_threads=2"]
+    words = [*TINY, *ddp, "pretraining=digits", "trainer.max_epochs=1"]
+    done = command_line(*words, timeout=200)
+    assert done.returncode == 0, done.stderr
+    records = {path: json.loads(path.read_text("utf-8")) for path in tmp_path.glob("runs/*/*.json")}
+    assert [record["status"] for record in records.values()] == ["finished"] * 2
+    assert {record["num_threads"] for record in records.values()} == {2}, "of each process"
+    for path, record in records.items():
+        if "pretraining" not in record:
+            path.unlink()  # it is trained again, and what it was for begins anew
+    done = command_line(*words, "force=true", timeout=200)
+    assert done.returncode == 0, done.stderr
+    assert len(list(tmp_path.glob("runs/*/record.json"))) == 2
+
+
 def second_rank(folder: Path) -> int:
     """The id of the process that is rank 1 of a run which has been trained for an epoch."""
     deadline = time.monotonic() + 100
