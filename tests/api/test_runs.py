@@ -15,6 +15,7 @@ import pytest
 import torch
 
 import eleatt_bench as eb
+from eleatt_bench.api.frames import Tables
 
 
 def test_a_run_is_what_its_files_say(run: eb.LoadedRun) -> None:
@@ -143,3 +144,35 @@ def test_torch_is_imported_by_networks_alone(run: eb.LoadedRun, here: Path) -> N
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code, run.id], check=True)
+
+
+def test_settings_that_came_later_have_the_values_that_earlier_runs_had(
+    run: eb.LoadedRun, here: Path
+) -> None:
+    pytest.importorskip("pandas", reason="pandas, of the extra frames, is not installed")
+    frame = eb.load_runs().frame()
+    for key in ("loss.label_smoothing", "data.transforms.shift", "trainer.accumulate_grad_batches"):
+        assert frame.loc[run.id, key] == run[key]
+
+
+def test_a_frame_of_nothing_has_its_first_columns(run: eb.LoadedRun, here: Path) -> None:
+    pytest.importorskip("pandas", reason="pandas, of the extra frames, is not installed")
+    assert list(eb.load_runs(None, "status=failed").frame().columns) == ["run", "status"]
+    assert "verdict" in Tables([]).claims()
+    assert "mean" in Tables([]).cells()
+
+
+def test_by_default_a_network_has_the_weights_that_were_tested(
+    run: eb.LoadedRun, here: Path
+) -> None:
+    record = run.record
+    folder = run._folder
+    folder.write({**record, "selection": "last"})
+    try:
+        tested = eb.load_run(run.id).network().state_dict()
+        last = run.network("last").state_dict()
+    finally:
+        folder.write(record)
+    assert all((value == last[name]).all() for name, value in tested.items())
+    with pytest.raises(eb.UserError, match="Unknown checkpoint 'lst'"):
+        run.network("lst")

@@ -59,6 +59,13 @@ def test_markdown_has_every_row_and_the_same_number_of_cells_in_each(make_table,
     assert expected in render([make_table()], "md")
 
 
+def test_markdown_says_what_a_star_is(make_table) -> None:
+    sure = tuple(replace(claim, holm=0.01) for claim in make_table().claims)
+    note = "- * holds for all claims of the table together (Holm, 5 %)"
+    assert note in render([make_table(claims=sure)], "md", claims=True)
+    assert note not in render([make_table()], "md", claims=True)
+
+
 def test_markdown_escapes_what_would_be_markup(make_table) -> None:
     text = render([make_table(title="a|b <c> `d` \\e")], "md")
     assert "a\\|b \\<c\\> \\`d\\` \\\\e" in text

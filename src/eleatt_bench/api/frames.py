@@ -9,7 +9,7 @@ import numpy as np
 
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.extras import require
-from eleatt_bench.report.as_csv import cell_lines, claim_lines
+from eleatt_bench.report.as_csv import CELL_FIELDS, CLAIM_FIELDS, cell_lines, claim_lines
 from eleatt_bench.report.render import render
 from eleatt_bench.tables import build
 from eleatt_bench.tables.plan import plans
@@ -33,7 +33,8 @@ class Tables:
         Raises:
             UserError: pandas is not installed.
         """
-        return as_frame(line for table in self._tables for line in cell_lines(table))
+        lines = (line for table in self._tables for line in cell_lines(table))
+        return as_frame(lines, CELL_FIELDS)
 
     def claims(self) -> DataFrame:
         """A row for each claim: the difference in percentage points, its interval, the verdict.
@@ -43,7 +44,8 @@ class Tables:
         Raises:
             UserError: pandas is not installed.
         """
-        return as_frame(line for table in self._tables for line in claim_lines(table))
+        lines = (line for table in self._tables for line in claim_lines(table))
+        return as_frame(lines, CLAIM_FIELDS)
 
     def __repr__(self) -> str:
         return render(self._tables, "md")
@@ -65,8 +67,9 @@ def listed(overrides: Sequence[str]) -> list[str]:
     return list(overrides)
 
 
-def as_frame(rows: Iterable[Mapping[str, Any]]) -> DataFrame:
-    """A frame with a column for every key that any of ``rows`` has; numbers that lack are NaN.
+def as_frame(rows: Iterable[Mapping[str, Any]], always: Sequence[str] = ()) -> DataFrame:
+    """A frame with a column for every key that any of ``rows`` has, and those that are ``always``
+    there; numbers that lack are NaN.
 
     Raises:
         UserError: pandas is not installed.
@@ -75,7 +78,7 @@ def as_frame(rows: Iterable[Mapping[str, Any]]) -> DataFrame:
     from pandas import DataFrame
 
     found = list(rows)
-    keys = dict.fromkeys(key for row in found for key in row)
+    keys = dict.fromkeys((*always, *(key for row in found for key in row)))
     return DataFrame({key: _column([row.get(key) for row in found]) for key in keys})
 
 

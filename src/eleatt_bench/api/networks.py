@@ -43,9 +43,9 @@ class RunData:
         return self._module.tested(self.indices[part], batch_size)
 
 
-def network(folder: RunFolder, checkpoint: str, data_dir: Path) -> SequenceClassifier:
+def network(folder: RunFolder, checkpoint: str | None, data_dir: Path) -> SequenceClassifier:
     """The network of ``folder`` with its trained weights, on the CPU, as it is tested."""
-    if checkpoint not in CHECKPOINTS:
+    if checkpoint is not None and checkpoint not in CHECKPOINTS:
         raise unknown("checkpoint", checkpoint, CHECKPOINTS)
     _, config, store = reopen(folder.path.parent, folder.run_id, data_dir)
     data = SequenceDataModule(config["data"], store, config["seed"])

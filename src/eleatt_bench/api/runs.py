@@ -45,8 +45,9 @@ class LoadedRun:
 
     @property
     def status(self) -> str:
-        """Finished, running, interrupted, failed, pruned, damaged or unknown, as that word."""
-        return self._folder.status()
+        """Finished, running, interrupted, failed, pruned, damaged or unknown, as that word; as it
+        was when the run was first asked, as its numbers are."""
+        return self._values.status
 
     @property
     def record(self) -> dict[str, Any]:
@@ -118,12 +119,13 @@ class LoadedRun:
         return counts
 
     def network(
-        self, checkpoint: str = "best", data_dir: Folder | None = None
+        self, checkpoint: str | None = None, data_dir: Folder | None = None
     ) -> SequenceClassifier:
         """The trained network on the CPU: logits (B, C) of ``network(inputs, lengths)``.
 
         ``inputs`` (B, T, D) are zero-padded and as the network saw them in training, which
-        `data` gives; ``lengths`` (B,) are integers. ``checkpoint`` is "best" or "last".
+        `data` gives; ``lengths`` (B,) are integers. ``checkpoint`` is "best" or "last"; without it
+        the weights are those that were tested.
 
         Raises:
             UserError: the run was trained by another recipe or on other data, or that checkpoint
@@ -174,7 +176,8 @@ class Runs(Sequence[LoadedRun]):
         Raises:
             UserError: pandas is not installed.
         """
-        return as_frame([run._values.values for run in self]).set_index("run", drop=False)
+        rows = [run._values.values for run in self]
+        return as_frame(rows, ("run", "status")).set_index("run", drop=False)
 
     def __repr__(self) -> str:
         return f"<{len(self):,} runs>"

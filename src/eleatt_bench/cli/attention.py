@@ -86,7 +86,7 @@ def _named(store: SequenceStore, names: Sequence[str], test: Sequence[str]) -> l
     for name in names:
         if name not in test:
             raise unknown("test sample", name, test)
-    return [store.names.index(name) for name in names]
+    return [store.names.index(name) for name in dict.fromkeys(names)]
 
 
 def _first(store: SequenceStore, test: Sequence[str]) -> list[int]:

@@ -12,6 +12,7 @@ from eleatt_bench.cli.arguments import Parser, chosen_action
 from eleatt_bench.cli.offers import run_ids
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.locations import runs_dir
+from eleatt_bench.common.text import printable
 from eleatt_bench.runs.cleaning import size, waste
 from eleatt_bench.runs.record import RunFolder, find_run
 from eleatt_bench.runs.summaries import Summaries
@@ -56,16 +57,17 @@ def show(arguments: Sequence[str]) -> None:
     if record and folder.predictions.exists() and "predictions_digest" not in record:
         print("  predictions: unverified, the record has no digest of them")
     print(f"  files: {folder.path}")
-    print(f"  test again: eleatt-bench eval run={folder.run_id}")
+    checkpoint = " checkpoint=last" if record.get("selection") == "last" else ""
+    print(f"  test again: eleatt-bench eval run={folder.run_id}{checkpoint}")
 
 
 def _lines(values: Mapping[str, Any], indent: str = "  ") -> list[str]:
     lines = []
     for key, value in values.items():
         if isinstance(value, Mapping):
-            lines += [f"{indent}{key}:", *_lines(value, indent + "  ")]
+            lines += [printable(f"{indent}{key}:"), *_lines(value, indent + "  ")]
         else:
-            lines.append(f"{indent}{key}: {json.dumps(value, ensure_ascii=False)}")
+            lines.append(printable(f"{indent}{key}: {json.dumps(value, ensure_ascii=False)}"))
     return lines
 
 

@@ -69,7 +69,9 @@ def _metrics(a: Run, b: Run) -> Iterator[list[str]]:
         share = "accuracy" in key
         difference = ""
         if isinstance(x, int | float) and isinstance(y, int | float):
-            difference = f"{100 * (x - y):+.2f} points" if share else f"{x - y:+,.5g}"
+            whole = isinstance(x, int) and isinstance(y, int)
+            difference = f"{x - y:+,}" if whole else f"{x - y:+,.5g}"
+            difference = f"{100 * (x - y):+.2f} points" if share else difference
         texts = (f"{v:.2%}" if share and isinstance(v, int | float) else _text(v) for v in (x, y))
         yield [key, *texts, difference]
 

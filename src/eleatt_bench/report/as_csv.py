@@ -11,7 +11,7 @@ from eleatt_bench.tables.table import Claim, Table, TableCell
 
 _WHERE = ("table", "rehearsal", "section")
 _NUMBERS = ("mean", "sd", "n", "low", "high", "paper")
-_CELLS = (
+CELL_FIELDS = (
     *_WHERE,
     "row",
     "column",
@@ -22,7 +22,7 @@ _CELLS = (
     "folds_sd",
     "parameters",
 )
-_CLAIMS = (
+CLAIM_FIELDS = (
     *_WHERE, "better", "than", "column", *_NUMBERS, "margin", "verdict", "decided_at",
     "within_margin", "stopped_early", "exploratory", "p", "holm", "crossed_over",
     "crossed_low", "crossed_high",
@@ -35,13 +35,13 @@ def csv(tables: Sequence[Table]) -> str:
 
     What is not known is empty; ``folds_sd`` is the spread over the folds of a seed.
     """
-    return _written(_CELLS, (line for table in tables for line in cell_lines(table)))
+    return _written(CELL_FIELDS, (line for table in tables for line in cell_lines(table)))
 
 
 def csv_claims(tables: Sequence[Table]) -> str:
     """A line per claim: the mean difference of ``better`` less ``than`` in percentage points, over
     ``n`` seeds that both have, with the interval that it is judged by."""
-    return _written(_CLAIMS, (line for table in tables for line in claim_lines(table)))
+    return _written(CLAIM_FIELDS, (line for table in tables for line in claim_lines(table)))
 
 
 def _written(fields: Sequence[str], lines: Iterable[Mapping[str, Any]]) -> str:

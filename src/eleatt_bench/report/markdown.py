@@ -7,7 +7,14 @@ from collections.abc import Sequence
 from eleatt_bench.report.grid import Grid, lay_out, lay_out_claims
 from eleatt_bench.report.numbers import DIGITS
 from eleatt_bench.report.verdict_text import of_all
-from eleatt_bench.report.wording import cell_notes, claim_notes, crossed_notes, remarks, title
+from eleatt_bench.report.wording import (
+    cell_notes,
+    claim_notes,
+    crossed_notes,
+    family_note,
+    remarks,
+    title,
+)
 from eleatt_bench.tables.table import Table
 
 
@@ -25,7 +32,7 @@ def markdown_claims(tables: Sequence[Table], digits: int = DIGITS) -> str:
         _one(
             table,
             _grid(lay_out_claims(table, digits), ":--"),
-            [*claim_notes(table), *crossed_notes(table)],
+            [*claim_notes(table), *family_note(table.claims), *crossed_notes(table)],
         )
         for table in tables
         if table.claims

@@ -98,8 +98,13 @@ def verdict_signs(claim: Claim) -> str:
 def sign_notes(claims: Sequence[Claim]) -> list[str]:
     """What the signs of `verdict_signs` mean, as far as ``claims`` have them."""
     used = {mark for claim in claims for mark in marks(claim.judgement)}
-    family = [_FAMILY] if any(family_mark(claim) for claim in claims) else []
-    return [*family, *(f"{sign} {mark}" for mark, sign in SIGNS.items() if mark in used)]
+    signs = (f"{sign} {mark}" for mark, sign in SIGNS.items() if mark in used)
+    return [*family_note(claims), *signs]
+
+
+def family_note(claims: Sequence[Claim]) -> list[str]:
+    """What the star of `family_mark` means, if any of ``claims`` has it."""
+    return [_FAMILY] if any(family_mark(claim) for claim in claims) else []
 
 
 _FAMILY = "* holds for all claims of the table together (Holm, 5 %)"

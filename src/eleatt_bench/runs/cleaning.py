@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from eleatt_bench.common.files import may_be_shared
 from eleatt_bench.runs.record import RunFolder, all_runs
 
 _TEMPORARY = re.compile(r"\..+\.(?P<pid>\d+)\.tmp")  # see `eleatt_bench.common.files`
@@ -71,10 +72,18 @@ def _is_being_written(path: Path, pid: int, runs_dir: Path) -> bool:
     folder = path.relative_to(runs_dir).parts[0]
     if not folder.startswith(".") and RunFolder(runs_dir, folder).is_locked() is not False:
         return True
+    return may_live(path, pid)
+
+
+def may_live(path: Path, pid: int) -> bool:
+    """Whether process ``pid``, on this machine or one that shares the disk, may still write
+    ``path``: what is old is left by one that ended, whoever has its number now."""
     try:
-        return lives(pid) and time.time() - path.lstat().st_mtime < _ABANDONED
+        if time.time() - path.lstat().st_mtime >= _ABANDONED:
+            return False
     except FileNotFoundError:
         return True
+    return lives(pid) or may_be_shared(path.parent)
 
 
 def lives(pid: int) -> bool:

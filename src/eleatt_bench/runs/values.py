@@ -68,7 +68,8 @@ class Run:
         own = {
             _RENAMED.get(key, key): value for key, value in self.record.items() if key not in _TWICE
         }
-        known = dict(leaves(self.record.get("identity", {}))) | dict(leaves(own))
+        settings = dict(leaves(self.record.get("identity", {})))
+        known = settings | (_DEFAULTS if settings else {}) | settings | dict(leaves(own))
         return self.results | known | self.results
 
     @cached_property
@@ -107,7 +108,12 @@ class Run:
         return None
 
 
-_DEFAULTS = {f"{section}.{key}".lstrip("."): value for section, key, value in OMITTED}
+_DEFAULTS = {
+    key: value
+    for section, name, default in OMITTED
+    for key, value in leaves(default, f"{section}.{name}".lstrip("."))
+}
+"""Settings that came later, at the values that runs without them had."""
 
 
 def read_runs(runs_dir: Path) -> list[Run]:

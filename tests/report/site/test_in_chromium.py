@@ -154,6 +154,38 @@ def test_the_numbers_of_a_chart_can_be_unfolded(site: Path, page: Page) -> None:
     sync_api.expect(matrix.locator("tr")).to_have_count(11)
 
 
+def test_numbers_stand_below_the_names_of_their_columns(site: Path, page: Page) -> None:
+    """Also where no row of the first column is done."""
+    open_page(page, of_run(site))
+    spec = {
+        "data": [{"name": "mean", "y": [], "x": []},
+                 {"name": "mean", "xaxis": "x2", "y": ["A"], "x": [50.5],
+                  "error_x": {"array": [1], "arrayminus": [2]}}],
+        "layout": {"xaxis": {"title": {"text": "one (%)"}}, "xaxis2": {"title": {"text": "two"}}},
+    }  # fmt: skip
+    rows = page.evaluate("spec => rowsOf(spec)", spec)
+    assert rows == [["row", "one (%): mean", "two: mean"], ["A", "–", "50.5 [48.50, 51.50]"]]
+    matrix = page.locator(".matrix")
+    matrix.locator("summary").click()
+    head = matrix.locator("th").first
+    sync_api.expect(head).to_have_text("actual → predicted, % of row")
+
+
+def test_numbers_with_signs_and_intervals_are_sorted_as_numbers(site: Path, page: Page) -> None:
+    open_page(page, site / "runs.html")
+    texts = ["+1.2 [−0.3, +2.7]", "−1.5 [−2.4, −0.7]", "–", "+10.0 [+9.0, +11.0]", "−0.1", "1,234",
+             "12 of 30"]  # fmt: skip
+    found = page.evaluate(
+        """texts => texts.map((text) => {
+            const row = document.createElement("table").insertRow();
+            row.insertCell().textContent = text;
+            return valueOf(row, 0);
+        })""",
+        texts,
+    )
+    assert found == [1.2, -1.5, None, 10, -0.1, 1234, "12 of 30"]
+
+
 def test_the_forest_plot_has_a_verdict_in_words_beside_each_claim(site: Path, page: Page) -> None:
     open_page(page, of_table(site))
     figure = page.locator("figure", has_text="Differences").first

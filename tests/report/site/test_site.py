@@ -12,6 +12,7 @@ import pytest
 
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.report.site import write_site
+from eleatt_bench.report.site.run import _seconds
 from eleatt_bench.runs.record import RunFolder, all_runs
 from eleatt_bench.tables.build import table
 from eleatt_bench.tables.plan import plans
@@ -69,6 +70,13 @@ def test_a_cell_links_to_the_runs_it_is_the_mean_of(site: Path) -> None:
         accuracy = runs[run_id]["metrics"]["test"]["accuracy"]
         assert value == f"{100 * accuracy:.2f}"
     assert float(shown[2]) == pytest.approx(sum(float(v) for v, _ in listed) / 2, abs=0.06)
+
+
+def test_the_time_of_a_continued_run_is_that_of_its_epochs() -> None:
+    timing = {"seconds": 85.0, "seconds_per_epoch": 2.5, "resumed_after_epoch": 0}
+    assert _seconds({"epochs": 200, "timing": timing}) == 85
+    assert _seconds({"epochs": 200, "timing": {**timing, "resumed_after_epoch": 170}}) == 500
+    assert _seconds({}) is None
 
 
 def test_the_index_tells_how_far_each_table_is(site: Path) -> None:

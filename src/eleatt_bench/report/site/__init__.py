@@ -24,7 +24,7 @@ from eleatt_bench.report.site.run import Line, Made, RunPage, write_run
 from eleatt_bench.report.site.table import page_of, write_table
 from eleatt_bench.report.site.table_charts import forest
 from eleatt_bench.report.verdict_text import of_all
-from eleatt_bench.runs.cleaning import lives
+from eleatt_bench.runs.cleaning import may_live
 from eleatt_bench.runs.curves import Curve
 from eleatt_bench.runs.record import RunFolder, all_runs
 from eleatt_bench.tables.plan import Plan
@@ -137,5 +137,5 @@ def _clean_up_after_killed(out: Path) -> None:
     """Remove what processes that are no more left of their reports in ``out``."""
     for path in out.parent.glob(f".{glob.escape(out.name)}*.tmp"):
         left = re.fullmatch(r"(-old)?\.(\d+)\.tmp", path.name.removeprefix(f".{out.name}"))
-        if left is not None and not lives(int(left[2])):
+        if left is not None and not may_live(path, int(left[2])):
             shutil.rmtree(path, ignore_errors=True)

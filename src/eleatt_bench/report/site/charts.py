@@ -121,7 +121,7 @@ def confusion(counts: npt.NDArray[np.int64], names: Sequence[str]) -> Chart:
         "xaxis": _classes("predicted") | {"tickangle": -90},
         "yaxis": _classes("actual") | {"autorange": "reversed"},
     }
-    says = f"Confusion matrix of {len(names)} classes; the table of classes below says the same"
+    says = f"Confusion matrix of {len(names)} classes; its numbers can be unfolded"
     return Chart("Confusion matrix", says, [trace], layout)
 
 

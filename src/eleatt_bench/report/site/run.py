@@ -135,9 +135,19 @@ def _line(folder: RunFolder, record: Record) -> Line:
         model=model_name(record["identity"]) if record else None,
         seed=record.get("seed"),
         accuracy=100 * test["accuracy"] if "accuracy" in test else None,
-        seconds=timing.get("seconds"),
+        seconds=_seconds(record),
         started=timing.get("started"),
     )
+
+
+def _seconds(record: Record) -> float | None:
+    """How long the run took; of a continued one, whose last process alone is timed, its epochs."""
+    timing = record.get("timing", {})
+    if not timing.get("resumed_after_epoch"):
+        found: float | None = timing.get("seconds")
+        return found
+    each = timing.get("seconds_per_epoch")
+    return None if each is None else float(each) * int(record["epochs"])
 
 
 def _metrics(record: Record, found: Predictions | None) -> list[tuple[str, str]]:

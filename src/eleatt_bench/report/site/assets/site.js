@@ -65,7 +65,7 @@ for (const place of document.querySelectorAll(".plot")) {
   plots.push(plot);
   draw(plot);
   const numbers = place.parentElement.querySelector(".numbers");
-  numbers?.addEventListener("toggle", () => unfold(numbers, plot.spec.data), { once: true });
+  numbers?.addEventListener("toggle", () => unfold(numbers, plot.spec), { once: true });
 }
 dark.addEventListener("change", () => plots.forEach((plot) => draw(plot)));
 addEventListener("beforeprint", () => plots.forEach((plot) => draw(plot, true)));
@@ -73,9 +73,9 @@ addEventListener("afterprint", () => plots.forEach((plot) => draw(plot)));
 
 // The numbers of a chart as a table, for those who want them or do not see the chart.
 
-function unfold(details, data) {
+function unfold(details, spec) {
   const table = document.createElement("table");
-  for (const cells of rowsOf(data)) {
+  for (const cells of rowsOf(spec)) {
     const row = table.insertRow();
     cells.forEach((text, place) => {
       const cell = document.createElement(table.rows.length === 1 || place === 0 ? "th" : "td");
@@ -91,13 +91,14 @@ function unfold(details, data) {
   details.append(box);
 }
 
-function rowsOf(data) {
+function rowsOf({ data, layout }) {
   if (data[0].type === "heatmap") {
-    const { x, y, z } = data[0];
-    return [["", ...x], ...z.map((row, place) => [y[place], ...row])];
+    const { x, y, z, colorbar } = data[0];
+    const what = `${layout.yaxis.title.text} → ${layout.xaxis.title.text}, ${colorbar.title.text}`;
+    return [[what, ...x], ...z.map((row, place) => [y[place], ...row])];
   }
   const traces = data.filter((trace) => trace.hoverinfo !== "skip");
-  const byRow = typeof traces[0].y[0] === "string"; // else by epoch
+  const byRow = traces.some((trace) => typeof trace.y[0] === "string"); // else by epoch
   const where = (trace) => (byRow ? trace.y : trace.x ?? trace.y.map((_, place) => trace.x0 + place));
   const what = (trace, place) => {
     if (!byRow) return trace.y[place] ?? "–";
@@ -106,9 +107,10 @@ function rowsOf(data) {
     if (!array?.[place]) return center;
     return `${center} [${(center - arrayminus[place]).toFixed(2)}, ${(center + array[place]).toFixed(2)}]`;
   };
+  const several = traces.some((trace) => (trace.xaxis ?? "x") !== "x");
   const name = (trace) => {
-    const axis = trace.xaxis ?? "x";
-    return axis === "x" ? trace.name : `${trace.name} (${axis})`;
+    const axis = layout[(trace.xaxis ?? "x").replace("x", "xaxis")];
+    return several ? `${axis.title.text}: ${trace.name}` : trace.name;
   };
   const rows = new Map();
   traces.forEach((trace, column) => where(trace).forEach((key, place) => {
@@ -125,7 +127,8 @@ function valueOf(row, column) {
   const cell = row.cells[column];
   const text = cell.dataset.value ?? cell.textContent.trim();
   if (text === "–" || text === "") return null;
-  const number = Number(text.replaceAll(",", ""));
+  const [, first] = /^([-+]?[\d.]+) \[/.exec(text.replaceAll("−", "-")) ?? []; // with its interval
+  const number = Number(first ?? text.replaceAll(",", "").replace("−", "-"));
   return Number.isNaN(number) ? text : number;
 }
 
