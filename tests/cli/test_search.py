@@ -203,6 +203,14 @@ def test_a_search_with_a_choice_that_was_changed_is_another(tmp_path: Path, monk
     assert name("true") == name("true") != name("false")
 
 
+def test_without_the_data_nothing_is_begun(command_line, tmp_path: Path) -> None:
+    words = ["search", "nucla", "--trials", "3", "optimizer.lr=interval(1e-4,1e-2)"]
+    done = command_line(*words, timeout=60)
+    assert done.returncode == 1
+    assert "eleatt-bench data prepare nucla" in done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
 def test_a_mistyped_key_is_said_before_anything_is_written(command_line, tmp_path: Path) -> None:
     done = command_line("search", "digits", "--trials", "2", "optimizer.rl=interval(1,2)")
     assert done.returncode == 1

@@ -61,17 +61,13 @@ def test_it_is_the_named_experiment_with_the_rows_own_network_and_augmentation(c
     assert config["data"]["transforms"]["origin"] != theirs["transforms"]["origin"]
 
 
-def test_of_the_same_data_it_has_the_protocol_and_the_fold(composer) -> None:
+def test_of_the_same_data_it_has_the_fold(composer) -> None:
     """Or it would learn from what the run tests on."""
-    for said in (["experiment=dhg", "data.fold=3", "pretraining=dhg"],
-                 ["experiment=nucla_strong", "data.protocol=cross_view_dev",
-                  "pretraining=nucla"]):  # fmt: skip
-        config = composer.config(said)
-        source = source_of(config, composer, is_place)
-        assert source is not None
-        for key in ("protocol", "fold"):
-            assert source.config["data"][key] == config["data"][key]
-        assert Composer().config(source.overrides) == source.config
+    config = composer.config(["experiment=dhg", "data.fold=3", "pretraining=dhg"])
+    source = source_of(config, composer, is_place)
+    assert source is not None
+    assert source.config["data"]["fold"] == 3
+    assert Composer().config(source.overrides) == source.config
 
 
 def test_rows_that_need_the_same_one_share_it(composer) -> None:

@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.config import schema
 from eleatt_bench.config.checks import check_values
-from eleatt_bench.config.compose import compose_config
+from eleatt_bench.config.compose import checked, compose_config
 from eleatt_bench.config.setup import hydra_ready
 
 
@@ -138,8 +138,6 @@ def test_the_smallest_values_are_let_through_and_smaller_ones_are_not() -> None:
     ("said", "told"),
     [
         (["trainer.gradient_clip_val=0"], "above 0, or null to clip nothing"),
-        (["model=gru", "model.init.forget_bias=3"], "forget_bias is 3.0, which sets nothing here"),
-        (["model=lstm", "model.init.chrono_steps=9", "model.init.forget_bias=0"], "forget_bias"),
         (["scheduler.monitor=val/loss"], "monitor is val/loss, which nothing watches here"),
         (["scheduler=step", "scheduler.monitor=val/loss"], "scheduler=plateau, or leave it out"),
         (["scheduler=plateau", "scheduler.monitor=val/loss"],
@@ -156,9 +154,21 @@ def test_what_would_be_without_effect_or_do_harm_is_refused(said: list[str], tol
         compose_config(["experiment=digits", "scheduler=none", *said])
 
 
+def test_a_run_that_was_begun_may_have_them() -> None:
+    """`eval` and `network` open what earlier versions trained."""
+    cfg = OmegaConf.create(compose_config(["experiment=digits"]))
+    for key, value in {"trainer.gradient_clip_val": 0.0, "scheduler.monitor": "val/loss"}.items():
+        OmegaConf.update(cfg, key, value)
+        with pytest.raises(UserError, match=key):
+            check_values(OmegaConf.to_container(cfg))
+        check_values(OmegaConf.to_container(cfg), begun=True)
+        checked(cfg.copy(), begun=True)
+        OmegaConf.update(cfg, key, None)
+
+
 @pytest.mark.parametrize(
     "said",
-    [["trainer.gradient_clip_val=1e-9"], ["model=lstm", "model.init.forget_bias=3"],
+    [["trainer.gradient_clip_val=1e-9"], ["scheduler=plateau", "scheduler.monitor=grad_norm"],
      ["scheduler=plateau", "scheduler.monitor=val/loss", "scheduler.options.mode=min"],
      ["scheduler=plateau_val"]],
 )  # fmt: skip

@@ -39,7 +39,11 @@ def test_otherwise_the_driver_is_asked(monkeypatch, tmp_path: Path) -> None:
     assert visible_devices() == []
     program.unlink()
     assert visible_devices() == []
-    monkeypatch.setattr(devices, "_DRIVER", tmp_path)  # it is there, and nobody to ask
+    monkeypatch.setattr(devices, "_DRIVER", tmp_path)  # it is there
+    program.write_text("#!/bin/sh\necho No devices were found\nexit 6\n", encoding="utf-8")
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    assert visible_devices() == []
+    program.unlink()
     with pytest.raises(UserError, match="name them in CUDA_VISIBLE_DEVICES"):
         visible_devices()
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.config.compose import compose_config
-from eleatt_bench.runs.identity import identity, run_id
+from eleatt_bench.config.pretraining import source_of
+from eleatt_bench.runs.identity import identity, is_place, run_id
 from eleatt_bench.tables.plan import merge, plan
 
 
@@ -258,3 +259,24 @@ def test_a_variation_is_one_however_it_is_typed(composer) -> None:
 def test_a_table_has_one_name(composer) -> None:
     with pytest.raises(UserError, match="table=table4: a table is asked for by its name alone"):
         plan("digits", ["table=table4"], composer)
+
+
+def test_of_an_override_that_is_typed_twice_the_last_counts(composer) -> None:
+    said = ["optimizer.lr=0.001", "optimizer.lr=0.02"]
+    one, other = plan("digits", said, composer), plan("digits", said[::-1], composer)
+    assert one.file_stem == plan("digits", said[1:], composer).file_stem
+    assert other.file_stem == plan("digits", said[:1], composer).file_stem
+
+
+def test_a_pretraining_on_the_same_data_has_the_fold_that_its_run_has(composer) -> None:
+    made = plan("table5", ["pretraining=sysu", "table.seeds=[0]"], composer)
+    before = {
+        (run.identity["data"]["fold"], run.before.identity["data"]["fold"])
+        for run in made.runs
+        if run.before is not None and run.before.identity["data"]["name"] == "sysu"
+    }
+    assert before == {(fold, fold) for fold in range(30)}
+    one = next(run for run in made.runs if run.fold == 7 and run.before is not None)
+    source = source_of(composer.config(one.overrides), composer, is_place)
+    assert source is not None
+    assert source.config["data"]["fold"] == 7

@@ -87,6 +87,7 @@ def test_a_rehearsal_has_no_plan(digits_plan: Plan, finish) -> None:
     assert not plan_path(quick).exists()
     finish_all(quick, finish, 2)
     assert not any(exploratory(table(quick)))
+    assert told(table(quick)) == []
 
 
 def test_what_goes_as_planned_needs_no_word(digits_plan: Plan, finish) -> None:

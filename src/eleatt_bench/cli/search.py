@@ -121,15 +121,16 @@ def _close(path: Path, runs_dir: Path, best: Sequence[FrozenTrial]) -> None:
 
 def _digest(space: Space, composer: Composer) -> str:
     """What makes two searches the same: the same runs can come of both, trials or not."""
+    corner, _ = wanted_run(space.corner, composer.config(space.corner), composer)
     found: list[str | None] = []
-    for one in (space.corner, *space.variants()):
+    for one in space.variants():
         try:
             folder, _ = wanted_run(one, composer.config(one), composer)
             found.append(folder.run_id)
         except UserError:  # values that do not go together: such a trial is no run
             found.append(None)
     dimensions = sorted(repr(dimension) for dimension in space.dimensions)
-    named = [found[0], sorted(map(str, found)), dimensions]
+    named = [corner.run_id, sorted(map(str, found)), dimensions]
     return hashlib.sha256(json.dumps(named).encode()).hexdigest()[:8]
 
 

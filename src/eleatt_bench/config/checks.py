@@ -16,8 +16,10 @@ QUICK = {"trainer.max_epochs": 2, "data.limit": 64}
 """What a run with ``quick=true`` has at most."""
 
 
-def check_values(config: Mapping[str, Any], name: str = "train") -> None:
+def check_values(config: Mapping[str, Any], name: str = "train", *, begun: bool = False) -> None:
     """Refuse values that make no sense; ``config`` is plain and has all keys of schema ``name``.
+
+    What would be without effect, or do harm, is refused as long as the run is not ``begun``.
 
     Raises:
         UserError: a number out of its range or not finite, a gate on a layer that is not there, a
@@ -37,7 +39,9 @@ def check_values(config: Mapping[str, Any], name: str = "train") -> None:
         check_transforms(config["data"])
         for section in ("optimizer", "scheduler"):
             _check_class(section, config[section])
-        _check_monitor(config["scheduler"])
+        if not begun:
+            _check_clipping(config["trainer"])
+            _check_monitor(config["scheduler"])
 
 
 _LARGEST = 1 << 63
@@ -67,6 +71,7 @@ _MINIMA = {
     "trainer.max_epochs": 1,
     "trainer.devices": 1,
     "trainer.accumulate_grad_batches": 1,
+    "trainer.gradient_clip_val": 0,
     "trainer.early_stopping": 1,
     "trainer.num_threads": 1,
     "launcher.jobs": 1,
@@ -187,18 +192,8 @@ def _check_ranges(config: Mapping[str, Any]) -> None:
         raise UserError(f"model.dropout is {model['dropout']}; it must lie in [0, 1)")
     if not 0 <= (smoothing := config["loss"]["label_smoothing"]) < 1:
         raise UserError(f"loss.label_smoothing is {smoothing}; it must lie in [0, 1)")
-    if (clip := config["trainer"]["gradient_clip_val"]) is not None and clip <= 0:
-        raise UserError(
-            f"trainer.gradient_clip_val is {clip}; it must be above 0, or null to clip nothing"
-        )
     if not 0 < data["val_fraction"] < 1:
         raise UserError(f"data.val_fraction is {data['val_fraction']}; it must lie in (0, 1)")
-    init = model["init"]
-    if init["forget_bias"] != 1 and (model["cell"] != "lstm" or init["chrono_steps"] is not None):
-        raise UserError(
-            f"model.init.forget_bias is {init['forget_bias']}, which sets nothing here: it is of "
-            "model.cell=lstm without model.init.chrono_steps"
-        )
     if model["gated_layers"] is not None:
         if model["gate"] is None:
             raise UserError("model.gated_layers is set, but model.gate is not: nothing is gated")
@@ -222,9 +217,19 @@ def _check_class(section: str, config: Mapping[str, Any]) -> None:
             raise UserError(f"{section}.options.{key} is no option of its own: {mend}")
 
 
-_MODES = {f"{part}/{what}": mode for part in ("train", "val")
-          for what, mode in (("loss", "min"), ("accuracy", "max"))}  # fmt: skip
-"""Which way is better, of what a scheduler can watch."""
+_MODES = {
+    "train/loss": "min", "train/accuracy": "max", "val/loss": "min", "val/accuracy": "max",
+    "lr": None, "grad_norm": None, "grad_norm_max": None,
+}  # fmt: skip
+"""What a scheduler can watch (`SequenceClassifier.epoch_metrics`), and which way is better."""
+
+
+def _check_clipping(trainer: Mapping[str, Any]) -> None:
+    if trainer["gradient_clip_val"] == 0:
+        raise UserError(
+            "trainer.gradient_clip_val is 0, which makes zero of every gradient: it must be above "
+            "0, or null to clip nothing"
+        )
 
 
 def _check_monitor(scheduler: Mapping[str, Any]) -> None:
@@ -240,7 +245,7 @@ def _check_monitor(scheduler: Mapping[str, Any]) -> None:
     if monitor not in _MODES:
         raise UserError(f"scheduler.monitor is {monitor}; it can be one of: {', '.join(_MODES)}")
     mode, wanted = scheduler["options"].get("mode", "min"), _MODES[monitor]
-    if mode != wanted:
+    if wanted is not None and mode != wanted:
         raise UserError(
             f"scheduler.options.mode is {mode}, but {monitor} is better the "
             f"{'lower' if wanted == 'min' else 'higher'} it is: scheduler.options.mode={wanted}"

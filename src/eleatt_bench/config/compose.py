@@ -49,11 +49,11 @@ def settled(overrides: Sequence[str], name: str, cfg: DictConfig | None = None) 
     return cfg
 
 
-def checked(cfg: DictConfig, name: str = "train") -> dict[str, Any]:
+def checked(cfg: DictConfig, name: str = "train", *, begun: bool = False) -> dict[str, Any]:
     """``cfg`` resolved to dicts, lists, numbers and strings (choices by their names), and checked.
 
     With ``quick=true`` the run is made one of seconds. ``cfg`` is changed by that; ``name`` is the
-    schema's.
+    schema's; a run that is ``begun`` may have settings that no run can begin with any more.
 
     Raises:
         UserError: a key outside the schema (``+typo=1``) or taken out of it (``~seed``), a
@@ -72,7 +72,7 @@ def checked(cfg: DictConfig, name: str = "train") -> dict[str, Any]:
         )
     except OmegaConfBaseException as error:
         raise UserError(f"{error.full_key}: {str(error).splitlines()[0]}") from error
-    check_values(config, name)
+    check_values(config, name, begun=begun)
     return config
 
 

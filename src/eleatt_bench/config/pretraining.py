@@ -30,9 +30,8 @@ def source_of(
     """The run whose recurrent layers the run of ``config`` begins with; None where it has none.
 
     It is the experiment that ``pretraining`` names, with the network, the augmentation and the
-    seed of ``config``, and of the same data set its protocol and fold, in the same folders.
-    ``is_place`` tells of a setting whether it says where a run is computed: those are this run's
-    too.
+    seed of ``config``, and of the same data set its fold, in the same folders. ``is_place`` tells
+    of a setting whether it says where a run is computed: those are this run's too.
 
     Raises:
         UserError: no such experiment, or one that would begin with the weights of another.
@@ -55,7 +54,7 @@ def source_of(
     wanted["model"] = deepcopy(config["model"])
     own = {key: base["data"]["transforms"][key] for key in _OWN_TRANSFORMS}
     if config["data"]["name"] == base["data"]["name"]:  # or it would learn from what this run tests
-        wanted["data"] |= {key: config["data"][key] for key in ("protocol", "fold")}
+        wanted["data"]["fold"] = config["data"]["fold"]
     wanted["data"]["transforms"] = {**deepcopy(config["data"]["transforms"]), **own}
     wanted["trainer"] |= {
         key: config["trainer"][key] for key in config["trainer"] if is_place(f"trainer.{key}")

@@ -33,7 +33,9 @@ def visible_devices() -> list[str]:
             timeout=30,
             check=True,
         )
-    except (OSError, subprocess.SubprocessError):
+    except subprocess.CalledProcessError:  # as where the driver finds no device
+        return []
+    except (OSError, subprocess.TimeoutExpired):
         if not _DRIVER.exists():
             return []
         raise UserError(

@@ -157,9 +157,9 @@ def launch(this: Sweep, left: Sequence[Planned], first: int, detach: bool = Fals
     sweeps = this.runs_dir / SWEEPS
     if detach:
         handed = submit(config, jobs, this.command, folder=sweeps, name=this.name)
-        without = "--detach and force=true" if config.get("force") else "--detach"
-        print(f"{handed}. The same command without {without} shows how they are, with --cancel it "
-              "ends them")  # fmt: skip
+        anew = ", and begins anew what is finished by then" if config.get("force") else ""
+        print(f"{handed}. The same command without --detach shows how they are{anew}; with "
+              "--cancel it ends them")  # fmt: skip
         return
     engine = engine_for(
         config, len(jobs), folder=sweeps, name=this.name, journal=Journal(this.logs / "jobs.jsonl")

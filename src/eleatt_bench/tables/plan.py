@@ -108,7 +108,7 @@ class Plan:
             return name
         from eleatt_bench.config.overrides import canonical  # which imports Hydra
 
-        said = " ".join(sorted(map(canonical, self.variation)))
+        said = " ".join(sorted(map(canonical, merge(self.variation))))
         return f"{name}-{hashlib.sha256(said.encode()).hexdigest()[:8]}"
 
     @property
@@ -284,7 +284,7 @@ class _Cells:
             yield from wanted_by_seed(merge(said, ["seed=0"])[:-1], config, digest, seeds, keys)
             return
         for seed in seeds:
-            before = self._before((*cell, f"seed={seed}"))
+            before = self._before((*said, f"seed={seed}"))
             overrides = merge(said, [f"seed={seed}"])
             yield wanted(overrides, self._composer.config(overrides), digest, before)
 

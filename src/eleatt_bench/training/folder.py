@@ -128,7 +128,7 @@ def _config(folder: RunFolder, record: Record) -> dict[str, Any]:
     try:
         merged = OmegaConf.merge(OmegaConf.structured(schema.TrainConfig), read)
         assert isinstance(merged, DictConfig)
-        config = checked(merged)
+        config = checked(merged, begun=True)
     except (OmegaConfBaseException, UserError) as error:
         raise UserError(
             f"{folder.config} is not what this run was trained with: "

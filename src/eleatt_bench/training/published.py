@@ -139,7 +139,7 @@ def _config(card: Card) -> dict[str, Any]:
     except OmegaConfBaseException as error:
         raise ValueError(str(error).splitlines()[0]) from error
     assert isinstance(merged, DictConfig)
-    config = checked(merged)
+    config = checked(merged, begun=True)
     config["model"]["backend"] = "auto"
     return config
 

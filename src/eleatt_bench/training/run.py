@@ -97,7 +97,10 @@ def _wait_for_each_other() -> None:
     if (torch := sys.modules.get("torch")) is not None:
         dist = torch.distributed
         if dist.is_available() and dist.is_initialized():
-            dist.barrier()
+            from eleatt_bench.training.fit import as_user_errors
+
+            with as_user_errors():
+                dist.barrier()
 
 
 def _check_unseen(config: Mapping[str, Any], source: Mapping[str, Any]) -> None:

@@ -115,14 +115,14 @@ class Slurm:
     def __exit__(self, *exception: object) -> None:
         if self._tasks:
             anew = any(without_force(job.arguments) != [*job.arguments] for job in self._tasks)
-            without = " without force=true" if anew else ""
+            again = " and begins anew what is finished by then" if anew else ""
             ends = "with --cancel"
             if self._most is not None:  # a search, which has no such flag
                 arrays = sorted({task.array for task in self._tasks.values()}, key=int)
                 ends = f"by scancel {' '.join(arrays)}"
             self._say(
                 f"{len(self._tasks):,} jobs stay in SLURM's queue or go on ({self._known_as()}): "
-                f"the same command{without} attaches to them again; they are ended {ends}"
+                f"the same command attaches to them again{again}; they are ended {ends}"
             )
         if self._new:
             self._say(f"{len(self._new):,} jobs were not submitted: the same command does that")
