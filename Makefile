@@ -110,7 +110,7 @@ data-mnist: $(CORE) ## prepare MNIST from MNIST_SOURCE (default data/raw/mnist; 
 	test -d "$(MNIST_SOURCE)" || $(RUN) data download mnist
 	$(RUN) data prepare mnist --source "$(MNIST_SOURCE)"
 
-# Whatever is in ARGS is said of every run of a table: make table2 ARGS="trainer=gpu launcher.jobs=2"
+# Whatever is in ARGS is said of every run of a table: make table2 ARGS="trainer=gpu launcher.jobs_per_device=2"
 digits: $(CORE) ## handwritten digits, small and always at hand (minutes)
 	$(RUN) reproduce $@ $(ARGS)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import re
 from pathlib import Path
@@ -73,3 +74,27 @@ def test_the_readme_says_what_is_published() -> None:
     numbers = re.findall(NUMBER, (ROOT / "README.md").read_text("utf-8"))
     assert numbers
     assert {number for number in numbers if number not in tables} == set()
+
+
+INTERVAL = r"([+−]\d+\.(\d+)) \[([+−]\d+\.\d+), ([+−]\d+\.\d+)\]"
+
+
+def test_the_pages_have_the_intervals_that_are_published() -> None:
+    published: list[tuple[float, ...]] = []
+    for path in (ROOT / "results").glob("*-claims.csv"):
+        with path.open(encoding="utf-8", newline="") as file:
+            for line in csv.DictReader(file):
+                for low, high in (("low", "high"), ("crossed_low", "crossed_high")):
+                    if line[low]:
+                        published.append(tuple(float(line[key]) for key in ("mean", low, high)))
+    found = 0
+    for name in ("README.md", "results/README.md"):
+        for mean, digits, low, high in re.findall(INTERVAL, (ROOT / name).read_text("utf-8")):
+            said = (mean, low, high)
+            texts = [
+                tuple(f"{value:+.{len(digits)}f}".replace("-", "−") for value in values)
+                for values in published
+            ]
+            assert said in texts, f"{name}: {said}"
+            found += 1
+    assert found > 3

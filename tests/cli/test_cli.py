@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from eleatt_bench import __version__
 from eleatt_bench.cli import VERBS, main
@@ -168,6 +169,10 @@ def test_cfg_job_prints_the_configuration_without_running(command_line, tmp_path
     assert done.returncode == 0, done.stderr
     assert "hidden_size: 100" in done.stdout
     assert not (tmp_path / "runs").exists()
+    short = command_line("train", "experiment=nucla", "quick=true", "--cfg", "job")
+    assert yaml.safe_load(short.stdout)["trainer"]["max_epochs"] == 2, "what would be run"
+    wrong = command_line("train", "optimizer.lr=-3", "--cfg", "job")
+    assert "optimizer.lr is -3.0; it must be at least 0" in error_of(wrong)
 
 
 def test_flags_and_overrides_come_in_any_order(

@@ -27,7 +27,7 @@ def test_each_look_says_its_seeds_runs_time_and_disk(capsys, record_of) -> None:
     runs, looks = lines[:-3], lines[-3:]
     assert len(runs) == 18
     assert all(line.split("  ")[-1].startswith("eleatt-bench train ") for line in runs)
-    recipe = "(by the recipe: one core of a server)"
+    recipe = "(by the table's file: one core of a server)"
     assert looks == [
         f"The first look, at 3 seeds: 18 to do, about 3 min of one job's time {recipe}.",
         f"The second look, at 6 seeds: at most 18 to do, about 3 min of one job's time {recipe}.",

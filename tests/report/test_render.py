@@ -61,7 +61,7 @@ def test_markdown_has_every_row_and_the_same_number_of_cells_in_each(make_table,
 
 def test_markdown_says_what_a_star_is(make_table) -> None:
     sure = tuple(replace(claim, holm=0.01) for claim in make_table().claims)
-    note = "- * holds for all claims of the table together (Holm, 5 %)"
+    note = "- \\* holds for all claims of the table together (Holm, 5 %)"
     assert note in render([make_table(claims=sure)], "md", claims=True)
     assert note not in render([make_table()], "md", claims=True)
 

@@ -34,7 +34,7 @@ def test_without_finished_runs_the_recipe_tells(digits_plan, composer) -> None:
     (column,) = digits_plan.spec["columns"]
     (first, *_) = expected([digits_plan])
     assert {one.seconds for one in first} == {60 * column["minutes"]}
-    assert first[0].source.startswith("by the recipe")
+    assert first[0].source.startswith("by the table's file")
     typed = plan("digits", ["table.seeds=[0,1]"], composer)
     assert expected([typed])[0][0].seconds == 60 * column["minutes"]
     for other in (["trainer.max_epochs=2"], ["quick=true"]):

@@ -34,9 +34,10 @@ if TYPE_CHECKING:
 _SHOWN = 10  # of the best trials
 
 DESCRIPTION = """\
-Search for the settings with the best validation accuracy; the test set has no part in it. A trial
-is an ordinary run, with the seed given. A stopped search continues when the same command is given
-again, with more trials if you like; two at the same time share the trials.
+Search for the settings with the best validation accuracy; the test set has no part in it, but of
+a protocol to choose by, which is no result. A trial is an ordinary run, with the seed given. A
+stopped search continues when the same command is given again, with more trials if you like; two at
+the same time share the trials.
 """
 
 

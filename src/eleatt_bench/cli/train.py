@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hydra import main as hydra_main
+from omegaconf import OmegaConf
 
 from eleatt_bench.cli.arguments import Parser
 from eleatt_bench.cli.offers import completing
@@ -69,6 +70,9 @@ def train(arguments: list[str]) -> int:
         groups = ["data", "model", "optimizer", "scheduler", "trainer", "experiment", "launcher"]
         return _help("train", what, [*groups, "logger"])
 
+    if flags == ["--cfg", "job"]:  # Hydra would show it before it is settled and checked
+        print(OmegaConf.to_yaml(OmegaConf.create(compose_checked(overrides, "train"))), end="")
+        return 0
     config = None if flags else compose_checked(overrides, "train")  # before heavy imports
     if config is not None and _is_here(config):  # one run, not many, and nothing to be shown
         from eleatt_bench.training.run import train as train_one

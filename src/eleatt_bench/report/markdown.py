@@ -53,7 +53,7 @@ def _grid(layout: Grid, side: str) -> list[str]:
     lines = [_row(layout.header), _row([":--", *[side] * others])]
     for group in layout.groups:
         if group.title:
-            lines.append(_row([f"*{group.title}*", *[""] * others]))
+            lines.append(f"| *{_text(group.title)}* {_row([''] * others)}")
         lines += [_row(line) for line in group.lines]
     return lines
 
@@ -62,7 +62,7 @@ def _row(cells: Sequence[str]) -> str:
     return "| " + " | ".join(_text(cell) for cell in cells) + " |"
 
 
-_ESCAPED = {sign: f"\\{sign}" for sign in "\\`|<>"}
+_ESCAPED = {sign: f"\\{sign}" for sign in "\\`|<>*"}
 
 
 def _text(text: str) -> str:

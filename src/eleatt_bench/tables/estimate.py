@@ -122,7 +122,7 @@ def _expected(
         minutes = columns[run.column]["minutes"]
     if minutes is None:
         return made
-    return replace(made, seconds=60 * minutes, source="by the recipe: one core of a server")
+    return replace(made, seconds=60 * minutes, source="by the table's file: one core of a server")
 
 
 def _waits_for(run: WantedRun) -> tuple[str, ...]:
