@@ -25,3 +25,24 @@ def literal(value: Any) -> str:
     # Backslashes are doubled where a quotation mark comes after them, the closing one included.
     escaped = re.sub(r"(\\*)('|$)", lambda m: 2 * m[1] + ("\\'" if m[2] else ""), value)
     return f"'{escaped}'"
+
+
+def canonical(override: str) -> str:
+    """``override`` as all are written that say the same in other blanks, letters or digits.
+
+    ``table.looks=[4, 8]`` is ``table.looks=[4,8]``, 1e-2 is 0.01. One with quotes stays as it is.
+    """
+    key, equals, value = override.partition("=")
+    if not {"'", '"', "\\"}.isdisjoint(value):
+        return override
+    parts = re.split(r"\s*([\[\]{}(),:])\s*", value.strip())
+    return key + equals + "".join(map(_plain, parts))
+
+
+def _plain(word: str) -> str:
+    for kind in (int, float):
+        try:
+            return repr(kind(word))
+        except ValueError:
+            continue
+    return word.lower() if word.lower() in _WORDS else word

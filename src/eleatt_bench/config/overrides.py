@@ -58,17 +58,6 @@ def parse(text: str) -> Override:
         ) from error
 
 
-def canonical(text: str) -> str:
-    """``text`` as all spellings of the same override are written: without spaces, 1e-2 as 0.01.
-
-    Raises:
-        UserError: as `parse`.
-    """
-    override = parse(text)
-    beginning = text.partition("=")[0]
-    return f"{beginning}={override.get_value_element_as_str(space_after_sep=False)}"
-
-
 def check_override(text: str, name: str = "train") -> None:
     """Refuse a config key or group option that does not exist; values are Hydra's to check.
 

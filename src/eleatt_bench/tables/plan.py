@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from eleatt_bench.common.errors import UserError, unknown
 from eleatt_bench.common.locations import command, folder_at
 from eleatt_bench.config.composer import Composer
+from eleatt_bench.config.literal import canonical
 from eleatt_bench.config.pretraining import source_of
 from eleatt_bench.runs.identity import is_place
 from eleatt_bench.runs.wanted import WantedRun, wanted, wanted_by_seed
@@ -106,8 +107,6 @@ class Plan:
         name = f"{self.spec['name']}{'-quick' if self.quick else ''}"
         if not self.variation:
             return name
-        from eleatt_bench.config.overrides import canonical  # which imports Hydra
-
         said = " ".join(sorted(map(canonical, merge(self.variation))))
         return f"{name}-{hashlib.sha256(said.encode()).hexdigest()[:8]}"
 
