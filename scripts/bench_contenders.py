@@ -21,6 +21,8 @@ TORCH = {"GRU": nn.GRU, "GRU reset_after": nn.GRU, "LSTM": nn.LSTM, "RNN": nn.RN
 MODES = ("train", "train, first layer", "inference")
 PRECISIONS = {"cpu": ("float32",), "cuda": ("tf32", "ieee", "bf16")}
 STEPS = ("attention_gate", "rnn_step", "lstm_step", "gru_step", "gru_step_reset_after")
+PLAIN: dict[str, Callable[..., Any]] = {name: getattr(equations, name) for name in STEPS}
+"""As they are before any of them is compiled in their module."""
 GRAPH = "CUDA graph"
 COMPILED = "steps compiled"
 ONEDNN = "oneDNN"
@@ -113,8 +115,9 @@ def contenders(device: str, precision: str, *, compiled: bool, onednn: bool) -> 
 @cache
 def steps(compiled: bool) -> dict[str, Callable[..., Any]]:
     """The functions that the loop calls in every step; compiled when they are first called."""
-    plain = {name: getattr(equations, name) for name in STEPS}
-    return {k: torch.compile(f, dynamic=False) for k, f in plain.items()} if compiled else plain
+    if not compiled:
+        return PLAIN
+    return {name: torch.compile(f, dynamic=False) for name, f in PLAIN.items()}
 
 
 @contextmanager

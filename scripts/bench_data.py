@@ -107,6 +107,7 @@ class Step:
 
     def __call__(self, batch: Batch) -> None:
         self.optimizer.zero_grad()
+        self.network.dropout.draw_for(batch)
         logits = self.network(batch.inputs, batch.lengths)
         F.cross_entropy(logits, batch.labels).backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.limit)

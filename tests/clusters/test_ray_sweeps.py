@@ -108,8 +108,8 @@ def test_detached_attached_and_cancelled(type_it: TypeIt, tmp_path: Path) -> Non
         assert line, "it ended"
     attached.send_signal(signal.SIGINT)
     assert "2 jobs stay in Ray's queue or go on" in ended(attached, 130)
-    runs = runs_in(tmp_path / "runs").values()
     until(lambda: len(runs_in(tmp_path / "runs")) == 2, 60)
+    runs = runs_in(tmp_path / "runs").values()
     assert all(run.is_locked() for run in runs)
     assert "2 jobs of digits-" in ended(type_it(*sweep, "--cancel", **path))
     assert not any(run.is_locked() for run in runs)

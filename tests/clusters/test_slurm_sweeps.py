@@ -241,9 +241,14 @@ def test_a_table_and_its_evaluation_are_done_by_the_cluster(
 
 @pytest.mark.clusters
 def test_a_failed_pretraining_leaves_out_what_needs_it(type_it: TypeIt, tmp_path: Path) -> None:
-    sweep = ["train", "-m", *SMALL, "pretraining=digits", "optimizer.lr=1e36", "seed=0", *ON_SLURM]
-    said = ended(type_it(*sweep), 1)
-    assert "LEFT OUT" in said or "diverged" in said
+    sweep = ["train", "-m", *SMALL, "quick=true", "pretraining=digits", "seed=0", *ON_SLURM]
+    ended(type_it(*sweep))
+    (first,) = [r for r in all_runs(tmp_path / "runs") if "pretraining" not in (r.read() or {})]
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / first.run_id).touch()  # a file in the place of its folder
+    said = ended(type_it(*sweep, "runs_dir=other"), 1)
+    assert "1 failed, 1 left out" in said
+    assert "not started, because" in said
     assert "Traceback" not in said
 
 
@@ -257,7 +262,7 @@ def test_a_run_of_two_processes_in_a_job(type_it: TypeIt, tmp_path: Path) -> Non
 
 
 @pytest.mark.clusters
-def test_a_search_on_the_cluster_prunes_and_completes(type_it: TypeIt, tmp_path: Path) -> None:
+def test_a_search_on_the_cluster_completes(type_it: TypeIt, tmp_path: Path) -> None:
     said = ended(
         type_it("search", "digits", "optimizer.lr=choice(0.001,0.01)", "--trials", "2",
                 "model.hidden_size=4", "trainer.max_epochs=1", *ON_SLURM)
@@ -297,8 +302,8 @@ def test_two_users_share_a_folder_that_their_group_may_write_to(
 
     ended(type_it("train", "-m", *SMALL, *ON_SLURM, SLEEPS, "seed=0", "--detach"))
     status, said = other("seed=0,1", "--detach")
-    if "Permission denied" in said and "python" in said:
-        pytest.skip("another user may not start this Python")
+    if ("Permission denied" in said and "python" in said) or "No module named" in said:
+        pytest.skip("another user may not start this Python, or read this package")
     assert status == 1
     assert "may not be written by you. Two users who share runs need a folder" in said
     assert "Traceback" not in said

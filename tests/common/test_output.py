@@ -28,13 +28,18 @@ def test_every_character_can_be_printed(monkeypatch: pytest.MonkeyPatch, encodin
             assert shown == text.replace("\udc80", "?") + "\n"
 
 
-@given(st.text())
+BIDIRECTIONAL = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
+SIGNS = st.sampled_from("\x1b\x85\u200e\u200f\u202b\u202e\u2067\u2069\u200d\n\t")
+
+
+@given(st.text(st.characters() | SIGNS))
 def test_nothing_that_steers_a_terminal_is_left(text: str) -> None:
     shown = printable(text)
     assert len(shown) == len(text)
     for before, after in zip(text, shown, strict=True):
-        control = unicodedata.category(before) == "Cc" and before not in "\t\n"
-        assert after == ("?" if control else before) or unicodedata.category(before) == "Cf"
+        steers = unicodedata.category(before) == "Cc" and before not in "\t\n"
+        steers |= before in "\u200e\u200f" or unicodedata.bidirectional(before) in BIDIRECTIONAL
+        assert after == ("?" if steers else before)
 
 
 def test_a_console_prints_what_it_is_given() -> None:

@@ -112,9 +112,10 @@ def test_an_experiment_opens_with_a_command_that_composes_to_it(experiment: str)
 
 
 @pytest.mark.parametrize("trainer", options("trainer"))
-def test_the_trainer_says_more_than_the_experiment(trainer: str) -> None:
-    config = compose("experiment=nucla", f"trainer={trainer}")
-    assert config["trainer"]["max_epochs"] == (2 if trainer == "debug" else 200)
+def test_the_trainer_says_where_and_the_experiment_how_long(trainer: str) -> None:
+    config = compose("experiment=nucla", f"trainer={trainer}")["trainer"]
+    accelerator = {"default": "auto", "cpu": "cpu", "gpu": "gpu", "ddp": "auto"}[trainer]
+    assert (config["accelerator"], config["max_epochs"]) == (accelerator, 200)
 
 
 def test_the_skeleton_recipe_is_the_papers() -> None:

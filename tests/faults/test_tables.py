@@ -42,13 +42,14 @@ def test_a_table_is_the_same_after_any_kills(work, data_dir) -> None:
     assert any(name.endswith(".md") for name in expected)
 
     calls = 1
-    while work.do(command, kill_at=calls) == -signal.SIGKILL:  # all runs are there
+    while (status := work.do(command, kill_at=calls)) == -signal.SIGKILL:  # all runs are there
         assert work.do(command) == 0, work.output
         assert contents(work.folder) == expected
         for path in work.folder.glob("runs/tables/*"):
             if not path.name.endswith(".plan.json"):  # that was recorded before any run
                 path.unlink()
         calls += 1
+    assert status == 0, work.output
     assert calls > 3
 
     work.clear()
@@ -57,8 +58,9 @@ def test_a_table_is_the_same_after_any_kills(work, data_dir) -> None:
         pid = work.start(command)
         time.sleep(random.uniform(0, 12 + kills))  # it ends on a busy machine, too
         signal_group(pid, signal.SIGKILL)
-        if work.wait() == 0:
+        if (status := work.wait()) == 0:
             break
+        assert status == -signal.SIGKILL, work.output
         kills += 1
     before = contents(work.folder)
     level(work)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import shutil
+import struct
 import tempfile
 import time
 from pathlib import Path
@@ -267,3 +268,8 @@ def test_a_damaged_event_file_gives_what_stands_before_the_damage(
         path.write_bytes(content[:place] + damage + content[place + len(damage) :])
         found: Curve = logged(Path(name)).get(TAG, {})
         assert found == dict(list(enumerate(values, start=1))[: len(found)])
+        ends, at = [], 0
+        while at < len(content):  # a record is a length, its checksum, itself, and its checksum
+            at += 16 + struct.unpack_from("<Q", content, at)[0]
+            ends.append(at)
+        assert len(found) >= sum(end <= place for end in ends[-len(values) :])

@@ -181,7 +181,9 @@ def test_the_plan_is_recorded_before_any_run(record_of) -> None:
             assert list(Path("runs/tables").glob("digits-*.plan.json"))
             return super().launch(jobs, initial_job_idx)
 
-    sweep_tables(LOOKS, Looking(draws, record_of))  # type: ignore[arg-type]
+    worker = Looking(draws, record_of)
+    sweep_tables(LOOKS, worker)  # type: ignore[arg-type]
+    assert worker.looks
 
 
 def test_without_a_table_there_is_nothing_to_sweep() -> None:

@@ -124,11 +124,13 @@ def test_a_protocol_to_choose_by_is_what_trials_are_judged_by(
     fixed = PROTOCOLS["digits"]["fixed"]
     monkeypatch.setitem(PROTOCOLS["digits"], "fixed", fixed._replace(development=True))
     tested = {"val": {"accuracy": 0.625}, "test": {"accuracy": 0.75}}
-    finish("optimizer.lr=0.01", metrics=tested)
-    curve(folder_of("optimizer.lr=0.01"), 0.0, 0.0, 0.0, 0.0)
+    finish("optimizer.lr=0.01", status="running")
+    curve(folder_of("optimizer.lr=0.01"), 0.0, 0.0, 0.0)
     others(trials, 0.9)
-    said = go(trials, Scripted(), space_of("optimizer.lr=choice(0.01)"), STARTUP_TRIALS + 1)
-    assert said == ["trial 6/6 complete  test 75.00%  finished already"]
+    pool = Scripted(lambda job: (finish("optimizer.lr=0.01", metrics=tested), 0)[1])
+    said = go(trials, pool, space_of("optimizer.lr=choice(0.01)"), STARTUP_TRIALS + 1)
+    assert len(pool.started) == 1, "a bad validation curve ends nothing here"
+    assert said[-1].startswith("trial 6/6 complete  test 75.00%")
     assert trials.all()[-1].value == 0.75
 
 

@@ -7,6 +7,7 @@ import random
 import signal
 import threading
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -14,6 +15,7 @@ import torch
 
 from eleatt_bench.common import files
 from eleatt_bench.training import checkpoints
+from eleatt_bench.training.run import train
 
 
 class Module(torch.nn.Linear):
@@ -76,3 +78,40 @@ def test_a_signal_while_one_is_written_is_that_signal(save, tmp_path) -> None:
 def send(seconds: float) -> None:
     time.sleep(seconds)
     os.kill(os.getpid(), signal.SIGUSR1)
+
+
+def test_the_best_weights_outlive_a_kill_between_two_files(short_config) -> None:
+    """Killed when the last epoch's checkpoint was in place, and that of the best not yet."""
+    config = short_config("trainer.max_epochs=2", "optimizer.lr=0")  # each epoch ties with the best
+    folder, record = train(config, [])
+    last, best, previous = (folder.checkpoints / f"{n}.ckpt" for n in ("last", "best", "previous"))
+    assert best.samefile(last)
+    best.unlink()
+    os.link(previous, best)
+    folder.record.unlink()
+    _, again = train(config, [])
+    assert again["best_epoch"] == record["best_epoch"] == 2
+    assert again["metrics"] == record["metrics"]
+    assert best.samefile(last)
+
+
+def test_until_the_last_checkpoint_is_there_the_best_is_the_one_before(
+    save, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save()
+    best, replace = tmp_path / "best.ckpt", os.replace
+    before = best.stat().st_ino
+
+    def killed(source: object, target: object) -> None:
+        if str(target).endswith("last.ckpt"):
+            raise Stopped
+        replace(source, target)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(os, "replace", killed)
+    with pytest.raises(Stopped):
+        save()
+    assert best.stat().st_ino == before
+    monkeypatch.setattr(os, "replace", replace)
+    save()
+    assert best.samefile(tmp_path / "last.ckpt")
+    assert best.stat().st_ino != before

@@ -204,10 +204,10 @@ def test_an_archive_that_would_unpack_to_much_more_is_not_unpacked(trained, tmp_
         for part in whole.namelist():
             content = whole.read(part)
             archive.writestr(part, bytes(1 << 25) if part.endswith("data/0") else content)
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(UserError, match="would unpack to more than its size"):
         load_checkpoint(path)
-    assert time.perf_counter() - began < 0.2
+    assert time.process_time() - began < 0.2
 
 
 @pytest.mark.parametrize("change", [renumber(10**9), empty_optimizer], ids=["epoch", "optimizer"])

@@ -61,6 +61,8 @@ class Checkpoints(Callback):
             if damaged is not None:
                 say("last.ckpt is damaged: continuing from the checkpoint before it")
             self.best, self.last = self._resumed["best"], self._resumed["last"]
+            if self.best["epoch"] == self.last["epoch"]:
+                self._keep_best(path)
             return int(self._resumed["epoch"]) + 1
         if damaged is not None:
             raise damaged
@@ -120,13 +122,24 @@ class Checkpoints(Callback):
             "backends": self.backends,
             "commits": self.commits,
         }
-        last, best, previous = (self.folder / f"{n}.ckpt" for n in ("last", "best", "previous"))
+        last, previous = (self.folder / f"{name}.ckpt" for name in ("last", "previous"))
         with replacing(last) as new_last:
             new_last.write_bytes(_packed(state))
-            if improved:  # before last.ckpt appears: it names an epoch that best.ckpt must hold
-                _link(new_last, best)
             if last.exists():
                 _link(last, previous)
+        if improved:
+            self._keep_best(last)
+
+    def _keep_best(self, path: Path) -> None:
+        """Let best.ckpt be the checkpoint at ``path``, which says that its epoch is the best.
+
+        After it is in place: whoever was killed in between does it when the run continues. Before,
+        the weights of the best epoch so far would be lost to one that may not be as good when it is
+        trained again, on another machine.
+        """
+        best = self.folder / "best.ckpt"
+        if not best.exists() or not best.samefile(path):
+            _link(path, best)
 
 
 def _turns(state: Mapping[str, Any], key: str, done: int) -> Turns:

@@ -64,6 +64,7 @@ def test_what_is_active_counts_and_else_what_came_last() -> None:
 
 
 def submit(folder: Path, inside: multiprocessing.Queue) -> None:  # type: ignore[type-arg]
+    inside.put("here")
     with submitting(folder):
         inside.put("in")
         inside.put("out")
@@ -76,7 +77,8 @@ def test_one_process_at_a_time_submits(tmp_path: Path) -> None:
         assert descriptor > 2
         other = context.Process(target=submit, args=(tmp_path / "sweeps", inside))
         other.start()
-        other.join(1.0)
+        assert inside.get(timeout=60) == "here"
+        other.join(0.5)
         assert inside.empty()
     other.join(20)
     assert [inside.get(), inside.get()] == ["in", "out"]

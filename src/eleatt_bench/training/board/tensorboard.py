@@ -101,7 +101,7 @@ class TensorBoard(Callback):
             for tag in self._due():
                 if self._drawn + self._cost <= SHARE * self._trained:
                     self._draw(tag)
-        self._writer.flush()  # on disk before the epoch counts as done
+        self._writer.flush()  # out of this process before the epoch counts as done
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not trainer.is_global_zero:
