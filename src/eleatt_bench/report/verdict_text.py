@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from itertools import compress
 
 from eleatt_bench.report.numbers import signed
@@ -61,13 +60,13 @@ def percent_range(shares: Bounds) -> str:
     return f"{_range(low, high)} %"
 
 
-def counting_line(found: Family) -> str:
+def counting_line(found: Family, *, is_whole: bool = True) -> str:
     """``12 claims: 3 reproduced (1 exploratory), 9 undecided; 2 hold for the whole family
-    (Holm)``."""
+    (Holm)``, the last of which is not said of a part of the family."""
     if not found.claims:
         return "no claims"
     text = f"{found.claims} claim{'s' * (found.claims != 1)}: {verdicts_line(found)}"
-    holding = len(found.holding)
+    holding = len(found.holding) if is_whole else 0
     verb = "holds" if holding == 1 else "hold"
     return f"{text}; {holding} {verb} for the whole family (Holm)" if holding else text
 
@@ -86,9 +85,7 @@ def of_all(tables: Sequence[Table]) -> str:
     Of a part of their claims the verdicts alone are counted: the family is all of them.
     """
     found = family((claim.runs, claim.judgement) for table in tables for claim in table.claims)
-    if any(table.is_part for table in tables):
-        found = replace(found, planned=frozenset())
-    return counting_line(found)
+    return counting_line(found, is_whole=not any(table.is_part for table in tables))
 
 
 def standing(claims: Iterable[Claim]) -> Iterator[str]:

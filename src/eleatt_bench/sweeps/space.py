@@ -116,10 +116,7 @@ class Space:
     def variants(self) -> Iterator[list[str]]:
         """The overrides of the runs that differ from the corner in one sample of one dimension."""
         for place, dimension in enumerate(self.dimensions, start=len(self.fixed)):
-            for value in dimension.samples:
-                one = self.corner
-                one[place] = f"{dimension.key}={value}"
-                yield one
+            yield from _variants(self.corner, place, dimension)
 
     def check(self, composer: Composer) -> None:
         """Compose runs at the ends of every dimension, and at each of its choices.
@@ -140,12 +137,16 @@ class Space:
             )
 
 
+def _variants(base: Sequence[str], place: int, dimension: Dimension) -> Iterator[list[str]]:
+    """``base`` with each sample of ``dimension``, whose override stands at ``place``."""
+    for value in dimension.samples:
+        yield [*base[:place], f"{dimension.key}={value}", *base[place + 1 :]]
+
+
 def _differ(base: Sequence[str], place: int, dimension: Dimension, composer: Composer) -> bool:
     """Whether runs that differ from ``base`` in nothing but ``dimension`` are different runs."""
-    found: list[dict[str, Any]] = []
-    for value in dimension.samples:
-        override = f"{dimension.key}={value}"
-        found.append(identity(composer.config([*base[:place], override, *base[place + 1 :]]), None))
+    variants = _variants(base, place, dimension)
+    found = [identity(composer.config(overrides), None) for overrides in variants]
     return all(one not in found[:number] for number, one in enumerate(found))
 
 

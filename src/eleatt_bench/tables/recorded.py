@@ -99,22 +99,20 @@ def record_plan(plan: Plan) -> None:
     recorded = read_plan(plan)
     if recorded.damaged:
         raise UserError(recorded.damaged)
-    now, done = declarations(plan), finished_alike(plan.runs_dir)
-    found = {
-        place: one
-        for place, one in recorded.claims.items()
-        if place in now or _was_seen(done, one.measured)
-    }
+    now, found = declarations(plan), dict(recorded.claims)
     new = {
         place: one
         for place, one in now.items()
         if place not in found or not found[place].says(one) or found[place].lacks(one)
     }
-    if new:
-        seen = _seen(plan, new)
+    gone = found.keys() - now.keys()
+    if new or gone:
+        done, seen = finished_alike(plan.runs_dir), _seen(plan, new)
+        for place in gone:
+            if not _was_seen(done, found[place].measured):
+                del found[place]
         for place, one in new.items():
-            said = [found[place].measured] if place in found else []
-            if not said or not _was_seen(done, *said, one.measured):
+            if place not in found or not _was_seen(done, found[place].measured, one.measured):
                 late = seen[place] > 0 and (recorded.there or plan.undeclared)
                 found[place] = replace(one, seen=seen[place], late=late)
     if found != recorded.claims or not recorded.there:
