@@ -237,6 +237,24 @@ def stops(draws: int, seed: int) -> Iterator[Figure]:
                 yield share("stops", f"{case.name} at {count}", looks, measure, hits)
 
 
+def alike(draws: int, seed: int) -> Iterator[Figure]:
+    """What it is worth that no difference matters by an early look, within a margin of one point:
+    differences and their spread in points."""
+    looks = (5, 10, 20)
+    for number, (truth, spread) in enumerate(((0.3, 1.0), (0.5, 0.5), (0.7, 0.5))):
+        case = Case(f"{truth:g}, spread {spread:g}", truth, normal(spread))
+        found = judged(case, looks, draws, np.random.default_rng([seed, 4000, number]))
+        for k, count in enumerate(looks[:-1]):
+            early = (found.at == k) & found.says(Verdict.NO_DIFFERENCE)
+            measures = {
+                "decided": early,
+                "mean": found.means[early, k],
+                "mean of all": found.means[early, -1],
+            }
+            for measure, hits in measures.items():
+                yield share("alike", f"{case.name}, at {count}", looks, measure, hits)
+
+
 def families(draws: int, seed: int) -> Iterator[Figure]:
     """Whole tables of 12 claims, three for each of four baselines, where nothing is there."""
     for looks in LOOKS:
@@ -347,6 +365,7 @@ def simulate(draws: int, seed: int = 0) -> Iterator[Figure]:
     yield from unplanned()
     yield from claims(draws, seed)
     yield from stops(draws, seed)
+    yield from alike(draws, seed)
     yield from families(max(draws // 10, 100), seed)
     yield from chances(max(draws // 20, 100), seed)
 

@@ -97,21 +97,20 @@ def detectables(_: list[Row]) -> str:
     return table(["", *heads, "0.5 needs", "1 needs", "2 needs"], lines)
 
 
-def stops(rows: list[Row]) -> str:
-    rows = [row for row in rows if row["part"] == "stops"]
+def stops(rows: list[Row], part: str = "stops") -> str:
     cases: dict[str, dict[str, Row]] = {}
     for row in rows:
-        cases.setdefault(row["case"], {})[row["measure"]] = row
-    texts = {"decided": percent, "mean": points, "mean of all": points, "undecided by all": percent}
-    body = [[case, *(text(of[name]) for name, text in texts.items())] for case, of in cases.items()]
-    heads = [
-        "difference, decided",
-        "% decided there",
-        "mean then",
-        "mean of 20",
-        "% undecided at 20",
-    ]
-    return table(heads, body)
+        if row["part"] == part:
+            cases.setdefault(row["case"], {})[row["measure"]] = row
+    columns = {
+        "decided": ("% decided there", percent),
+        "mean": ("mean then", points),
+        "mean of all": ("mean of 20", points),
+        "undecided by all": ("% undecided at 20", percent),
+    }
+    told = {name: column for name, column in columns.items() if name in next(iter(cases.values()))}
+    body = [[case, *(text(of[m]) for m, (_, text) in told.items())] for case, of in cases.items()]
+    return table(["difference, decided", *(head for head, _ in told.values())], body)
 
 
 SECTIONS: dict[str, Callable[[list[Row]], str]] = {
@@ -123,6 +122,7 @@ SECTIONS: dict[str, Callable[[list[Row]], str]] = {
     "power": power,
     "detectable": detectables,
     "stops": stops,
+    "alike": lambda rows: stops(rows, "alike"),
     "chance": lambda rows: pivot(rows, "looks", part="chance").replace("looks at ", ""),
     "families": lambda rows: pivot(
         [{**row, "case": row["measure"]} for row in rows], "looks", part="families"

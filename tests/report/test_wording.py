@@ -14,6 +14,8 @@ from eleatt_bench.report.wording import (
     claim_line,
     claim_notes,
     family_mark,
+    levels_text,
+    margins_text,
     notes,
     open_text,
     paper_text,
@@ -114,6 +116,18 @@ def test_signs_stand_for_what_else_is_to_be_said_of_a_verdict(make_table) -> Non
     assert sign_notes([claim, early])[1:] == ["‡ stopped early"]
     assert verdict_signs(replace(claim, judgement=judged(0.2, 0.21, 0.19))) == "†‡"
     assert verdict_signs(claim) == ""
+
+
+def test_levels_and_margins_stand_beside_the_intervals(make_table) -> None:
+    claim = make_table().claims[0]
+    assert levels_text([claim]).startswith("98.")
+    other = replace(claim, column="clean", judgement=replace(claim.judgement, confidence=0.95))
+    said = levels_text([claim, other])
+    assert "(cross_view) or 95 % (clean), which over the looks" in said
+    narrow = replace(claim, judgement=replace(claim.judgement, margin=0.35))
+    assert margins_text([claim]) == "Differences within ±1 point do not matter"
+    assert margins_text([narrow]) == "Differences within ±0.35 points do not matter"
+    assert "within ±0.35 to ±1 points" in margins_text([claim, narrow])
 
 
 def test_only_what_is_undecided_waits_for_something(make_table) -> None:

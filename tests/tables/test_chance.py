@@ -147,9 +147,11 @@ def test_names_and_order_of_groups_do_not_matter() -> None:
     assert other == pytest.approx(found)
 
 
-def test_of_one_seed_one_group_or_no_variation_it_says_nothing() -> None:
+def test_of_two_seeds_one_group_or_no_variation_it_says_nothing() -> None:
     weights = np.full(4, 0.25)
-    assert crossed(np.ones((1, 4)), weights) is None
+    several = np.random.default_rng(0).normal(size=(3, 4))
+    assert crossed(several, weights) is not None
+    assert crossed(several[:2], weights) is None
     assert crossed(np.ones((4, 1)), np.ones(1)) is None
     assert crossed(np.tile(weights, (3, 1)), weights) is None
     assert crossed(np.zeros((3, 4)), weights) is None

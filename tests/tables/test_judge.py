@@ -55,6 +55,25 @@ def test_without_runs_it_is_not_tested() -> None:
         assert found.next_look == 5
 
 
+def test_of_two_seeds_there_is_no_interval() -> None:
+    two, three = said(spread(1, 0.1, 2)), said(spread(1, 0.1, 3))
+    assert two.mean == pytest.approx(1)
+    assert two.std == pytest.approx(0.1)
+    assert (two.low, two.high) == (None, None)
+    assert three.low is not None
+
+
+def test_a_word_that_later_looks_would_not_say_is_marked() -> None:
+    alike, apart = spread(0, 0.1, 5), spread(0, 3, 5)
+    assert not said(alike, design(None)).otherwise_since
+    found = said([*alike, *apart], design(None))
+    assert (found.verdict, found.decided_at) == ("no difference that matters", 5)
+    assert found.looks[-1].verdict == "undecided"
+    assert found.otherwise_since
+    assert not said([*alike, *alike], design(None)).otherwise_since
+    assert not said(apart, design(None)).otherwise_since, "nothing is decided"
+
+
 def test_before_its_first_look_it_is_undecided_however_clear() -> None:
     found = said(spread(10, 0.1, 4))
     assert (found.verdict, found.decided_at, found.next_look, found.p) == (

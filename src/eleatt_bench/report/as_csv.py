@@ -23,7 +23,7 @@ CELL_FIELDS = (
     "parameters",
 )
 CLAIM_FIELDS = (
-    *_WHERE, "better", "than", "column", *_NUMBERS, "margin", "verdict", "decided_at",
+    *_WHERE, "better", "than", "column", *_NUMBERS, "confidence", "margin", "verdict", "decided_at",
     "within_margin", "stopped_early", "exploratory", "p", "holm", "crossed_over",
     "crossed_low", "crossed_high",
 )  # fmt: skip
@@ -103,6 +103,7 @@ def _claim(table: Table, claim: Claim) -> dict[str, Any]:
         "low": found.low,
         "high": found.high,
         "paper": found.paper,
+        "confidence": found.confidence,
         "margin": found.margin,
         "verdict": found.verdict,
         "decided_at": found.decided_at,

@@ -22,6 +22,8 @@ from eleatt_bench.report.wording import (
     claim_notes,
     claim_place,
     interval_text,
+    levels_text,
+    margins_text,
     remarks,
     sign_notes,
     title,
@@ -65,7 +67,7 @@ def _tabular(
 ) -> tuple[str, list[str]]:
     """The environment that is wide enough, and what is in it."""
     in_paper = any(line.judgement.paper is not None for line in lines)
-    head = ["", "difference [95 %]", *["paper"] * in_paper, "verdict"]
+    head = ["", "difference", *["paper"] * in_paper, "verdict"]
     numbers = {id(line): _numbers(line, in_paper, digits) for line in lines}
     columns = zip(head[1:-1], *numbers.values(), strict=True)
     verdicts = max(_widest(halves(line.judgement.verdict)) for line in lines)
@@ -121,6 +123,8 @@ def _signs(claim: Claim) -> str:
 
 
 def _key(lines: Sequence[ForestLine]) -> list[str]:
-    notes = sign_notes([line.claim for line in lines])
-    said = [escape(note).replace(" ", "~", 1) for note in notes]  # a sign begins no line alone
-    return [rf"\par\smallskip {'; '.join(said)}"] if said else []
+    claims = [line.claim for line in lines]
+    said = [f"Intervals: {levels_text(claims)}", margins_text(claims)]
+    # a sign begins no line alone
+    signs = "; ".join(escape(note).replace(" ", "~", 1) for note in sign_notes(claims))
+    return [rf"\par\smallskip {'. '.join([*map(escape, said), signs]).rstrip()}"]

@@ -29,6 +29,7 @@ _SIGNS = {
     "†": r"$\dagger$",
     "‡": r"$\ddagger$",
     "§": r"\S{}",
+    "¶": r"\P{}",
     "’": "'",
     **{sign: f"\\{sign}" for sign in "&%$#_{}"},
 }
@@ -61,6 +62,7 @@ _WIDTHS = {
     0.35: "fj -",
     0.43: "I()rst",
     0.5: "cez?>–†‡§",
+    0.67: "¶",
     0.61: "JkqvxybdhnpuSZ",
     0.74: "LFEPB",
     0.84: "CRTwADHNUVXY&=@GKOQ+−±",

@@ -26,13 +26,21 @@ def judgement_text(found: Judgement) -> str:
     return "; ".join([text, *outlook(found)])
 
 
-SIGNS = {"within the margin": "†", "stopped early": "‡", "exploratory": "§"}
+SIGNS = {
+    "within the margin": "†",
+    "stopped early": "‡",
+    "exploratory": "§",
+    "otherwise at the latest look": "¶",
+}
 """What may be said of a verdict besides, and a sign for it where there is no room."""
 
 
 def marks(found: Judgement) -> list[str]:
     """Those of `SIGNS` that are true of ``found``."""
-    return list(compress(SIGNS, (found.within_margin, found.stopped_early, found.exploratory)))
+    true = (
+        found.within_margin, found.stopped_early, found.exploratory, found.otherwise_since
+    )  # fmt: skip
+    return list(compress(SIGNS, true))
 
 
 def outlook(found: Judgement) -> Iterator[str]:
@@ -50,7 +58,7 @@ def outlook(found: Judgement) -> Iterator[str]:
     if found.seeds_needed is not None and found.paper is not None:
         low, high = (_most(count) for count in found.seeds_needed)
         yield f"the paper's {signed(found.paper)} needs {_range(low, high)} seeds"
-    if found.power is not None:
+    if found.power is not None and found.next_look is not None:
         yield f"the last look finds it in {percent_range(found.power)}"
 
 

@@ -167,23 +167,41 @@ def _device_notes(table: Table) -> list[str]:
     return [f"s/epoch: median seconds of a training epoch on {listed}."]
 
 
-_CLAIMS = (
-    "Claims: mean difference in percentage points, paired by seed, and its t interval at "
-    "{levels}: over all looks of a claim it holds in 95 %."
-)
+_CLAIMS = "Claims: mean difference in percentage points, paired by seed, and its t interval at "
 _CROSSED = "Over {groups} too: the same with seeds and {groups} as crossed random effects."
 
 
 def claim_notes(table: Table) -> list[str]:
     """What the numbers of the claims are, and how many claims have none."""
     tested = [claim for claim in table.claims if is_tested(claim)]
-    levels = dict.fromkeys(100 * claim.judgement.confidence for claim in tested)
-    listed = " or ".join(f"{percent:.4g} %" for percent in levels)
-    found = [_CLAIMS.format(levels=listed)] if tested else []
+    found = [f"{_CLAIMS}{levels_text(tested)}.", f"{margins_text(tested)}."] if tested else []
     if len(tested) < len(table.claims):
         done = len(tested) or "None"
         found.append(f"{done} of {len(table.claims)} claims of {table.name} tested.")
     return found
+
+
+def levels_text(claims: Sequence[Claim]) -> str:
+    """``98.05 %, which over the looks of a claim together is 95 %``; of looks of several plans
+    each by its columns."""
+    columns: dict[float, dict[str, None]] = {}
+    for claim in claims:
+        columns.setdefault(claim.judgement.confidence, {})[claim.column] = None
+    several = len(columns) > 1
+    listed = [
+        f"{100 * level:.4g} %" + (f" ({', '.join(names)})" if several else "")
+        for level, names in columns.items()
+    ]
+    return f"{' or '.join(listed)}, which over the looks of a claim together is 95 %"
+
+
+def margins_text(claims: Sequence[Claim]) -> str:
+    """``Differences within ±1 point do not matter``."""
+    margins = sorted({claim.judgement.margin for claim in claims})
+    least, most = (f"{margin:.3g}" for margin in (margins[0], margins[-1]))
+    if least == most:
+        return f"Differences within ±{least} point{'s' * (margins[0] != 1)} do not matter"
+    return f"Differences within ±{least} to ±{most} points do not matter, as the claim has it"
 
 
 def crossed_notes(table: Table) -> list[str]:

@@ -170,18 +170,30 @@ def content(identity: Mapping[str, Any]) -> str:
 def likeness(identity: Mapping[str, Any]) -> dict[str, Any]:
     """What tells whether other runs are like that of ``identity``.
 
-    ``content``; ``but_numbers``, a digest of all of that but for seed, fold and recipe; ``kind``,
-    data set and cell; ``limit`` and whether it is ``quick``.
+    ``content``; `but_numbers`; ``kind``, data set and cell; ``limit`` and whether it is ``quick``.
     """
-    plain = without_recipe(without_seed(without_digest(identity)))
     data = identity["data"]
     return {
         "content": content(identity),
-        "but_numbers": _digest({**plain, "data": {**plain["data"], "fold": None}}),
+        "but_numbers": but_numbers(identity),
         "kind": f"{data['name']} {data['sequence']} {model_name(identity)}",
         "limit": data.get("limit"),
         "quick": bool(identity.get("quick")),
     }
+
+
+def but_numbers(identity: Mapping[str, Any]) -> str:
+    """A digest of what runs agree in that differ in seed, fold, recipe and the digest of their data
+    alone."""
+    return _digest(_without_fold(without_recipe(without_seed(without_digest(identity)))))
+
+
+def _without_fold(identity: Mapping[str, Any]) -> dict[str, Any]:
+    """``identity`` without its fold, and that of its pre-training, which follows it."""
+    result = {**identity, "data": {**identity["data"], "fold": None}}
+    if "pretraining" in result:
+        result["pretraining"] = _without_fold(result["pretraining"])
+    return result
 
 
 def _digest(values: Mapping[str, Any]) -> str:

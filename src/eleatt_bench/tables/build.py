@@ -205,16 +205,21 @@ def _remarks(plan: Plan, records: Mapping[str, Summary]) -> list[str]:
 
 
 def _collapsed(cells: Mapping[Place, TableCell]) -> list[str]:
-    """Of each row, the seeds that collapsed, and how; once where several columns show it."""
-    found: dict[str, None] = {}
-    for (section, row, _), cell in cells.items():
-        for how in dict.fromkeys(cell.collapsed.values()):
-            seeds = [str(seed) for seed, word in cell.collapsed.items() if word is how]
-            named = ", ".join(filter(None, (section, row)))
-            found[f"COLLAPSED: {named}, seed{'s' * (len(seeds) > 1)} {', '.join(seeds)}: {how}"] = (
-                None
-            )
-    return _some([*found])
+    """Of each row, the seeds that collapsed, how, and in which of its columns if not in all."""
+    columns: dict[tuple[str, str], list[str]] = {}
+    found: dict[tuple[str, str, tuple[str, ...], str], list[str]] = {}
+    for (section, row, column), cell in cells.items():
+        if cell.values:
+            columns.setdefault((section, row), []).append(column)
+        for collapse in dict.fromkeys(cell.collapsed.values()):
+            seeds = tuple(str(seed) for seed, kind in cell.collapsed.items() if kind is collapse)
+            found.setdefault((section, row, seeds, str(collapse)), []).append(column)
+    said = []
+    for (section, row, seeds, how), where in found.items():
+        elsewhere = where != columns.get((section, row))
+        named = ", ".join(filter(None, (section, row, " and ".join(where) if elsewhere else "")))
+        said.append(f"COLLAPSED: {named}, seed{'s' * (len(seeds) > 1)} {', '.join(seeds)}: {how}")
+    return _some(said)
 
 
 def _commits(record: Summary) -> set[str | None]:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from eleatt_bench.tables.crossing import Floats
 from eleatt_bench.tables.judgement import NO_SPREAD
-from eleatt_bench.tables.statistics import ERROR
+from eleatt_bench.tables.statistics import ERROR, LEAST_SEEDS
 from eleatt_bench.tables.table import Crossed
 
 Bools = npt.NDArray[np.bool_]
@@ -53,10 +53,13 @@ def contributions(gain: Floats, group: Integers, fold: Integers) -> tuple[Floats
 def crossed(parts: Floats, weights: Floats, level: float = ERROR) -> Crossed | None:
     """The interval at that two-sided ``level`` over seeds and groups.
 
-    ``parts`` (S, G) and ``weights`` (G,) are those of `contributions`. None of fewer than two seeds
-    or groups, and where nothing varies.
+    ``parts`` (S, G) and ``weights`` (G,) are those of `contributions`. None of fewer than
+    `LEAST_SEEDS` seeds or two groups, and where nothing varies.
+
+    Where groups differ little it may be a little narrower than the interval over seeds alone, for
+    its degrees of freedom are more.
     """
-    if min(parts.shape) < 2:
+    if len(parts) < LEAST_SEEDS or len(weights) < 2:
         return None
     mean, half, degrees = (float(v) for v in intervals(parts, weights, level))
     if not 100 * half > NO_SPREAD:

@@ -27,18 +27,18 @@ def held_against(plan: Plan, claims: Sequence[Claim]) -> tuple[tuple[Claim, ...]
     """``claims``, exploratory where they are not judged as was recorded in time; and why."""
     if plan.quick:
         return tuple(claims), []
-    recorded = read_plan(plan)
-    current, told = declarations(plan), _Told(plan)
+    recorded, told = read_plan(plan), _Told(plan)
+    places = [(one.section, one.better, one.than, one.column) for one in claims]
+    seen = {place for place, one in zip(places, claims, strict=True) if one.judgement.count}
+    current = declarations(plan, seen)
     found = []
-    for claim in claims:
-        place = (claim.section, claim.better, claim.than, claim.column)
-        if claim.judgement.count and told.of(place, current[place], recorded):
+    for place, claim in zip(places, claims, strict=True):
+        if place in current and told.of(place, current[place], recorded):
             claim = replace(claim, judgement=replace(claim.judgement, exploratory=True))
         found.append(claim)
-    if any(claim.judgement.count for claim in claims):
-        for place in recorded.claims:
-            if place not in current:
-                told.add("no longer made", place)
+    for place in recorded.claims if current else ():
+        if place not in places:
+            told.add("no longer made", place)
     return tuple(found), [*([recorded.damaged] if recorded.damaged else []), *told.sentences()]
 
 

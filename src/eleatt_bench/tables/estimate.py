@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from eleatt_bench.launch.devices import Memory
-from eleatt_bench.runs.identity import likeness
+from eleatt_bench.runs.identity import but_numbers, likeness
 from eleatt_bench.runs.record import RunFolder
 from eleatt_bench.runs.summaries import LIKENESS, Summaries, Summary
 from eleatt_bench.runs.wanted import WantedRun
@@ -137,7 +137,7 @@ def expected_memory(identities: Sequence[Mapping[str, Any]], runs_dir: Path) -> 
     done = _finished(runs_dir)
     found = []
     for identity in identities:
-        same = done.get(likeness(identity)["but_numbers"], [])
+        same = done.get(but_numbers(identity), [])
         host, device = (
             max((one.peak(of) for one in same), default=0) or None
             for of in ("memory", "device_memory")

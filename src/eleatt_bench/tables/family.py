@@ -49,11 +49,12 @@ class Family:
 def family(claims: Iterable[tuple[Hashable, Judgement]]) -> Family:
     """The family of ``claims``, each named by the runs that it is made of.
 
-    Claims of the same runs are one, and count as the first of them does.
+    Claims of the same runs are one, and count as the first of them does that is not exploratory.
     """
     distinct: dict[Hashable, Judgement] = {}
     for runs, judgement in claims:
-        distinct.setdefault(runs, judgement)
+        if runs not in distinct or (distinct[runs].exploratory and not judgement.exploratory):
+            distinct[runs] = judgement
     p = [1.0 if j.p is None else j.p for j in distinct.values()]
     explored = [j for j in distinct.values() if j.exploratory]
     return Family(

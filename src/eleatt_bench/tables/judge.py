@@ -99,8 +99,8 @@ def _looks(
 def _estimate(differences: Sequence[float], level: float) -> dict[str, Any]:
     """The fields of a `Judgement` that tell where all differences are."""
     count, center, spread = len(differences), mean(differences), std(differences)
-    if center is None or spread is None:
-        return {"count": count, "mean": center, "std": None, "low": None, "high": None}
+    if center is None or spread is None or count < LEAST_SEEDS:
+        return {"count": count, "mean": center, "std": spread, "low": None, "high": None}
     low, high = _around(center, quantile(count, level) * spread / math.sqrt(count))
     return {"count": count, "mean": center, "std": spread, "low": low, "high": high}
 

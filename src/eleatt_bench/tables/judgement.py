@@ -112,7 +112,8 @@ class Judgement:
     decided_at: int | None
     """The first look that decided; its verdict stays whatever later seeds say."""
     count: int
-    """How many seeds both rows have finished. The estimate is of all of them."""
+    """How many seeds both rows have finished. The estimate is of all of them; it has an interval
+    from `eleatt_bench.tables.statistics.LEAST_SEEDS` on."""
     mean: float | None
     std: float | None
     low: float | None
@@ -128,7 +129,8 @@ class Judgement:
     prediction: Bounds | None
     """Where one more pair of runs would be, by the deciding look, or else the latest."""
     stopped_early: bool
-    """Decided before the last look, so the estimate is likely too far from 0."""
+    """Decided before the last look, so the estimate is likely too far from 0 where a direction was
+    found, and too near to it where none was."""
     exploratory: bool
     """Seeds outside the plan are among those of the estimate, or the plan is not what was declared
     before they were seen (`eleatt_bench.tables.recorded`)."""
@@ -144,6 +146,11 @@ class Judgement:
     """How many find the paper's difference in 80 %; None of two is more than a thousand."""
     power: Bounds | None
     """How often the last look finds the paper's difference."""
+
+    @property
+    def otherwise_since(self) -> bool:
+        """Whether the latest look by itself has another word than the one that decided."""
+        return self.decided_at is not None and self.looks[-1].verdict is not self.verdict
 
     def plain(self) -> dict[str, Any]:
         """It as JSON holds it."""

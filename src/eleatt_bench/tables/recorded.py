@@ -15,10 +15,11 @@ from typing import Any, NamedTuple
 
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.files import read_bounded, write_text
+from eleatt_bench.runs.identity import but_numbers
 from eleatt_bench.runs.wanted import WantedRun
 from eleatt_bench.tables.judgement import Design
 from eleatt_bench.tables.plan import Plan
-from eleatt_bench.tables.records import but_numbers, find_records, finished_alike, key
+from eleatt_bench.tables.records import find_records, finished_alike, key
 from eleatt_bench.tables.spec import METRICS, claims_of
 
 _MOST = 1 << 22  # bytes: some thousand claims
@@ -31,7 +32,7 @@ class Measured(NamedTuple):
     """What a claim compares: the mean of ``metric`` over ``folds``, in runs of these settings.
 
     Settings are those that all seeds and folds of a row share, one digest for each of its members
-    where it is an ensemble: `eleatt_bench.runs.identity.likeness` calls them ``but_numbers``.
+    where it is an ensemble, of `eleatt_bench.runs.identity.but_numbers`.
     """
 
     metric: str
@@ -134,11 +135,16 @@ def read_plan(plan: Plan) -> Recorded:
         )
 
 
-def declarations(plan: Plan) -> dict[ClaimPlace, Declared]:
-    """What the table declares of its claims now; a margin is the one that counts."""
+def declarations(
+    plan: Plan, places: Collection[ClaimPlace] | None = None
+) -> dict[ClaimPlace, Declared]:
+    """What the table declares of its claims now, of all of them or those in ``places``; a margin is
+    the one that counts."""
     found = {}
     for section, claim, column, design in claims_of(plan.spec):
         place = (section["name"], claim["better"], claim["than"], column["name"])
+        if places is not None and place not in places:
+            continue
         measured = _measured(plan, place, column["metric"])
         found[place] = Declared(replace(design, margin=design.points), measured)
     return found
@@ -155,7 +161,7 @@ def _measured(plan: Plan, place: ClaimPlace, metric: str) -> Measured:
         metric,
         tuple(sorted({run.fold for run in (*better, *than)})),
         () if None in data else tuple(sorted(filter(None, data))),
-        *(tuple(sorted(set(map(but_numbers, runs)))) for runs in (better, than)),
+        *(tuple(sorted({but_numbers(run.identity) for run in runs})) for runs in (better, than)),
     )
 
 

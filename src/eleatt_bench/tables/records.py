@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeGuard
 
 from eleatt_bench.common.collector import without_collector
-from eleatt_bench.runs.identity import content, likeness
+from eleatt_bench.runs.identity import content
 from eleatt_bench.runs.summaries import LIKENESS, Summaries, Summary
 from eleatt_bench.runs.wanted import WantedRun
 from eleatt_bench.tables.plan import Plan, PlannedRun
@@ -60,16 +60,11 @@ def _alike(runs: Iterable[WantedRun], finished: Iterable[Summary]) -> dict[str, 
 
 
 def finished_alike(runs_dir: Path) -> set[str]:
-    """Of all finished runs in a folder what `but_numbers` is of them."""
+    """Of all finished runs in a folder what `eleatt_bench.runs.identity.but_numbers` is of them."""
     summaries = Summaries(runs_dir)
     found = {one[LIKENESS]["but_numbers"] for _, one in summaries.every() if is_finished(one)}
     summaries.keep()
     return found
-
-
-def but_numbers(run: WantedRun) -> str:
-    """What runs agree in that differ in seed, fold, recipe and the digest of their data alone."""
-    return str(likeness(run.identity)["but_numbers"])
 
 
 def is_finished(record: Summary | None) -> TypeGuard[Summary]:
