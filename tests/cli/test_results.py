@@ -13,6 +13,8 @@ import pytest
 
 from eleatt_bench.cli import main
 from eleatt_bench.config.composer import Composer
+from eleatt_bench.data.store import Sample
+from eleatt_bench.data.writing import write_store
 from eleatt_bench.runs.predictions import digest_of
 from eleatt_bench.runs.record import RunFolder, all_runs
 from eleatt_bench.tables.plan import plan
@@ -257,6 +259,54 @@ def test_a_plan_is_published_as_it_is_or_not_at_all(
     assert main(["results", "add", "tiny", *to]) == 1
     assert f"{path} is damaged" in capsys.readouterr().err
     assert not (tmp_path / "to" / "runs").exists()
+
+
+def test_a_plan_that_was_recorded_later_takes_no_earlier_ones_place(
+    made: Path, tmp_path: Path, monkeypatch, capsys
+) -> None:
+    monkeypatch.setenv("ELEATT_CONFIGS", str(made / "configs"))
+    monkeypatch.setenv("ELEATT_RUNS", str(tmp_path / "runs"))
+    shutil.copytree(made / "runs", tmp_path / "runs")
+    path = tmp_path / "runs" / "tables" / "tiny.plan.json"
+    to = tmp_path / "to"
+    assert main(["results", "add", "tiny", "--to", str(to)]) == 0
+    published = to / "runs" / "tables" / "tiny.plan.json"
+    first = published.read_bytes()
+    path.unlink()
+    capsys.readouterr()
+    assert main(["results", "add", "tiny", "--to", str(to)]) == 0
+    assert f"{published} stays: there is no {path}" in capsys.readouterr().out
+    record_plan(plan("tiny"))
+    assert path.read_bytes() != first, "three seeds were seen by then"
+    assert main(["results", "add", "tiny", "--to", str(to)]) == 0
+    assert "stays: it was recorded before" in capsys.readouterr().out
+    assert published.read_bytes() == first
+    assert main(["results", "verify", str(to)]) == 0
+
+
+def test_other_data_of_the_same_name_are_not_published(
+    tmp_path: Path, monkeypatch, capsys, composer: Composer
+) -> None:
+    """Data in a folder that was typed are the table's own where there are no others."""
+    monkeypatch.chdir(tmp_path)
+    typed = f"data_dir={tmp_path / 'mine'}"
+
+    def prepare(folder: str, value: float) -> None:
+        joints = np.full((3, 60), value, np.float32)
+        (tmp_path / folder / "prepared").mkdir(parents=True)
+        write_store(
+            tmp_path / folder / "prepared" / "nucla.h5", name="nucla", class_names=("a", "b"),
+            layout={}, source="made up",
+            samples=(Sample(f"{n}", joints, n % 2, {"camera": 1 + n}) for n in range(3)),
+        )  # fmt: skip
+
+    prepare("mine", 1.0)
+    made = plan("nucla", [typed], composer)
+    assert (made.variation, made.unprepared) == ((), ())
+    prepare("data", 2.0)
+    assert plan("nucla", [typed], composer).variation == (typed,)
+    assert main(["results", "add", "nucla", typed]) == 1
+    assert "choose that folder with ELEATT_DATA" in capsys.readouterr().err
 
 
 def test_there_is_nothing_to_verify_or_publish(call: Call) -> None:

@@ -191,6 +191,14 @@ def test_two_runs_are_compared_over_all_seeds_of_both(
     )
     assert main(["runs", "compare", "gru-0", "gru-1"]) == 0
     assert "Over" not in capsys.readouterr().out
+    for cell in ("gru", "lstm"):
+        run = RunFolder(tmp_path, f"{cell}-0")
+        record = run.read()
+        assert record is not None
+        data = {**record["identity"]["data"], "fold": 1 + (cell == "gru")}
+        run.write({**record, "identity": {**record["identity"], "data": data}})
+    assert main(["runs", "compare", "gru-0", "lstm-0"]) == 0
+    assert "Over" not in capsys.readouterr().out, "they were tested on other samples"
 
 
 def test_runs_are_removed_when_one_agrees_and_never_while_they_run(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.special import softmax
 
-from eleatt_bench.runs.compact import below_highest, brief, compact, same, written
+from eleatt_bench.runs.compact import below_highest, brief, compact, placeless, same, written
 from eleatt_bench.runs.curves import COLUMNS, HEADER, as_line
 from eleatt_bench.runs.predictions import Predictions, parse
 
@@ -89,6 +89,25 @@ def test_it_names_no_folders(finished_run, tmp_path: Path, where: str) -> None:
     assert small["command"] == "eleatt-bench train experiment=digits seed=1"
     assert small["overrides"] == ["experiment=digits", "seed=1"]
     assert same(small, record)
+
+
+def test_it_names_no_accounts_and_no_passwords(finished_run, tmp_path: Path) -> None:
+    own = [
+        *("launcher=slurm", "launcher.account=mine", "+launcher.env.KEY=se cret", "logger=mlflow"),
+        "+logger.mlflow.tracking_uri=http://me:pass@host",
+    ]
+    said = ["experiment=digits", *own, "trainer=gpu", "seed=1"]
+    folder = finished_run(
+        tmp_path, overrides=said, command=shlex.join(["eleatt-bench", "train", *said])
+    )
+    record = folder.read()
+    small, _ = compact(folder, record)
+    assert small["overrides"] == ["experiment=digits", "trainer=gpu", "seed=1"]
+    assert small["command"] == "eleatt-bench train experiment=digits trainer=gpu seed=1"
+    assert same(small, record)
+    services = "launcher:\n  account: mine\n  env: {}\nlogger:\n  mlflow:\n    a: b\n"
+    config = f"data:\n  name: x\n{services}seed: 1\nruns_dir: /me\n"
+    assert placeless(config) == "data:\n  name: x\nseed: 1\nruns_dir: runs\n"
 
 
 def test_a_command_that_no_shell_reads_stays(finished_run, tmp_path: Path) -> None:

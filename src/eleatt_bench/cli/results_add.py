@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from eleatt_bench.cli.arguments import Parser
@@ -10,6 +11,7 @@ from eleatt_bench.cli.offers import options, overrides
 from eleatt_bench.common.errors import UserError, unknown
 from eleatt_bench.common.extras import require
 from eleatt_bench.common.files import check_writable, replacing, write_text
+from eleatt_bench.common.locations import data_dir
 from eleatt_bench.config.composer import Composer
 from eleatt_bench.report.publication import Entry, Publication, of_no_table
 from eleatt_bench.runs.export import files_of
@@ -75,6 +77,12 @@ def _check(plans: Sequence[Plan], rows: Sequence[str]) -> None:
     for made in plans:
         if damaged := read_plan(made).damaged:
             raise UserError(damaged)
+        for said in made.variation:
+            if said.startswith("data_dir="):
+                raise UserError(
+                    f"{said} has other data of the same name than {data_dir()}, and a "
+                    "publication does not say which: choose that folder with ELEATT_DATA instead"
+                )
     every = [row for made in plans for row in made.spec["rows"]]
     there = list(dict.fromkeys(row["name"] for row in every if not row["ensemble"]))
     for row in rows:
@@ -88,7 +96,7 @@ def _publish(
     _describe(publication, made, names)
     _copy(publication, made, names)
     stem = made.file_stem
-    _copy_plan(plan_path(made), plan_among(publication.runs, stem))
+    _copy_plan(publication, made)
     entry = Entry(
         str(made.spec["name"]), made.variation, RECIPE_VERSION, publication.digest_of_plan(stem)
     )
@@ -98,14 +106,18 @@ def _publish(
     print(f"{stem}: {len(names):,} runs in {publication.folder}")
 
 
-def _copy_plan(recorded: Path, published: Path) -> None:
-    try:
-        content = recorded.read_bytes()
-    except FileNotFoundError:
-        published.unlink(missing_ok=True)
-        return
-    with replacing(published) as temporary:
-        temporary.write_bytes(content)
+def _copy_plan(publication: Publication, made: Plan) -> None:
+    """Publish the recorded plan; one that is published stays where the one here came later."""
+    recorded, published = plan_path(made), plan_among(publication.runs, made.file_stem)
+    ours, theirs = read_plan(made), read_plan(replace(made, runs_dir=publication.runs))
+    seen = {place: one.seen for place, one in theirs.claims.items()}
+    if any(one.seen > seen.get(place, one.seen) for place, one in ours.claims.items()):
+        print(f"{published} stays: it was recorded before {recorded}, when less was seen")
+    elif ours.there:
+        with replacing(published) as temporary:
+            temporary.write_bytes(recorded.read_bytes())
+    elif theirs.there:
+        print(f"{published} stays: there is no {recorded}")
 
 
 def _first_runs(made: Plan, rows: Sequence[str], finished: Collection[str]) -> Iterator[PlannedRun]:

@@ -104,7 +104,8 @@ def _origin(record: Record) -> str:
     """Recipe, commit and machine."""
     versions = record.get("versions", {})
     library = f", torch {versions['torch']}" if "torch" in versions else ""
-    commit = record.get("git_commit") or "not recorded"
+    trained = dict.fromkeys(name for name, _ in record.get("commits", []) if name)
+    commit = " and ".join(trained) or record.get("git_commit") or "not recorded"
     recipe = record["identity"]["recipe_version"]
     return f"recipe {recipe}, commit {commit}, {device(record)}{library}"
 

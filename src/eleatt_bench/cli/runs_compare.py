@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -117,7 +117,7 @@ def _on_the_same_samples(a: Run, b: Run) -> str:
 def _over_seeds(a: Run, b: Run) -> str:
     """What all finished seeds of both say, judged as a claim of a table that nobody declared.
 
-    Nothing of runs that no seed tells apart, or that were tested on different data sets.
+    Nothing of runs that no seed tells apart, or that were not tested on the same samples.
     """
     from eleatt_bench.report.numbers import signed
     from eleatt_bench.report.verdict_text import judgement_text
@@ -126,7 +126,7 @@ def _over_seeds(a: Run, b: Run) -> str:
     from eleatt_bench.tables.power import MOST_SEEDS
 
     same = [without_seed(run.record["identity"]) for run in (a, b) if "identity" in run.record]
-    if len(same) < 2 or same[0] == same[1] or a.get("data.name") != b.get("data.name"):
+    if len(same) < 2 or same[0] == same[1] or _tested(same[0]) != _tested(same[1]):
         return ""
     of_a, of_b = (_by_seed(one, a.folder.path.parent) for one in same)
     seeds = tuple(sorted(of_a.keys() & of_b.keys()))[:MOST_SEEDS]
@@ -135,12 +135,18 @@ def _over_seeds(a: Run, b: Run) -> str:
     found = judge(of_a, of_b, Design(seeds, (len(seeds),)))
     found = replace(found, exploratory=True)
     assert found.mean is not None  # of one seed at least
-    text = f"Over {len(seeds)} seeds of both ({', '.join(map(str, seeds))}) A − B is "
-    text += f"{signed(found.mean)} points"
+    text = f"Over {len(seeds)} seed{'s' * (len(seeds) > 1)} of both "
+    text += f"({', '.join(map(str, seeds))}) A − B is {signed(found.mean)} points"
     if found.low is not None and found.high is not None:
         text += f", {100 * found.confidence:.0f} % interval {signed(found.low)} to "
         text += f"{signed(found.high)} (t)"
     return f"{text}: {judgement_text(found)}."
+
+
+def _tested(identity: Mapping[str, Any]) -> list[Any]:
+    """What a run's test samples follow from."""
+    data = identity["data"]
+    return [data.get(key) for key in ("name", "digest", "protocol", "fold", "limit")]
 
 
 def _by_seed(same: dict[str, Any], runs: Path) -> dict[int, float]:

@@ -23,7 +23,9 @@ from eleatt_bench.runs.predictions import Predictions, checked, digest_of
 from eleatt_bench.runs.record import Record, RunFolder
 
 _FOLDERS = re.compile(r"^(data|runs)_dir:.*\n(?: .*\n)*", re.MULTILINE)
-_OF_FOLDERS = re.compile(r"\+{0,2}(data|runs)_dir=")
+_SERVICES = re.compile(r"^(?:launcher|logger):.*\n(?: .*\n)*", re.MULTILINE)
+_OWN = re.compile(r"[+~]{0,2}(?:(?:data|runs)_dir=|(?:launcher|logger)[.=])")
+"""What is of a machine and its owner: folders, accounts, addresses, which may hold passwords."""
 _WHOLE = "whole_predictions_digest"
 """The key of the digest that the predictions had before; what it names is the same run."""
 
@@ -48,16 +50,17 @@ def compact(folder: RunFolder, record: Record) -> tuple[Record, bytes]:
 
 
 def placeless(config: str) -> str:
-    """The text of a ``config.yaml`` without the folders of the machine that trained the run."""
-    return _FOLDERS.sub(r"\1_dir: \1\n", config)
+    """The text of a ``config.yaml`` without the folders of the machine that trained the run, and
+    without the sections of launcher and loggers, which then have their defaults."""
+    return _SERVICES.sub("", _FOLDERS.sub(r"\1_dir: \1\n", config))
 
 
 def _placeless_record(record: Record) -> Record:
-    """``record`` with a command and overrides that name none of the machine's folders."""
+    """``record`` with a command and overrides that are not of one machine alone."""
     command, said = record["command"], record["overrides"]
-    for word in filter(_OF_FOLDERS.match, said):
+    for word in filter(_OWN.match, said):
         command = command.replace(f" {shlex.quote(word)}", "")
-    kept = [word for word in said if not _OF_FOLDERS.match(word)]
+    kept = [word for word in said if not _OWN.match(word)]
     return {**record, "command": command, "overrides": kept}
 
 
