@@ -5,4 +5,6 @@ cd "$(dirname "$0")/.."
 python="${PYTHON:-.venv/bin/python}"
 # Hundreds of tests start processes: each would compile the package anew.
 unset PYTHONDONTWRITEBYTECODE
+# What is written late, as it is at home, must be seen to be written.
+unset PYTHONUNBUFFERED
 OMP_NUM_THREADS=1 exec "$python" -m pytest -n auto --dist worksteal -q "$@"

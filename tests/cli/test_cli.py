@@ -72,6 +72,8 @@ def test_the_console_script_is_the_module(command_line, tmp_path: Path) -> None:
         (["train", "runs_dir=/dev/null"], "/dev/null"),
         (["train", "experiment=nucla"], "eleatt-bench data prepare nucla --source PATH"),
         (["eval"], "run"),
+        (["eval", "run=x", "trainer.precision=64-true"], "tested as it was trained"),
+        (["eval", "run=x,y", "+trainer.max_epochs=3"], "tested as it was trained"),
         (["eval", "run=nothing"], "There are no runs in runs"),
         (["reproduce", "digitz"], "Unknown table 'digitz'. Did you mean 'digits'?"),
         (["reproduce", "digits", "trainr=cpu"], "Did you mean 'trainer'?"),
@@ -129,6 +131,49 @@ def test_output_that_nobody_reads_is_no_error(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.stdout == "data:\n"
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "says"),
+    [
+        ("--version | (exec <&-; sleep 2)", 128 + 13, ""),
+        ("train --help | (exec <&-; sleep 2)", 128 + 13, ""),
+        ("--version >/dev/full", 1, "No space left on device"),
+        ("--version >&-", 0, ""),
+        ("data list >&-", 0, ""),
+        ("runs list --format csv >&-", 0, ""),
+        ("trian 2>&-", 1, ""),
+    ],
+)
+def test_output_that_goes_nowhere(words: str, status: int, says: str, tmp_path: Path) -> None:
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", f"'{sys.executable}' -m eleatt_bench {words}"],
+        capture_output=True, text=True, cwd=tmp_path, env=environment,
+    )  # fmt: skip
+    assert done.returncode == status, done.stderr
+    assert says in done.stderr
+    assert len(done.stderr.splitlines()) <= 1, done.stderr
+
+
+def test_settings_are_shown_as_they_would_be_run(command_line) -> None:
+    shown = yaml.safe_load(command_line("train", "quick=true", "--cfg", "job").stdout)
+    assert shown["trainer"]["max_epochs"] == 2
+    for flags in (["-c", "job"], ["--cfg=job", "--resolve"]):
+        assert yaml.safe_load(command_line("train", "quick=true", *flags).stdout) == shown
+    for package in ("trainer", "data.transforms.rotation"):
+        done = command_line("train", "-c", "job", "-p", package, "quick=true")
+        inner = shown
+        for name in package.split("."):
+            inner = inner[name]
+        assert yaml.safe_load(done.stdout) == inner
+    assert "optimizer.lr is -3.0" in error_of(
+        command_line("train", "optimizer.lr=-3", "--cfg", "job", "--resolve")
+    )
+    assert "Did you mean 'trainer'" in error_of(command_line("train", "-c", "job", "-p", "traner"))
+    assert "--cfg job --package" in error_of(command_line("train", "-p", "trainer"))
+    tested = yaml.safe_load(command_line("eval", "run=some", "-c", "job").stdout)
+    assert tested["run"] == "some"
 
 
 def test_debug_shows_the_traceback(command_line) -> None:

@@ -93,7 +93,7 @@ def test_the_last_layer_is_the_last_that_can_be_gated() -> None:
 def test_what_is_mandatory_for_an_evaluation_is_its_run() -> None:
     with pytest.raises(UserError, match="Nothing sets 'run': give it as run=VALUE"):
         compose_config([], "eval")
-    assert compose_config(["run=x"], "eval")["checkpoint"] == "best"
+    assert compose_config(["run=x"], "eval")["checkpoint"] is None
     with pytest.raises(UserError, match=r"trainer\.devices is 0"):
         compose_config(["run=x", "trainer.devices=0"], "eval")
 

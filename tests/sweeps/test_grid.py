@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
@@ -304,3 +305,39 @@ def sweep_of(overrides: list[str], tmp_path: Path) -> None:
         cfg = compose("train", [*overrides, "launcher.warm=false"], return_hydra_config=True)
     cfg.hydra.sweep.dir = str(tmp_path / "logs")
     sweep(cfg, [overrides], 0)
+
+
+def of_a_run(name: str, runs: Path, *said: str) -> Planned:
+    config = Composer().config(list(said))
+    return Planned([f"run={name}"], {**config, "checkpoint": "last"}, RunFolder(runs, name), None)
+
+
+def test_what_was_found_before_is_not_shown_as_found_now(tmp_path: Path, capsys) -> None:
+    planned = [of_a_run(name, tmp_path) for name in ("a", "b")]
+    old, new = (json.dumps({"metrics": {"test": {"accuracy": value}}}) for value in (0.25, 0.5))
+    for one in planned:
+        one.folder.path.mkdir()
+        one.folder.evaluation("last").write_text(old)
+    before = [grid._evaluation(one) for one in planned]
+    planned[1].folder.evaluation("last").write_text(new + "\n")
+    grid.print_results(planned, before)
+    first, second = capsys.readouterr().out.splitlines()[1:]
+    assert first.split() == ["–", "not", "tested", "a"]
+    assert second.split() == ["50.00%", "last", "checkpoint", "b"]
+
+
+def test_a_sweep_is_laid_out_as_its_jobs_ask(tmp_path: Path, monkeypatch) -> None:
+    laid_out = []
+
+    def engine_for(config: dict[str, Any], *_: Any, **__: Any) -> None:
+        laid_out.append(config["trainer"])
+        raise UserError("laid out")
+
+    monkeypatch.setattr(grid, "engine_for", engine_for)
+    this = grid.Sweep("eval", Composer().config([]), "x", tmp_path / "logs", ("eval", "-m"))
+    on_gpus = [of_a_run(name, tmp_path, "trainer=gpu") for name in ("a", "b")]
+    with pytest.raises(UserError, match="laid out"):
+        grid.launch(this, on_gpus, 0)
+    assert laid_out[0]["accelerator"] == "gpu"
+    with pytest.raises(UserError, match=r"a has trainer\.accelerator=gpu and c trainer\.acc.*=cpu"):
+        grid.launch(this, [*on_gpus, of_a_run("c", tmp_path)], 0)

@@ -97,9 +97,22 @@ def test_a_variation_is_kept_apart_from_the_table(composer) -> None:
     assert {r.run_id for r in fewer.runs} < {r.run_id for r in own.runs}
 
 
-def test_a_row_says_more_than_the_user(composer) -> None:
-    made = plan("digits", ["model=lstm"], composer)
-    assert {run.identity["model"]["cell"] for run in made.runs if run.row == "GRU"} == {"gru"}
+@pytest.mark.parametrize(
+    ("table", "typed", "says"),
+    [
+        (
+            "digits",
+            "model=lstm",
+            "model=lstm: table digits sets it itself, 'EleAtt-GRU' has model=eleatt_gru",
+        ),
+        ("table7", "model.hidden_size=50", "table7 sets it itself, .* has model.hidden_size="),
+        ("table4", "pretraining=digits", "itself, 'pre-trained on NTU RGB.D' has pretraining="),
+    ],
+)
+def test_what_a_row_sets_cannot_be_typed(table: str, typed: str, says: str, composer) -> None:
+    with pytest.raises(UserError, match=says):
+        plan(table, [typed], composer)
+    assert plan("nucla", ["model.num_layers=2"], composer).variation == (), "no row sets that"
 
 
 def test_columns_that_read_the_same_run_share_it(planned) -> None:
@@ -254,6 +267,8 @@ def test_a_variation_is_one_however_it_is_typed(composer) -> None:
     assert one.file_stem == other.file_stem
     assert one.variation != other.variation, "what is shown is what was typed"
     assert plan("digits", said[:2], composer).file_stem != one.file_stem
+    whole = [plan("digits", [f"optimizer.lr={one}"], composer) for one in ("1", "1.0", "10e-1")]
+    assert len({made.file_stem for made in whole}) == 1
 
 
 def test_a_table_has_one_name(composer) -> None:
@@ -269,7 +284,7 @@ def test_of_an_override_that_is_typed_twice_the_last_counts(composer) -> None:
 
 
 def test_a_pretraining_on_the_same_data_has_the_fold_that_its_run_has(composer) -> None:
-    made = plan("table5", ["pretraining=sysu", "table.seeds=[0]"], composer)
+    made = plan("table5", ["pretraining=sysu", "table.seeds=[0]", "table.sections=[]"], composer)
     before = {
         (run.identity["data"]["fold"], run.before.identity["data"]["fold"])
         for run in made.runs

@@ -78,11 +78,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     stops = _handle_stops()
     try:
         settle_folders()
-        return _dispatch(_without_config_dirs(arguments))
-    except BrokenPipeError:  # whoever read the output has gone, as `| head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 128 + signal.SIGPIPE
+        try:
+            return _dispatch(_without_config_dirs(arguments))
+        finally:
+            sys.stdout.flush()  # or what lies there would fail where nobody tells of it
     except Exception as error:
+        unread = _give_output_up()
+        if unread and isinstance(error, BrokenPipeError):  # who read it has gone, as `| head` does
+            return 128 + signal.SIGPIPE
         if os.environ.get("ELEATT_DEBUG") == "1":
             traceback.print_exc()
         if stops:  # what was being done when the signal came made an error of it
@@ -96,6 +99,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         if stops:
             return _stopped(stops[0])
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+
+
+def _give_output_up() -> bool:
+    """Whether what was printed cannot be written; if so, nothing tries again."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
 
 
 def _without_config_dirs(arguments: Sequence[str]) -> list[str]:

@@ -57,8 +57,8 @@ def show(arguments: Sequence[str]) -> None:
     if record and folder.predictions.exists() and "predictions_digest" not in record:
         print("  predictions: unverified, the record has no digest of them")
     print(f"  files: {folder.path}")
-    checkpoint = " checkpoint=last" if record.get("selection") == "last" else ""
-    print(f"  test again: eleatt-bench eval run={folder.run_id}{checkpoint}")
+    if folder.checkpoints.is_dir():
+        print(f"  test again: eleatt-bench eval run={folder.run_id}")
 
 
 def _lines(values: Mapping[str, Any], indent: str = "  ") -> list[str]:

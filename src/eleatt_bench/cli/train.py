@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from hydra import main as hydra_main
@@ -22,6 +23,7 @@ from eleatt_bench.config.overrides import check_override
 from eleatt_bench.config.setup import VERSION_BASE, hydra_ready, options, unread_help
 from eleatt_bench.launch.engines import is_local
 from eleatt_bench.launch.ranks import is_first
+from eleatt_bench.runs.identity import is_place
 
 THEN = {
     "--detach": "hydra/launcher=eleatt_detach",
@@ -31,18 +33,16 @@ THEN = {
 
 FLAGS = {  # these, and Hydra's own, with the number of values they take
     **dict.fromkeys(THEN, 0),
-    "-m": 0,
     "--multirun": 0,
-    "-c": 1,
     "--cfg": 1,
     "--resolve": 0,
-    "-p": 1,
     "--package": 1,
-    "-i": 1,
     "--info": 1,
     "--hydra-help": 0,
     "--help": 0,
 }
+
+_LONG = {"-h": "--help", "-m": "--multirun", "-c": "--cfg", "-p": "--package", "-i": "--info"}
 
 HELP = """\
 usage: eleatt-bench {verb} [KEY=VALUE ...] [-m [--detach | --cancel]] [--cfg job] [--config-dir DIR]
@@ -70,8 +70,7 @@ def train(arguments: list[str]) -> int:
         groups = ["data", "model", "optimizer", "scheduler", "trainer", "experiment", "launcher"]
         return _help("train", what, [*groups, "logger"])
 
-    if flags == ["--cfg", "job"]:  # Hydra would show it before it is settled and checked
-        print(OmegaConf.to_yaml(OmegaConf.create(compose_checked(overrides, "train"))), end="")
+    if _shown("train", flags, overrides):
         return 0
     config = None if flags else compose_checked(overrides, "train")  # before heavy imports
     if config is not None and _is_here(config):  # one run, not many, and nothing to be shown
@@ -81,8 +80,34 @@ def train(arguments: list[str]) -> int:
         if is_first():
             print(f"{_test(record)}  ({record['epochs']} epochs)  {folder.record}")
     else:
-        run_hydra("train", flags or ["-m"], overrides)
+        run_hydra("train", flags or ["--multirun"], overrides)
     return 0
+
+
+def _shown(verb: str, flags: Sequence[str], overrides: Sequence[str]) -> bool:
+    """Whether ``--cfg job`` asks for the settings of a run; they are printed, as it would be done.
+
+    Hydra would show them before they are settled and checked.
+
+    Raises:
+        UserError: they are those of many runs, or of a section that is not there.
+    """
+    values = dict(pairwise([*flags, ""]))
+    if values.get("--cfg") != "job":
+        if "--package" in values and "--cfg" not in values:
+            raise UserError("--package says which section --cfg shows: --cfg job --package trainer")
+        return False
+    if "--multirun" in flags:
+        raise UserError("--cfg job shows the settings of one run: leave --multirun out")
+    shown: Any = compose_checked(overrides, verb)
+    package = values.get("--package", "_global_")
+    for name in [] if package == "_global_" else package.split("."):
+        sections = {key: value for key, value in shown.items() if isinstance(value, dict)}
+        if name not in sections:
+            raise unknown("section", package, sections)
+        shown = sections[name]
+    print(OmegaConf.to_yaml(OmegaConf.create(shown)), end="")
+    return True
 
 
 def _is_here(config: Mapping[str, Any]) -> bool:
@@ -97,11 +122,14 @@ def eval(arguments: list[str]) -> int:  # noqa: A001  (the verb's name)
     _offer("eval", arguments)
     flags, overrides = split(arguments)
     if "--help" in flags:
-        what = "Tests the best (or checkpoint=last) weights of finished runs: run=ID[,ID...]"
+        what = "Tests finished runs again, run=ID[,ID...], with the weights that were tested before"
         return _help("eval", what, ["trainer", "launcher"])
+    _check_places(overrides)
+    if _shown("eval", flags, overrides):
+        return 0
     runs = next((o.split("=", 1)[1] for o in reversed(overrides) if o.startswith("run=")), "")
-    if "," in runs and not {"-m", "--multirun"} & set(flags):
-        flags = ["-m", *flags]
+    if "," in runs and "--multirun" not in flags:
+        flags = ["--multirun", *flags]
 
     config = None if flags else compose_checked(overrides, "eval")
     if config is not None and _is_here(config):  # one run, not many, and nothing to be shown
@@ -116,16 +144,29 @@ def eval(arguments: list[str]) -> int:  # noqa: A001  (the verb's name)
             )
             keep_evaluation(folder, result)
     else:
-        run_hydra("eval", flags or ["-m"], overrides)
+        run_hydra("eval", flags or ["--multirun"], overrides)
     return 0
+
+
+def _check_places(overrides: Sequence[str]) -> None:
+    """Refuse what would say how a finished run is trained: it would be without effect."""
+    for override in overrides:
+        key = override.partition("=")[0].lstrip("+~")
+        if key.startswith("trainer.") and not is_place(key):
+            raise UserError(
+                f"{override}: a run is tested as it was trained; of trainer only where that is "
+                "done can be said, such as trainer=gpu"
+            )
 
 
 def _offer(name: str, arguments: Sequence[str]) -> None:
     """Where a shell asks what may follow ``arguments``, tell it, and end."""
     if completing():
         parser = Parser(f"eleatt-bench {name}", add_help=False)
+        short = {flag: name for name, flag in _LONG.items() if flag != "--help"}
         for flag, values in FLAGS.items():
-            parser.add_argument(flag, action="store" if values else "store_true")
+            names = [*([short[flag]] if flag in short else []), flag]
+            parser.add_argument(*names, action="store" if values else "store_true")
         parser.add_argument("overrides", nargs="*", offers=offered_overrides(name))
         parser.parse(arguments)
 
@@ -144,12 +185,13 @@ def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     """Hydra's flags with their values, and the overrides; an unknown flag is a `UserError`."""
     flags: list[str] = []
     overrides: list[str] = []
-    rest = iter(["--help" if a == "-h" else a for a in arguments])
+    rest = iter(arguments)
     for argument in rest:
         if not argument.startswith("-"):
             overrides.append(argument)
             continue
         name, *value = argument.split("=", 1)
+        name = _LONG.get(name, name)
         if name not in FLAGS:
             raise unknown("flag", name, FLAGS)
         flags.append(name)
@@ -173,12 +215,12 @@ def run_hydra(name: str, flags: Sequence[str], overrides: Sequence[str]) -> None
     if len(then) > 1:
         raise UserError("--detach leaves jobs alone and --cancel ends them: give one of the two")
     flags = [flag for flag in flags if flag not in THEN]
-    if then and not {"-m", "--multirun"} & set(flags):
-        flags = ["-m", *flags]
+    if then and "--multirun" not in flags:
+        flags = ["--multirun", *flags]
     own_argv = sys.argv
     schema.register()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # raise, so that the error can be explained
-    sweeps = {"-m", "--multirun"} & set(flags) and not any("hydra/sweeper=" in o for o in overrides)
+    sweeps = "--multirun" in flags and not any("hydra/sweeper=" in o for o in overrides)
     grid = ["hydra/sweeper=eleatt_grid"] if sweeps else []
     sys.argv = [own_argv[0], *flags, *grid, *then, *overrides]
     try:

@@ -56,6 +56,12 @@ def cache_dir() -> Path:
     return Path(root) / "eleatt-bench"
 
 
+def config_files(folder: Path) -> list[Path]:
+    """The configs in ``folder``, relative to it; none that is hidden, as an editor's locks are."""
+    found = (path.relative_to(folder) for path in folder.rglob("*.yaml"))
+    return sorted(path for path in found if not any(part.startswith(".") for part in path.parts))
+
+
 def data_dir() -> Path:
     """Where data sets lie: ``ELEATT_DATA``, or ``data`` in the working folder."""
     return folder_at(os.environ.get("ELEATT_DATA") or "data")

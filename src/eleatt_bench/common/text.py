@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import io
+import os
 import re
 import shlex
 import shutil
@@ -20,14 +21,18 @@ if TYPE_CHECKING:
 _STAND_INS = {"−": "-", "–": "-", "—": "-", "─": "-", "━": "-", "×": "x", "·": ".", "±": "+/-",
               "…": "...", "√": "sqrt", "≤": "<=", "≥": ">=", "→": "->", "█": "#", "░": ":",
               "│": "|", "├": "[", "┤": "]", "●": "@", "○": "o", "■": "#", "▼": "v", "◀": "(",
-              "▶": ")", "◇": "^", "†": "+", "‡": "++", "§": "$",
+              "▶": ")", "◇": "^", "†": "+", "‡": "++", "§": "$", "¶": "~",
               "═": "=", "┼": "+"}  # fmt: skip
 """For characters that an encoding lacks; others become a question mark."""
 
 
 def make_output_safe() -> None:
-    """Let every character be printed, by a stand-in where the output's encoding lacks it."""
+    """Let every character be printed, by a stand-in where the output's encoding lacks it; what is
+    printed where nothing is open goes nowhere."""
     codecs.register_error("stand-in", _stand_in)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # it was closed when the program began
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="stand-in")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from eleatt_bench.common.cache import Cache, fingerprint, version_files
 from eleatt_bench.common.errors import UserError
-from eleatt_bench.common.locations import config_dir, config_dirs, package_code
+from eleatt_bench.common.locations import config_dir, config_dirs, config_files, package_code
 from eleatt_bench.common.nested import scalars
 from eleatt_bench.config.checks import QUICK, check_values
 
@@ -245,6 +245,7 @@ def _followers(cfg: DictConfig) -> dict[str, str] | None:
 _MOST = 500  # of some kilobytes each; all tables of the paper take 70
 _LIBRARIES = {"hydra": "__init__.py", "omegaconf": "version.py", "yaml": "__init__.py"}
 _VARIABLE = re.compile(r"oc\.env:\s*(\w+)")
+_RESOLVER = re.compile(r"\$\{\s*(?!oc\.)[\w.]+\s*:")  # such as now: of another answer every time
 _ANYTHING = re.compile(r"\$\{|^\W*hydra\b")  # interpolations, and where Hydra is to look
 
 
@@ -262,9 +263,11 @@ class ConfigCache:
         if _looks_elsewhere():
             return
         folders = (config_dir(), *config_dirs())
-        configs = [path for folder in folders for path in sorted(folder.rglob("*.yaml"))]
-        texts = (path.read_text("utf-8", errors="replace") for path in configs)
-        named = {name for text in texts for name in _VARIABLE.findall(text)}
+        configs = [folder / path for folder in folders for path in config_files(folder)]
+        texts = {path: path.read_text("utf-8", errors="replace") for path in configs}
+        if any(_RESOLVER.search(text) for path, text in texts.items() if path.parent != folders[0]):
+            return  # at the top of the program's own it is Hydra's
+        named = {name for text in texts.values() for name in _VARIABLE.findall(text)}
         self._variables = {name: os.environ.get(name) for name in sorted(named)}
         code = package_code("common", "config")
         mark = fingerprint([*configs, *code, *version_files(_LIBRARIES)], sys.version)

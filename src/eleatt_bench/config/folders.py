@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 
 from eleatt_bench.common.errors import UserError
-from eleatt_bench.common.locations import config_dir, config_dirs
+from eleatt_bench.common.locations import config_dir, config_dirs, config_files
 
 _LARGEST = 1 << 20  # bytes of a file
 _MOST = 100_000  # values in a file, each alias counted as what it stands for
@@ -22,14 +22,14 @@ def check_folders() -> None:
     Raises:
         UserError: the first such fault, with its folder or file.
     """
-    owners = {file: config_dir() for file in _files(config_dir())} if config_dirs() else {}
+    owners = {file: config_dir() for file in config_files(config_dir())} if config_dirs() else {}
     for folder in config_dirs():
         if not folder.is_dir():
             raise UserError(
                 f"There is no folder {folder}: give --config-dir (or ELEATT_CONFIGS) the folder "
                 "that holds experiment/, table/ or model/"
             )
-        for file in _files(folder):
+        for file in config_files(folder):
             if file in owners:
                 raise UserError(
                     f"{folder / file} has the name of {owners[file] / file}, so that one of them "
@@ -37,10 +37,6 @@ def check_folders() -> None:
                 )
             owners[file] = folder
             _check_size(folder / file)
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(path.relative_to(folder) for path in folder.rglob("*.yaml"))
 
 
 def _check_size(path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+_EXACT = 2**53  # up to which every whole number is a float
 _WORDS = {"null", "true", "false", "nan", "inf"}  # which Hydra would not take for text
 
 
@@ -30,7 +31,8 @@ def literal(value: Any) -> str:
 def canonical(override: str) -> str:
     """``override`` as all are written that say the same in other blanks, letters or digits.
 
-    ``table.looks=[4, 8]`` is ``table.looks=[4,8]``, 1e-2 is 0.01. One with quotes stays as it is.
+    ``table.looks=[4, 8]`` is ``table.looks=[4,8]``, 1e-2 is 0.01, and 1.0 is 1. One with quotes
+    stays as it is.
     """
     key, equals, value = override.partition("=")
     if not {"'", '"', "\\"}.isdisjoint(value):
@@ -40,9 +42,12 @@ def canonical(override: str) -> str:
 
 
 def _plain(word: str) -> str:
-    for kind in (int, float):
-        try:
-            return repr(kind(word))
-        except ValueError:
-            continue
-    return word.lower() if word.lower() in _WORDS else word
+    try:
+        return repr(int(word))
+    except ValueError:
+        pass
+    try:
+        number = float(word)
+    except ValueError:
+        return word.lower() if word.lower() in _WORDS else word
+    return repr(int(number) if number.is_integer() and abs(number) < _EXACT else number)

@@ -13,7 +13,7 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from eleatt_bench.common.errors import UserError, unknown
-from eleatt_bench.common.locations import config_dir, config_dirs
+from eleatt_bench.common.locations import config_dir, config_dirs, config_files
 from eleatt_bench.common.nested import covers
 from eleatt_bench.config import schema
 from eleatt_bench.config.layers import Layer, layers
@@ -78,11 +78,11 @@ def _unreadable(error: BaseException) -> UserError | None:
 
 def _not_utf8() -> Path | None:
     for folder in (*config_dirs(), config_dir()):
-        for path in sorted(folder.rglob("*.yaml")):
+        for path in config_files(folder):
             try:
-                path.read_bytes().decode()
+                (folder / path).read_bytes().decode()
             except UnicodeDecodeError:
-                return path
+                return folder / path
             except OSError:
                 continue
     return None

@@ -174,7 +174,7 @@ class TrainConfig:
 @dataclass
 class EvalConfig:
     run: str = MISSING  # which runs: ids, or beginnings of them, between commas
-    checkpoint: Checkpoint = Checkpoint.best  # of the best epoch, or of the last
+    checkpoint: Checkpoint | None = None  # of the best epoch, or the last; null: as it was tested
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     launcher: LauncherConfig = field(default_factory=LauncherConfig)
     data_dir: str = MISSING  # of prepared data sets; by default $ELEATT_DATA, or data

@@ -17,6 +17,7 @@ from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
 from eleatt_bench.common.errors import UserError
+from eleatt_bench.common.files import FileState
 from eleatt_bench.common.locations import config_flags, folder_at
 from eleatt_bench.common.text import closing, columns, terminal_width
 from eleatt_bench.config.composer import Composer
@@ -75,6 +76,7 @@ def sweep(
     ]
     if len(left) < len(jobs):
         print(f"{len(jobs) - len(left)} of {len(jobs)} runs are finished already")
+    tested = [_evaluation(one) for one in left]
     try:
         if left:
             configs = [one.config for one in left if one.run is not None]
@@ -83,7 +85,7 @@ def sweep(
     finally:
         begun = any(one.folder.record.exists() for one in planned)
         if hydra.get("table") is None and not detach and begun:  # a table shows them itself
-            print_results(planned)
+            print_results(planned, tested)
             _close(config, planned, logs if left else None)
     if not detach:
         _check_finished(planned)
@@ -140,6 +142,7 @@ def _check_distinct(planned: Sequence[Planned]) -> None:
 
 def launch(this: Sweep, left: Sequence[Planned], first: int, detach: bool = False) -> None:
     """Do what is ``left``, pre-trainings first; raises as `sweep`."""
+    this = _laid_out(this, left)
     config, warm_ok = this.config, one_device(this.config)
     runs = [one.run for one in left if one.run is not None]
     if runs:
@@ -151,7 +154,6 @@ def launch(this: Sweep, left: Sequence[Planned], first: int, detach: bool = Fals
                 warm_ok)
             for number, (one, label) in enumerate(zip(left, told, strict=True), first)
         ]  # fmt: skip
-    # Jobs may override their trainer; the sweep is laid out by what was said of all of them.
     if not is_local(config):
         jobs = for_cluster(jobs, anew=config.get("force", False))
     sweeps = this.runs_dir / SWEEPS
@@ -168,6 +170,41 @@ def launch(this: Sweep, left: Sequence[Planned], first: int, detach: bool = Fals
     failed = [(result.job, result.returncode) for result in results if result.returncode != 0]
     if failed:
         raise UserError(failures_message(failed, len(jobs)))
+
+
+_LAYOUT = ("accelerator", "devices", "strategy")
+
+
+def _laid_out(this: Sweep, left: Sequence[Planned]) -> Sweep:
+    """``this`` with the devices of its jobs, which a table, an experiment or a swept choice may
+    set for each.
+
+    Raises:
+        UserError: they are not the same for all.
+    """
+    asked = [{key: one.config["trainer"][key] for key in _LAYOUT} for one in left]
+    for one, other in zip(left, asked, strict=True):
+        for key in _LAYOUT:
+            if other[key] != asked[0][key]:
+                raise UserError(
+                    f"{left[0].folder.run_id} has trainer.{key}={asked[0][key]} and "
+                    f"{one.folder.run_id} trainer.{key}={other[key]}, but the jobs of one sweep "
+                    f"are laid out alike: type one for all, such as trainer.{key}={other[key]}, or "
+                    "start two sweeps"
+                )
+    return this._replace(config={**this.config, "trainer": {**this.config["trainer"], **asked[0]}})
+
+
+def _evaluation(one: Planned) -> FileState | None:
+    """What the file of an evaluation is like; None of a job that trains."""
+    if one.run is not None:
+        return None
+    return FileState.at(str(one.folder.evaluation(_checkpoint(one))))
+
+
+def _checkpoint(one: Planned) -> str:
+    """Whose weights an evaluation is of."""
+    return str(one.config["checkpoint"] or (one.folder.read() or {}).get("selection", "best"))
 
 
 def training_jobs(
@@ -225,17 +262,21 @@ def _job_return(one: Planned) -> JobReturn:
     return done
 
 
-def print_results(planned: Sequence[Planned]) -> None:
-    """A line per job: the accuracy it came to, what tells it from the others, and its run."""
+def print_results(planned: Sequence[Planned], before: Sequence[FileState | None]) -> None:
+    """A line per job: the accuracy it came to, what tells it from the others, and its run.
+
+    Of evaluations ``before`` is what their files were like: one that is as it was is of earlier.
+    """
     tell = differing([one.overrides for one in planned])
     rows = []
-    for one, values in zip(planned, tell, strict=True):
+    for place, (one, values) in enumerate(zip(planned, tell, strict=True)):
         if one.run is not None:
             texts = [accuracy_text(one.folder.read()), one.folder.status()]
         else:
-            checkpoint = one.config["checkpoint"]
-            result = one.folder.read_evaluation(checkpoint)
-            texts = [accuracy_text(result), f"{checkpoint} checkpoint"]
+            checkpoint, now = _checkpoint(one), _evaluation(one)
+            anew = now is not None and now[:-1] != (before[place] or ())[:-1]
+            result = one.folder.read_evaluation(checkpoint) if anew else None
+            texts = [accuracy_text(result), f"{checkpoint} checkpoint" if anew else "not tested"]
             values.pop("run", None)  # which the last column says in full
         last = {"status": texts[1], "run": one.folder.run_id}
         rows.append({"test accuracy": texts[0]} | values | last)

@@ -17,13 +17,13 @@ def parameters(config: Mapping[str, Any]) -> int | None:
     """
     from eleatt_bench.data import datasets  # takes longer than showing a table whose runs are there
     from eleatt_bench.data.layout import step_size
-    from eleatt_bench.data.protocols import PROTOCOLS
+    from eleatt_bench.data.protocols import find
 
     data = config["data"]
     if data["name"] not in datasets.names():
         return None
     data_set = datasets.entry(data["name"])
-    frame, classes = data_set.frame, PROTOCOLS[data_set.name][data["protocol"]].classes
+    frame, classes = data_set.frame, find(data_set.name, data["protocol"]).classes
     size = frame if isinstance(frame, int) else step_size(frame, data["transforms"]["streams"])
     if data["sequence"] != "frames":
         size = 1

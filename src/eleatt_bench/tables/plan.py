@@ -16,7 +16,7 @@ from eleatt_bench.common.locations import command, folder_at
 from eleatt_bench.config.composer import Composer
 from eleatt_bench.config.literal import canonical
 from eleatt_bench.config.pretraining import source_of
-from eleatt_bench.runs.identity import is_place
+from eleatt_bench.runs.identity import content, is_named, is_place
 from eleatt_bench.runs.wanted import WantedRun, wanted, wanted_by_seed
 from eleatt_bench.tables.facts import DataFacts
 from eleatt_bench.tables.spec import QUICK, Spec, check_spec, declared, folds_of, sections_of
@@ -107,7 +107,9 @@ class Plan:
         name = f"{self.spec['name']}{'-quick' if self.quick else ''}"
         if not self.variation:
             return name
-        said = " ".join(sorted(map(canonical, merge(self.variation))))
+        said = " ".join(
+            sorted(o if _key(o) == "data_dir" else canonical(o) for o in merge(self.variation))
+        )
         return f"{name}-{hashlib.sha256(said.encode()).hexdigest()[:8]}"
 
     @property
@@ -164,6 +166,7 @@ def plan(
     quick = bool(base["quick"])
     spec = declared(base["table"], {_key(o).split(".")[1] for o in of_table}, quick=quick)
     check_spec(spec)
+    _check_rows(spec, user)
     cells = _Cells(spec, user, quick, composer, facts)
     quickly = ["quick=true"] if quick else []
     changes = [o for o in user if _key(o) != "quick"]
@@ -172,7 +175,7 @@ def plan(
     if of_table or changes:
         own = declared(composer.config([f"table={table}", *quickly])["table"], quick=quick)
         undeclared = own != spec
-        if undeclared or cells.given(quickly).identities != cells.identities:
+        if undeclared or not _same(cells.given(quickly), cells):
             variation = (*of_table, *_that_matter(changes, quickly, cells))
     return Plan(
         spec=spec,
@@ -199,9 +202,17 @@ def _that_matter(changes: Sequence[str], quickly: Sequence[str], cells: _Cells) 
     for change in [one for one in kept if "." not in _key(one)]:  # a group, or that folder
         others = [one for one in kept if one != change]
         with suppress(UserError):  # where others are about what this one chooses
-            if cells.given([*quickly, *others]).identities == cells.identities:
+            if _same(cells.given([*quickly, *others]), cells):
                 kept = others
     return kept
+
+
+def _same(some: _Cells, others: _Cells) -> bool:
+    """Whether both have the same runs; data that are not in a folder are as they are elsewhere."""
+    return len(some.runs) == len(others.runs) and all(
+        one == other or (not (is_named(one) and is_named(other)) and content(one) == content(other))
+        for one, other in zip(some.identities, others.identities, strict=True)
+    )
 
 
 def _key(override: str) -> str:
@@ -216,6 +227,20 @@ def _check_user(override: str) -> None:
         raise UserError("A table sets the seeds itself. Choose them: 'table.seeds=[0,1,2]'")
     if key == "data.fold":
         raise UserError("A table sets the folds itself: each of its columns says which")
+
+
+def _check_rows(spec: Spec, user: Sequence[str]) -> None:
+    """Refuse what is typed and a row sets otherwise: it would be without effect there."""
+    typed = {_key(override): override for override in user}
+    for part in (*sections_of(spec), *spec["rows"]):
+        for override in part["overrides"]:
+            lost = typed.get(_key(override))
+            if lost is not None and canonical(lost) != canonical(override):
+                raise UserError(
+                    f"{lost}: table {spec['name']} sets it itself, {part['name']!r} has "
+                    f"{override}. Leave it out, or make a table of your own of that one: "
+                    "docs/tables.md"
+                )
 
 
 class _Cells:
