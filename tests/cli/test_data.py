@@ -51,6 +51,7 @@ def test_show_counts_and_draws(tmp_path: Path, monkeypatch, capsys) -> None:
     said, errors = capsys.readouterr()
     assert errors == ""
     assert "digits: 1,797 sequences of 10 classes" in said
+    assert "Handwritten digits, 8 × 8 pixels (https://scikit-learn.org/" in said
     assert "digit_0007 (7) is drawn in digits-digit_0007.png" in said
     assert (tmp_path / "digits-digit_0007.png").read_bytes().startswith(b"\x89PNG")
     assert main(["data", "show", "digits", "--sample", "digit_9999"]) == 1

@@ -12,12 +12,15 @@ import time
 from pathlib import Path
 
 import h5py
+import numpy as np
 import pytest
 
+from eleatt_bench.common import files
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.data import catalog, completeness, verification
 from eleatt_bench.data.protocols import PROTOCOLS
-from eleatt_bench.data.store import SequenceStore
+from eleatt_bench.data.release import Release
+from eleatt_bench.data.store import Sample, SequenceStore
 
 DIGITS = "efc830bd2e93daca8109a12daa5b1d2fc7a9d22e3b31e99706563675979f295a"
 """The content of the digits' store on every machine: run names depend on it."""
@@ -128,7 +131,7 @@ def test_entries_agree_with_the_other_lists() -> None:
     assert set(catalog.names()) == set(PROTOCOLS)
     for name in catalog.names():
         data_set = catalog.entry(name)
-        assert data_set.protocols == tuple(data_set.sizes) == tuple(PROTOCOLS[name])
+        assert tuple(data_set.sizes) == tuple(PROTOCOLS[name])
         for protocol, sizes in data_set.sizes.items():
             if PROTOCOLS[name][protocol].about is None:
                 assert {learn + test for learn, test in sizes} == {data_set.published}
@@ -158,19 +161,32 @@ def test_a_flipped_bit_is_found_before_anything_is_made_of_it(tmp_path: Path) ->
 def test_a_store_is_read_whole_but_once(tmp_path: Path, monkeypatch) -> None:
     # Where all workers write, what one has just kept can be lost to another: it is read again then.
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(files, "_FINE_STEP", 0)
     seen = []
     real = SequenceStore.verify
     monkeypatch.setattr(SequenceStore, "verify", lambda s: (seen.append(s.path), real(s)))
     path = catalog.open_store(tmp_path, "digits").path
-    assert len(seen) == 1  # before it took its place
+    assert seen[1:] == [path]  # after it was before it took its place
     catalog.open_store(tmp_path, "digits")
-    assert len(seen) == 1
+    assert seen[2:] == []
     moved = catalog.store_path(tmp_path / "elsewhere", "digits")
     moved.parent.mkdir(parents=True)
     shutil.copy2(path, moved)
     for _ in range(3):
         catalog.open_store(tmp_path / "elsewhere", "digits")
-    assert seen[1:] == [moved]
+    assert seen[2:] == [moved]
+
+
+def test_a_store_that_was_just_written_is_not_remembered_as_sound(
+    tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.setattr(files, "_FINE_STEP", 10**12)
+    store = catalog.open_store(tmp_path, "digits")
+    flip(store.path, store.frames.offset)  # type: ignore[attr-defined]
+    before = files.FileState.at(str(store.path))
+    monkeypatch.setattr(files.FileState, "of", lambda found: before)  # as in one step of the clock
+    with pytest.raises(UserError, match="does not match its digest"):
+        catalog.open_store(tmp_path, "digits")
 
 
 def test_attributes_of_a_store_that_has_no_digest_of_them(tmp_path: Path) -> None:
@@ -182,11 +198,23 @@ def test_attributes_of_a_store_that_has_no_digest_of_them(tmp_path: Path) -> Non
     with h5py.File(path, "a") as file:
         file.attrs["origin_applied"] = True
     with pytest.raises(
-        UserError, match=r"its class names, layout or origin changed\. Make it anew"
+        UserError, match=r"its classes, layout or origin changed\. Make it anew"
     ):
         catalog.open_store(tmp_path, "digits")
     catalog.prepare(tmp_path, "digits", None)
     assert not catalog.open_store(tmp_path, "digits").origin_applied
+
+
+def test_the_name_of_the_weights_file_is_no_damage(tmp_path: Path) -> None:
+    """Two stores of the same features, as they were made before stores had that digest."""
+    for name in ("one.pt2", "renamed.pt2"):
+        layout = {"kind": "features", "backbone": name, "weights": f"those in {name}"}
+        samples = [Sample("clip", np.ones((2, 3), np.float32), 0, {"split_1": 1})]
+        release = Release("a test", ("no", "yes"), layout, 1, samples)
+        path = catalog.write(tmp_path, "jhmdb", release).path
+        with h5py.File(path, "a") as file:
+            del file.attrs["attributes_digest"]
+        assert catalog.open_store(tmp_path, "jhmdb").layout == layout
 
 
 @pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP])

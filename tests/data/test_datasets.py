@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from eleatt_bench.cli import main
 from eleatt_bench.config.composer import Composer
 from eleatt_bench.data import catalog
 from eleatt_bench.data.batches import Positions, SequenceDataset
@@ -114,6 +115,17 @@ def test_verify_reads_all_of_the_file(data_dir: Path, tmp_path: Path) -> None:
     report = verify(data_dir, "ntu_v1")
     assert set(report.protocols) == {"cross_subject", "cross_view"}
     assert report.store.name == "ntu_v1"
+
+
+def test_copies_of_a_part_are_told_by_the_whole_frames(
+    data_dir: Path, monkeypatch, capsys
+) -> None:
+    monkeypatch.setenv("ELEATT_DATA", str(data_dir))
+    for name, told in (("ntu_v1", True), ("ntu", False)):
+        assert main(["data", "verify", name]) == 0
+        said = capsys.readouterr().out
+        assert "are identical to training ones" in said
+        assert ("identical to training ones, by the whole frames of ntu\n" in said) == told
 
 
 def test_networks_for_nucla_can_begin_with_it(data_dir: Path, publish, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ def fingerprint(masks: list[np.ndarray]) -> str:
 
 @pytest.mark.parametrize("fold", range(30))
 def test_cross_subject(fold: int) -> None:
-    test = folds.cross_subject(SUBJECT, fold)
+    test = folds.cross_subject(SUBJECT, 40, fold)
     assert test.dtype == bool
     assert test.shape == (480,)
     tested, trained = set(SUBJECT[test]), set(SUBJECT[~test])
@@ -32,18 +32,18 @@ def test_cross_subject(fold: int) -> None:
 
 @pytest.mark.parametrize("fold", range(30))
 def test_same_subject(fold: int) -> None:
-    test = folds.same_subject(SUBJECT, ACTION, fold)
+    test = folds.same_subject(SUBJECT, ACTION, 40, fold)
     assert test.dtype == bool
-    assert np.bincount(SUBJECT[test])[1:].tolist() == [6] * 40
-    assert np.bincount(SUBJECT[~test])[1:].tolist() == [6] * 40
-    # Not the same actions for everybody.
-    assert len({tuple(ACTION[test & (s == SUBJECT)]) for s in range(1, 41)}) > 30
+    assert np.bincount(ACTION[test])[1:].tolist() == [20] * 12
+    assert np.bincount(ACTION[~test])[1:].tolist() == [20] * 12
+    # Not the same subjects for every action.
+    assert len({tuple(SUBJECT[test & (one == ACTION)]) for one in range(1, 13)}) == 12
 
 
 def test_every_fold_is_another() -> None:
     for masks in (
-        [folds.cross_subject(SUBJECT, fold) for fold in range(30)],
-        [folds.same_subject(SUBJECT, ACTION, fold) for fold in range(30)],
+        [folds.cross_subject(SUBJECT, 40, fold) for fold in range(30)],
+        [folds.same_subject(SUBJECT, ACTION, 40, fold) for fold in range(30)],
     ):
         assert len({mask.tobytes() for mask in masks}) == 30
         # Each sequence is tested in about half of the folds (binomial: six standard deviations).
@@ -52,19 +52,36 @@ def test_every_fold_is_another() -> None:
 
 def test_the_folds_never_change() -> None:
     """Runs are named by their fold, so a fold must mean the same for ever."""
-    cross = [folds.cross_subject(SUBJECT, fold) for fold in range(30)]
-    same = [folds.same_subject(SUBJECT, ACTION, fold) for fold in range(30)]
+    cross = [folds.cross_subject(SUBJECT, 40, fold) for fold in range(30)]
+    same = [folds.same_subject(SUBJECT, ACTION, 40, fold) for fold in range(30)]
     assert fingerprint(cross) == "e470add127096400"
-    assert fingerprint(same) == "240121c3413e7862"
+    assert fingerprint(same) == "68c22ebe33240171"
 
 
 @settings(deadline=None)
 @given(order=st.permutations(range(480)), fold=st.integers(0, 29))
 def test_the_order_of_the_store_does_not_matter(order: list[int], fold: int) -> None:
-    shuffled = folds.same_subject(SUBJECT[order], ACTION[order], fold)
-    np.testing.assert_array_equal(shuffled, folds.same_subject(SUBJECT, ACTION, fold)[order])
-    shuffled = folds.cross_subject(SUBJECT[order], fold)
-    np.testing.assert_array_equal(shuffled, folds.cross_subject(SUBJECT, fold)[order])
+    shuffled = folds.same_subject(SUBJECT[order], ACTION[order], 40, fold)
+    np.testing.assert_array_equal(shuffled, folds.same_subject(SUBJECT, ACTION, 40, fold)[order])
+    shuffled = folds.cross_subject(SUBJECT[order], 40, fold)
+    np.testing.assert_array_equal(shuffled, folds.cross_subject(SUBJECT, 40, fold)[order])
+
+
+@given(
+    left_out=st.sets(st.integers(0, 479), max_size=40),
+    subject=st.integers(1, 40),
+    fold=st.integers(0, 29),
+)
+def test_what_is_missing_moves_nothing_else(left_out: set[int], subject: int, fold: int) -> None:
+    kept = np.array([i for i in range(480) if i not in left_out and SUBJECT[i] != subject])
+    for whole, part in (
+        (folds.cross_subject(SUBJECT, 40, fold), folds.cross_subject(SUBJECT[kept], 40, fold)),
+        (
+            folds.same_subject(SUBJECT, ACTION, 40, fold),
+            folds.same_subject(SUBJECT[kept], ACTION[kept], 40, fold),
+        ),
+    ):
+        np.testing.assert_array_equal(part, whole[kept])
 
 
 def test_leave_one_subject_out() -> None:
@@ -85,6 +102,6 @@ def test_official() -> None:
 def test_folds_that_do_not_exist(fold: int) -> None:
     says = f"data.fold is {fold}, but there are 30 folds: set it to 0 … 29"
     with pytest.raises(UserError, match=says):
-        folds.cross_subject(SUBJECT, fold)
+        folds.cross_subject(SUBJECT, 40, fold)
     with pytest.raises(UserError, match=says):
-        folds.same_subject(SUBJECT, ACTION, fold)
+        folds.same_subject(SUBJECT, ACTION, 40, fold)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import h5py
 import pytest
 
 from eleatt_bench.common import files
@@ -57,6 +58,27 @@ def test_a_store_is_opened_once_until_it_changes(tmp_path: Path, monkeypatch) ->
     assert DataSets(tmp_path).of("digits") == first
     path.unlink()
     assert DataSets(tmp_path).of("digits") == first  # prepared anew
+
+
+@pytest.mark.parametrize(
+    ("attribute", "value", "says"),
+    [
+        ("layout", "{", "Expecting property name"),
+        ("layout", "[]", "its layout is no mapping"),
+        ("layout", '{"kind": "features", "weights": "random"}', "do not match their digest"),
+        ("class_names", None, "class_names"),
+    ],
+)
+def test_damaged_attributes_are_told_with_the_remedy(
+    tmp_path: Path, attribute: str, value: str | None, says: str
+) -> None:
+    path = catalog.prepare(tmp_path, "digits", None).path
+    with h5py.File(path, "a") as file:
+        del file.attrs[attribute]
+        if value is not None:
+            file.attrs[attribute] = value
+    with pytest.raises(UserError, match=f"is damaged: .*{says}.*anew with: .*prepare digits$"):
+        DataSets(tmp_path).of("digits")
 
 
 def test_of_a_store_that_was_just_written_nothing_is_kept(tmp_path: Path, monkeypatch) -> None:

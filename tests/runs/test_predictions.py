@@ -11,6 +11,7 @@ import pytest
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.runs.predictions import (
     Predictions,
+    accuracy,
     parse,
     read_predictions,
     write_predictions,
@@ -37,6 +38,28 @@ def test_right_and_clean(tmp_path: Path) -> None:
     assert clean is not None
     assert clean.names.tolist() == [b"s0", b"s1", b"s3"]
     assert clean.right.tolist() == [True, False, True]
+
+
+@pytest.mark.parametrize("clean", [None, np.array([False, False])])
+def test_what_a_run_did_not_measure_is_no_damage(
+    tmp_path: Path, record_of, clean: np.ndarray | None
+) -> None:
+    """Its protocol tells no copies, or every test sample is one."""
+    folder = RunFolder(tmp_path, "run")
+    found = Predictions(
+        np.array([b"s0", b"s1"]), np.array([1, 0]), np.eye(2, dtype=np.float32), ("n", "y"), clean
+    )
+    write_predictions(folder.predictions, found, "nucla")
+    folder.write(record_of("run", 0.0))
+    assert accuracy(found, "accuracy_clean") is None
+    assert read_predictions(folder, "accuracy_clean") is None
+    whole = read_predictions(folder)
+    assert whole is not None
+    assert accuracy(whole, "accuracy") == 0
+    metrics = {"val": {"accuracy": 0.0}, "test": {"accuracy": 0.0, "accuracy_clean": 0.0}}
+    folder.write(record_of("run", metrics=metrics))
+    with pytest.raises(UserError, match="does not say which samples repeat none"):
+        read_predictions(folder, "accuracy_clean")
 
 
 def test_they_are_those_that_the_record_counts(trained: Path) -> None:

@@ -136,11 +136,35 @@ def test_damaged_curves_are_told(digits_plan: Plan, finish) -> None:
     assert "-gru-seed1" in notes[0]
 
 
-def test_runs_on_the_same_arrays_under_other_names_are_told(digits_plan: Plan, finish) -> None:
+@pytest.mark.parametrize(
+    ("inputs", "attributes", "told"),
+    [
+        ("01", None, True),
+        (None, "01", True),
+        ("00", "01", False),  # other class names
+        ("0-", "00", False),  # of an earlier version too
+        ("0-", "01", True),
+    ],
+)
+def test_runs_on_the_same_arrays_of_other_meanings_are_told(
+    digits_plan: Plan, finish, inputs: str | None, attributes: str | None, told: bool
+) -> None:
     for run in digits_plan.first_look:
-        seen = str(run.seed % 2) * 64
-        finish(digits_plan, run, accuracy=0.9, more={"attributes_digest": seen})
-    assert any("saw them in 2 versions" in note for note in table(digits_plan).notes)
+        seen = {"inputs_digest": inputs, "attributes_digest": attributes}
+        words = {key: word[run.seed % 2] for key, word in seen.items() if word is not None}
+        more = {key: 64 * word for key, word in words.items() if word != "-"}
+        finish(digits_plan, run, accuracy=0.9, more=more)
+    assert any("saw them in 2 versions" in note for note in table(digits_plan).notes) == told
+
+
+def test_the_names_of_weights_are_no_other_inputs(planned, finish, tmp_path: Path) -> None:
+    """Records of earlier versions had a digest of them."""
+    made = replace(planned("table1"), runs_dir=tmp_path / "runs")
+    for run in made.first_look:
+        finish(made, run, accuracy=0.9, more={"attributes_digest": str(run.seed % 2) * 64})
+    found = table(made)
+    assert found.finished > 1
+    assert not any("versions, with" in note for note in found.notes)
 
 
 def test_seeds_that_collapsed_are_told(digits_plan: Plan, finish) -> None:

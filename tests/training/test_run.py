@@ -27,6 +27,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.config.compose import compose_config
 from eleatt_bench.data import catalog
+from eleatt_bench.data.sources import digits
 from eleatt_bench.nn.backends import resolve_backend
 from eleatt_bench.nn.layers import EleAttGRU
 from eleatt_bench.runs.record import RunFolder
@@ -86,6 +87,7 @@ def test_a_run_leaves_everything_that_says_what_it_was(finished) -> None:
     store = catalog.open_store(Path(compose()["data_dir"]), "digits")
     assert record["data_digest"] == store.content_digest
     assert record["attributes_digest"] == store.attributes_digest
+    assert record["inputs_digest"] == store.inputs_digest
     assert record["overrides"] == ["experiment=digits"]
     assert record["command"] == "eleatt-bench train experiment=digits"
     assert record["versions"]["torch"].startswith(torch.__version__.split("+")[0])
@@ -368,12 +370,12 @@ def test_data_that_were_prepared_anew_while_a_run_waited_are_refused(
 
 def test_a_run_does_not_continue_by_frames_that_mean_something_else(finished) -> None:
     folder, record, compose = finished
-    folder.write({**record, "status": "failed", "attributes_digest": "0" * 64})
+    folder.write({**record, "status": "failed", "inputs_digest": "0" * 64})
     config = {**compose(), "runs_dir": str(folder.path.parent)}
-    with pytest.raises(UserError, match=r"began, but other class names.*force=true"):
+    with pytest.raises(UserError, match=r"began, but other classes.*force=true"):
         train(config, [])
     _, again = train({**config, "force": True}, [])
-    assert again["attributes_digest"] == record["attributes_digest"]
+    assert again["inputs_digest"] == record["inputs_digest"]
 
 
 @pytest.mark.slow
@@ -402,12 +404,25 @@ def test_eval_refuses_other_data(finished) -> None:
         evaluate(eval_config(folder, "best", compose()))
 
 
-def test_eval_refuses_the_same_data_under_other_names(finished) -> None:
+@pytest.mark.parametrize("earlier", [False, True])
+def test_eval_refuses_the_same_data_of_another_meaning(finished, earlier: bool) -> None:
     """A store made anew by other means: its arrays are the same, what they stand for is not."""
     folder, record, compose = finished
-    folder.write({**record, "attributes_digest": "0" * 64})
-    with pytest.raises(UserError, match="other class names, another layout or another origin"):
+    key = "attributes_digest" if earlier else "inputs_digest"
+    known = {key: value for key, value in record.items() if not key.endswith("s_digest")}
+    folder.write({**known, key: "0" * 64})
+    with pytest.raises(UserError, match="other classes, another layout or another origin"):
         evaluate(eval_config(folder, "best", compose()))
+
+
+def test_what_classes_are_called_is_not_what_a_run_saw(finished) -> None:
+    folder, record, compose = finished
+    config = eval_config(folder, "best", compose())
+    release = digits.read()
+    names = tuple(f"a {name}" for name in release.class_names)
+    catalog.write(Path(config["data_dir"]), "digits", replace(release, class_names=names))
+    _, result = evaluate(config)
+    assert result["metrics"]["test"] == record["metrics"]["test"]
 
 
 def test_eval_refuses_a_run_of_another_recipe(finished) -> None:

@@ -43,14 +43,16 @@ def _print(store: SequenceStore, found: Summary) -> None:
         f"{store.name}: {len(store.labels):,} sequences of {store.num_classes} classes",
         style="bold",
     )
+    known = catalog.entry(store.name)
+    out(f"{known.title} ({known.homepage})", soft_wrap=True)
     out(f"{len(store.frames):,} frames of {store.input_size:,} values ({store.layout['kind']})")
     size = store.path.stat().st_size / 1e6
     out(f"{store.path}, {size:,.1f} MB, made of {store.source}", markup=False, soft_wrap=True)
     if remark := completeness.remark(store.name, len(store.labels)):
         out(f"{remark} with published results")
     for protocol, rule in PROTOCOLS[store.name].items():
-        if rule.fold_is:
-            out(f"{protocol}: {rule.fold_is}", soft_wrap=True)
+        if meaning := rule.fold_is(store.metadata):
+            out(f"{protocol}: {meaning}", soft_wrap=True)
     for line in omitted(store):
         out(printable(line), soft_wrap=True)
     out()

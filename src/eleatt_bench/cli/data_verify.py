@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from eleatt_bench.common.locations import data_dir
-from eleatt_bench.data import completeness, verification
+from eleatt_bench.data import catalog, completeness, verification
 from eleatt_bench.data.protocols import PROTOCOLS
 from eleatt_bench.data.store import SequenceStore
 from eleatt_bench.data.verification import ProtocolReport
@@ -17,7 +17,8 @@ def verify(name: str, everything: bool) -> None:
     Raises:
         UserError: it is not prepared, or damaged.
     """
-    report = verification.verify(data_dir(), name)
+    report, part = verification.verify(data_dir(), name), catalog.entry(name).part
+    whole = part and part.whole
     store, most = report.store, None if everything else FIRST
     print(f"{name} is sound: {len(store.labels):,} sequences of {store.num_classes} classes")
     print(f"{len(store.frames):,} frames of {store.input_size:,} values")
@@ -27,18 +28,19 @@ def verify(name: str, everything: bool) -> None:
     for line in omitted(store, most):
         print(line)
     for protocol, found in report.protocols.items():
-        print(f"{protocol}: {_sizes(found)}")
+        print(f"{protocol}: {_sizes(found, whole)}")
         sizes = [(fold.learn, fold.test) for fold in found.folds]
         if published := completeness.published_sizes(name, protocol, sizes):
             print(f"  published: {published}")
-        if meaning := PROTOCOLS[name][protocol].fold_is:
+        if meaning := PROTOCOLS[name][protocol].fold_is(store.metadata):
             print(f"  {meaning}")
         pairs = [f"{a} is identical to {b}" for a, b in sorted(found.repeats.items())]
         for line in first(pairs, most, name):
             print(line)
 
 
-def _sizes(found: ProtocolReport) -> str:
+def _sizes(found: ProtocolReport, whole: str | None) -> str:
+    """In words; copies are told by the frames of the data set ``whole``, if that is another one."""
     if not found.folds:
         return "nothing here to train and to test"
     learn = _range([fold.learn for fold in found.folds])
@@ -59,6 +61,7 @@ def _sizes(found: ProtocolReport) -> str:
     if lacking:
         return f"{text}: there is nothing {' and nothing '.join(lacking)}"
     where = " of some fold" if found.published > 1 else ""
+    where += f", by the whole frames of {whole}" if whole else ""
     return f"{text}; {len(found.repeats):,} test sequences are identical to training ones{where}"
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from eleatt_bench.common.cache import Cache
 from eleatt_bench.common.errors import UserError
-from eleatt_bench.common.files import alone
+from eleatt_bench.common.files import FileState, alone
 from eleatt_bench.data import completeness, datasets
 from eleatt_bench.data.datasets import entry as entry
 from eleatt_bench.data.datasets import names as names
@@ -175,21 +175,20 @@ def _mended(name: str) -> Iterator[None]:
         raise UserError(f"{error}. Make it anew with: {prepare_command(name)}") from error
 
 
-def _check(store: SequenceStore, *, sound: bool = False) -> None:
-    """Read all of ``store``, unless this very file is known, or said now, to be ``sound``.
+def _check(store: SequenceStore) -> None:
+    """Read all of ``store``, unless this very file is known to be sound.
 
     Raises:
         StoreError: something in it was changed since it was written.
     """
     kept = Cache("stores", "1", most=1000)
     if not store.sealed:  # written before stores had this digest: the first one counts
-        first = kept.find(["attributes", store.content_digest], lambda: store.attributes_digest)
-        if first != store.attributes_digest:
-            raise StoreError(f"{store.path} is damaged: its class names, layout or origin changed")
-    file = store.path.stat()
-    times = [file.st_mtime_ns, file.st_ctime_ns]
-    this = [str(store.path.resolve()), file.st_size, times, file.st_ino, store.content_digest]
-    kept.find(this, lambda: sound or _verified(store))
+        first = kept.find(["inputs", store.content_digest], lambda: store.inputs_digest)
+        if first != store.inputs_digest:
+            raise StoreError(f"{store.path} is damaged: its classes, layout or origin changed")
+    file = FileState.of(store.path.stat())
+    this = [str(store.path.resolve()), file.key, store.content_digest]
+    kept.find(this, lambda: _verified(store), keep=file.settled)
     kept.write()
 
 
@@ -219,7 +218,7 @@ def _write(
     progress: Progress | None = None,
     skip_bad: bool = False,
 ) -> SequenceStore:
-    store = write_store(
+    return write_store(
         path,
         name=name,
         samples=release.samples,
@@ -231,8 +230,6 @@ def _write(
         skip_bad=skip_bad,
         progress=progress,
     )
-    _check(store, sound=True)  # it was verified before it took its place
-    return store
 
 
 @contextmanager

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from eleatt_bench.common.errors import UserError, unknown
-from eleatt_bench.data.protocols import PROTOCOLS
 from eleatt_bench.data.release import Release
 from eleatt_bench.data.rgb import jhmdb, ntu_rgb
 from eleatt_bench.data.sources import dhg, digits, hand, mnist, ntu, nucla, shrec17, sysu
@@ -52,8 +51,9 @@ class DataSet:
     made_by: str = field(default="")  # the command, if `data prepare` is not it
 
     @property
-    def protocols(self) -> tuple[str, ...]:
-        return tuple(PROTOCOLS[self.name])
+    def of_videos(self) -> bool:
+        """Whether a frame is what a backbone made of a picture."""
+        return self.read is None and self.part is None
 
     @property
     def command(self) -> str:
@@ -248,7 +248,7 @@ def reader(name: str, source: Path | None, splits: Path | None) -> Callable[[], 
         UserError: it is no data set of its own, made of videos, or takes other arguments.
     """
     data_set = whole_entry(name)
-    if data_set.read is None:
+    if data_set.read is None:  # then it is `of_videos`
         raise UserError(f"{name} is made of videos, with a backbone: {data_set.command}")
     if data_set.embedded and source is not None:
         raise UserError(f"{name} takes no --source ({data_set.where}): {data_set.command}")

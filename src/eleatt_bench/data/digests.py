@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from eleatt_bench.data.layout import is_features
+
 _CHUNK = 1 << 16  # frames hashed at a time
 
 
@@ -48,9 +50,19 @@ class ContentHash:
 def attributes_digest(
     dataset: str, class_names: Sequence[str], layout: Mapping[str, Any], origin_applied: bool
 ) -> str:
-    """SHA-256 of what decides numbers and is no array: a digest that names no run."""
-    attributes = [dataset, list(class_names), dict(layout), origin_applied]
-    return hashlib.sha256(json.dumps(attributes, sort_keys=True).encode()).hexdigest()
+    """SHA-256 of all that a store says beside its arrays: by it damage is found."""
+    return _of_json([dataset, list(class_names), dict(layout), origin_applied])
+
+
+def inputs_digest(
+    dataset: str, num_classes: int, layout: Mapping[str, Any], origin_applied: bool
+) -> str:
+    """SHA-256 of what decides numbers and is no array: a digest that names no run.
+
+    What classes are called decides nothing, nor what made features: their arrays are all of them.
+    """
+    seen = {"kind": "features"} if is_features(layout) else dict(layout)
+    return _of_json([dataset, num_classes, seen, origin_applied])
 
 
 def sequence_digest(frames: npt.NDArray[np.float32]) -> bytes:
@@ -58,6 +70,10 @@ def sequence_digest(frames: npt.NDArray[np.float32]) -> bytes:
     found = hashlib.blake2b(_bytes(frames, "<f4"), digest_size=16)
     found.update(np.array(frames.shape, dtype="<i8").tobytes())
     return found.digest()
+
+
+def _of_json(values: Sequence[Any]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def _bytes(array: npt.NDArray[np.generic], dtype: str) -> memoryview:

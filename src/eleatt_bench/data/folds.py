@@ -16,35 +16,31 @@ Mask = npt.NDArray[np.bool_]
 
 RANDOM_FOLDS = 30
 """SYSU's figures are means over this many random splits. The paper's own are not known; lists of
-cross-subject splits go round with others' code (`sysu`), and without these the splits are ours."""
+cross-subject splits go round with others' code (`sysu`), and without these the splits are ours.
+They are drawn of all subjects that were published, so that one who is missing moves no other."""
 _SEED = 20180908  # the first day of the conference
 
 
-def cross_subject(subject: Integers, fold: int) -> Mask:
-    """SYSU CS: half of the subjects, drawn at random for each ``fold``, train; the others test.
+def cross_subject(subject: Integers, subjects: int, fold: int) -> Mask:
+    """SYSU CS: half of the ``subjects`` 1, 2, …, drawn for each ``fold``, train; the others test.
 
     Raises:
         UserError: ``fold`` is not 0 to 29.
     """
-    subjects = np.unique(subject)
-    order = _random(fold).permutation(len(subjects))
-    trained = subjects[order[: len(subjects) // 2]]
-    return ~np.isin(subject, trained)
+    return ~np.isin(subject, _half(subjects, fold))
 
 
-def same_subject(subject: Integers, action: Integers, fold: int) -> Mask:
-    """SYSU SS: half of each subject's sequences, drawn at random for each ``fold``, train.
+def same_subject(subject: Integers, action: Integers, subjects: int, fold: int) -> Mask:
+    """SYSU SS: half of each action's sequences, drawn for each ``fold``, train; the others test.
 
-    A subject's sequences are drawn in the order of ``action``, whatever order they are stored in.
+    Each of the ``subjects`` 1, 2, … has one sequence of an action.
 
     Raises:
         UserError: ``fold`` is not 0 to 29.
     """
-    random = _random(fold)
     test = np.ones(len(subject), dtype=bool)
-    order = np.lexsort((action, subject))
-    for own in (order[subject[order] == one] for one in np.unique(subject)):
-        test[random.permutation(own)[: len(own) // 2]] = False
+    for one in np.unique(action).tolist():
+        test[(action == one) & np.isin(subject, _half(subjects, fold, one))] = False
     return test
 
 
@@ -65,10 +61,12 @@ def official(split: Integers) -> Mask:
     return np.asarray(split == 1)
 
 
-def _random(fold: int) -> np.random.RandomState:
+def _half(subjects: int, fold: int, *more: int) -> Integers:
+    """Half of 1 … ``subjects``, others for each ``fold`` and each of what ``more`` says."""
     if not 0 <= fold < RANDOM_FOLDS:
         raise UserError(
             f"data.fold is {fold}, but there are {RANDOM_FOLDS} folds: set it to 0 … "
             f"{RANDOM_FOLDS - 1}"
         )
-    return np.random.RandomState([_SEED, fold])
+    order = np.random.RandomState([_SEED, fold, *more]).permutation(subjects)
+    return 1 + order[: subjects // 2]

@@ -13,6 +13,11 @@ KINDS = {"skeleton": "skeletons", "image": "images", "features": "features"}
 """What a store holds, by the ``kind`` of its layout, as one says it."""
 
 
+def is_features(layout: Mapping[str, Any]) -> bool:
+    """Whether a frame is what a network made of a picture."""
+    return layout.get("kind") == "features"
+
+
 def joints_per_body(layout: Mapping[str, Any]) -> int:
     """The number of joints of one body."""
     return len(dict.fromkeys(layout["joints"]))

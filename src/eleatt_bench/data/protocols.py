@@ -24,7 +24,8 @@ class Protocol(NamedTuple):
     folds: int = 1
     labels: str | None = None  # the metadata column that takes the place of the store's labels
     classes: int | None = None  # of those labels
-    fold_is: str = ""  # what data.fold=k means, where it may be taken for something else
+    fold_is: Callable[[Mapping[str, Integers]], str] = lambda data: ""
+    """What data.fold=k means in a store of that metadata, where that is to be said."""
     cleaned: bool = False  # its published test set repeats training sequences: see `Split.clean`
     about: Callable[[SequenceStore], Mask] | None = None  # which sequences have a part; None: all
     development: bool = False  # what it tests on is there to choose settings by, and not a result
@@ -43,14 +44,22 @@ _official = Protocol(lambda data, fold: folds.official(data["split"]))
 _gestures = Protocol(
     lambda data, fold: folds.leave_one_subject_out(data["subject"], fold),
     20,
-    fold_is="data.fold=k tests on subject k + 1",
+    fold_is=lambda data: "data.fold=k tests on subject k + 1",
 )
 
 
 def _sysu_cross_subject(data: Mapping[str, Integers], fold: int) -> Mask:
     """The splits that the store was prepared with, if it was (--splits); else this project's."""
     given = data.get(sysu.column(fold))
-    return folds.cross_subject(data["subject"], fold) if given is None else folds.official(given)
+    if given is not None:
+        return folds.official(given)
+    return folds.cross_subject(data["subject"], sysu.SUBJECTS, fold)
+
+
+def _sysu_fold(data: Mapping[str, Integers]) -> str:
+    given = sysu.column(0) in data
+    whose = "those that were given with --splits" if given else "this project's"
+    return f"data.fold=k is split k + 1 of {whose}"
 
 
 PROTOCOLS = {
@@ -76,11 +85,14 @@ PROTOCOLS = {
         "cross_subject": Protocol(
             _sysu_cross_subject,
             folds.RANDOM_FOLDS,
-            fold_is="data.fold=k is split k + 1 of those given with --splits, or of this project's",
+            fold_is=_sysu_fold,
         ),
         "same_subject": Protocol(
-            lambda data, fold: folds.same_subject(data["subject"], data["action"], fold),
+            lambda data, fold: folds.same_subject(
+                data["subject"], data["action"], sysu.SUBJECTS, fold
+            ),
             folds.RANDOM_FOLDS,
+            fold_is=lambda data: "data.fold=k is split k + 1 of this project's",
         ),
     },
     "shrec17": {
@@ -95,7 +107,7 @@ PROTOCOLS = {
         "split": Protocol(
             lambda data, fold: folds.official(data[f"split_{fold + 1}"]),
             3,
-            fold_is="data.fold=k is the official split k + 1",
+            fold_is=lambda data: "data.fold=k is the official split k + 1",
         ),
     },
     "ntu_rgb": {
@@ -212,7 +224,8 @@ def sides(store: SequenceStore, protocol: str, fold: int = 0) -> Sides:
     found = find(store.name, protocol)
     if not 0 <= fold < found.folds:
         count = "one fold: 0" if found.folds == 1 else f"folds 0 to {found.folds - 1}"
-        means = f" ({found.fold_is})" if found.fold_is else ""
+        meaning = found.fold_is(store.metadata)
+        means = f" ({meaning})" if meaning else ""
         raise UserError(f"data.fold is {fold}, but {protocol} of {store.name} has {count}{means}")
     test = found.test(store.metadata, fold)
     about = np.ones_like(test) if found.about is None else found.about(store)

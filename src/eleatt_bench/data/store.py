@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,7 +22,13 @@ import numpy.typing as npt
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.files import NO_LOCKS, file_system
 from eleatt_bench.data import hdf5
-from eleatt_bench.data.digests import ContentHash, attributes_digest, sequence_digest
+from eleatt_bench.data.digests import (
+    ContentHash,
+    attributes_digest,
+    inputs_digest,
+    sequence_digest,
+)
+from eleatt_bench.data.layout import is_features
 
 FORMAT_VERSION = 1
 RANDOM_WEIGHTS = "random"
@@ -93,16 +100,10 @@ class SequenceStore:
                 another data set.
             UserError: the file cannot be read.
         """
-        with open_file(path, name) as file:
-            try:
-                store = _read(cls, path, file)
-                store._check_shapes()
-                sealed = file.attrs.get("attributes_digest")
-            except (KeyError, ValueError, TypeError, OSError, RuntimeError) as error:
-                raise _damaged(path, str(error).strip("'\"")) from error
-        if sealed not in (None, store.attributes_digest):
-            raise store._damaged("its class names, layout or origin do not match their digest")
-        return replace(store, sealed=sealed is not None)
+        with _reading(path, name) as file:
+            store = _read(cls, path, file)
+            store._check_shapes()
+        return store
 
     @property
     def num_classes(self) -> int:
@@ -114,14 +115,25 @@ class SequenceStore:
         return int(self.frames.shape[1]) if self.columns is None else len(self.columns)
 
     @property
-    def random_weights(self) -> bool:
-        """Whether the frames are features of a network that was never trained."""
-        return self.layout.get("weights") == RANDOM_WEIGHTS
+    def attributes_digest(self) -> str:
+        """The digest of name, class names, layout and origin, by which the file is found damaged."""
+        return attributes_digest(self.name, self.class_names, self.layout, self.origin_applied)
 
     @property
-    def attributes_digest(self) -> str:
-        """The digest of what decides numbers and is no array; of the store, not of a part of it."""
-        return attributes_digest(self.name, self.class_names, self.layout, self.origin_applied)
+    def inputs_digest(self) -> str:
+        """The digest of what decides numbers and is no array."""
+        return inputs_digest(self.name, self.num_classes, self.layout, self.origin_applied)
+
+    def was_seen_by(self, record: Mapping[str, Any]) -> bool:
+        """Whether the arrays, which the run of ``record`` saw, meant the same to it.
+
+        Records of earlier versions have the `attributes_digest` alone, or none. Of features that
+        says what file the weights lay in, and nothing of the run.
+        """
+        if "inputs_digest" in record:
+            return bool(record["inputs_digest"] == self.inputs_digest)
+        known = record.get("attributes_digest")
+        return is_features(self.layout) or known in (None, self.attributes_digest)
 
     @cached_property
     def lengths(self) -> Integers:
@@ -184,7 +196,7 @@ def read_digest(path: Path, *, name: str | None = None) -> str:
     Raises:
         UserError: as for `SequenceStore.open`.
     """
-    with open_file(path, name) as file:
+    with _reading(path, name) as file:
         return str(file.attrs["content_digest"])
 
 
@@ -194,11 +206,8 @@ def read_count(path: Path, name: str) -> int:
     Raises:
         UserError: as for `SequenceStore.open`.
     """
-    with open_file(path, name) as file:
-        try:
-            return len(hdf5.local(file, "label"))
-        except (KeyError, ValueError, TypeError) as error:
-            raise _damaged(path, str(error).strip("'\"")) from error
+    with _reading(path, name) as file:
+        return len(hdf5.local(file, "label"))
 
 
 def read_layout(path: Path, name: str) -> dict[str, Any]:
@@ -207,9 +216,19 @@ def read_layout(path: Path, name: str) -> dict[str, Any]:
     Raises:
         UserError: as for `SequenceStore.open`.
     """
+    with _reading(path, name) as file:
+        layout: dict[str, Any] = _attributes(file)["layout"]
+        return layout
+
+
+@contextmanager
+def _reading(path: Path, name: str | None) -> Iterator[h5py.File]:
+    """What `open_file` opens; whatever fails in it while it is read is damage."""
     with open_file(path, name) as file:
-        layout: dict[str, Any] = json.loads(file.attrs["layout"])
-    return layout
+        try:
+            yield file
+        except (KeyError, ValueError, TypeError, OSError, RuntimeError) as error:
+            raise _damaged(path, str(error).strip("'\"")) from error
 
 
 def open_file(path: Path, name: str | None) -> h5py.File:
@@ -266,24 +285,39 @@ def _check_attributes(file: h5py.File, path: Path, name: str | None) -> None:
 
 
 def _read(cls: type[SequenceStore], path: Path, file: h5py.File) -> SequenceStore:
-    attributes, metadata = file.attrs, hdf5.group(file, "metadata")
+    metadata = hdf5.group(file, "metadata")
     return cls(
-        name=str(attributes["dataset"]),
+        **_attributes(file),
         path=path,
-        content_digest=str(attributes["content_digest"]),
-        class_names=tuple(str(c) for c in attributes["class_names"]),
-        layout=json.loads(attributes["layout"]),
-        source=str(attributes["source"]),
-        origin_applied=bool(attributes["origin_applied"]),
+        content_digest=str(file.attrs["content_digest"]),
+        source=str(file.attrs["source"]),
         frames=_map(path, file),
         offsets=hdf5.integers(file, "offsets"),
         labels=hdf5.integers(file, "label"),
         names=hdf5.texts(file, "name"),
         metadata={key: hdf5.integers(metadata, key) for key in sorted(metadata)},
         sequence_digests=hdf5.values(file, "sequence_digest", "u"),
-        sealed=False,
         omitted=_omitted(file),
     )
+
+
+def _attributes(file: h5py.File) -> dict[str, Any]:
+    """Those fields of a store that have the digest ``attributes_digest``, and whether it is there.
+
+    Raises:
+        ValueError: they do not match it.
+    """
+    name, class_names = str(file.attrs["dataset"]), tuple(map(str, file.attrs["class_names"]))
+    layout, origin_applied = json.loads(file.attrs["layout"]), bool(file.attrs["origin_applied"])
+    if not isinstance(layout, dict):
+        raise ValueError("its layout is no mapping")
+    recorded = file.attrs.get("attributes_digest")
+    if recorded not in (None, attributes_digest(name, class_names, layout, origin_applied)):
+        raise ValueError("its class names, layout or origin do not match their digest")
+    return {
+        "name": name, "class_names": class_names, "layout": layout,
+        "origin_applied": origin_applied, "sealed": recorded is not None,
+    }  # fmt: skip
 
 
 def _map(path: Path, file: h5py.File) -> Frames:

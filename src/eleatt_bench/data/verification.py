@@ -25,7 +25,7 @@ class ProtocolReport:
 
     published: int  # folds
     folds: tuple[Fold, ...]
-    repeats: dict[str, str]  # test sequences of any fold: an identical one that is learnt from
+    repeats: dict[str, str]  # test sequences of any fold: one learnt from, identical in the file
 
 
 @dataclass(frozen=True)

@@ -279,5 +279,6 @@ _REST: dict[str, tuple[Fits, str]] = {
     "predictions_digest": _TEXT,
     "whole_predictions_digest": _TEXT,
     "attributes_digest": _TEXT,
+    "inputs_digest": _TEXT,
 }
 """What some have."""

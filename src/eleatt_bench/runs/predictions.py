@@ -53,15 +53,16 @@ class Predictions:
 def read_predictions(folder: RunFolder, metric: str = "accuracy") -> Predictions | None:
     """What a run took its test samples for; of the samples that ``metric`` is about.
 
-    None where there is no such file. The record vouches for the file by its digest; a record of an
+    None where there is no such file, or no sample that the metric is about. The record vouches for the file by its digest; a record of an
     earlier version does not, so that another process tries first whether it can be read at all.
 
     Raises:
         UserError: the file is damaged.
     """
-    path = folder.predictions
+    path, record = folder.predictions, folder.read() or {}
+    measured = metric in record.get("metrics", {}).get("test", {})
     try:
-        return _of(checked(folder, (folder.read() or {}).get("predictions_digest")), metric)
+        return _of(checked(folder, record.get("predictions_digest")), metric, measured)
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
@@ -91,17 +92,19 @@ def checked(folder: RunFolder, digest: str | None, *, trusted: bool = True) -> P
 def accuracy(found: Predictions, metric: str) -> float | None:
     """The test ``metric`` of a record as the predictions have it; None of another than these."""
     right = {"accuracy": found.right}
-    if found.clean is not None:
+    if found.clean is not None and found.clean.any():
         right[CLEAN] = found.right[found.clean]
     return float(right[metric].mean()) if metric in right else None
 
 
-def _of(found: Predictions, metric: str) -> Predictions:
+def _of(found: Predictions, metric: str, measured: bool) -> Predictions | None:
     if metric != CLEAN:
         return found
-    if found.clean is None:
-        raise ValueError("it does not say which samples repeat none of the training")
     chosen = found.clean
+    if chosen is None or not chosen.any():
+        if measured:
+            raise ValueError("it does not say which samples repeat none of the training")
+        return None
     return replace(
         found, names=found.names[chosen], labels=found.labels[chosen], logits=found.logits[chosen],
         clean=None,

@@ -189,7 +189,7 @@ def _remarks(plan: Plan, records: Mapping[str, Summary]) -> list[str]:
     remarks += _of_commits(
         Counter(name for record in records.values() for name in _commits(record))
     )
-    remarks += [*_of_attributes(records), *_unmeasured(plan, records)]
+    remarks += [*_of_inputs(plan, records), *_unmeasured(plan, records)]
     unverified = sum("predictions_digest" not in record for record in records.values())
     if unverified and plan.spec["claims"]:
         remarks.append(
@@ -238,18 +238,41 @@ def _of_commits(commits: Counter[str | None]) -> list[str]:
     return [f"The runs are of {_several(len(commits), 'commit')}: {named}{more}{also}"]
 
 
-def _of_attributes(records: Mapping[str, Summary]) -> list[str]:
-    """That some runs saw the same arrays under other names, in another layout or from elsewhere."""
+def _of_inputs(plan: Plan, records: Mapping[str, Summary]) -> list[str]:
+    """That some runs saw the same arrays with other classes, in another layout or from elsewhere.
+
+    Records of earlier versions have the digest of a store's attributes alone: they saw what a later
+    run with the same one has seen. Of features that says nothing of what they saw.
+    """
+    later = {
+        record["attributes_digest"]: record["inputs_digest"]
+        for record in records.values()
+        if "attributes_digest" in record and "inputs_digest" in record
+    }
     found: dict[str, set[str]] = {}
     for record in records.values():
-        if known := record.get("attributes_digest"):
-            found.setdefault(record["data_digest"], set()).add(known)
+        known = record.get("attributes_digest")
+        if seen := record.get("inputs_digest", later.get(known, known)):
+            found.setdefault(record["data_digest"], set()).add(seen)
+    several = {digest: seen for digest, seen in found.items() if len(seen) > 1}
+    features = _digests_of_features(plan, records) if several else ()
     return [
-        f"The runs on the data {digest[:12]} saw them in {len(known)} versions, with other class "
-        "names, another layout or another origin: their numbers are not of the same inputs"
-        for digest, known in found.items()
-        if len(known) > 1
+        f"The runs on the data {digest[:12]} saw them in {len(seen)} versions, with other classes, "
+        "another layout or another origin: their numbers are not of the same inputs"
+        for digest, seen in several.items()
+        if digest not in features
     ]
+
+
+def _digests_of_features(plan: Plan, records: Mapping[str, Summary]) -> set[str]:
+    """Of the data on which ``records`` are, those that a backbone made."""
+    from eleatt_bench.data.datasets import entry
+
+    return {
+        records[key(run)]["data_digest"]
+        for run in trainings(plan)
+        if key(run) in records and entry(run.identity["data"]["name"]).of_videos
+    }
 
 
 def _unmeasured(plan: Plan, records: Mapping[str, Summary]) -> Iterator[str]:
@@ -263,7 +286,8 @@ def _unmeasured(plan: Plan, records: Mapping[str, Summary]) -> Iterator[str]:
     for column, runs in lacking.items():
         yield (
             f"Column {column} shows {metrics[column]}, which {_several(len(runs), 'finished run')} "
-            "did not measure: their protocol tells no test samples that repeat training ones"
+            "did not measure: their protocol tells no test samples that repeat training ones, or "
+            "all of theirs do"
         )
 
 

@@ -38,13 +38,17 @@ def predict(
 
 
 def measure(logits: np.ndarray, data: SequenceDataModule) -> dict[str, float]:
-    """Loss and accuracy over the test set; ``accuracy_clean`` without repeated sequences."""
+    """Loss and accuracy over the test set; ``accuracy_clean`` without repeated sequences.
+
+    That is left out where the protocol tells none, and where no others are.
+    """
     labels = torch.from_numpy(data.store.labels[data.split.test])
     scores = torch.from_numpy(logits).double()
     correct = (scores.argmax(1) == labels).double().numpy()
     metrics = {"loss": float(F.cross_entropy(scores, labels)), "accuracy": float(correct.mean())}
-    if data.split.clean is not None:
-        metrics["accuracy_clean"] = float(correct[data.split.clean].mean())
+    clean = data.split.clean
+    if clean is not None and clean.any():
+        metrics["accuracy_clean"] = float(correct[clean].mean())
     return metrics
 
 

@@ -134,10 +134,10 @@ def reopen(
             f"{store.path} holds other data than {folder.run_id} was trained on "
             f"(digest {store.content_digest[:12]}, not {record['data_digest'][:12]})"
         )
-    if record.get("attributes_digest") not in (None, store.attributes_digest):
+    if not store.was_seen_by(record):
         raise UserError(
-            f"{store.path} has the data that {folder.run_id} was trained on, but other class "
-            "names, another layout or another origin: prepare it as it was then"
+            f"{store.path} has the data that {folder.run_id} was trained on, but other classes, "
+            "another layout or another origin: prepare it as it was then"
         )
     return folder, config, labelled(store, config["data"]["protocol"])
 

@@ -114,10 +114,10 @@ def _opened(config: Mapping[str, Any], this: WantedRun) -> SequenceStore:
 
 def _check_attributes(folder: RunFolder, store: SequenceStore) -> None:
     """Do not continue a run by frames that mean something else; they are no part of its name."""
-    began = (folder.read() or {}).get("attributes_digest")
-    if (folder.checkpoints / "last.ckpt").exists() and began not in (None, store.attributes_digest):
+    begun = (folder.checkpoints / "last.ckpt").exists()
+    if begun and not store.was_seen_by(folder.read() or {}):
         raise UserError(
-            f"{store.path} has the data with which {folder.run_id} began, but other class names, "
+            f"{store.path} has the data with which {folder.run_id} began, but other classes, "
             "another layout or another origin: prepare it as it was then, or begin anew with "
             "force=true"
         )
@@ -191,6 +191,7 @@ def _head(folder: RunFolder, this: WantedRun, store: SequenceStore) -> Record:
         **({"pretraining": this.before.run_id} if this.before is not None else {}),
         "data_digest": identity["data"]["digest"],
         "attributes_digest": store.attributes_digest,
+        "inputs_digest": store.inputs_digest,
         "versions": versions(),
         "git_commit": git_commit(),
     }

@@ -14,6 +14,7 @@ import torch
 from eleatt_bench.common import parallel
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.data import catalog
+from eleatt_bench.data.prepared import DataSets
 from eleatt_bench.data.rgb import video
 from eleatt_bench.data.rgb.backbones.contract import Backbone
 from eleatt_bench.data.rgb.clips import Clip, ClipSet
@@ -111,7 +112,6 @@ def test_every_frame_has_its_features(run: Extract, pictures, contents) -> None:
         "weights_digest": "one",
         "preprocessing": "none",
     }
-    assert store.random_weights
     assert store.source == "A test, 6 clips; features of mean colour, weights: random"
     assert seen == [(count, 6) for count in range(1, 7)]
     assert (done.done_before, done.broken) == (0, {})
@@ -180,10 +180,23 @@ def test_features_that_were_damaged_are_computed_again(run, contents, decoded) -
     assert again.content_digest == first.content_digest
 
 
-def test_trained_weights_are_told_from_random_ones(run: Extract, contents, make_store) -> None:
-    store, _ = run(contents, backbone(weights="those in random"))
-    assert not store.random_weights
-    assert not make_store().random_weights  # no features at all
+def test_trained_weights_are_told_from_random_ones(run: Extract, contents, tmp_path: Path) -> None:
+    for weights, untrained in (("random", True), ("those in random", False)):
+        run(contents, backbone(weights=weights))
+        found = DataSets(tmp_path).of("jhmdb")
+        assert found is not None
+        assert found.untrained == untrained
+
+
+def test_what_the_file_of_the_weights_is_called_is_not_what_a_run_sees(
+    run: Extract, contents
+) -> None:
+    first, _ = run(contents, backbone(name="a.pt2", weights="those in a.pt2"))
+    then, _ = run(contents, backbone(name="b.pt2", weights="those in b.pt2", digest="two"))
+    assert then.content_digest == first.content_digest
+    assert then.inputs_digest == first.inputs_digest
+    for record in ({"inputs_digest": first.inputs_digest}, {"attributes_digest": "0" * 64}):
+        assert then.was_seen_by(record)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.data import catalog
-from eleatt_bench.data.protocols import sides
+from eleatt_bench.data.protocols import PROTOCOLS, sides
 from eleatt_bench.data.sources import sysu_splits
 
 ORDER = [np.random.default_rng(fold).permutation(40) + 1 for fold in range(30)]
@@ -64,6 +64,11 @@ def test_they_are_the_folds_of_a_store_that_has_them(tmp_path: Path, publish) ->
         assert set(store.metadata["subject"][test].tolist()) == tested
         assert len(learn) == len(test) == 240
         assert set(sides(plain, "cross_subject", fold).test.tolist()) != set(test.tolist())
+    whose = [PROTOCOLS["sysu"]["cross_subject"].fold_is(s.metadata) for s in (plain, store)]
+    assert whose == [
+        "data.fold=k is split k + 1 of this project's",
+        "data.fold=k is split k + 1 of those that were given with --splits",
+    ]
     same = [sides(s, "same_subject", 3).test.tolist() for s in (plain, store)]
     assert same[0] == same[1]
 

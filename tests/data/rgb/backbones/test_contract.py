@@ -8,7 +8,12 @@ import pytest
 import torch
 
 from eleatt_bench.common.errors import UserError
-from eleatt_bench.data.rgb.backbones.contract import enough_memory, feature_size, resolve_device
+from eleatt_bench.data.rgb.backbones.contract import (
+    Backbone,
+    enough_memory,
+    feature_size,
+    resolve_device,
+)
 
 PICTURES = torch.zeros(3, 3, 4, 4)
 
@@ -31,6 +36,35 @@ def test_memory_that_runs_out_names_the_batch_size() -> None:
         torch.empty(1 << 60)
     with pytest.raises(UserError, match="Out of memory: try a smaller --batch-size"):
         feature_size("net", lambda pictures: torch.empty(1 << 60), PICTURES)
+
+
+def test_float32_is_float32_on_a_gpu_and_afterwards_all_is_as_before() -> None:
+    """On no device of this machine: torch's ``meta`` takes a GPU's place."""
+    owners = (torch.backends.cudnn.conv, torch.backends.cudnn.rnn, torch.backends.cuda.matmul)
+
+    def precisions() -> list[str]:
+        return [owner.fp32_precision for owner in owners]
+
+    seen: list[list[str]] = []
+
+    def network(frames: torch.Tensor) -> torch.Tensor:
+        seen.append(precisions())
+        if len(seen) == 3:
+            raise ValueError("the network fails")
+        return torch.zeros(len(frames), 1)
+
+    before = precisions()
+    assert "tf32" in before
+    for device, expected in (("cpu", before), ("meta", ["ieee"] * 3)):
+        net = Backbone(
+            "net", "random", "", "", 1, torch.device(device), torch.Tensor.float, network
+        )
+        net.features(PICTURES, 3)
+        assert seen[-1] == expected
+        assert precisions() == before
+    with pytest.raises(ValueError, match="the network fails"):
+        net.features(PICTURES, 3)
+    assert precisions() == before
 
 
 def test_other_errors_are_not_about_memory() -> None:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from eleatt_bench.common.errors import UserError, unknown
 
@@ -57,17 +57,39 @@ class Backbone:
     def features(self, frames: Tensor, batch_size: int) -> Tensor:
         """Of prepared ``frames`` (T, 3, h, w), ``batch_size`` at a time; (T, size), on the CPU.
 
+        What the network computes in float32 is float32 on every device.
+
         Raises:
             UserError: out of memory.
         """
         import torch
 
-        with torch.inference_mode(), enough_memory():
+        with torch.inference_mode(), enough_memory(), _without_tf32(self.device):
             parts = [
                 self.network(part.to(self.device)).float().cpu()
                 for part in torch.split(frames, batch_size)
             ]
             return torch.cat(parts)
+
+
+@contextmanager
+def _without_tf32(device: torch.device) -> Iterator[None]:
+    """Convolutions and products of float32 on a GPU; cuDNN's are of ten bits if nobody says it."""
+    import torch
+
+    if device.type == "cpu":
+        yield
+        return
+    cudnn: Any = torch.backends.cudnn
+    owners = (cudnn.conv, cudnn.rnn, torch.backends.cuda.matmul)
+    before = [owner.fp32_precision for owner in owners]
+    try:
+        for owner in owners:
+            owner.fp32_precision = "ieee"
+        yield
+    finally:
+        for owner, precision in zip(owners, before, strict=True):
+            owner.fp32_precision = precision
 
 
 def resolve_device(name: str) -> torch.device:
