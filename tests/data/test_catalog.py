@@ -197,9 +197,7 @@ def test_attributes_of_a_store_that_has_no_digest_of_them(tmp_path: Path) -> Non
     assert catalog.open_store(tmp_path, "digits").content_digest == DIGITS
     with h5py.File(path, "a") as file:
         file.attrs["origin_applied"] = True
-    with pytest.raises(
-        UserError, match=r"its classes, layout or origin changed\. Make it anew"
-    ):
+    with pytest.raises(UserError, match=r"its classes, layout or origin changed\. Make it anew"):
         catalog.open_store(tmp_path, "digits")
     catalog.prepare(tmp_path, "digits", None)
     assert not catalog.open_store(tmp_path, "digits").origin_applied

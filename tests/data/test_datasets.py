@@ -117,9 +117,7 @@ def test_verify_reads_all_of_the_file(data_dir: Path, tmp_path: Path) -> None:
     assert report.store.name == "ntu_v1"
 
 
-def test_copies_of_a_part_are_told_by_the_whole_frames(
-    data_dir: Path, monkeypatch, capsys
-) -> None:
+def test_copies_of_a_part_are_told_by_the_whole_frames(data_dir: Path, monkeypatch, capsys) -> None:
     monkeypatch.setenv("ELEATT_DATA", str(data_dir))
     for name, told in (("ntu_v1", True), ("ntu", False)):
         assert main(["data", "verify", name]) == 0

@@ -116,7 +116,7 @@ class SequenceStore:
 
     @property
     def attributes_digest(self) -> str:
-        """The digest of name, class names, layout and origin, by which the file is found damaged."""
+        """The digest of name, class names, layout and origin, which tells a damaged file."""
         return attributes_digest(self.name, self.class_names, self.layout, self.origin_applied)
 
     @property

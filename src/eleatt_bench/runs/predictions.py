@@ -53,8 +53,9 @@ class Predictions:
 def read_predictions(folder: RunFolder, metric: str = "accuracy") -> Predictions | None:
     """What a run took its test samples for; of the samples that ``metric`` is about.
 
-    None where there is no such file, or no sample that the metric is about. The record vouches for the file by its digest; a record of an
-    earlier version does not, so that another process tries first whether it can be read at all.
+    None where there is no such file, or no sample that the metric is about. The record vouches for
+    the file by its digest; a record of an earlier version does not, so that another process tries
+    first whether it can be read at all.
 
     Raises:
         UserError: the file is damaged.
