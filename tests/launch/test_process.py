@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import shutil
+import signal
 import subprocess
 import sys
 import time
+from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
 from filelock import FileLock
 
+from eleatt_bench.common.locations import PACKAGE
 from eleatt_bench.launch.process import PRELOADED, Job, Running, start
 
 ROOM = (
@@ -126,16 +131,103 @@ def test_a_failing_warm_job_says_so_in_its_log(tmp_path: Path) -> None:
     assert "Unknown config key 'typo'" in job.log_path.read_text(encoding="utf-8")
 
 
-WARM_DRIVER = """
+TWO_IN_TURN = """
+import subprocess, sys, time
+from pathlib import Path
+from eleatt_bench.launch.process import Job, start
+
+top, commit = Path(sys.argv[1]), sys.argv[2:]
+for name in ("first", "second"):
+    running = start(Job(("doctor",), name, top / f"{name}.log"), {}, warm=True)
+    while (status := running.poll()) is None:
+        time.sleep(0.05)
+    assert status == 0, (top / f"{name}.log").read_text()
+    subprocess.run(commit, cwd=top, check=True)
+"""
+
+
+@linux_only
+@pytest.mark.slow
+def test_warm_jobs_have_the_commit_of_the_code_that_was_imported(tmp_path: Path) -> None:
+    top = PACKAGE.parents[1]
+    for folder in ("src", "configs"):
+        shutil.copytree(top / folder, tmp_path / folder)
+    git = ("git", "-c", "user.name=a", "-c", "user.email=a@b")
+    for words in (("init", "-q"), ("add", "."), ("commit", "-q", "-m", "one")):
+        subprocess.run([*git, *words], cwd=tmp_path, check=True)
+    ask = ("git", "-C", str(tmp_path), "rev-parse", "HEAD")
+    before = subprocess.check_output(ask, text=True).strip()
+    meanwhile = (*git, "commit", "-q", "--allow-empty", "-m", "two")
+    subprocess.run(
+        [sys.executable, "-c", TWO_IN_TURN, str(tmp_path), *meanwhile],
+        env={**os.environ, "PYTHONPATH": str(tmp_path / "src")}, check=True,
+    )  # fmt: skip
+    assert subprocess.check_output(ask, text=True).strip() != before
+    for name in ("first", "second"):
+        told = (tmp_path / f"{name}.log").read_text(encoding="utf-8").splitlines()
+        assert f"  {'commit':<18} {before}" in told
+
+
+@linux_only
+def test_without_room_for_the_servers_socket_a_job_starts_cold(tmp_path: Path) -> None:
+    (long := tmp_path / ("n" * 100)).mkdir()
+    code = """
 import sys, time
+from pathlib import Path
+from eleatt_bench.launch.process import Job, start
+running = start(Job(("--version",), "", Path(sys.argv[1])), {}, warm=True)
+while (status := running.poll()) is None:
+    time.sleep(0.02)
+sys.exit(status)
+"""
+    log = tmp_path / "version.log"
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(log)], env={**os.environ, "TMPDIR": str(long)}
+    )
+    assert done.returncode == 0
+    assert log.read_text(encoding="utf-8").startswith("eleatt-bench ")
+
+
+@linux_only
+@pytest.mark.slow
+def test_a_job_that_outlives_its_server_is_waited_for(tmp_path: Path) -> None:
+    words = ("train", *ENDLESS, f"data_dir={tmp_path}", f"runs_dir={tmp_path / 'runs'}")
+    job = Job(words, "long", tmp_path / "long.log")
+    running = start(job, {}, warm=True)
+    try:
+        wait_for_epochs(job.log_path)
+        server = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
+        os.kill(server, signal.SIGKILL)
+        time.sleep(0.5)
+        assert running.poll() is None
+        version = Job(("--version",), "version", tmp_path / "version.log")
+        assert run_to_the_end(version, {})[0] == 0, "by another server"
+        assert running.poll() is None
+    finally:
+        os.killpg(running.pid, signal.SIGKILL)
+    assert wait(running, 10) == 255
+
+
+def wait_for_epochs(log: Path) -> None:
+    deadline = time.monotonic() + 60
+    while not (log.exists() and "epoch" in log.read_text(encoding="utf-8")):
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
+
+
+ENDLESS = ("experiment=digits", "model.hidden_size=4", "trainer.max_epochs=100000")
+
+WARM_DRIVER = f"""
+import signal, sys, time
 from pathlib import Path
 from eleatt_bench.launch.engine import run_jobs
 from eleatt_bench.launch.pool import Pool
 from eleatt_bench.launch.process import Job
 
+signal.signal(signal.SIGTERM, signal.default_int_handler)  # an exception, as of the command line
+signal.signal(signal.SIGHUP, signal.default_int_handler)
 folder = Path(sys.argv[1])
-arguments = ("train", "experiment=digits", "model.hidden_size=4", "trainer.max_epochs=100000",
-             f"data_dir={folder}", f"runs_dir={folder / 'runs'}")
+arguments = ("train", *{ENDLESS}, f"data_dir={{folder}}", f"runs_dir={{folder / 'runs'}}")
 run_jobs([Job(arguments, "long", folder / "long.log")], Pool(num_jobs=1, threads_per_job=1))
 """
 
@@ -147,12 +239,9 @@ def test_a_warm_job_dies_with_a_killed_launcher(tmp_path: Path) -> None:
         [sys.executable, "-c", WARM_DRIVER, str(tmp_path)],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    log, deadline = tmp_path / "long.log", time.monotonic() + 60
+    log = tmp_path / "long.log"
     try:
-        while not (log.exists() and "epoch" in log.read_text(encoding="utf-8")):
-            assert time.monotonic() < deadline, "waited in vain"
-            assert driving.poll() is None
-            time.sleep(0.05)
+        wait_for_epochs(log)
     finally:
         driving.kill()
         driving.wait()
@@ -161,3 +250,28 @@ def test_a_warm_job_dies_with_a_killed_launcher(tmp_path: Path) -> None:
         written = log.read_bytes()
         time.sleep(0.3)
         assert log.read_bytes() == written
+
+
+@linux_only
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_what_ends_a_whole_group_lets_warm_jobs_end_by_themselves(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    driving = subprocess.Popen(
+        [sys.executable, "-c", WARM_DRIVER, str(tmp_path)],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    log = tmp_path / "long.log"
+    try:
+        wait_for_epochs(log)
+        os.killpg(driving.pid, number)
+        driving.wait(30)
+    finally:
+        driving.kill()
+        driving.wait()
+    assert "continues" in log.read_text(encoding="utf-8"), "it was killed"
+    (lock,) = tmp_path.glob("runs/*/.lock")
+    with FileLock(lock, timeout=10):
+        pass

@@ -6,9 +6,11 @@ import hashlib
 import multiprocessing
 import os
 import runpy
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -17,6 +19,7 @@ from eleatt_bench.launch.devices import UNKNOWN, Memory
 from eleatt_bench.launch.ranks import without_ranks
 
 PRELOADED = (
+    "eleatt_bench.training.warm",
     "torch",
     "pytorch_lightning",
     "eleatt_bench.cli.train",
@@ -24,6 +27,10 @@ PRELOADED = (
     "eleatt_bench.training.run",
 )
 """What the warm server imports; none of it runs a torch operation or touches CUDA."""
+
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Signals that do not reach the warm server, which alone can tell how jobs end: they go to all
+processes of a terminal, or of a service, and would end it before the jobs."""
 
 PLANNED = "ELEATT_PLANNED_RUN"
 """The environment variable that tells a job which run it was planned as."""
@@ -86,7 +93,8 @@ def start(job: Job, environment: dict[str, str], *, warm: bool) -> Running:
     if job.run_id is not None:
         everything[PLANNED] = job.run_id
     if warm and job.warm_ok and sys.platform == "linux":
-        return _Warm(job, everything)
+        with suppress(OSError, EOFError):  # no room for its socket or its process; or it was killed
+            return _Warm(job, everything)
     return cold(job.arguments, job.log_path, everything)
 
 
@@ -128,12 +136,27 @@ class _Warm:
         self.pid = self._process.pid
 
     def poll(self) -> int | None:
-        return self._process.exitcode
+        status = self._process.exitcode
+        return None if status == _UNTOLD and _lives(self.pid) else status
+
+
+_UNTOLD = 255
+"""The status that multiprocessing gives a job whose server has died; the job may well live."""
+
+
+def _lives(pid: int) -> bool:
+    """Whether that process has not ended yet; what nobody has waited for has."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return state.rpartition(")")[2].split()[0] not in ("Z", "X")
 
 
 def _run_warm(arguments: Sequence[str], log_path: str, environment: dict[str, str]) -> None:
     """In the forked process: become the command line ``eleatt-bench arguments``."""
     os.setsid()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
     log = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)

@@ -7,6 +7,7 @@ import platform
 import resource
 import subprocess
 import sys
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,19 +41,23 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
 
 
+@cache  # what was imported stays, also where somebody commits meanwhile
 def git_commit() -> str | None:
     """The commit of the checkout this package runs from, with ``+changes`` if it is not clean.
 
-    None for an installed package.
+    With ``+unknown`` where git does not say whether it is; None for an installed package.
     """
     top = PACKAGE.parents[1]
     if not (top / ".git").exists():
         return None
     try:
         commit = _git(top, "rev-parse", "HEAD")
+    except (OSError, subprocess.SubprocessError):
+        return None
+    try:
         changed = _git(top, "status", "--porcelain", "--", "src", "configs")
     except (OSError, subprocess.SubprocessError):  # a loaded disk may take longer than it has
-        return None
+        return f"{commit}+unknown"
     return commit + ("+changes" if changed else "")
 
 
