@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -26,6 +27,9 @@ SLURM, RAY = "launcher=slurm", "launcher=ray"
         ([SLURM, "launcher.time=soon"], "write it as SLURM does"),
         ([SLURM, "launcher.time=2"], "would be told to stop before they begin"),
         ([SLURM, "launcher.time=1:30"], "would be told to stop before they begin"),
+        ([SLURM, "launcher.time=43200"], "takes for minutes: 720 hours. Write HOURS:MINUTES:SECONDS"),
+        ([SLURM, "launcher.time=1440"], "takes for minutes: 24 hours"),
+        ([SLURM, "+launcher.options.time_min=2000"], "launcher.options.time_min is 2000, a plain"),
         ([SLURM, "launcher.cpus=null"], "launcher.cpus is null"),
         ([SLURM, "launcher.gpus=-1"], "it must be at least 0"),
         ([SLURM, "launcher.gpus=0.5"], "SLURM lends whole ones"),
@@ -68,10 +72,25 @@ def test_what_makes_sense_to_ray_is_taken(said: str) -> None:
     assert compose_checked([RAY, said], "train")["launcher"]["cpus"] == 2
 
 
-@pytest.mark.parametrize("time", ["3", "3:00", "0:03:00", "0-1", "1-00:00:00", "null", "UNLIMITED"])
+@pytest.mark.parametrize("time", ["3", "3:00", "0:03:00", "0-1", "1-00:00:00", "1439", "null", "UNLIMITED"])
 @pytest.mark.few(3)
 def test_times_are_slurms(time: str) -> None:
     assert compose_checked([SLURM, f"launcher.time={time}"], "train")["launcher"]["notice"] == 120
+
+
+@pytest.mark.parametrize("said", ["time: 12:00:00", "options: {time-min: 24:00:00}"])
+def test_a_time_without_quotes_is_no_number_of_minutes(
+    said: str, tmp_path: Path, monkeypatch
+) -> None:
+    folder = tmp_path / "launcher"
+    folder.mkdir()
+    (folder / "ours.yaml").write_text(f"defaults: [slurm]\n{said}\n", encoding="utf-8")
+    monkeypatch.setenv("ELEATT_CONFIGS", str(tmp_path))
+    with pytest.raises(UserError, match="in a file with quotes"):
+        compose_checked(["launcher=ours"], "train")
+    quoted = said.replace("2:00:00", '2:00:00"').replace("12:", '"12:').replace("24:00:00", '"1-0"')
+    (folder / "ours.yaml").write_text(f"defaults: [slurm]\n{quoted}\n", encoding="utf-8")
+    compose_checked(["launcher=ours"], "train")
 
 
 @pytest.mark.parametrize(

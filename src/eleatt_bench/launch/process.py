@@ -6,7 +6,6 @@ import hashlib
 import multiprocessing
 import os
 import runpy
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -27,10 +26,6 @@ PRELOADED = (
     "eleatt_bench.training.run",
 )
 """What the warm server imports; none of it runs a torch operation or touches CUDA."""
-
-STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""Signals that do not reach the warm server, which alone can tell how jobs end: they go to all
-processes of a terminal, or of a service, and would end it before the jobs."""
 
 PLANNED = "ELEATT_PLANNED_RUN"
 """The environment variable that tells a job which run it was planned as."""
@@ -141,7 +136,8 @@ class _Warm:
 
 
 _UNTOLD = 255
-"""The status that multiprocessing gives a job whose server has died; the job may well live."""
+"""The status that multiprocessing gives a job whose server has died, as by a signal to all that is
+in a terminal or a service; the job, a session of its own, may well live."""
 
 
 def _lives(pid: int) -> bool:
@@ -156,7 +152,6 @@ def _lives(pid: int) -> bool:
 def _run_warm(arguments: Sequence[str], log_path: str, environment: dict[str, str]) -> None:
     """In the forked process: become the command line ``eleatt-bench arguments``."""
     os.setsid()
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
     log = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)

@@ -28,6 +28,11 @@ def without_force(arguments: Sequence[str]) -> list[str]:
     return [word for word in arguments if word.lstrip("+").partition("=")[0] != "force"]
 
 
+def begins_anew(arguments: Sequence[str]) -> bool:
+    """Whether the words of a job let it begin anew what is finished."""
+    return without_force(arguments) != [*arguments]
+
+
 def outer_variables() -> dict[str, str]:
     """What of this process's environment is meant for its jobs; a cluster may pass on nothing."""
     ours = ("ELEATT_RUNS", "ELEATT_DATA", "ELEATT_DEBUG", "ELEATT_SWEEP", "MLFLOW_TRACKING_URI")

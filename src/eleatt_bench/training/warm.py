@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-
-from eleatt_bench.launch.process import STOPPING
 from eleatt_bench.training.environment import git_commit
 
 git_commit()  # of the code that is imported now: hours later the checkout may be at another one
-signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)

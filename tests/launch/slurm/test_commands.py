@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from eleatt_bench.launch.slurm.commands import QueueEntry, SlurmError, queue, submit
+from eleatt_bench.launch.slurm.commands import QueueEntry, SlurmError, has_gpus, queue, submit
 
 
 @pytest.fixture
@@ -33,6 +33,33 @@ def say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 def test_for_how_long_a_task_runs(say: Callable[..., None], ran: str, seconds: float) -> None:
     say("squeue", f"7|3|sweep|RUNNING|None|n2|{ran}\n8|N/A|other|RUNNING|None|n1|0:01\n")
     assert queue(["sweep"]) == [QueueEntry("7", 3, "sweep", "RUNNING", "None", "n2", seconds)]
+
+
+def test_all_partitions_are_asked_for_also_hidden_ones(
+    say: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, line in (("squeue", "7|3|sweep|RUNNING|None|n2|0:01"), ("sinfo", "hidden|gpu:2")):
+        say(name, "")
+        answer = f'case " $* " in *" --all "*) echo "{line}" ;; esac'
+        (tmp_path / name).write_text(f"#!/bin/sh\n{answer}\n")
+    monkeypatch.setenv("SQUEUE_ALL", "0")  # as are all its variables, it is dropped
+    assert [one.task for one in queue(["sweep"])] == ["7_3"]
+    assert has_gpus("hidden")
+
+
+def test_the_name_of_a_cluster_is_no_answer(say: Callable[..., None]) -> None:
+    say("squeue", "CLUSTER: other\n7|3|sweep|RUNNING|None|n2|0:01\n")
+    assert [one.task for one in queue(["sweep"])] == ["7_3"]
+
+
+def test_jobs_go_where_they_are_looked_for(
+    say: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    say("sbatch", "")
+    (tmp_path / "sbatch").write_text('#!/bin/sh\necho "$SBATCH_CLUSTERS$SLURM_CLUSTERS"\n')
+    monkeypatch.setenv("SBATCH_CLUSTERS", "one")
+    monkeypatch.setenv("SLURM_CLUSTERS", "another")
+    assert submit(keep_open=1) == "another"
 
 
 def test_what_a_refused_option_needs_is_said(say: Callable[..., None]) -> None:

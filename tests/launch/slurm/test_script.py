@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from eleatt_bench.common.errors import UserError
 from eleatt_bench.config.compose import compose_config
 from eleatt_bench.launch.process import Job
 from eleatt_bench.launch.slurm.script import Request, request, script
@@ -87,6 +88,17 @@ def test_an_option_of_sbatch_may_be_zero() -> None:
     options = request(config).options
     assert "--mem=0" in options
     assert not any(option.startswith("--a") for option in options)
+
+
+def test_another_cluster_is_named_for_all_commands() -> None:
+    config = compose_config(["launcher=slurm", "trainer=cpu", "+launcher.options.clusters=big"])
+    with pytest.raises(UserError, match="type SLURM_CLUSTERS=big before the command"):
+        request(config)
+
+
+def test_gpus_are_whole() -> None:
+    config = compose_config(["launcher=slurm", "trainer=gpu", "launcher.gpus=1.0"])
+    assert "--gres=gpu:1" in request(config).options
 
 
 def status_once_told(folder: Path, job: Job) -> int:

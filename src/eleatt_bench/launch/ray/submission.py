@@ -17,7 +17,7 @@ from eleatt_bench.launch.endings import CANCELLED_STATUS, ended_file, exit_statu
 from eleatt_bench.launch.pool import GRACE
 from eleatt_bench.launch.process import Job
 from eleatt_bench.launch.ray.cluster import lines_of, reach, require_ray, token_missing
-from eleatt_bench.launch.settings import outer_variables
+from eleatt_bench.launch.settings import begins_anew, outer_variables
 from eleatt_bench.launch.submitting import submitting
 
 _HERE = "ELEATT_RAY_SWEEP"  # in the submitted process: the sweep that it is
@@ -111,10 +111,12 @@ class Submitted:
 
     def __exit__(self, *exception: object) -> None:
         if self._waiting:
+            anew = any(begins_anew(job.arguments) for job in self._waiting)
+            again = ", begins anew what is finished by then" if anew else ""
             self._say(
                 f"{len(self._waiting):,} jobs stay in Ray's queue or go on (ray job logs "
-                f"{self._logs.name}): the same command attaches to them again, and ends them with "
-                "--cancel"
+                f"{self._logs.name}): the same command attaches to them again{again}, and ends "
+                "them with --cancel"
             )
 
     def __len__(self) -> int:

@@ -13,8 +13,9 @@ from eleatt_bench.launch.ranks import without_ranks
 
 _SECONDS = 120  # that a command may take; a busy controller answers within that or not at all
 _KEPT = ("SLURM_CONF", "SLURM_CLUSTERS")
-_OURS = ("SBATCH_WAIT", "SBATCH_ARRAY_INX", "SBATCH_DEPENDENCY", "SBATCH_HINT")
-"""What would make another thing of a submission than was asked."""
+_OURS = ("SBATCH_WAIT", "SBATCH_ARRAY_INX", "SBATCH_DEPENDENCY", "SBATCH_HINT",
+         "SBATCH_CLUSTERS")  # fmt: skip
+"""What would make another thing of a submission than was asked, or send it where nobody looks."""
 
 RUNNING = frozenset(
     ("RUNNING", "COMPLETING", "SIGNALING", "STAGE_OUT", "SUSPENDED", "STOPPED", "RESIZING")
@@ -58,13 +59,13 @@ class QueueEntry:
 
 
 def queue(names: Iterable[str]) -> list[QueueEntry]:
-    """All tasks of the arrays with these names, whosever they are.
+    """All tasks of the arrays with these names, whosever they are, also in hidden partitions.
 
     Raises:
         SlurmError: SLURM does not answer.
     """
-    words = ("squeue", "--noheader", "--array", "--states=all", "--format=%F|%K|%j|%T|%r|%N|%M")
-    said = ask(*words, f"--name={','.join(names)}")
+    words = ("--all", "--noheader", "--array", "--states=all", "--format=%F|%K|%j|%T|%r|%N|%M")
+    said = ask("squeue", *words, f"--name={','.join(names)}")
     found = []
     for line in said.splitlines():
         array, index, name, state, reason, nodes, ran = line.split("|", 6)
@@ -121,7 +122,7 @@ _REMEDIES = (
 
 def _partitions() -> str:
     try:
-        said = ask("sinfo", "--noheader", "--format=%R")
+        said = ask("sinfo", "--all", "--noheader", "--format=%R")
     except SlurmError:
         return "sinfo"
     return ", ".join(dict.fromkeys(said.split())) or "sinfo"
@@ -156,7 +157,7 @@ def time_limit(task: str) -> str:
 
 def has_gpus(partition: str | None) -> bool:
     """Whether a node of the partition, by default the cluster's default, has GPUs."""
-    words = ("sinfo", "--noheader", "--format=%P|%G")
+    words = ("sinfo", "--all", "--noheader", "--format=%P|%G")
     said = ask(*words, *([f"--partition={partition}"] if partition else []))
     lines = [line.split("|", 1) for line in said.splitlines() if "|" in line]
     if partition is None and any(name.endswith("*") for name, _ in lines):
@@ -195,7 +196,8 @@ def ask(*words: str, keep_open: int | None = None) -> str:
         lines = [line for line in errors.splitlines() if line.strip()] or ["no reason given"]
         told = "; ".join(line.removeprefix(f"{words[0]}: error: ").strip() for line in lines[-3:])
         raise SlurmError(f"{words[0]}: {told}")
-    return said
+    # With SLURM_CLUSTERS, older versions name the cluster first, whatever they are asked.
+    return re.sub(r"^CLUSTER: .*\n", "", said, flags=re.M)
 
 
 def _environment(own: Mapping[str, str]) -> dict[str, str]:

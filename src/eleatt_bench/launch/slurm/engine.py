@@ -23,7 +23,7 @@ from eleatt_bench.launch.endings import (
 )
 from eleatt_bench.launch.losses import Losses
 from eleatt_bench.launch.process import Job
-from eleatt_bench.launch.settings import without_force
+from eleatt_bench.launch.settings import begins_anew
 from eleatt_bench.launch.slurm import commands
 from eleatt_bench.launch.slurm.book import Book, books_of, own_book
 from eleatt_bench.launch.slurm.commands import ACTIVE, RUNNING, QueueEntry, SlurmError, newest
@@ -114,12 +114,12 @@ class Slurm:
 
     def __exit__(self, *exception: object) -> None:
         if self._tasks:
-            anew = any(without_force(job.arguments) != [*job.arguments] for job in self._tasks)
+            anew = any(begins_anew(job.arguments) for job in self._tasks)
             again = " and begins anew what is finished by then" if anew else ""
             ends = "with --cancel"
             if self._most is not None:  # a search, which has no such flag
-                arrays = sorted({task.array for task in self._tasks.values()}, key=int)
-                ends = f"by scancel {' '.join(arrays)}"
+                # Not by their arrays, of which others' jobs may be.
+                ends = f"by scancel {' '.join(task.name for task in self._tasks.values())}"
             self._say(
                 f"{len(self._tasks):,} jobs stay in SLURM's queue or go on ({self._known_as()}): "
                 f"the same command attaches to them again{again}; they are ended {ends}"

@@ -54,7 +54,7 @@ def request(config: Mapping[str, Any]) -> Request:
             there are GPUs.
     """
     launcher, trainer = config["launcher"], config["trainer"]
-    gpus = leased_gpus(config, lambda: has_gpus(launcher["partition"]))
+    gpus = int(leased_gpus(config, lambda: has_gpus(launcher["partition"])))
     options: dict[str, Any] = {
         "nodes": 1,
         "ntasks": 1,
@@ -71,6 +71,11 @@ def request(config: Mapping[str, Any]) -> Request:
         name = str(key).removeprefix("--").replace("_", "-")
         if name in _RESERVED:
             raise UserError(f"launcher.options.{key}: --{name} is set by the sweep itself")
+        if name == "clusters":
+            raise UserError(
+                f"launcher.options.{key} would be for sbatch alone, and jobs are looked for as well: "
+                f"type SLURM_CLUSTERS={value} before the command, which holds for all of SLURM's"
+            )
         options[name] = value
     words = tuple(
         f"--{name}" if value is True else f"--{name}={value}"
