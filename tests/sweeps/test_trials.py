@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import signal
 import subprocess
@@ -223,3 +225,17 @@ def test_without_optuna_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(UserError, match=r"pip install 'eleatt-bench\[search\]'"):
         require_optuna()
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS])
+def test_without_locks_nothing_is_shared(tmp_path: Path, monkeypatch, number: int) -> None:
+    def fails(descriptor: int, how: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", fails)
+    with (
+        pytest.raises(UserError, match=r"has no locks.*ELEATT_RUNS=FOLDER"),
+        opened(tmp_path / "a.db"),
+    ):
+        pass
+    assert not list(tmp_path.iterdir())

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -18,7 +19,7 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 from eleatt_bench import __version__
 from eleatt_bench.cli.train import compose_checked
 from eleatt_bench.common.errors import UserError
-from eleatt_bench.common.files import file_system, write_text
+from eleatt_bench.common.files import alone, file_system, write_text
 from eleatt_bench.common.locations import folder_at
 from eleatt_bench.common.text import printable
 from eleatt_bench.launch.endings import NO_FOLDER, NO_LOG
@@ -101,7 +102,7 @@ def _of_slurm(config: Mapping[str, Any], folder: Path) -> _Asked:
     return _Asked(
         "SLURM", engine, " ".join(wanted.options), wanted.threads, wanted.gpus,
         partial(_slurms_remedy, config),
-        "say how with launcher.setup, e.g. launcher.setup=['python=/path/on/nodes/bin/python']",
+        "say how with launcher.setup, e.g. 'launcher.setup=[\"python=/path/on/nodes/bin/python\"]'",
     )  # fmt: skip
 
 
@@ -121,21 +122,37 @@ def _findings(config: Mapping[str, Any], asked: _Asked, folder: Path) -> Iterato
     job = Job(("doctor", "--probe", str(folder)), "probe", folder / "probe.log")
     data = folder_at(config["data_dir"]).absolute()
     write_text(folder / _DATA, str(data))
-    with asked.engine as engine, (folder / _LOCK).open("w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
+    with ExitStack() as stack:
+        engine = stack.enter_context(asked.engine)
+        try:
+            stack.enter_context(alone(folder / _LOCK, variable="ELEATT_RUNS"))
+        except UserError as error:
+            yield Finding("lock", False, str(error))
+            return
         status, reason, limit = _outcome(engine, job)
     if reason:
         told = f"the job did not run within {_QUEUED:.0f} seconds ({reason})"
         yield Finding("queue", False, f"{told}: {asked.queue(reason)}")
         return
     yield Finding("queue", True, "the job ran at once")
+    if status is None:
+        said = "; ".join(last_lines(job.log_path, 3)) or "it said nothing"
+        told = (
+            f"the job ran for {_RUNNING:.0f} seconds without an answer ({said}): Python and torch "
+            "may come from a slow disk, so try once more; or what runs before them waits"
+        )
+        yield Finding("program", False, told)
+        return
     yield from _judged(status, job, folder, data, asked)
     if config["launcher"]["time"] is not None or limit:
         yield _time(limit, config)
 
 
 def _outcome(engine: Engine, job: Job) -> tuple[int | None, str, str]:
-    """The exit status of ``job``, or why it did not start in time; and its time limit."""
+    """The exit status of ``job``, or why it did not start in time; and its time limit.
+
+    The status is None of a job that did not end in time, too.
+    """
     ended: dict[Job, int | None] = {}
     limit, runs, deadline = "", False, time.monotonic() + _QUEUED
     engine.start(job)
@@ -151,7 +168,7 @@ def _outcome(engine: Engine, job: Job) -> tuple[int | None, str, str]:
             limit = engine.time_limit(job)
         if time.monotonic() > deadline:
             engine.stop(job)
-            return None, waits or f"it ran for {_RUNNING:.0f} seconds without an answer", limit
+            return None, waits or "", limit
         time.sleep(engine.pause)
 
 

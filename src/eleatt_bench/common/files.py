@@ -151,10 +151,11 @@ def read_bounded(path: Path, most: int) -> bytes:
 
 
 @contextmanager
-def alone(path: Path, *, wait: bool = True) -> Iterator[int]:
+def alone(path: Path, *, wait: bool = True, variable: str = "ELEATT_DATA") -> Iterator[int]:
     """Hold the lock file ``path``, which stays where it is; the kernel frees it if this one dies.
 
-    A process that is handed the descriptor, which this yields, holds it as well.
+    A process that is handed the descriptor, which this yields, holds it as well. ``variable`` names
+    the folder that ``path`` is in.
 
     Raises:
         BlockingIOError: another process has it, and this one is not to ``wait`` for that.
@@ -170,7 +171,7 @@ def alone(path: Path, *, wait: bool = True) -> Iterator[int]:
             raise UserError(
                 f"{path} cannot be locked ({error.strerror}): {file_system(path)} has no locks, "
                 "so two processes could write the same file at once. Choose a folder on another "
-                "disk (ELEATT_DATA=FOLDER), or mount this one with locks (NFS: without nolock; "
+                f"disk ({variable}=FOLDER), or mount this one with locks (NFS: without nolock; "
                 "Lustre: with -o flock)"
             ) from error
         yield descriptor

@@ -39,6 +39,13 @@ def outer_variables() -> dict[str, str]:
     return {key: os.environ[key] for key in ours if key in os.environ}
 
 
+def credentials() -> dict[str, str]:
+    """What lets jobs speak with the loggers' servers; not for files or lists that others read."""
+    ours = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN",
+            "WANDB_API_KEY")  # fmt: skip
+    return {key: os.environ[key] for key in ours if key in os.environ}
+
+
 def leased_gpus(config: Mapping[str, Any], there_are: Callable[[], bool]) -> Any:
     """How many GPUs each job of a cluster has: one for each process of a trainer that wants any."""
     trainer, said = config["trainer"], config["launcher"]["gpus"]

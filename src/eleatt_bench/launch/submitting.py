@@ -22,7 +22,7 @@ def submitting(folder: Path) -> Iterator[int]:
     path = folder / ".lock"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with alone(path) as descriptor:
+        with alone(path, variable="ELEATT_RUNS") as descriptor:
             if folder.stat().st_mode & S_IWGRP and not path.stat().st_mode & S_IWGRP:
                 os.fchmod(descriptor, 0o664)
             yield descriptor

@@ -12,13 +12,13 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from filelock import FileLock, Timeout
-
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.extras import require
+from eleatt_bench.common.files import alone
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial, Trial
@@ -27,6 +27,7 @@ _OWNER = "owner"  # an attribute of a trial: the token of the process whose it i
 RUN, FAILURE = "run", "failure"
 """Attributes of a trial: the name of its run, and why it failed."""
 
+_alone = partial(alone, variable="ELEATT_RUNS")
 _BUSY = 60.0  # seconds that a writer waits for the others
 STARTUP_TRIALS = 5
 """Trials that are whole before any is pruned."""
@@ -50,13 +51,13 @@ class Trials:
     ``seed`` is that of the sampler.
 
     Raises:
-        UserError: whenever the database cannot be read or written.
+        UserError: whenever the database cannot be read or written, or its file system has no locks.
     """
 
     def __init__(self, path: Path, *, seed: int) -> None:
         self.path, self._seed = path, seed
         self._token = uuid.uuid4().hex
-        self._shared = FileLock(path.with_suffix(".lock"))
+        self._lock = path.with_suffix(".lock")
 
     def __enter__(self) -> Trials:
         import optuna
@@ -65,10 +66,10 @@ class Trials:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         url = URL.create("sqlite", database=str(self.path)).render_as_string()
         with ExitStack() as stack:
-            own = FileLock(self._owner_lock(self._token))
-            stack.enter_context(own)
-            stack.callback(Path(own.lock_file).unlink, missing_ok=True)
-            with self._shared, self.readable():
+            own = self._owner_lock(self._token)
+            stack.callback(own.unlink, missing_ok=True)
+            stack.enter_context(_alone(own))
+            with _alone(self._lock), self.readable():
                 storage = optuna.storages.RDBStorage(
                     url.replace("{", "{{").replace("}", "}}"),  # Optuna formats it
                     engine_kwargs={"connect_args": {"timeout": _BUSY}},
@@ -94,7 +95,7 @@ class Trials:
         """
         import optuna
 
-        with self._shared, self.readable():
+        with _alone(self._lock), self.readable():
             known = self.all()
             for frozen in known:
                 if not frozen.state.is_finished() and not self._is_alive(frozen):
@@ -192,9 +193,9 @@ class Trials:
         if token is None or not self._owner_lock(token).exists():
             return False
         try:
-            with FileLock(self._owner_lock(token), timeout=0):
+            with _alone(self._owner_lock(token), wait=False):
                 pass
-        except Timeout:
+        except BlockingIOError:
             return True
         with suppress(FileNotFoundError):
             self._owner_lock(token).unlink()

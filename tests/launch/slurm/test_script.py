@@ -101,6 +101,16 @@ def test_gpus_are_whole() -> None:
     assert "--gres=gpu:1" in request(config).options
 
 
+def test_no_password_is_written_into_the_script(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://server")
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", "secret")
+    text = script({4: job_of(tmp_path, "true")}, WANTED)
+    assert "http://server" in text
+    assert "secret" not in text
+
+
 def status_once_told(folder: Path, job: Job) -> int:
     """How a job that says ``in`` ends after it was told that its limit is near."""
     running = start_in(folder, job)

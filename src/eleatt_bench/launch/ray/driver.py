@@ -18,7 +18,7 @@ from eleatt_bench.launch.pool import GRACE
 from eleatt_bench.launch.process import Job
 from eleatt_bench.launch.ray.cluster import Cluster, Lease, lines_of
 from eleatt_bench.launch.ray.worker import Ending, Place, Work, run
-from eleatt_bench.launch.settings import for_one, outer_variables, without_force
+from eleatt_bench.launch.settings import credentials, for_one, outer_variables, without_force
 
 _LOOK = 1.0  # seconds between looks at which jobs have begun
 _SLACK = 5.0  # seconds beyond `GRACE` that ended jobs have to be heard of
@@ -140,7 +140,7 @@ class Ray:
             words = without_force(words)
         work = Work(
             tuple(words), job.log_path.absolute(), Path.cwd(), job.run_id,
-            self.lease.threads, outer_variables() | self._variables,
+            self.lease.threads, outer_variables() | credentials() | self._variables,
         )  # fmt: skip
         lease = self._cluster.fitted(self.lease, job.memory.host)
         ref = self._run.options(

@@ -68,8 +68,10 @@ def _run(work: Work, stops: list[float]) -> Ending:
         if not path.is_dir():
             return Ending(status, None, f"{path} is not on {host}")
     devices = _devices()
+    # What was meant for this program where Ray was started is not meant for this sweep.
+    here = {k: v for k, v in without_ranks(os.environ).items() if not k.startswith("ELEATT_")}
     variables = {
-        **without_ranks(os.environ),
+        **here,
         **work.variables,
         **of_job(work.threads, devices),
     }
