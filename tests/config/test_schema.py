@@ -141,9 +141,9 @@ def test_the_smallest_values_are_let_through_and_smaller_ones_are_not() -> None:
         (["scheduler.monitor=val/loss"], "monitor is val/loss, which nothing watches here"),
         (["scheduler=step", "scheduler.monitor=val/loss"], "scheduler=plateau, or leave it out"),
         (["scheduler=plateau", "scheduler.monitor=val/loss"],
-         "mode is max, but val/loss is better the lower it is: scheduler.options.mode=min"),
+         "mode is max, but val/loss is better the lower it is: \\+\\+scheduler.options.mode=min"),
         (["scheduler._target_=torch.optim.lr_scheduler.ReduceLROnPlateau",
-          "scheduler.monitor=val/accuracy"], "mode is min, .* scheduler.options.mode=max"),
+          "scheduler.monitor=val/accuracy"], "mode is min, .* \\+\\+scheduler.options.mode=max"),
         (["scheduler=plateau", "scheduler.monitor=vall/loss"], "can be one of: train/loss"),
         (["scheduler=plateau", "scheduler.monitor=null"], "monitor is None; it can be one of"),
     ],
@@ -169,7 +169,9 @@ def test_a_run_that_was_begun_may_have_them() -> None:
 @pytest.mark.parametrize(
     "said",
     [["trainer.gradient_clip_val=1e-9"], ["scheduler=plateau", "scheduler.monitor=grad_norm"],
-     ["scheduler=plateau", "scheduler.monitor=val/loss", "scheduler.options.mode=min"],
+     ["scheduler=plateau", "scheduler.monitor=val/loss", "++scheduler.options.mode=min"],
+     ["scheduler._target_=torch.optim.lr_scheduler.ReduceLROnPlateau",
+      "scheduler.monitor=val/accuracy", "++scheduler.options.mode=max"],
      ["scheduler=plateau_val"]],
 )  # fmt: skip
 @pytest.mark.few(1)

@@ -30,11 +30,13 @@ def test_visible_devices_are_those_that_were_chosen(monkeypatch, value, expected
 
 def test_otherwise_the_driver_is_asked(monkeypatch, tmp_path: Path) -> None:
     program = tmp_path / "nvidia-smi"
-    program.write_text("#!/bin/sh\necho 0\necho 1\n", encoding="utf-8")
+    answer = 'case "$*" in *=uuid*) echo GPU-aa; echo GPU-bb ;; esac'
+    program.write_text(f"#!/bin/sh\n{answer}\n", encoding="utf-8")
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert visible_devices() == ["0", "1"]
+    monkeypatch.setattr(devices, "_DRIVER", tmp_path / "nothing")
+    assert visible_devices() == ["GPU-aa", "GPU-bb"], "CUDA may number them in another order"
     program.write_text("#!/bin/sh\nexit 9\n", encoding="utf-8")
     assert visible_devices() == []
     program.unlink()
@@ -44,7 +46,7 @@ def test_otherwise_the_driver_is_asked(monkeypatch, tmp_path: Path) -> None:
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
     assert visible_devices() == []
     program.unlink()
-    with pytest.raises(UserError, match="name them in CUDA_VISIBLE_DEVICES"):
+    with pytest.raises(UserError, match=r"name them in CUDA_VISIBLE_DEVICES.* trainer=cpu$"):
         visible_devices()
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert visible_devices() == []

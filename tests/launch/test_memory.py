@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from eleatt_bench.common import parallel
 from eleatt_bench.launch import devices as memory
 from eleatt_bench.launch.devices import Budget, free_device_memory, free_memory
 
@@ -37,9 +38,38 @@ def test_where_nobody_knows_everything_is_admitted() -> None:
 def test_what_linux_says_is_free(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     said = tmp_path / "meminfo"
     monkeypatch.setattr(memory, "_MEMINFO", said)
+    monkeypatch.setattr(memory, "control_groups", list)
     assert free_memory() is None
     said.write_text("MemTotal:       24576 kB\nMemFree:         100 kB\nMemAvailable:    2048 kB\n")
     assert free_memory() == 2 << 20
+
+
+def test_a_container_may_take_less_than_the_host(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    said, group = tmp_path / "meminfo", tmp_path / "above" / "group"
+    said.write_text("MemAvailable:    2048 kB\n")
+    group.mkdir(parents=True)
+    (tmp_path / "cgroup").write_text("0::/above/group\n")
+    monkeypatch.setattr(memory, "_MEMINFO", said)
+    monkeypatch.setattr(parallel, "_CGROUP", tmp_path / "cgroup")
+    monkeypatch.setattr(parallel, "_CGROUPS", tmp_path)
+    assert free_memory() == 2 << 20
+
+    def limit(group: Path, most: int | str, taken: int, files: int) -> None:
+        (group / "memory.max").write_text(f"{most}\n")
+        (group / "memory.current").write_text(f"{taken}\n")
+        of_files = f"inactive_file {files - 1}\nactive_file 1\n"
+        (group / "memory.stat").write_text(f"anon 0\nfile {10 * files}\n{of_files}")
+
+    limit(group, "max", 10**9, 10**6)
+    assert free_memory() == 2 << 20
+    limit(group.parent, 5000, 4000, 100)
+    assert free_memory() == 1100, "what is kept of files gives way"
+    limit(group, 3000, 2900, 50)
+    assert free_memory() == 150
+    limit(group, 3000, 3200, 50)
+    assert free_memory() == 0
 
 
 def test_what_the_driver_says_is_free(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

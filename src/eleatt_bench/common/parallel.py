@@ -43,18 +43,24 @@ def available_cores() -> int:
 
 def _quotas() -> list[float]:
     """Linux: the cores' worth of time granted to this process's control group and those above."""
+    quotas = []
+    for group in control_groups():
+        file = group / "cpu.max"  # "QUOTA PERIOD" in microseconds, or "max PERIOD"
+        if file.is_file():
+            quota, period = file.read_text(encoding="utf-8").split()
+            quotas += [] if quota == "max" else [int(quota) / int(period)]
+    return quotas
+
+
+def control_groups() -> list[Path]:
+    """Linux: the folders of this process's control group (version 2) and of those above."""
     try:
         lines = _CGROUP.read_text(encoding="utf-8").splitlines()
     except OSError:  # no Linux
         return []
     path = next((line.removeprefix("0::/") for line in lines if line.startswith("0::/")), "")
-    quotas = []
-    for group in [_CGROUPS / path, *(_CGROUPS / path).parents]:
-        file = group / "cpu.max"  # "QUOTA PERIOD" in microseconds, or "max PERIOD"
-        if group.is_relative_to(_CGROUPS) and file.is_file():
-            quota, period = file.read_text(encoding="utf-8").split()
-            quotas += [] if quota == "max" else [int(quota) / int(period)]
-    return quotas
+    groups = [_CGROUPS / path, *(_CGROUPS / path).parents]
+    return [group for group in groups if group.is_relative_to(_CGROUPS)]
 
 
 def in_order(

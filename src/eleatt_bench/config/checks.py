@@ -266,5 +266,5 @@ def _check_monitor(scheduler: Mapping[str, Any]) -> None:
     if wanted is not None and mode != wanted:
         raise UserError(
             f"scheduler.options.mode is {mode}, but {monitor} is better the "
-            f"{'lower' if wanted == 'min' else 'higher'} it is: scheduler.options.mode={wanted}"
+            f"{'lower' if wanted == 'min' else 'higher'} it is: ++scheduler.options.mode={wanted}"
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 from collections import Counter
@@ -11,12 +12,15 @@ from itertools import takewhile
 from pathlib import Path
 
 from eleatt_bench.common.errors import UserError
+from eleatt_bench.common.parallel import control_groups
 
 _DRIVER = Path("/dev/nvidiactl")  # also in a container that has no nvidia-smi
 
 
 def visible_devices() -> list[str]:
     """The CUDA devices this process may use, as ``CUDA_VISIBLE_DEVICES`` would name them.
+
+    By their UUIDs where nobody has chosen: CUDA counts the fastest first, the driver does not.
 
     Raises:
         UserError: there are some, but nothing says which.
@@ -27,7 +31,7 @@ def visible_devices() -> list[str]:
         return list(takewhile(lambda name: name != "-1", names))  # CUDA ignores what follows
     try:
         listed = subprocess.run(
-            ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"],
+            ["nvidia-smi", "--query-gpu=uuid", "--format=csv,noheader"],
             capture_output=True,
             text=True,
             timeout=30,
@@ -40,7 +44,8 @@ def visible_devices() -> list[str]:
             return []
         raise UserError(
             "There are GPUs here, but nvidia-smi, which would list them, is not there or does not "
-            "answer: name them in CUDA_VISIBLE_DEVICES, such as CUDA_VISIBLE_DEVICES=0,1"
+            "answer: name them in CUDA_VISIBLE_DEVICES, such as CUDA_VISIBLE_DEVICES=0,1, or do "
+            "without them, trainer=cpu"
         ) from None
     return [line.strip() for line in listed.stdout.splitlines() if line.strip()]
 
@@ -117,13 +122,34 @@ class Budget:
 
 
 def free_memory() -> int | None:
-    """Bytes that programs on this host may still take; None where the system does not say."""
+    """Bytes that programs on this host may still take; None where the system does not say.
+
+    Where this process's control group, as a container's, may take less, that.
+    """
     try:
         lines = _MEMINFO.read_text(encoding="utf-8").splitlines()
     except OSError:  # no Linux
         return None
     available = next((line for line in lines if line.startswith("MemAvailable:")), None)
-    return int(available.split()[1]) * 1024 if available else None
+    if available is None:
+        return None
+    return max(0, int(min([int(available.split()[1]) * 1024, *map(_left, control_groups())])))
+
+
+def _left(group: Path) -> float:
+    """Bytes that the processes of a control group may still take; infinity without a limit."""
+    try:
+        most, taken, stat = (
+            (group / f"memory.{name}").read_text(encoding="utf-8").strip()
+            for name in ("max", "current", "stat")
+        )
+    except OSError:  # the topmost, or one that does not count memory
+        return math.inf
+    if most == "max":
+        return math.inf
+    counted = dict(line.split() for line in stat.splitlines())
+    cached = int(counted.get("active_file", 0)) + int(counted.get("inactive_file", 0))
+    return int(most) - int(taken) + cached  # the kernel takes back what it keeps of files
 
 
 def free_device_memory() -> dict[str, int]:
