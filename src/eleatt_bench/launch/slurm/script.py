@@ -73,8 +73,8 @@ def request(config: Mapping[str, Any]) -> Request:
             raise UserError(f"launcher.options.{key}: --{name} is set by the sweep itself")
         if name == "clusters":
             raise UserError(
-                f"launcher.options.{key} would be for sbatch alone, and jobs are looked for as well: "
-                f"type SLURM_CLUSTERS={value} before the command, which holds for all of SLURM's"
+                f"launcher.options.{key} would hold for sbatch alone, and squeue would look for "
+                f"the jobs elsewhere: type SLURM_CLUSTERS={value} before the command, for both"
             )
         options[name] = value
     words = tuple(
