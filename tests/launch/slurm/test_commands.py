@@ -40,15 +40,17 @@ def test_all_partitions_are_asked_for_also_hidden_ones(
 ) -> None:
     for name, line in (("squeue", "7|3|sweep|RUNNING|None|n2|0:01"), ("sinfo", "hidden|gpu:2")):
         say(name, "")
-        answer = f'case " $* " in *" --all "*) echo "{line}" ;; esac'
-        (tmp_path / name).write_text(f"#!/bin/sh\n{answer}\n")
+        both = '*--all*--partition*) echo "Conflicting options" >&2; exit 1 ;;'  # so says sinfo
+        shown = f'*" --all "* | *" --partition=hidden "*) echo "{line}" ;;'
+        (tmp_path / name).write_text(f'#!/bin/sh\ncase " $* " in {both} {shown} esac\n')
     monkeypatch.setenv("SQUEUE_ALL", "0")  # as are all its variables, it is dropped
     assert [one.task for one in queue(["sweep"])] == ["7_3"]
     assert has_gpus("hidden")
+    assert has_gpus(None)
 
 
 def test_the_name_of_a_cluster_is_no_answer(say: Callable[..., None]) -> None:
-    say("squeue", "CLUSTER: other\n7|3|sweep|RUNNING|None|n2|0:01\n")
+    say("squeue", "CLUSTER: empty\n\nCLUSTER: other\n7|3|sweep|RUNNING|None|n2|0:01\n")
     assert [one.task for one in queue(["sweep"])] == ["7_3"]
 
 

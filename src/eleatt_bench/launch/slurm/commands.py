@@ -157,8 +157,8 @@ def time_limit(task: str) -> str:
 
 def has_gpus(partition: str | None) -> bool:
     """Whether a node of the partition, by default the cluster's default, has GPUs."""
-    words = ("sinfo", "--all", "--noheader", "--format=%P|%G")
-    said = ask(*words, *([f"--partition={partition}"] if partition else []))
+    which = f"--partition={partition}" if partition else "--all"  # it takes no more than one
+    said = ask("sinfo", which, "--noheader", "--format=%P|%G")
     lines = [line.split("|", 1) for line in said.splitlines() if "|" in line]
     if partition is None and any(name.endswith("*") for name, _ in lines):
         lines = [line for line in lines if line[0].endswith("*")]
@@ -196,8 +196,8 @@ def ask(*words: str, keep_open: int | None = None) -> str:
         lines = [line for line in errors.splitlines() if line.strip()] or ["no reason given"]
         told = "; ".join(line.removeprefix(f"{words[0]}: error: ").strip() for line in lines[-3:])
         raise SlurmError(f"{words[0]}: {told}")
-    # With SLURM_CLUSTERS, older versions name the cluster first, whatever they are asked.
-    return re.sub(r"^CLUSTER: .*\n", "", said, flags=re.M)
+    # With SLURM_CLUSTERS, older versions name each cluster, whatever they are asked.
+    return re.sub(r"^(CLUSTER: .*)?\n", "", said, flags=re.M)
 
 
 def _environment(own: Mapping[str, str]) -> dict[str, str]:
