@@ -257,11 +257,12 @@ def _check_monitor(scheduler: Mapping[str, Any]) -> None:
         if monitor is not None:
             raise UserError(
                 f"scheduler.monitor is {monitor}, which nothing watches here: scheduler=plateau, "
-                "or leave it out"
+                "or scheduler.monitor=null"
             )
         return
     if monitor not in _MODES:
-        raise UserError(f"scheduler.monitor is {monitor}; it can be one of: {', '.join(_MODES)}")
+        found = "null" if monitor is None else monitor
+        raise UserError(f"scheduler.monitor is {found}; it can be one of: {', '.join(_MODES)}")
     mode, wanted = scheduler["options"].get("mode", "min"), _MODES[monitor]
     if wanted is not None and mode != wanted:
         raise UserError(

@@ -300,7 +300,8 @@ def _some(sentences: Sequence[str]) -> list[str]:
 def _short(commit: str | None) -> str:
     if commit is None:
         return "unknown"
-    return commit.removesuffix(_CHANGES)[:_HASH] + (_CHANGES if commit.endswith(_CHANGES) else "")
+    name, plus, state = commit.partition("+")  # of the checkout
+    return name[:_HASH] + plus + state
 
 
 def _several(count: int, word: str) -> str:
