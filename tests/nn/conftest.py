@@ -16,9 +16,13 @@ import torch
 from torch.nn.utils.rnn import PackedSequence
 
 from eleatt_bench.nn import backends, stack
+from eleatt_bench.nn.contract import Kind
 from eleatt_bench.nn.layers import EleAttGRU, EleAttLSTM, EleAttRNN
 from eleatt_bench.nn.stack import Stack
 
+# The cells that `scan`, `native` and `triton` compute, each a transcription of its own; a cell that
+# is not among them has the equations alone.
+BY_HAND: tuple[Kind, ...] = ("rnn", "lstm", "gru")
 LAYERS = {"rnn": EleAttRNN, "lstm": EleAttLSTM, "gru": EleAttGRU, "gru after": EleAttGRU}
 
 

@@ -5,19 +5,22 @@ from __future__ import annotations
 import pytest
 import torch
 
-from eleatt_bench.nn.backends import BACKENDS, backend_function
+from eleatt_bench.nn.backends import backend_function
 from eleatt_bench.nn.contract import BLOCKS, Cell, RunLayer, Weights
+
+from .conftest import BY_HAND, HERE
 
 T, B, D, N = 4, 3, 3, 2
 CASES = [
-    Cell(kind, gate, reset_after)
-    for kind in BLOCKS
+    (backend, Cell(kind, gate, reset_after))
+    for backend in HERE
+    for kind in (BLOCKS if backend == "equations" else BY_HAND)
     for gate in (None, "sigmoid", "softmax")
     for reset_after in ((False, True) if kind == "gru" else (False,))
 ]
 
 
-@pytest.fixture(params=[name for name in BACKENDS if name not in ("auto", "triton")])
+@pytest.fixture(params=HERE)
 def run(request: pytest.FixtureRequest) -> RunLayer:
     return backend_function(request.param, "cpu")
 
@@ -40,7 +43,7 @@ def problem(cell):
     return weights, tuple(draw(B, N) for _ in range(2 if cell.kind == "lstm" else 1))
 
 
-@pytest.mark.parametrize("cell", CASES, ids=str)
+@pytest.mark.parametrize(("run", "cell"), CASES, indirect=["run"], ids=str)
 @pytest.mark.parametrize("reverse", [False, True])
 def test_gradients(run, cell, reverse):
     """Against finite differences, for every input, weight and state, through every result."""
@@ -62,7 +65,7 @@ def test_gradients(run, cell, reverse):
     assert torch.autograd.gradcheck(function, (x, *leaves, *state), fast_mode=True)
 
 
-@pytest.mark.parametrize("cell", CASES, ids=str)
+@pytest.mark.parametrize(("run", "cell"), CASES, indirect=["run"], ids=str)
 def test_backward_is_forward_on_each_sequence_turned_round(run, cell):
     weights, state = problem(cell)
     lengths = [2, 4, 1]

@@ -7,7 +7,9 @@ import math
 import pytest
 import torch
 
+from eleatt_bench.nn.contract import BLOCKS, KEEPERS, Kind
 from eleatt_bench.nn.layers import EleAttGRU, EleAttLSTM, EleAttRNN
+from eleatt_bench.nn.stack import Stack
 
 CELLS = {"rnn": (EleAttRNN, 1), "lstm": (EleAttLSTM, 4), "gru": (EleAttGRU, 3)}
 D, N = 50, 40
@@ -88,10 +90,34 @@ def test_chrono_lstm_couples_the_input_gate_and_forgets_the_forget_bias():
     assert torch.cat([g, o]).eq(0).all()
 
 
+class Minimal(Stack):
+    """A cell with one gate, f, which writes: h_t = (1 − f) ⊙ h_{t-1} + f ⊙ n."""
+
+    kind: Kind = "minimal"  # type: ignore[assignment]
+
+
+def test_the_sign_is_that_of_the_gate_and_a_cell_that_names_no_gate_gets_no_bias(monkeypatch):
+    monkeypatch.setitem(BLOCKS, "minimal", ("f", "n"))
+    layer = Minimal(4, 500)
+    with pytest.raises(ValueError, match="'minimal' has none"):
+        layer.reset_parameters(chrono_steps=100)
+    monkeypatch.setitem(KEEPERS, "minimal", {"f": -1})
+    layer.reset_parameters(chrono_steps=100)
+    f, n = layer.bias_l0.detach().chunk(2)
+    assert 1 <= (-f).exp().min() < 2
+    assert 98 < (-f).exp().max() <= 99.001
+    assert n.eq(0).all()
+
+
+def test_every_gate_that_keeps_a_state_is_a_block_of_its_cell():
+    for kind, gates in KEEPERS.items():
+        assert gates.keys() <= set(BLOCKS[kind])
+
+
 @pytest.mark.parametrize(
     ("layer", "steps", "message"),
     [
-        (EleAttRNN(4, 3), 100, "the plain RNN has none"),
+        (EleAttRNN(4, 3), 100, "'rnn' has none"),
         (EleAttGRU(4, 3, bias=False), 100, "made with bias=False"),
         (EleAttGRU(4, 3), 1.5, "chrono_steps must be at least 2, .* got 1.5"),
         (EleAttLSTM(4, 3), float("nan"), "chrono_steps must be at least 2"),

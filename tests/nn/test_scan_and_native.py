@@ -11,6 +11,8 @@ from eleatt_bench.nn import equations, native, scan
 from eleatt_bench.nn.contract import BLOCKS, Cell, Weights
 from eleatt_bench.nn.layers import EleAttGRU, EleAttLSTM, EleAttRNN
 
+from .conftest import BY_HAND
+
 
 @pytest.fixture(autouse=True, scope="module")
 def poisoned_memory():
@@ -30,7 +32,7 @@ def by_hand(request: pytest.FixtureRequest) -> str:
 sizes = st.one_of(st.integers(1, 5), st.sampled_from([15, 16, 17, 31, 64, 65, 100]))
 gates = st.sampled_from([None, "sigmoid", "softmax"])
 cells = st.one_of(
-    st.builds(Cell, st.sampled_from(list(BLOCKS)), gates, st.just(False)),
+    st.builds(Cell, st.sampled_from(BY_HAND), gates, st.just(False)),
     st.builds(Cell, st.just("gru"), gates, st.just(True)),
 )
 

@@ -21,6 +21,13 @@ BLOCKS: dict[Kind, tuple[str, ...]] = {
     "gru": ("r", "z", "n"),
 }
 
+# The gates that keep a state, where a cell has any. `chrono_steps` gives their biases log u with
+# this sign: + where the state stays while the gate is 1, − where it is overwritten.
+KEEPERS: dict[Kind, dict[str, Literal[1, -1]]] = {
+    "lstm": {"f": 1, "i": -1},
+    "gru": {"z": 1},
+}
+
 
 class BackendError(RuntimeError):
     """A backend cannot run here; says in one sentence why, or what to do about it."""

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import init
 
-from eleatt_bench.nn.contract import BLOCKS, Kind, Weights
+from eleatt_bench.nn.contract import BLOCKS, KEEPERS, Kind, Weights
 
 
 @torch.no_grad()
@@ -26,9 +26,9 @@ def init_cell(
       columns (WᵀW = gain² I), which is what `torch.nn.init.orthogonal_` makes of a tall matrix;
     - biases: zero, but ``forget_bias`` for the forget gate of the LSTM;
     - with ``chrono_steps`` = T instead (Tallec & Ollivier 2018, "Can recurrent neural networks warp
-      time?"): u ~ U(1, T−1) per unit, and the gate that keeps the state gets log u. That is z in
+      time?"): u ~ U(1, T−1) per unit, and the gates in `KEEPERS` get log u with their sign: z in
       the GRU and f in the LSTM, whose input gate i gets −log u. ValueError, before anything is
-      drawn, for the RNN, without biases, and for T < 2.
+      drawn, for a cell that has none there (the RNN), without biases, and for T < 2.
     """
     if chrono_steps is not None:
         _check_chrono(kind, weights, chrono_steps)
@@ -41,10 +41,10 @@ def init_cell(
         init.zeros_(weights.bias_hh)
     block = dict(zip(BLOCKS[kind], weights.bias.chunk(len(BLOCKS[kind])), strict=True))
     if chrono_steps is not None:
-        keep = block["z"] if kind == "gru" else block["f"]
-        keep.uniform_(1, chrono_steps - 1).log_()
-        if kind == "lstm":
-            block["i"].copy_(-keep)
+        log_u = weights.bias.new_empty(len(weights.bias) // len(block))
+        log_u.uniform_(1, chrono_steps - 1).log_()
+        for name, sign in KEEPERS[kind].items():
+            block[name].copy_(sign * log_u)
     elif kind == "lstm":
         block["f"].fill_(forget_bias)
 
@@ -66,8 +66,11 @@ def _orthogonal(weight: Tensor, gain: float) -> None:
 
 
 def _check_chrono(kind: Kind, weights: Weights, steps: float) -> None:
-    if kind == "rnn":
-        raise ValueError("chrono_steps needs a gate that keeps the state; the plain RNN has none")
+    if kind not in KEEPERS:
+        raise ValueError(
+            "chrono_steps needs a gate that keeps the state; the cell "
+            f"{kind!r} has none that nn/contract.py names"
+        )
     if weights.bias is None:
         raise ValueError("chrono_steps sets biases, but the layer was made with bias=False")
     if not steps >= 2:

@@ -15,6 +15,8 @@ from eleatt_bench.nn import triton as triton_scan
 from eleatt_bench.nn.contract import BLOCKS, Cell
 from eleatt_bench.nn.triton.launch import KernelCall
 
+from ..conftest import BY_HAND
+
 triton = pytest.importorskip("triton")
 pytestmark = pytest.mark.skipif(
     os.environ.get("TRITON_INTERPRET") == "1", reason="the interpreter compiles nothing"
@@ -30,7 +32,7 @@ POINTERS = {
 }
 CELLS = [
     Cell(kind, gate, reset_after)
-    for kind in BLOCKS
+    for kind in BY_HAND
     for gate in (None, "sigmoid", "softmax")
     for reset_after in ((False, True) if kind == "gru" else (False,))
 ]

@@ -21,11 +21,13 @@ from eleatt_bench.nn import equations, scan
 from eleatt_bench.nn import triton as triton_scan
 from eleatt_bench.nn.contract import BLOCKS, Cell, Weights
 
+from ..conftest import BY_HAND
+
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 FOLDER = Path(__file__).parent
 CELLS = [
     Cell(kind, gate, reset_after)
-    for kind in BLOCKS
+    for kind in BY_HAND
     for gate in (None, "sigmoid", "softmax")
     for reset_after in ((False, True) if kind == "gru" else (False,))
 ]
@@ -176,7 +178,7 @@ def layer(cell: Cell, device: str, T: int = 3, dtype=torch.float32):
     return arguments, {"reverse": False, "return_attention": False}
 
 
-@pytest.mark.parametrize("kind", BLOCKS)
+@pytest.mark.parametrize("kind", BY_HAND)
 @pytest.mark.few(1)
 def test_forward_keeps_input_and_states_alone(device, kind) -> None:
     """Per frame: x (D), h (N) and for an LSTM c (N)."""

@@ -17,10 +17,12 @@ from eleatt_bench import EleAttGRU
 from eleatt_bench.nn.contract import BLOCKS, Cell, Weights
 from eleatt_bench.nn.triton.weights import for_backward, for_forward, packed
 
+from ..conftest import BY_HAND
+
 pytest.importorskip("triton")
 CELLS = [
     Cell(kind, gate, reset_after)
-    for kind in BLOCKS
+    for kind in BY_HAND
     for gate in (None, "sigmoid")
     for reset_after in ((False, True) if kind == "gru" else (False,))
 ]
