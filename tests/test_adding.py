@@ -18,6 +18,14 @@ ROOT = Path(__file__).resolve().parents[1]
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
+AT_HOME = """
+import eleatt_bench as eb
+
+layer = eb.load_run("digits-eleatt_mgu-seed1").network().recurrent
+print(type(layer).__name__, layer.backend)
+assert type(layer) is eb.EleAttMGU
+"""
+
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
@@ -92,9 +100,19 @@ def test_adding_a_cell(project: Path, run: Run) -> None:
     commands = follow("adding-a-cell.md", project)
     tested = run("pytest", "-q", "-c", os.devnull, "--rootdir", str(project), "tests")
     assert tested.returncode == 0, tested.stdout
+    said = {}
     for command in commands:
         done = run("eleatt_bench", *command)
         assert done.returncode == 0, done.stderr
+        said[command[0]] = done.stdout
+    assert "test accuracy" in said["eval"]
+    assert list(project.glob("runs/digits-eleatt_mgu-seed1-*/attention/layer0/*.h5"))
+    (project / "at_home.py").write_text(AT_HOME)
+    done = run("at_home")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "EleAttMGU equations\n"
+    long = ("experiment=mnist_rows", "model=mgu", "--cfg", "job")
+    assert "chrono_steps: 28" in run("eleatt_bench", "train", *long).stdout
     table = run("eleatt_bench", "table", "digits")
     assert table.returncode == 0, table.stderr
     assert "None of 3 claims of digits tested." in table.stdout, "what was there still works"
