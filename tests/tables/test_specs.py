@@ -99,11 +99,13 @@ def test_the_numbers_are_the_papers(spec_of, name: str) -> None:
 def test_a_table_opens_with_its_command_and_its_cost(composer, spec_of, name: str) -> None:
     path = config_dir() / "table" / f"{name}.yaml"
     lines = path.read_text(encoding="utf-8").splitlines()
-    said = re.fullmatch(r"# Command: +(.*?) +\(or: make (\w+)\)", lines[0])
+    said = re.fullmatch(r"# Command: +(.*?) +\(or: make (\w+)(?: ARGS=(.*))?\)", lines[0])
     assert said is not None
     program, verb, table, *overrides = shlex.split(said[1])
     assert (program, verb, table) == ("eleatt-bench", "reproduce", name)
     assert said[2] == name
+    (in_make,) = shlex.split(said[3] or "''")  # one word of the shell's, of several for the program
+    assert shlex.split(in_make) == overrides
     assert lines[1].startswith("# Cost: ")
     assert composer.config([f"table={name}", *overrides])["table"]["name"] == name
 
