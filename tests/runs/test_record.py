@@ -174,6 +174,21 @@ def test_a_run_is_found_by_its_name_or_a_beginning_of_it(tmp_path: Path, record_
         find_run(tmp_path / "none", "x")
 
 
+def test_whole_words_of_a_name_win_over_what_is_longer(tmp_path: Path, record_of) -> None:
+    """As pages say it: seed 1 is found by its seed also where there are seeds 10 and 11."""
+    names = [f"digits-{net}-seed{n}-abc{n:03}" for net in ("gru", "gru_w") for n in (1, 10, 11)]
+    for name in names:
+        RunFolder(tmp_path, name).write(record_of(name))
+    for name in names:
+        assert find_run(tmp_path, name.rpartition("-")[0]).run_id == name
+    for name, count in (("digits-gru-seed", 3), ("digits-gru-", 3), ("digits-gru", 3), ("d", 6)):
+        with pytest.raises(UserError, match=f"the beginning of {count} runs"):
+            find_run(tmp_path, name)
+    RunFolder(tmp_path, "digits-gru-seed1-def").write(record_of("digits-gru-seed1-def"))
+    with pytest.raises(UserError, match="'digits-gru-seed1' is the beginning of 2 runs"):
+        find_run(tmp_path, "digits-gru-seed1")
+
+
 def test_no_name_is_no_name_even_of_the_only_run(tmp_path: Path, record_of) -> None:
     RunFolder(tmp_path, "digits-gru-seed0-abc123").write(record_of("digits-gru-seed0-abc123"))
     with pytest.raises(UserError, match="Unknown run ''"):

@@ -274,6 +274,9 @@ def run_names(runs_dir: Path) -> list[str]:
 def find_run(runs_dir: Path, name: str) -> RunFolder:
     """The run called ``name``: its whole id, or a beginning of the id or of its hash.
 
+    A beginning that ends with a word of ids wins over what is longer there: ``digits-gru-seed1`` is
+    of seed 1, whatever seeds 10 to 19 there are.
+
     Raises:
         UserError: no run, or several, answer to that name.
     """
@@ -283,6 +286,7 @@ def find_run(runs_dir: Path, name: str) -> RunFolder:
     if not runs:
         raise UserError(f"There are no runs in {runs_dir}. Start one: eleatt-bench train")
     hits = [i for i in runs if i.startswith(name) or i.rsplit("-", 1)[-1].startswith(name)]
+    hits = [i for i in hits if i.startswith(f"{name}-")] or hits
     if len(hits) == 1 and name:
         return runs[hits[0]]
     if len(hits) > 1 and name:
