@@ -31,13 +31,14 @@ HEAD = """\
 <!-- Written by scripts/settings_page.py from src/eleatt_bench/config/ -->
 # All settings
 
-Any of them can be given as `KEY=VALUE` to `train`, `search`, `reproduce` and `table`, or stand in
-an experiment of your own (`configs/experiment/`). `eleatt-bench train experiment=nucla --cfg job`
-prints what they come to; a key that does not exist and a value of another type are refused before
-anything starts. "Its file's" is a value that the chosen file of a group sets: `data=nucla` reads
-`configs/data/nucla.yaml`; where only some files of the group do, it is added to what holds in the
-others. "In the name": it decides numbers, and runs that differ in it are other
-runs; the rest says where and how a run is computed.
+They can be given as `KEY=VALUE` to `train`, `search`, `reproduce` and `table`, or stand in an
+experiment of your own (`configs/experiment/`). But a table sets `seed` and `data.fold` itself
+(`table.seeds=[0,1,2]` chooses the seeds), and a search, which takes the runs that are there,
+refuses `force=true`. `eleatt-bench train experiment=nucla --cfg job` prints what they come to; a
+key that does not exist and a value of another type are refused before anything starts. "Its file's"
+is a value that the chosen file of a group sets: `data=nucla` reads `configs/data/nucla.yaml`; where
+only some files of the group do, it is added to what holds in the others. "In the name": it decides
+numbers, and runs that differ in it are other runs; the rest says where and how a run is computed.
 """
 
 
