@@ -11,6 +11,7 @@ import pytest
 from eleatt_bench.cli.data import data
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.data import datasets
+from eleatt_bench.data.sources import nucla
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = {
@@ -99,6 +100,12 @@ def test_every_door_against_mishaps_is_there() -> None:
             )
 
 
+@pytest.mark.parametrize("name", PAGES)
+def test_what_is_typed_goes_into_the_environment_of_make(name: str) -> None:
+    """Not into whichever `pip` and `python` come first."""
+    assert re.findall(r"^(?: {4})?(?:pip|python3?) .*", PAGES[name], re.MULTILINE) == []
+
+
 DATA = [name for name in PAGES if name.startswith("docs/data/")]
 
 
@@ -112,6 +119,15 @@ def test_every_data_set_has_a_place_on_one_page() -> None:
     assert sorted(headings) == sorted(datasets.names())
     listed = re.findall(r"^\| \[`(\w+)`\]\(data/", PAGES["docs/data.md"], re.MULTILINE)
     assert sorted(listed) == sorted(headings)
+
+
+def test_nucla_can_be_fetched_and_checked_by_its_page() -> None:
+    """What `data list` names, and the digest of what `data verify` prints where it is the same."""
+    page, stated = PAGES["docs/data/nucla.md"], PAGES["docs/data.md"]
+    assert nucla.ARCHIVE in page
+    (digest,) = re.findall(r"^\| `nucla` \| `(\w{64})` \|$", stated, re.MULTILINE)
+    (beginning,) = re.findall(r"begins with `(\w+)`", page)
+    assert digest.startswith(beginning)
 
 
 @pytest.mark.parametrize("page", DATA)
