@@ -113,8 +113,8 @@ def test_what_exists_is_let_through(override: str) -> None:
 
 
 def test_one_wrong_choice_among_several_is_found() -> None:
-    with pytest.raises(UserError, match=r"'eleatt_gur'\. Did you mean 'eleatt_gru'"):
-        check_override("model=gru,eleatt_gur")
+    with pytest.raises(UserError, match=r"'eleatt_lsmt'\. Did you mean 'eleatt_lstm'"):
+        check_override("model=gru,eleatt_lsmt")
 
 
 def test_an_override_without_a_key_is_none() -> None:
