@@ -75,11 +75,6 @@ def table(heads: list[str], lines: list[list[str]]) -> Iterator[str]:
     yield ""
 
 
-def ratio(row: Row) -> str:
-    middle, low, high = (float(row[f"ratio_{q}"]) for q in ("median", "q1", "q3"))
-    return f"{middle:.2f} ({low:.2f}–{high:.2f})"
-
-
 def goals(rows: list[Row]) -> Iterator[str]:
     """A backend in training against what was set out to be reached."""
     threads = rows[0]["threads"]
@@ -123,50 +118,49 @@ def goal(reached: float | None, limit: float | None) -> str:
 def memory(rows: list[Row]) -> Iterator[str]:
     """Peak memory of a training step, as a ratio to torch's own layer."""
     known = [r for r in rows if r["peak_bytes"] and r["mode"] == "train"]
-    if not known:
-        return
     torch = {(r["cell"], shape(r)): float(r["peak_bytes"]) for r in known if r["gate"] == "torch"}
-    shapes = list(dict.fromkeys(shape(r) for r in known))
-    yield f"### Peak memory of a training step, over torch's (goal: ≤ {MEMORY_GOAL})\n"
-    lines: dict[str, dict[str, str]] = {}
+    backends = list(dict.fromkeys(r["backend"] for r in known if r["gate"] != "torch"))
+    if not backends:
+        return
+    lines: dict[str, dict[str, list[float]]] = {}
     for row in known:
-        own = float(row["peak_bytes"])
-        value = f"{own / torch[row['cell'], shape(row)]:.2f} ({own / 1e6:.0f} MB)"
-        if row["gate"] == "torch":
-            value = f"1 ({own / 1e6:.0f} MB)"
-            if row["cell"] == "GRU reset_after":
-                continue
-        name = named(row) + ("" if row["gate"] == "torch" else f", {row['backend']}")
-        lines.setdefault(name, {})[shape(row)] = value
-    body = [[name, *(values.get(at, "–") for at in shapes)] for name, values in lines.items()]
-    yield from table(["", *shapes], body)
+        if row["gate"] != "torch":
+            over = float(row["peak_bytes"]) / torch[row["cell"], shape(row)]
+            lines.setdefault(named(row), {}).setdefault(row["backend"], []).append(over)
+    yield f"### Peak memory of a training step, over torch's (goal: ≤ {MEMORY_GOAL})\n"
+    yield from at_shapes(known)
+    body = [[name, *(span(of.get(each, [])) for each in backends)] for name, of in lines.items()]
+    yield from table(["", *(f"`{backend}`" for backend in backends)], body)
 
 
-def every(rows: list[Row]) -> Iterator[str]:
-    """All ratios: a table per shape and precision, full batches first; a line per layer and
-    backend, a column per mode.
-    """
+def at_shapes(rows: list[Row]) -> Iterator[str]:
+    shapes = dict.fromkeys(shape(row).removesuffix(", ragged") for row in rows)
+    yield f"The least and the most of the ratios at {', '.join(shapes)}.\n"
+
+
+def span(ratios: list[float]) -> str:
+    least, most = (f"{end(ratios):.2f}" if ratios else "–" for end in (min, max))
+    return least if least == most else f"{least}–{most}"
+
+
+def over_torch(rows: list[Row]) -> Iterator[str]:
+    """All layers and backends, full batches first: the ratios of the best and the worst shape."""
     modes = list(dict.fromkeys(r["mode"] for r in rows))
-    tables: dict[tuple[str, str, str], list[Row]] = {}
+    tables: dict[tuple[str, str], list[Row]] = {}
     for row in sorted(rows, key=lambda r: r["ragged"]):
-        tables.setdefault((shape(row), row["precision"], row["ragged"]), []).append(row)
-    for (at, precision, ragged), here in tables.items():
-        frames = float(here[0]["frames"])
-        note = f": {frames:.0%} of the frames are real" if ragged == "True" else ""
-        yield f"### (T, B, D, H) = {at}, {precision}{note}\n"
-        lines: dict[tuple[str, str], dict[str, str]] = {}
+        if row["gate"] != "torch":
+            tables.setdefault((row["ragged"], row["precision"]), []).append(row)
+    for (ragged, precision), here in tables.items():
+        yield f"### Over torch's, {'ragged' if ragged == 'True' else 'full'} batches, {precision}\n"
+        yield from at_shapes(here)
+        lines: dict[tuple[str, str], list[Row]] = {}
         for row in here:
-            line = lines.setdefault((named(row), row["backend"]), {})
-            if row["gate"] == "torch":
-                line[row["mode"]] = f"1 ({1e3 * float(row['seconds_median']):.1f} ms)"
-            else:
-                line[row["mode"]] = ratio(row)
-                line["error"] = f"{float(row['error']):.0e}"
+            lines.setdefault((named(row), row["backend"]), []).append(row)
         body = [
-            [name, backend if backend != "torch" else "", *(line.get(m, "–") for m in modes),
-             line.get("error", "")]
-            for (name, backend), line in lines.items()
-            if name != "torch.nn.GRU reset_after"
+            [*line,
+             *(span([float(r["ratio_median"]) for r in of if r["mode"] == m]) for m in modes),
+             f"{max(float(r['error']) for r in of):.0e}"]
+            for line, of in lines.items()
         ]  # fmt: skip
         yield from table(["layer", "backend", *modes, "error"], body)
 
@@ -175,4 +169,4 @@ def layers(rows: list[Row]) -> Iterator[str]:
     """What `scripts/bench_layer.py` measured."""
     yield from goals(rows)
     yield from memory(rows)
-    yield from every(rows)
+    yield from over_torch(rows)

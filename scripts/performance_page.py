@@ -20,8 +20,8 @@ HEAD = """\
 Made by `scripts/performance_page.py` of the files in `docs/performance/`, which
 `scripts/bench_*.py` wrote (layers: `make bench`). A number is the time of a layer divided by the
 time of another's of the same cell and sizes in the same process, taken in turns: the median of
-these ratios, and in brackets their quartiles. **Below 1 is faster.** Others have no attention gate;
-the gate's layers do up to 2.5 times their arithmetic.
+these ratios. **Below 1 is faster.** Others have no attention gate; the gate's layers do up to 2.5
+times their arithmetic. Every shape by itself, with quartiles and seconds, is in the files.
 
 There are two others. *torch's* are `torch.nn.GRU`, `nn.LSTM` and `nn.RNN`. On a CPU the first and
 the last multiply and apply their functions step by step; only `nn.LSTM` calls the recurrent
