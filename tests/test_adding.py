@@ -46,7 +46,7 @@ def run(project: Path) -> Run:
         environment["PYTHONPATH"] = str(project / "src")
         return subprocess.run(
             [sys.executable, "-m", *command],
-            cwd=project, env=environment, capture_output=True, text=True, timeout=300,
+            cwd=project, env=environment, capture_output=True, text=True, timeout=600,
         )  # fmt: skip
 
     return go
@@ -96,6 +96,7 @@ def test_adding_a_data_set(project: Path, run: Run) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_adding_a_cell(project: Path, run: Run) -> None:
     commands = follow("adding-a-cell.md", project)
     tested = run("pytest", "-q", "-c", os.devnull, "--rootdir", str(project), "tests")

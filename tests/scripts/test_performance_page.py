@@ -1,4 +1,4 @@
-"""docs/performance.md is what its script makes of the measured files, and says no more than they."""
+"""docs/performance.md is what its script makes of the measured files."""
 
 from __future__ import annotations
 
