@@ -41,7 +41,7 @@ def library() -> ctypes.CDLL:
         built = f"{folder}/rnn.so"
         try:
             command = [
-                compiler(), "-O2", "-std=c++17", "-shared", "-fPIC", "-fopenmp",
+                *compiler(), "-O2", "-std=c++17", "-shared", "-fPIC", "-fopenmp",
                 f"-I{root}/include", str(SOURCE), "-o", built,
                 f"-L{root}/lib", "-ldnnl", f"-Wl,-rpath,{root}/lib",
             ]  # fmt: skip

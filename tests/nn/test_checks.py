@@ -27,6 +27,9 @@ CELLS = [EleAttRNN, EleAttLSTM, EleAttGRU]
         ((4, 3, 2), {"dropout": float("nan")}, ValueError, "dropout must be a probability"),
         ((4, 3, 2), {"dropout": True}, TypeError, r"dropout must be a number, got True \(bool\)"),
         ((4, 3, 2), {"dropout": torch.zeros(2)}, TypeError, r"got a Tensor of shape \(2,\)"),
+        ((4, 3, 1, "relu"), {}, TypeError, r"bias must be True or False, got 'relu' \(str\)"),
+        ((4, 3), {"batch_first": 1}, TypeError, "batch_first must be True or False, got 1"),
+        ((4, 3), {"bidirectional": [0]}, TypeError, "bidirectional must .*, got a list of 1"),
         ((4, 3), {"gate": "relu"}, ValueError, "'relu', choose from: sigmoid, softmax, None"),
         (
             (4, 3, 2),

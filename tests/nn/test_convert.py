@@ -85,6 +85,18 @@ def test_every_option_is_carried_over(kind):
             assert converted.training is training
 
 
+@pytest.mark.parametrize("kind", MODULES)
+def test_a_shared_weight_becomes_one_for_each_name(kind):
+    original = module(kind, N, N, 2)
+    original.weight_hh_l1 = original.weight_hh_l0
+    layer = from_torch(original)
+    assert torch.equal(layer.weight_hh_l1, original.weight_hh_l0)
+    layer.weight_hh_l1 = layer.weight_hh_l0
+    back = to_torch(layer)
+    assert torch.equal(back.weight_hh_l1, original.weight_hh_l0)
+    assert back.weight_hh_l1 is not back.weight_hh_l0
+
+
 def test_an_idle_dropout_is_kept_without_a_second_warning():
     with pytest.warns(UserWarning, match="num_layers"):
         original = nn.LSTM(D, N, dropout=0.5)

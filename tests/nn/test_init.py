@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+from torch.nn.utils import parametrizations, prune
 
 from eleatt_bench.nn.contract import BLOCKS, KEEPERS, Kind
 from eleatt_bench.nn.layers import EleAttGRU, EleAttLSTM, EleAttRNN
@@ -150,3 +151,20 @@ def test_half_precision_weights_are_orthogonal_to_their_own_rounding():
     layer.reset_parameters(recurrent_gain=1.0)
     weight = layer.weight_hh_l0.float()
     torch.testing.assert_close(weight.T @ weight, torch.eye(8), rtol=0, atol=0.03)
+
+
+@pytest.mark.parametrize(
+    "computed",
+    [
+        parametrizations.weight_norm,
+        parametrizations.spectral_norm,
+        lambda layer, name: prune.l1_unstructured(layer, name, amount=0.5),
+    ],
+)
+def test_what_is_computed_from_others_is_not_silently_left_as_it_was(computed):
+    layer = EleAttGRU(4, 3, 2)
+    computed(layer, "weight_hh_l1")
+    before = {name: p.clone() for name, p in layer.state_dict().items()}
+    with pytest.raises(ValueError, match="weight_hh_l1 cannot be drawn anew, .* make it permanent"):
+        layer.reset_parameters()
+    assert all(torch.equal(p, before[name]) for name, p in layer.state_dict().items())

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from torch.func import functional_call
 
+from eleatt_bench.nn.convert import to_torch
 from eleatt_bench.nn.layers import EleAttGRU, EleAttLSTM, EleAttRNN
 
 pytestmark = pytest.mark.usefixtures("backend")
@@ -49,6 +52,7 @@ D, N = 4, 3
             TypeError,
             r"hx must be the pair \(h_0, c_0\), got a tuple of 1",
         ),
+        ("lstm", [torch.zeros(4, 2, N)] * 2, TypeError, r"\(h_0, c_0\), got a list of 2$"),
         (
             "lstm",
             (torch.zeros(4, 2, N), torch.zeros(4, 1, N)),
@@ -149,3 +153,18 @@ def test_the_backend_is_looked_up_at_the_call():
     layer.backend = "abacus"
     with pytest.raises(ValueError, match="unknown backend 'abacus'"):
         layer(torch.randn(5, 2, D))
+
+
+def test_a_shallow_copy_has_a_mode_of_its_own():
+    layer, x = EleAttGRU(D, N, 2, dropout=0.5), torch.randn(5, 2, D)
+    other = copy.copy(layer).eval()
+    assert layer.training
+    assert torch.equal(other(x)[0], other(x)[0])
+    assert not torch.equal(layer(x)[0], layer(x)[0])
+
+
+def test_whoever_decides_what_is_dropped_leaves_the_option_as_it_is():
+    layer, x = EleAttLSTM(D, N, 2, dropout=0.5, gate=None), torch.randn(5, 2, D)
+    layer.drop_by(lambda frames, _: frames)
+    assert torch.equal(layer(x)[0], layer(x)[0])
+    assert to_torch(layer).dropout == 0.5

@@ -208,6 +208,24 @@ class TestTransforms:
             assert_close(torch.stack([own[name] for own in one_by_one]), true)
             assert_close(at_once[name], true)
 
+    def test_lengths_that_are_mapped_over(self, backend, make, x):
+        if backend != "equations":
+            pytest.skip("the others refuse")
+        layer, lengths = make("gru"), torch.tensor([[6, 1, 3], [2, 6, 4]])
+
+        def total(frames, counts):
+            return layer(frames, lengths=counts)[0].square().sum()
+
+        x = x.detach()
+        own = torch.func.vmap(lambda counts: layer(x, lengths=counts)[0])(lengths)
+        assert_close(own, torch.stack([layer(x, lengths=counts)[0] for counts in lengths]))
+        at_once = torch.func.vmap(torch.func.grad(total), (None, 0))(x, lengths)
+        alone = torch.stack([torch.func.grad(total)(x, counts) for counts in lengths])
+        assert_close(at_once, alone)
+        lengths[1, 2] = 7
+        with pytest.raises(ValueError, match=r"lengths must be 1 to 6, .*; lengths\[1, 2\] is 7"):
+            torch.func.vmap(total, (None, 0))(x, lengths)
+
     def test_models_side_by_side(self, backend, make, x):
         if backend != "equations":
             pytest.skip("the others refuse")

@@ -61,6 +61,20 @@ def test_gradients_under_autocast_are_close(make, gradients, x, kind):
         assert (own - true).norm() <= 0.05 * true.norm()
 
 
+@every_kind
+@pytest.mark.parametrize("gate", [None, "sigmoid"])
+def test_backward_within_autocast_has_the_precision_of_forward(backend, make, flat, x, kind, gate):
+    if backend == "equations":
+        pytest.skip("torch's own backward obeys autocast")
+    layer, given = make(kind, gate, dtype=torch.float32), x.detach().float().requires_grad_()
+    result = flat(layer(given, lengths=LENGTHS))[0].square().sum()
+    leaves = [given, *layer.parameters()]
+    expected = torch.autograd.grad(result, leaves, retain_graph=True)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        own = torch.autograd.grad(result, leaves)
+    assert all(map(torch.equal, own, expected))
+
+
 def test_autocast_converts_a_given_state(make, x):
     layer, h = make("gru", dtype=torch.float32), torch.zeros(4, 3, 3, dtype=torch.bfloat16)
     with torch.autocast("cpu", dtype=torch.bfloat16):

@@ -144,6 +144,31 @@ def test_half_precision_has_the_same_elements_and_gradients_are_those_of_the_mas
     assert torch.equal(x.grad, dropout(torch.ones(4, 2, 6), 0))
 
 
+@pytest.mark.parametrize("elements", [1, 4, 5, 50])
+def test_frames_of_nobody_are_dropped_as_torch_does(elements: int) -> None:
+    """Before samples are named and after they are forgotten, in batches of any size."""
+    dropout = SampleDropout(0.3, 0)
+    x = torch.ones(FRAMES, SAMPLES, elements)
+    for _ in range(2):
+        torch.manual_seed(1)
+        own = dropout(x, 0), dropout(x, 0), dropout.of_last(x[0], 0)
+        torch.manual_seed(1)
+        for found, given_one in zip(own, (x, x, x[0]), strict=True):
+            assert torch.equal(found, torch.nn.functional.dropout(given_one, 0.3))
+        assert not torch.equal(own[0], own[1])
+        empty = torch.empty(2, 0)
+        dropout.draw_for(Batch(empty, torch.tensor([4, 2]), empty, np.arange(2), 2, 0))
+        dropout.forget()
+
+
+@pytest.mark.parametrize("elements", [1, 4, 5])
+def test_an_empty_share_has_nothing_to_drop(elements: int) -> None:
+    dropout, none = SampleDropout(0.3, 0), torch.empty(0, dtype=torch.int64)
+    dropout.draw_for(Batch(torch.empty(0, 0), none, none, np.empty(0, np.int64), 2, 0))
+    assert dropout(torch.ones(3, 0, elements), 0).shape == (3, 0, elements)
+    assert dropout.of_last(torch.ones(0, elements), 0).shape == (0, elements)
+
+
 @pytest.mark.gpu
 def test_a_gpu_drops_the_same() -> None:
     lengths = torch.tensor([FRAMES, 7, 19])

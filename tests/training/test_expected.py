@@ -342,3 +342,23 @@ def test_a_file_that_is_none_is_named(tmp_path: Path) -> None:
     (tmp_path / "last.ckpt").write_bytes(io.BytesIO(b"PK\x05\x06" + bytes(18)).getvalue())
     with pytest.raises(UserError, match=r"last\.ckpt cannot be read"):
         load_checkpoint(tmp_path / "last.ckpt")
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["trainer.precision=16-mixed", "+optimizer.options.fused=true"], "fused=true .* scaled"),
+        (["+optimizer.options.capturable=true"], "capturable=true .* CUDA graphs.*: leave it out"),
+        (["+optimizer.options.differentiable=true"], "differentiable=true .*: leave it out"),
+    ],
+)
+def test_a_step_that_no_training_can_do_is_refused(short_config, options, says: str) -> None:
+    config = short_config("optimizer=adam", *options)
+    store = catalog.open_store(Path(config["data_dir"]), "digits")
+    with pytest.raises(UserError, match=f"optimizer.options: {says}"):
+        build(config, store)[1].configure_optimizers()
+
+
+def test_a_fused_step_in_other_precisions_is_the_users(short_config) -> None:
+    config = short_config("quick=true", "optimizer=adam", "+optimizer.options.fused=true")
+    assert train(config, [])[1]["status"] == "finished"

@@ -5,10 +5,12 @@ from __future__ import annotations
 import itertools
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load, save
@@ -187,3 +189,99 @@ def test_damaged_files(made: Made, tmp_path: Path, data) -> None:
         load_network(path)
     except UserError as error:
         assert "does not hold weights" in str(error)  # noqa: PT017  (some changes are harmless)
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_frames_of_a_data_set_are_classified_as_they_were_tested(
+    tmp_path: Path, precision: str
+) -> None:
+    said = [
+        "model=eleatt_gru", "model.hidden_size=4", "model.dropout=0.5", "trainer.max_epochs=1",
+        f"trainer.precision={precision}", "trainer.num_threads=1", "data.limit=64",
+        "data.transforms.resample=5", f"data_dir={tmp_path}", f"runs_dir={tmp_path}",
+    ]  # fmt: skip
+    run, record = train(config := compose_config(said), said)
+    write_weights(tmp_path / "weights", tmp_path, run.run_id, tmp_path)
+    network, card = load_network(tmp_path / "weights")
+    store = labelled(catalog.open_store(tmp_path, "digits"), "fixed")
+    found = read_predictions(run)
+    assert found is not None
+    at = {name.encode(): position for position, name in enumerate(store.names)}
+    frames = torch.from_numpy(np.stack([store.sequence(at[name]) for name in found.names]))
+    lengths = torch.full((len(frames),), frames.shape[1])
+    with torch.inference_mode():
+        logits = network.classify(frames, lengths)
+    assert logits.float().numpy() == pytest.approx(found.logits, rel=1e-5, abs=1e-5)
+    assert retest(network, card, store) == pytest.approx(record["metrics"]["test"], rel=1e-6)
+    (attended,) = attention_to(config, store, run, [at[found.names[0]]], 0)
+    assert attended.predicted == found.logits[0].argmax()
+    with torch.inference_mode(), network.autocast():
+        *_, (expected,) = network.recurrent(
+            torch.from_numpy(attended.inputs)[None], return_attention=True
+        )
+    assert torch.equal(expected[0], torch.from_numpy(attended.attention))
+
+
+WEIGHTS = Path(__file__).resolve().parents[2] / "results" / "weights"
+
+
+def test_a_skeleton_goes_through_the_transforms_but_for_augmentation() -> None:
+    (path,) = WEIGHTS.glob("nucla-eleatt_gru-*")
+    network, card = load_network(path)
+    joints = len(card["layout"]["joints"])
+    frames, lengths = torch.randn(3, 50, joints, 3), torch.tensor([50, 7, 31])
+    padding = torch.arange(50) >= lengths[:, None]
+    frames[padding] = 0
+    logits = network.classify(frames.flatten(2), lengths)
+    assert torch.equal(network.classify(frames.flatten(2), lengths), logits)
+    moved = frames + torch.tensor([1.0, 2.0, 3.0])  # the origin goes along
+    moved[padding] = 0
+    found = network.classify(moved.flatten(2), lengths)
+    torch.testing.assert_close(found, logits, rtol=0, atol=1e-3)
+    network.train()
+    network.dropout.eval()
+    network.recurrent.eval()
+    torch.testing.assert_close(network.classify(frames.flatten(2), lengths), logits)
+    assert network.training
+
+
+def test_a_loaded_network_can_be_trained_on(made: Made, tmp_path: Path) -> None:
+    config = load_network(made[2])[1]["config"]
+    config["model"]["dropout"] = 0.5
+    network, _ = load_network(changed(made, tmp_path, config=config))
+    store = catalog.open_store(made[0], "digits")
+    frames = torch.from_numpy(np.stack([store.sequence(n) for n in range(128)]))
+    lengths, labels = torch.full((128,), frames.shape[1]), torch.from_numpy(store.labels[:128])
+    before = F.cross_entropy(network(frames, lengths), labels)
+    network.train()
+    assert not torch.equal(network(frames, lengths), network(frames, lengths))
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+    F.cross_entropy(network(frames, lengths), labels).backward()
+    for name, parameter in network.named_parameters():
+        assert parameter.grad is not None
+        assert parameter.grad.any(), name
+    optimizer.step()
+    network.eval()
+    assert F.cross_entropy(network(frames, lengths), labels) < before
+
+
+def test_a_step_of_a_run_leaves_no_samples_behind(made: Made) -> None:
+    network, card = load_network(made[2])
+    store = labelled(catalog.open_store(made[0], "digits"), "fixed")
+    data = SequenceDataModule(card["config"]["data"], store, 0)
+    network.trainer = SimpleNamespace(world_size=1, accumulate_grad_batches=1)  # type: ignore[assignment]
+    network.train()
+    network.training_step(next(iter(data.train_dataloader())), 0)
+    assert network.dropout._keys is None
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_a_network_in_another_dtype(made: Made, dtype: torch.dtype) -> None:
+    """Also where a module around it was converted, of which Lightning hears nothing."""
+    network, _ = load_network(made[2])
+    frames, lengths = torch.rand(3, 8, 8), torch.tensor([8, 2, 5])
+    expected = network(frames, lengths)
+    torch.nn.ModuleList([network]).to(dtype)
+    found = network(frames, lengths)
+    assert found.dtype == dtype
+    torch.testing.assert_close(found.float(), expected, rtol=0, atol=0.05)

@@ -44,7 +44,11 @@ class RunData:
 
 
 def network(folder: RunFolder, checkpoint: str | None, data_dir: Path) -> SequenceClassifier:
-    """The network of ``folder`` with its trained weights, on the CPU, as it is tested."""
+    """The network of ``folder`` with its trained weights, on the CPU, in evaluation mode.
+
+    Called, it computes in the precision of its weights; its ``classify`` in that of the run, whose
+    test was under autocast where ``trainer.precision`` is a mixed one.
+    """
     if checkpoint is not None and checkpoint not in CHECKPOINTS:
         raise unknown("checkpoint", checkpoint, CHECKPOINTS)
     _, config, store = reopen(folder.path.parent, folder.run_id, data_dir)

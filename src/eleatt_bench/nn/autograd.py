@@ -47,6 +47,7 @@ def differentiable_once(
     went in**: a copy made there would not lead back to where it came from.
     `torch.autograd.function.once_differentiable` refuses only where the gradient that comes in has
     a graph: it would leave out, without a word, what the results owe to the saved tensors.
+    Autocast does not reach it: whoever calls backward inside has the precision of forward.
     """
 
     def decorate(backward: Callable[..., Gradients]) -> Callable[..., Gradients]:
@@ -54,7 +55,8 @@ def differentiable_once(
         def once(ctx: Any, *gradients: Tensor | None) -> Gradients:
             refuse_observers(backend, gradients)
             saved = ctx.saved_tensors  # once: a checkpoint computes them when they are asked for
-            with torch.no_grad():
+            kind = next(t for t in saved if t is not None).device.type
+            with torch.no_grad(), torch.autocast(kind, enabled=False):
                 results = backward(ctx, saved, *gradients)
             if not torch.is_grad_enabled():  # nobody asked for a graph of the gradients
                 return results

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Sequence
 from typing import get_args
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from eleatt_bench.nn.contract import Gate
 
@@ -19,6 +19,13 @@ def check_sizes(**sizes: int) -> None:
             raise TypeError(f"{name} must be an int, got {describe(size)}")
         if size < 1:
             raise ValueError(f"{name} must be at least 1, got {size}")
+
+
+def check_flags(**flags: bool) -> None:
+    """TypeError unless every flag is a bool: positions differ from those of torch's RNN and LSTM."""
+    for name, flag in flags.items():
+        if not isinstance(flag, bool):
+            raise TypeError(f"{name} must be True or False, got {describe(flag)}")
 
 
 def check_dropout(dropout: float, num_layers: int) -> None:
@@ -71,10 +78,23 @@ def checked_gated_layers(
     return tuple(sorted(set(gated_layers)))
 
 
+def own_parameters(module: nn.Module, names: set[str], done: str) -> dict[str, nn.Parameter]:
+    """The parameters of these names; ValueError where one, computed from others, cannot be ``done``."""
+    found = dict(module.named_parameters(recurse=False, remove_duplicate=False))
+    missing = sorted(names - set(found))
+    if missing:
+        raise ValueError(
+            f"{missing[0]} cannot be {done}, because it is no parameter but computed from "
+            "others: make it permanent first, with remove_parametrizations, remove_weight_norm or "
+            "prune.remove of torch.nn.utils"
+        )
+    return found
+
+
 def describe(value: object) -> str:
     """``value`` for an error message."""
     if isinstance(value, Tensor):
         return f"a Tensor of shape {tuple(value.shape)}"
-    if isinstance(value, tuple):
-        return f"a tuple of {len(value)}"
+    if isinstance(value, tuple | list):
+        return f"a {type(value).__name__} of {len(value)}"
     return f"{value!r} ({type(value).__name__})"

@@ -7,6 +7,7 @@ from typing import Any, overload
 import torch
 from torch import nn
 
+from eleatt_bench.nn.checks import own_parameters
 from eleatt_bench.nn.layers import EleAttGRU, EleAttLSTM, EleAttRNN
 from eleatt_bench.nn.stack import Stack
 
@@ -28,7 +29,7 @@ def from_torch(module: nn.RNN | nn.LSTM | nn.GRU) -> Stack:
 
     `torch.nn.GRU` resets after the recurrent matrix and becomes ``EleAttGRU(reset_after=True)``.
     Sizes, options, dropout and training mode are carried over, and of the parameters values, dtype,
-    device and ``requires_grad``; gradients and hooks are not. The parameters are copies.
+    device and ``requires_grad``; gradients and hooks are not. The parameters are copies, each one of its own.
 
     torch's RNN and LSTM add two biases of shape (kN,) where the paper's equations have one: it gets
     their sum, and is trainable if either was. (Training both moved the sum by two steps at a time.)
@@ -54,7 +55,8 @@ def from_torch(module: nn.RNN | nn.LSTM | nn.GRU) -> Stack:
         )
     layer = _plain(own, module)
     sources = {name: _in_torch(name) for name, _ in layer.named_parameters()}
-    given = _parameters(module, {source for names in sources.values() for source in names})
+    needed = {source for names in sources.values() for source in names}
+    given = own_parameters(module, needed, "converted")
     for name, names in sources.items():
         first, *others = (given[source] for source in names)
         value = sum((other.detach() for other in others), first.detach().clone())
@@ -101,7 +103,7 @@ def to_torch(layer: Stack) -> nn.RNN | nn.LSTM | nn.GRU:
         )
     module = original(**_options(layer))
     sources = {name: _in_torch(name) for name, _ in _plain(own, layer).named_parameters()}
-    given = _parameters(layer, set(sources))
+    given = own_parameters(layer, set(sources), "converted")
     for source, names in sources.items():
         value, trainable = given[source].detach(), given[source].requires_grad
         setattr(module, names[0], nn.Parameter(value.clone(), trainable))
@@ -142,16 +144,3 @@ def _check_forward(module: nn.Module, original: type[nn.Module]) -> None:
             f"{type(module).__name__} cannot be converted, because its forward is not that of "
             f"{original.__name__}: load its parameters into an {original.__name__} first"
         )
-
-
-def _parameters(module: nn.Module, names: set[str]) -> dict[str, nn.Parameter]:
-    """The parameters of these names; ValueError where one is computed from others."""
-    found = dict(module.named_parameters(recurse=False))
-    missing = sorted(names - set(found))
-    if missing:
-        raise ValueError(
-            f"{missing[0]} cannot be converted, because it is no parameter but computed from "
-            "others: make it permanent first, with remove_parametrizations, remove_weight_norm or "
-            "prune.remove of torch.nn.utils"
-        )
-    return found

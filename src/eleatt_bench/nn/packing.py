@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from eleatt_bench.nn.contract import BackendError
-from eleatt_bench.nn.observers import recorded
+from eleatt_bench.nn.observers import recorded, underneath
 
 
 @dataclass(frozen=True)
@@ -170,14 +170,15 @@ def _checked_lengths(lengths: Tensor | Sequence[int], steps: int, batch: int) ->
     if given.is_meta:
         raise ValueError("lengths must have values, but they are on the device meta")
     own = given.detach().to("cpu", torch.int64, copy=True)
-    if recorded(own):
+    values = underneath(own)
+    if recorded(values):
         return own
-    wrong = ((own < 1) | (own > steps)).nonzero()
+    wrong = ((values < 1) | (values > steps)).nonzero()
     if len(wrong):
-        index = int(wrong[0])
+        index = tuple(wrong[0].tolist())
         raise ValueError(
             f"lengths must be 1 to {steps}, the number of frames in the input; "
-            f"lengths[{index}] is {int(own[index])}"
+            f"lengths[{', '.join(map(str, index))}] is {int(values[index])}"
         )
     return own
 

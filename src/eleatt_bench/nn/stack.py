@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
@@ -12,7 +13,14 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from eleatt_bench.nn.backends import backend_function, backend_of, check_backend, resolve_backend
-from eleatt_bench.nn.checks import check_dropout, check_sizes, checked_gated_layers, describe
+from eleatt_bench.nn.checks import (
+    check_dropout,
+    check_flags,
+    check_sizes,
+    checked_gated_layers,
+    describe,
+    own_parameters,
+)
 from eleatt_bench.nn.contract import BLOCKS, Cell, Gate, Kind, State, Weights
 from eleatt_bench.nn.init import init_cell, init_gate
 from eleatt_bench.nn.packing import Padded, in_dtype, pad
@@ -47,6 +55,8 @@ class Stack(nn.Module):
     ) -> None:
         super().__init__()
         check_sizes(input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
+        check_flags(bias=bias, batch_first=batch_first, bidirectional=bidirectional)
+        check_flags(reset_after=self.reset_after)
         check_dropout(dropout, num_layers)
         check_backend(backend)
         self.input_size = input_size
@@ -55,7 +65,7 @@ class Stack(nn.Module):
         self.bias = bias
         self.batch_first = batch_first
         self.dropout = float(dropout)
-        self._drop: Drop = self._drop_at_random
+        self._drop: Drop | None = None
         self.bidirectional = bidirectional
         self.gate = gate
         self.gated_layers = checked_gated_layers(gate, gated_layers, num_layers)
@@ -80,12 +90,14 @@ class Stack(nn.Module):
         - ``chrono_steps``: how many steps the cell should be able to remember; sets the biases of
           the gates that keep the state (f and i in an LSTM, z in a GRU) after Tallec & Ollivier
           2018. ValueError below 2, for an RNN, or without biases.
+
+        ValueError as well where a weight is parametrized, weight-normed or pruned.
         """
-        every = [
-            self._weights(layer, direction)
-            for layer in range(self.num_layers)
-            for direction in range(self._directions)
-        ]
+        each = list(itertools.product(range(self.num_layers), range(self._directions)))
+        names = {name for one in each for name in self._parameter_names(*one).values()}
+        absent = {name for name, parameter in self._parameters.items() if parameter is None}
+        own_parameters(self, names - absent, "drawn anew")
+        every = [self._weights(*one) for one in each]
         # The gates come last: under one seed, plain and gated layers draw the same cells.
         for weights in every:
             init_cell(
@@ -103,9 +115,11 @@ class Stack(nn.Module):
 
         It is called with the frames (T, B, N) of a layer and that layer's number, counted from 0.
         """
-        self.dropout, self._drop = 0.0, drop
+        self._drop = drop
 
-    def _drop_at_random(self, frames: Tensor, layer: int) -> Tensor:
+    def _dropped(self, frames: Tensor, layer: int) -> Tensor:
+        if self._drop is not None:
+            return self._drop(frames, layer)
         return F.dropout(frames, self.dropout, self.training) if self.dropout > 0 else frames
 
     def forward(
@@ -152,7 +166,7 @@ class Stack(nn.Module):
         attention: Attention = []
         for layer in range(self.num_layers):
             if layer > 0:
-                frames = self._drop(frames, layer - 1)
+                frames = self._dropped(frames, layer - 1)
             outputs = []
             for direction in range(self._directions):
                 output, state, a = run(

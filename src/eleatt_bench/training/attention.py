@@ -57,8 +57,8 @@ def attention_to(
     below = _below(config["model"], classifier, data, layer)
     found = []
     for batch in data.tested(np.asarray(indices), _AT_ONCE):
-        inputs = batch.inputs.to(classifier.dtype)
-        with torch.inference_mode():
+        inputs = batch.inputs.to(classifier.classifier.weight.dtype)
+        with torch.inference_mode(), classifier.autocast():
             predicted = classifier(inputs, batch.lengths).argmax(1)
             *_, attentions = classifier.recurrent(
                 inputs, lengths=batch.lengths, return_attention=True
@@ -88,7 +88,7 @@ def _below(
     smaller = {**model, "num_layers": layer, "gated_layers": gated}
     if not gated:
         smaller["gate"] = smaller["gated_layers"] = None
-    stack = build_layers(smaller, data.input_size).to(classifier.dtype)
+    stack = build_layers(smaller, data.input_size).to(classifier.classifier.weight.dtype)
     weights = classifier.recurrent.state_dict()
     stack.load_state_dict({name: weights[name] for name in stack.state_dict()})
     return stack.eval()

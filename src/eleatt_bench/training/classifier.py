@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from pytorch_lightning import LightningModule
@@ -24,6 +25,7 @@ from eleatt_bench.training.dropout import SampleDropout
 from eleatt_bench.training.seeding import seed_everything
 
 LAYERS = {"rnn": EleAttRNN, "lstm": EleAttLSTM, "gru": EleAttGRU}
+_MIXED = {"16-mixed": torch.float16, "bf16-mixed": torch.bfloat16}
 
 
 class SequenceClassifier(LightningModule):
@@ -79,8 +81,8 @@ class SequenceClassifier(LightningModule):
             raise UserError(f"model.init: {error}") from error
 
     def forward(self, inputs: Tensor, lengths: Tensor) -> Tensor:
-        """Logits (B, classes) of ``inputs`` (B, T, D) with ``lengths`` (B,)."""
-        output, _ = self.recurrent(inputs.to(self.dtype), lengths=lengths)
+        """Logits (B, classes) of ``inputs`` (B, T, D), transformed, with ``lengths`` (B,)."""
+        output, _ = self.recurrent(inputs.to(self.classifier.weight.dtype), lengths=lengths)
         if self.readout == "last":
             last = (lengths - 1).view(-1, 1, 1).expand(-1, 1, output.shape[2])
             features = self.dropout.of_last(output.gather(1, last).squeeze(1), self._last_layer)
@@ -91,10 +93,32 @@ class SequenceClassifier(LightningModule):
         logits: Tensor = self.classifier(features)
         return logits
 
+    def classify(self, frames: Tensor, lengths: Tensor) -> Tensor:
+        """Logits (B, classes) of ``frames`` (B, T, D) with ``lengths`` (B,), as they are tested.
+
+        Frames are those of a prepared data set (of a network that reads pixels, one pixel each),
+        zero-padded, on the network's device. They go through the run's transforms but for the
+        augmentation, whether or not the network is in training mode, and then through the network,
+        in the run's precision.
+        """
+        labels, indices = torch.zeros_like(lengths), np.arange(len(frames))
+        batch = Batch(frames, lengths, labels, indices, len(frames), epoch=0)
+        with self.autocast():
+            batch = self.transforms(batch, training=False)
+            logits: Tensor = self(batch.inputs, batch.lengths)
+        return logits
+
+    def autocast(self) -> torch.autocast:
+        """A context of the run's precision: autocast where that is a mixed one, else without it."""
+        dtype = _MIXED.get(self.config["trainer"]["precision"])
+        kind = self.classifier.weight.device.type
+        return torch.autocast(kind, dtype=dtype, enabled=dtype is not None)
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         batch = self.transforms(batch, training=True)
         self.dropout.draw_for(batch)
         losses = self._observe(batch, "train")
+        self.dropout.forget()
         # Gradients are averaged over the processes, and over the batches of a step as if all were
         # whole: dividing by the number of all its samples makes the step independent of how these
         # were shared out.
@@ -106,8 +130,7 @@ class SequenceClassifier(LightningModule):
 
     def predict_step(self, batch: Batch, batch_idx: int) -> tuple[Tensor, Integers]:
         """Logits (B, classes) and the store's indices (B,) of the samples they belong to."""
-        batch = self.transforms(batch, training=False)
-        return self(batch.inputs, batch.lengths).float(), batch.indices
+        return self.classify(batch.inputs, batch.lengths).float(), batch.indices
 
     def _observe(self, batch: Batch, stage: str) -> Tensor:
         logits = self(batch.inputs, batch.lengths)
@@ -166,9 +189,26 @@ class SequenceClassifier(LightningModule):
             weight_decay=optimizer_config["weight_decay"],
             **optimizer_config["options"],
         )
+        self._check_steps(optimizer)
         if scheduler["_target_"] is not None:
             self.scheduler = _instantiate(scheduler["_target_"], optimizer, **scheduler["options"])
         return optimizer
+
+    def _check_steps(self, optimizer: torch.optim.Optimizer) -> None:
+        """UserError for what torch's optimizers take, but no step of a training here can do."""
+        fused = getattr(optimizer, "_step_supports_amp_scaling", False)
+        if fused and self.config["trainer"]["precision"] == "16-mixed":
+            # It would divide by the scale only after gradients were clipped.
+            raise UserError(
+                "optimizer.options: fused=true steps with gradients that are still scaled, which "
+                "trainer.precision=16-mixed cannot clip: leave it out, or use bf16-mixed"
+            )
+        for name, what in (("capturable", "CUDA graphs"), ("differentiable", "its derivative")):
+            if optimizer.defaults.get(name):
+                raise UserError(
+                    f"optimizer.options: {name}=true makes a step for {what}, which a training "
+                    "here has no use for and cannot be continued with: leave it out"
+                )
 
     def configure_gradient_clipping(
         self,
@@ -219,6 +259,7 @@ def build_layers(model: Mapping[str, Any], input_size: int) -> Stack:
         )
     except ValueError as error:
         raise UserError(f"model: {error}") from error
+    layers.dropout = float(model["dropout"])  # afterwards: it warns where there is but one layer
     return layers
 
 

@@ -11,6 +11,7 @@ are the same everywhere. Padding is never drawn for.
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from eleatt_bench.data.batches import Batch
@@ -28,13 +29,16 @@ _GOLDEN, _FIRST, _SECOND = (
 class SampleDropout(nn.Module):
     """Drop elements with the probability ``p``, rounded to 1 / 65,536, and scale the others.
 
-    `draw_for` says, before each step of training, which samples the frames are of.
+    `draw_for` says, before each step of training, which samples the frames are of, and `forget`
+    ends that. Of frames that nobody has named elements are dropped as torch's own dropout does it.
     """
 
     def __init__(self, p: float, seed: int) -> None:
         super().__init__()
+        self.p = p
         self._level, self._seed = round(p * _LEVELS), seed
-        self._keys = self._lengths = torch.empty(0, dtype=torch.int64)
+        self._keys: Tensor | None = None
+        self._lengths = torch.empty(0, dtype=torch.int64)
 
     def draw_for(self, batch: Batch) -> None:
         """Draw for the samples of ``batch``, whose frames come next, on their device."""
@@ -43,29 +47,39 @@ class SampleDropout(nn.Module):
         self._keys = torch.from_numpy(keys).to(batch.inputs.device)
         self._lengths = batch.lengths
 
+    def forget(self) -> None:
+        """No longer draw for the samples that `draw_for` was told."""
+        self._keys = None
+
     def forward(self, frames: Tensor, layer: int) -> Tensor:
         """``frames`` (T, B, N) of ``layer`` with elements dropped, and zero in the padding."""
         if not self.training or self._level == 0:
             return frames
+        if self._keys is None:
+            return F.dropout(frames, self.p)
         steps = torch.arange(len(frames), device=frames.device)
         step, row = (steps[:, None] < self._lengths).nonzero(as_tuple=True)
         kept = torch.zeros_like(frames)
-        kept[step, row] = self._kept(step, row, frames.shape[2], layer).to(frames.dtype)
+        chosen = self._kept(self._keys[row], step, frames.shape[2], layer)
+        kept[step, row] = chosen.to(frames.dtype)
         return frames * kept.mul_(_LEVELS / (_LEVELS - self._level))
 
     def of_last(self, last: Tensor, layer: int) -> Tensor:
         """As `forward` of the last valid frames (B, N) alone."""
         if not self.training or self._level == 0:
             return last
-        row = torch.arange(len(last), device=last.device)
-        kept = self._kept(self._lengths - 1, row, last.shape[1], layer)
+        if self._keys is None:
+            return F.dropout(last, self.p)
+        kept = self._kept(self._keys, self._lengths - 1, last.shape[1], layer)
         return last * kept.to(last.dtype).mul_(_LEVELS / (_LEVELS - self._level))
 
-    def _kept(self, step: Tensor, row: Tensor, count: int, layer: int) -> Tensor:
-        """Which of ``count`` elements are kept, (F, count), of frames ``step`` of ``row``."""
-        keys = _mixed(self._keys[row] + _GOLDEN * (layer * _MOST_FRAMES + step + 1))
+    def _kept(self, keys: Tensor, step: Tensor, count: int, layer: int) -> Tensor:
+        """Which of ``count`` elements are kept, (F, count), of frames ``step`` of samples' ``keys``."""
+        keys = _mixed(keys + _GOLDEN * (layer * _MOST_FRAMES + step + 1))
         places = torch.arange(1, -(-count // _PER_WORD) + 1, device=keys.device) * _GOLDEN
         words = _mixed(keys[:, None] + places)
+        if not len(words):  # the strides of what is empty may be such that torch cannot view it
+            return words.new_empty((0, count), dtype=torch.bool)
         return words.view(torch.int16)[:, :count] >= self._level - _LEVELS // 2
 
 

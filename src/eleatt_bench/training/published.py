@@ -74,9 +74,10 @@ def write_weights(path: Path, runs_dir: Path, run_id: str, data_dir: Path) -> Ca
 def load_network(path: str | Path) -> tuple[SequenceClassifier, Card]:
     """The network whose weights are in a file that `write_weights` made, to be used, and its card.
 
-    ``network(frames, lengths)`` gives logits (B, classes) of frames (B, T, D) with lengths (B,).
-    Where the run had transforms that are no augmentation, such as ``origin``, frames are those
-    after them.
+    ``network.classify(frames, lengths)`` gives logits (B, classes) of frames (B, T, D) as a
+    prepared data set holds them, with lengths (B,). ``network(inputs, lengths)`` takes what the
+    run's transforms make of them and computes in the precision of the weights; to train on, call
+    this one.
 
     Raises:
         UserError: no such file, a damaged one, or one of something else.

@@ -14,11 +14,13 @@ def seed_everything(seed: int, epoch: int | None = None) -> None:
     """Seed Python, NumPy and torch for the start of ``epoch`` (None: before the first one).
 
     Every epoch starts from a state of its own, so a run that was killed and resumed draws
-    exactly what an undisturbed one draws.
+    exactly what an undisturbed one draws. What is drawn before the first one are weights, on the
+    CPU: no other device is touched for them, nor told of a seed for when it is.
     """
     entropy = [seed, 0 if epoch is None else epoch + 1]
     state = np.random.SeedSequence(entropy).generate_state(2)
-    torch.manual_seed(int(state[0]) << 32 | int(state[1]))
+    manual_seed = torch.default_generator.manual_seed if epoch is None else torch.manual_seed
+    manual_seed(int(state[0]) << 32 | int(state[1]))
     np.random.seed(int(state[0]))
     random.seed(int(state[1]))
 
@@ -27,7 +29,10 @@ def seed_everything(seed: int, epoch: int | None = None) -> None:
 def own_randomness() -> Iterator[None]:
     """What is drawn in here, for weights that are replaced at once, changes nobody's numbers."""
     python, numpy = random.getstate(), np.random.get_state()
-    with torch.random.fork_rng():
-        yield
-    random.setstate(python)
-    np.random.set_state(numpy)
+    used = torch.cuda.is_initialized()  # or asking for its states would start it on every GPU
+    try:
+        with torch.random.fork_rng(range(torch.cuda.device_count()) if used else ()):
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)

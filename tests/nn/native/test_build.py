@@ -159,3 +159,25 @@ def test_another_users_library_is_not_loaded(monkeypatch, copied):
     found = build._library.__wrapped__()
     assert isinstance(found, BackendError)
     assert "belongs to another user" in str(found)
+
+
+def test_the_compiler_may_be_several_words(monkeypatch, tmp_path):
+    cache = script(tmp_path / "cache of mine", 'exec "$@"')
+    monkeypatch.setenv("CXX", f"'{cache}' c++ -g")
+    assert build.compiler() == [cache, "c++", "-g"]
+    for wrong, why in (("'c++", "CXX='c\\+\\+ is no command"), ("absent c++", "compiler .absent.:")):
+        monkeypatch.setenv("CXX", wrong)
+        with pytest.raises(BackendError, match=why):
+            build.compiler()
+
+
+def test_without_a_home_there_is_a_reason_and_no_library(monkeypatch):
+    def nowhere(cls):
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("TORCH_EXTENSIONS_DIR", raising=False)
+    monkeypatch.setattr(build.Path, "home", classmethod(nowhere))
+    found = build._library.__wrapped__()
+    assert isinstance(found, BackendError)
+    assert "no home folder" in str(found)
+    assert "set TORCH_EXTENSIONS_DIR" in str(found)

@@ -11,6 +11,7 @@ import torch
 from eleatt_bench import EleAttGRU
 from eleatt_bench.nn import backends, native
 from eleatt_bench.nn.contract import BackendError
+from eleatt_bench.nn.native import comparison
 from eleatt_bench.nn.native.comparison import difference
 
 
@@ -71,10 +72,17 @@ def test_nothing_of_the_caller_reaches_it(afresh):
 
 
 def test_it_takes_no_time():
-    """Some 20 ms of the processor, the least of several; room for one that is shared."""
+    """Some 40 ms of the processor, the least of several; room for one that is shared."""
     taken = []
     for _ in range(5):
         start = time.process_time()
         difference(native._run, native._KINDS)
         taken.append(time.process_time() - start)
     assert min(taken) < 0.2
+
+
+def test_it_reaches_whole_vectors():
+    """The widest hold sixteen numbers of float32, and there is a rest in both dtypes."""
+    for size in (comparison._D, comparison._N):
+        assert size > 16
+        assert size % 8

@@ -14,6 +14,7 @@ import functools
 import hashlib
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
@@ -50,12 +51,21 @@ def why_not() -> str | None:
 
 
 def library_path() -> Path:
-    """Where the library for this source and this processor lies, or will lie."""
+    """Where the library for this source and this processor lies, or will lie.
+
+    Raises BackendError: there is no folder for it.
+    """
     digest = hashlib.sha256(" ".join((*_FLAGS, _processor())).encode())
     for source in sorted(_SOURCES.iterdir()):
         digest.update(source.read_bytes())
-    root = os.environ.get("TORCH_EXTENSIONS_DIR") or Path.home() / ".cache" / "torch_extensions"
-    return Path(root) / "eleatt_bench" / f"layer-{digest.hexdigest()[:16]}.so"
+    root = os.environ.get("TORCH_EXTENSIONS_DIR")
+    try:
+        folder = Path(root) if root else Path.home() / ".cache" / "torch_extensions"
+    except RuntimeError as error:  # no $HOME, and a user whom the system does not know
+        raise BackendError(
+            f"there is no home folder to keep the library in ({error}): set TORCH_EXTENSIONS_DIR"
+        ) from error
+    return folder / "eleatt_bench" / f"layer-{digest.hexdigest()[:16]}.so"
 
 
 @functools.cache
@@ -123,14 +133,17 @@ def _build(path: Path) -> None:
         raise BackendError(f"another process has been building {path} for too long") from None
 
 
-def compiler() -> str:
-    """The C++ compiler of this machine, or the one that ``$CXX`` names; BackendError without it."""
-    named = os.environ.get("CXX")
-    candidates = [named] if named else ["c++", "g++", "clang++"]
+def compiler() -> list[str]:
+    """The C++ compiler of this machine, or the words of ``$CXX``; BackendError without it."""
+    try:
+        named = shlex.split(os.environ.get("CXX", ""))
+    except ValueError as error:
+        raise BackendError(f"CXX={os.environ['CXX']} is no command ({error})") from error
+    candidates = named[:1] or ["c++", "g++", "clang++"]
     found = next(filter(None, map(shutil.which, candidates)), None)
     if found is None:
         raise BackendError(f"there is no C++ compiler ({', '.join(candidates)}): install g++")
-    return found
+    return [found, *named[1:]]
 
 
 def _compile(path: Path) -> None:
@@ -138,14 +151,14 @@ def _compile(path: Path) -> None:
     for abandoned in path.parent.glob(f".{path.name}.*.tmp"):  # by a killed process
         abandoned.unlink()
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    command = [program, *_FLAGS, str(_SOURCES / "layer.cpp"), "-o", str(unfinished)]
+    command = [*program, *_FLAGS, str(_SOURCES / "layer.cpp"), "-o", str(unfinished)]
     try:
         subprocess.run(
             command, check=True, capture_output=True, text=True, timeout=_SECONDS, umask=0o022
         )
     except subprocess.TimeoutExpired:
-        raise BackendError(f"{program} took more than {_SECONDS} s") from None
+        raise BackendError(f"{shlex.join(program)} took more than {_SECONDS} s") from None
     except subprocess.CalledProcessError as error:
         said = next((line for line in error.stderr.splitlines() if "error" in line), error.stderr)
-        raise BackendError(f"{program} failed: {said.strip()}") from None
+        raise BackendError(f"{shlex.join(program)} failed: {said.strip()}") from None
     unfinished.replace(path)

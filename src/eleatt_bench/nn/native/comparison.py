@@ -14,7 +14,7 @@ from torch import Tensor
 from eleatt_bench.nn import scan
 from eleatt_bench.nn.contract import BLOCKS, Cell, Gate, Kind, RunLayer, State, Weights
 
-_T, _D, _N = 2, 5, 9
+_T, _D, _N = 2, 18, 17  # a whole vector of sixteen lanes and a rest
 _LENGTHS = (1, 2)
 _DTYPES = (torch.float32, torch.float64)
 

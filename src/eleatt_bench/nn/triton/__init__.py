@@ -169,7 +169,7 @@ class _Triton(torch.autograd.Function):
         *inputs, outputs, cells = saved
         call, (x, h_0, c_0, weights) = ctx.call, _plain(*inputs)
         given = [None if d is None else d.contiguous() for d in (d_outputs, d_attention, d_h, d_c)]
-        with torch.autocast(x.device.type, enabled=False), torch.cuda.device_of(x):  # type: ignore[no-untyped-call]
+        with torch.cuda.device_of(x):  # type: ignore[no-untyped-call]
             before = [_before(h_0, outputs, call)]
             if c_0 is not None:
                 before.append(_before(c_0, cells, call))

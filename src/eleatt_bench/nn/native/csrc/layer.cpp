@@ -1,6 +1,8 @@
 // The passes of a layer over all tiles, on as many threads as the call says, and the entry points.
 #include <omp.h>
 
+#include <vector>
+
 #include "backward.h"
 #include "forward.h"
 
@@ -43,7 +45,9 @@ template <class Pass> struct NothingToFinish {
 // Adds up the threads' weight gradients, each thread some of the rows.
 template <class S, class Cell> struct AddSums {
   const Call<S>& call;
-  const Sums<S, Cell>* sums[1024];
+  std::vector<const Sums<S, Cell>*> sums;  // of each thread
+
+  explicit AddSums(const Call<S>& call) : call(call), sums(call.threads) {}
 
   void begin(const Backward<S, Cell>& pass, int64_t thread) {
     sums[thread] = &pass.sums;
@@ -80,7 +84,7 @@ template <class S, class Cell> int64_t forward(const Call<S>& call) {
 
 template <class S, class Cell> int64_t backward(const Call<S>& call) {
   using Pass = Backward<S, Cell>;
-  return over_tiles<S, BackwardWeights<S, Cell>, Pass>(call, AddSums<S, Cell>{call, {}});
+  return over_tiles<S, BackwardWeights<S, Cell>, Pass>(call, AddSums<S, Cell>(call));
 }
 
 template <class S> int64_t forward(const Call<S>& call) {
