@@ -165,6 +165,8 @@ def test_what_is_computed_from_others_is_not_silently_left_as_it_was(computed):
     layer = EleAttGRU(4, 3, 2)
     computed(layer, "weight_hh_l1")
     before = {name: p.clone() for name, p in layer.state_dict().items()}
-    with pytest.raises(ValueError, match="weight_hh_l1 cannot be drawn anew, .* make it permanent"):
+    with pytest.raises(
+        ValueError, match=r"weight_hh_l1 cannot be drawn anew, .* make it permanent"
+    ):
         layer.reset_parameters()
     assert all(torch.equal(p, before[name]) for name, p in layer.state_dict().items())

@@ -254,6 +254,7 @@ def test_a_loaded_network_can_be_trained_on(made: Made, tmp_path: Path) -> None:
     lengths, labels = torch.full((128,), frames.shape[1]), torch.from_numpy(store.labels[:128])
     before = F.cross_entropy(network(frames, lengths), labels)
     network.train()
+    assert network.recurrent.dropout == 0.5  # for whoever takes the layers home
     assert not torch.equal(network(frames, lengths), network(frames, lengths))
     optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
     F.cross_entropy(network(frames, lengths), labels).backward()

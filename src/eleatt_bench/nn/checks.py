@@ -22,7 +22,7 @@ def check_sizes(**sizes: int) -> None:
 
 
 def check_flags(**flags: bool) -> None:
-    """TypeError unless every flag is a bool: positions differ from those of torch's RNN and LSTM."""
+    """TypeError unless every flag is a bool: not all positions are those of torch's RNN, LSTM."""
     for name, flag in flags.items():
         if not isinstance(flag, bool):
             raise TypeError(f"{name} must be True or False, got {describe(flag)}")
@@ -79,7 +79,7 @@ def checked_gated_layers(
 
 
 def own_parameters(module: nn.Module, names: set[str], done: str) -> dict[str, nn.Parameter]:
-    """The parameters of these names; ValueError where one, computed from others, cannot be ``done``."""
+    """The parameters of these names; ValueError, saying what cannot be ``done``, if one is none."""
     found = dict(module.named_parameters(recurse=False, remove_duplicate=False))
     missing = sorted(names - set(found))
     if missing:

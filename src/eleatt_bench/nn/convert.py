@@ -29,7 +29,8 @@ def from_torch(module: nn.RNN | nn.LSTM | nn.GRU) -> Stack:
 
     `torch.nn.GRU` resets after the recurrent matrix and becomes ``EleAttGRU(reset_after=True)``.
     Sizes, options, dropout and training mode are carried over, and of the parameters values, dtype,
-    device and ``requires_grad``; gradients and hooks are not. The parameters are copies, each one of its own.
+    device and ``requires_grad``; gradients and hooks are not. The parameters are copies, also those
+    that were shared one for each name.
 
     torch's RNN and LSTM add two biases of shape (kN,) where the paper's equations have one: it gets
     their sum, and is trainable if either was. (Training both moved the sum by two steps at a time.)

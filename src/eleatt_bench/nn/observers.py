@@ -56,26 +56,22 @@ def is_counted() -> bool:
 
 
 def recorded(lengths: Tensor) -> bool:
-    """Whether a graph is recorded, or vmap maps, and has to hold for other ``lengths`` than these."""
+    """Whether a graph that is recorded, or vmap, needs other ``lengths`` to hold than these."""
     return (
         torch.compiler.is_exporting()
         or _traced()
         or get_proxy_mode() is not None
         or torch._C._dispatch_keys(lengths).has(torch._C.DispatchKey.Python)
-        or any(map(torch._C._functorch.is_batchedtensor, _wrapped(lengths)))
+        or underneath(lengths).dim() > lengths.dim()
     )
 
 
 def underneath(tensor: Tensor) -> Tensor:
-    """``tensor`` without what the transforms of `torch.func` see of it: all that vmap maps over."""
-    return _wrapped(tensor)[-1]
+    """``tensor`` without what the transforms of `torch.func` see of it: all that vmap maps over.
 
-
-def _wrapped(tensor: Tensor) -> list[Tensor]:
-    every = [tensor]
-    while torch._C._functorch.is_functorch_wrapped_tensor(every[-1]):
-        every.append(torch._C._functorch.get_unwrapped(every[-1]))
-    return every
+    To look at: nothing may be computed from it that comes out of the transform.
+    """
+    return torch.func.debug_unwrap(tensor)
 
 
 def refuse_observers(backend: str, tensors: Iterable[object]) -> None:

@@ -196,8 +196,7 @@ class SequenceClassifier(LightningModule):
 
     def _check_steps(self, optimizer: torch.optim.Optimizer) -> None:
         """UserError for what torch's optimizers take, but no step of a training here can do."""
-        fused = getattr(optimizer, "_step_supports_amp_scaling", False)
-        if fused and self.config["trainer"]["precision"] == "16-mixed":
+        if optimizer.defaults.get("fused") and self.config["trainer"]["precision"] == "16-mixed":
             # It would divide by the scale only after gradients were clipped.
             raise UserError(
                 "optimizer.options: fused=true steps with gradients that are still scaled, which "

@@ -74,7 +74,7 @@ class SampleDropout(nn.Module):
         return last * kept.to(last.dtype).mul_(_LEVELS / (_LEVELS - self._level))
 
     def _kept(self, keys: Tensor, step: Tensor, count: int, layer: int) -> Tensor:
-        """Which of ``count`` elements are kept, (F, count), of frames ``step`` of samples' ``keys``."""
+        """Which of ``count`` elements are kept, (F, count), of the frames ``step`` of ``keys``."""
         keys = _mixed(keys + _GOLDEN * (layer * _MOST_FRAMES + step + 1))
         places = torch.arange(1, -(-count // _PER_WORD) + 1, device=keys.device) * _GOLDEN
         words = _mixed(keys[:, None] + places)

@@ -29,7 +29,8 @@ def seed_everything(seed: int, epoch: int | None = None) -> None:
 def own_randomness() -> Iterator[None]:
     """What is drawn in here, for weights that are replaced at once, changes nobody's numbers."""
     python, numpy = random.getstate(), np.random.get_state()
-    used = torch.cuda.is_initialized()  # or asking for its states would start it on every GPU
+    # Where CUDA is unused, asking for its states would start it on every GPU.
+    used = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
     try:
         with torch.random.fork_rng(range(torch.cuda.device_count()) if used else ()):
             yield

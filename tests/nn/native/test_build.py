@@ -165,7 +165,10 @@ def test_the_compiler_may_be_several_words(monkeypatch, tmp_path):
     cache = script(tmp_path / "cache of mine", 'exec "$@"')
     monkeypatch.setenv("CXX", f"'{cache}' c++ -g")
     assert build.compiler() == [cache, "c++", "-g"]
-    for wrong, why in (("'c++", "CXX='c\\+\\+ is no command"), ("absent c++", "compiler .absent.:")):
+    for wrong, why in (
+        ("'c++", "CXX='c\\+\\+ is no command"),
+        ("absent c++", "compiler .absent.:"),
+    ):
         monkeypatch.setenv("CXX", wrong)
         with pytest.raises(BackendError, match=why):
             build.compiler()
