@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -156,24 +157,31 @@ def test_output_that_goes_nowhere(words: str, status: int, says: str, tmp_path: 
     assert len(done.stderr.splitlines()) <= 1, done.stderr
 
 
-def test_settings_are_shown_as_they_would_be_run(command_line) -> None:
-    shown = yaml.safe_load(command_line("train", "quick=true", "--cfg", "job").stdout)
-    assert shown["trainer"]["max_epochs"] == 2
+def test_settings_are_shown_as_they_would_be_run(
+    monkeypatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    def shown(*words: str) -> Any:
+        assert main([*words]) == 0
+        return yaml.safe_load(capsys.readouterr().out)
+
+    whole = shown("train", "quick=true", "--cfg", "job")
+    assert whole["trainer"]["max_epochs"] == 2
     for flags in (["-c", "job"], ["--cfg=job", "--resolve"]):
-        assert yaml.safe_load(command_line("train", "quick=true", *flags).stdout) == shown
-    for package in ("trainer", "data.transforms.rotation"):
-        done = command_line("train", "-c", "job", "-p", package, "quick=true")
-        inner = shown
-        for name in package.split("."):
-            inner = inner[name]
-        assert yaml.safe_load(done.stdout) == inner
-    assert "optimizer.lr is -3.0" in error_of(
-        command_line("train", "optimizer.lr=-3", "--cfg", "job", "--resolve")
-    )
-    assert "Did you mean 'trainer'" in error_of(command_line("train", "-c", "job", "-p", "traner"))
-    assert "--cfg job --package" in error_of(command_line("train", "-p", "trainer"))
-    tested = yaml.safe_load(command_line("eval", "run=some", "-c", "job").stdout)
-    assert tested["run"] == "some"
+        assert shown("train", "quick=true", *flags) == whole
+    assert shown("train", "-c", "job", "-p", "trainer", "quick=true") == whole["trainer"]
+    rotation = whole["data"]["transforms"]["rotation"]
+    package = ["--package", "data.transforms.rotation"]
+    assert shown("train", "--cfg", "job", *package, "quick=true") == rotation
+    assert shown("eval", "run=some", "-c", "job")["run"] == "some"
+    for words, says in (
+        (["optimizer.lr=-3", "--cfg", "job", "--resolve"], "optimizer.lr is -3.0"),
+        (["-c", "job", "-p", "traner"], "Did you mean 'trainer'"),
+        (["-p", "trainer"], "--cfg job --package"),
+    ):
+        assert main(["train", *words]) == 1
+        assert says in capsys.readouterr().err
 
 
 def test_debug_shows_the_traceback(command_line) -> None:

@@ -19,6 +19,7 @@ from eleatt_bench.runs.predictions import digest_of
 from eleatt_bench.runs.record import RunFolder, all_runs
 from eleatt_bench.tables.plan import plan
 from eleatt_bench.tables.recorded import record_plan
+from eleatt_bench.training.run import train
 
 Call = Callable[..., tuple[int, str, str]]
 TABLE = """
@@ -284,11 +285,13 @@ def test_a_plan_that_was_recorded_later_takes_no_earlier_ones_place(
     assert main(["results", "verify", str(to)]) == 0
 
 
-def test_other_data_of_the_same_name_are_not_published(
-    tmp_path: Path, monkeypatch, capsys, composer: Composer
-) -> None:
+def test_other_data_of_the_same_name_are_not_published(tmp_path: Path, monkeypatch, capsys) -> None:
     """Data in a folder that was typed are the table's own where there are no others."""
     monkeypatch.chdir(tmp_path)
+    configs = tmp_path / "configs" / "table" / "small.yaml"
+    configs.parent.mkdir(parents=True)
+    configs.write_text(TABLE.replace("tiny", "small").replace("=digits", "=nucla"))
+    monkeypatch.setenv("ELEATT_CONFIGS", str(tmp_path / "configs"))
     typed = f"data_dir={tmp_path / 'mine'}"
 
     def prepare(folder: str, value: float) -> None:
@@ -301,11 +304,13 @@ def test_other_data_of_the_same_name_are_not_published(
         )  # fmt: skip
 
     prepare("mine", 1.0)
-    made = plan("nucla", [typed], composer)
+    with Composer() as composer:
+        made = plan("small", [typed], composer)
     assert (made.variation, made.unprepared) == ((), ())
     prepare("data", 2.0)
-    assert plan("nucla", [typed], composer).variation == (typed,)
-    assert main(["results", "add", "nucla", typed]) == 1
+    with Composer() as composer:
+        assert plan("small", [typed], composer).variation == (typed,)
+    assert main(["results", "add", "small", typed]) == 1
     assert "choose that folder with ELEATT_DATA" in capsys.readouterr().err
 
 
@@ -334,11 +339,12 @@ def test_weights_are_those_of_the_first_seed_in_each_column(tmp_path: Path, monk
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ELEATT_CONFIGS", str(tmp_path / "configs"))
     monkeypatch.setenv("ELEATT_RUNS", str(tmp_path / "runs"))
-    assert main(["reproduce", "two"]) == 0
-    assert main(["results", "add", "two", "--weights", "GRU"]) == 0
-    published = {path.stem for path in (tmp_path / "results" / "weights").iterdir()}
     with Composer() as composer:
         runs = plan("two", [], composer).runs
+        for run in runs:
+            train(composer.config(run.overrides), run.overrides)
+    assert main(["results", "add", "two", "--weights", "GRU"]) == 0
+    published = {path.stem for path in (tmp_path / "results" / "weights").iterdir()}
     assert published == {run.run_id for run in runs if run.row == "GRU" and run.seed == 0}
     assert len(published) == 2
     assert main(["results", "verify", "--weights"]) == 0

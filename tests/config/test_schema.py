@@ -139,7 +139,7 @@ def test_the_smallest_values_are_let_through_and_smaller_ones_are_not() -> None:
     [
         (["trainer.gradient_clip_val=0"], "above 0, or null to clip nothing"),
         (["scheduler.monitor=val/loss"], "monitor is val/loss, which nothing watches here"),
-        (["scheduler=step", "scheduler.monitor=val/loss"], "scheduler=plateau, or leave it out"),
+        (["scheduler=step", "scheduler.monitor=val/loss"], "plateau, or scheduler.monitor=null"),
         (["scheduler=plateau", "scheduler.monitor=val/loss"],
          "mode is max, but val/loss is better the lower it is: \\+\\+scheduler.options.mode=min"),
         (["scheduler._target_=torch.optim.lr_scheduler.ReduceLROnPlateau",

@@ -101,7 +101,9 @@ def test_a_published_run_is_sound_small_and_always_the_same(finished_run, tmp_pa
     record = sound(copy)
     lines = copy.config.read_text().splitlines()
     assert {"data_dir: data", "runs_dir: runs"} < set(lines), "nobody learns of others' folders"
-    assert len(lines) == len(folder.config.read_text().splitlines())
+    whole = folder.config.read_text().splitlines()
+    assert set(lines) <= {*whole, "data_dir: data", "runs_dir: runs"}
+    assert not {"launcher:", "logger:"} & set(lines)
     assert record["whole_predictions_digest"] == (folder.read() or {})["predictions_digest"]
     assert copy.predictions.stat().st_size < folder.predictions.stat().st_size / 2
     assert copy.epochs.read_text() == brief(folder.epochs.read_text())

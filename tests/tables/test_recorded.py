@@ -13,12 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from eleatt_bench.common.errors import UserError
-from eleatt_bench.runs.identity import run_id, with_seed
+from eleatt_bench.runs.identity import but_numbers, run_id, with_seed
 from eleatt_bench.tables.build import table
 from eleatt_bench.tables.departures import held_against
 from eleatt_bench.tables.plan import Plan, PlannedRun, plan
 from eleatt_bench.tables.recorded import declarations, plan_path, read_plan, record_plan
-from eleatt_bench.tables.records import but_numbers
 from eleatt_bench.tables.spec import declared
 from eleatt_bench.tables.table import Table
 
@@ -49,7 +48,7 @@ def test_a_plan_is_recorded_once_and_says_all_that_judges(digits_plan: Plan) -> 
     content = json.loads(path.read_text(encoding="utf-8"))
     measured = content["claims"][0].pop("measured")
     assert (measured["metric"], measured["folds"]) == ("accuracy", [0])
-    settings_of = {run.row: but_numbers(run) for run in digits_plan.runs}
+    settings_of = {run.row: but_numbers(run.identity) for run in digits_plan.runs}
     assert measured["better"] == [settings_of["EleAtt-GRU"]]
     assert measured["than"] == [settings_of["GRU"]]
     assert content["claims"][0] == {

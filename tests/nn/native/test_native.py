@@ -83,7 +83,9 @@ def test_a_gradient_that_fades_ends_at_zero(threads, layer_class, count):
         (found[backend],) = torch.autograd.grad(layer(x)[0][-1].sum(), x)
     assert subnormal(found["equations"]).any()  # or this looks at nothing
     assert not subnormal(found["native"]).any()
-    torch.testing.assert_close(found["native"], found["equations"], rtol=1e-3, atol=1e-9)
+    # Of large terms that all but cancel no more than rounding is left.
+    atol = 1e-6 * found["equations"].abs().max().item()
+    torch.testing.assert_close(found["native"], found["equations"], rtol=1e-3, atol=atol)
 
 
 @pytest.mark.parametrize("flush", [False, True])

@@ -201,7 +201,7 @@ def test_the_forest_plot_has_a_verdict_in_words_beside_each_claim(site: Path, pa
     figure.locator("summary").click()
     sync_api.expect(figure.locator("tr")).to_have_count(2)
     row = figure.locator("tr").nth(1).inner_text()
-    assert re.fullmatch(r"EleAtt-GRU > GRU, accuracy\t-?[\d.]+ \[-?[\d.]+, -?[\d.]+\]", row)
+    assert re.fullmatch(r"EleAtt-GRU > GRU, accuracy\t-?[\d.]+", row), "two seeds: no interval"
 
 
 @pytest.mark.slow
