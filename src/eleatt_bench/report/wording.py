@@ -162,9 +162,12 @@ def _device_notes(table: Table) -> list[str]:
     if not found:
         return []
     if len(found) == 1:
-        return [f"s/epoch: median seconds of a training epoch on {found[0]}."]
+        return [f"{_SECONDS} {found[0]}."]
     listed = "; ".join(f"[{index}] {name}" for index, name in enumerate(found, start=1))
-    return [f"s/epoch: median seconds of a training epoch on {listed}."]
+    return [f"{_SECONDS} {listed}."]
+
+
+_SECONDS = "s/epoch: seconds of a training epoch, in the median of the runs, on"
 
 
 _CLAIMS = "Claims: mean difference in percentage points, paired by seed, and its t interval at "
