@@ -145,7 +145,7 @@ def test_the_smallest_values_are_let_through_and_smaller_ones_are_not() -> None:
         (["scheduler._target_=torch.optim.lr_scheduler.ReduceLROnPlateau",
           "scheduler.monitor=val/accuracy"], "mode is min, .* \\+\\+scheduler.options.mode=max"),
         (["scheduler=plateau", "scheduler.monitor=vall/loss"], "can be one of: train/loss"),
-        (["scheduler=plateau", "scheduler.monitor=null"], "monitor is None; it can be one of"),
+        (["scheduler=plateau", "scheduler.monitor=null"], "monitor is null; it can be one of"),
     ],
 )  # fmt: skip
 @pytest.mark.few(3)

@@ -21,9 +21,10 @@ from eleatt_bench.runs.identity import identity, is_place
 
 _NO_DIMENSION = frozenset(
     {"experiment", "seed", "quick", "hydra", "data", "data.name", "data.protocol", "data.fold",
-     "data.val_seed", "data.val_fraction", "data.limit"}
+     "data.val_seed", "data.val_fraction", "data.limit", "trainer.selection"}
 )  # fmt: skip
-"""Settings whose runs cannot be compared: they are validated by other samples, or trained by."""
+"""Settings whose runs cannot be compared: they are validated by other samples, or trained by, or by
+another epoch: the best of all validates better than the last without being so."""
 
 _MOST_STEPS = 10_000  # of a range
 
