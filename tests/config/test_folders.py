@@ -72,6 +72,26 @@ def test_what_is_wrong_is_named_with_file_and_place(folder: Path) -> None:
     assert "nested too deeply" in refusal(folder, b"a: " + b"[" * 100_000)
 
 
+@pytest.mark.parametrize(
+    ("line", "time"),
+    [
+        ("launcher: {time: 12:00:00}", "12:00:00"),
+        ("launcher:\n  time: 20:00  # minutes", "20:00"),
+        ("launcher:\n  options: {time-min: 1:00:00, x: 1}", "1:00:00"),
+    ],
+)
+def test_a_time_that_yaml_would_count_in_seconds_is_refused(
+    folder: Path, line: str, time: str
+) -> None:
+    file = folder / "experiment" / "mine.yaml"
+    number = 2 + line.count("\n")
+    text = refusal(folder, f"# @package _global_\n{line}\n".encode())
+    assert text.startswith(f"{file}, line {number}: YAML takes {time} for a number of seconds")
+    assert f'"{time}"' in text
+    quoted = line.replace(time, f'"{time}"')
+    assert "number of seconds" not in refusal(folder, f"{quoted}\nmore: 12:00:00\n".encode())
+
+
 def test_a_mistake_on_the_command_line_is_not_blamed_on_the_folder(folder: Path) -> None:
     assert "'modle'. Did you mean 'model'?" in refusal(folder, MINE.encode(), "modle=gru")
 

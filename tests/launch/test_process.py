@@ -192,7 +192,8 @@ sys.exit(status)
 @pytest.mark.slow
 def test_a_job_that_outlives_its_server_is_waited_for(tmp_path: Path) -> None:
     words = ("train", *ENDLESS, f"data_dir={tmp_path}", f"runs_dir={tmp_path / 'runs'}")
-    job = Job(words, "long", tmp_path / "long.log")
+    done: list[bool] = []
+    job = Job(words, "long", tmp_path / "long.log", done=lambda: bool(done))
     running = start(job, {}, warm=True)
     try:
         wait_for_epochs(job.log_path)
@@ -206,6 +207,8 @@ def test_a_job_that_outlives_its_server_is_waited_for(tmp_path: Path) -> None:
     finally:
         os.killpg(running.pid, signal.SIGKILL)
     assert wait(running, 10) == 255
+    done.append(True)
+    assert running.poll() == 0, "nobody knows its status, but it has done its work"
 
 
 def wait_for_epochs(log: Path) -> None:

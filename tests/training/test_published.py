@@ -25,6 +25,7 @@ from eleatt_bench.runs.predictions import read_predictions
 from eleatt_bench.runs.record import RunFolder
 from eleatt_bench.training.attention import attention_to
 from eleatt_bench.training.datamodule import SequenceDataModule
+from eleatt_bench.training.fit import build
 from eleatt_bench.training.published import retest, write_weights
 from eleatt_bench.training.run import train
 
@@ -49,6 +50,7 @@ def test_the_network_gives_the_logits_of_the_run(made: Made) -> None:
     folder, run, path = made
     network, card = load_network(path)
     assert not network.training
+    assert not {"launcher", "logger"} & card["config"].keys(), "they are nobody's business"
     found = read_predictions(run)
     assert found is not None
     store = catalog.open_store(folder, "digits")
@@ -286,3 +288,18 @@ def test_a_network_in_another_dtype(made: Made, dtype: torch.dtype) -> None:
     found = network(frames, lengths)
     assert found.dtype == dtype
     torch.testing.assert_close(found.float(), expected, rtol=0, atol=0.05)
+
+
+@pytest.mark.parametrize("sequence", ["pixels", "permuted_pixels"])
+def test_of_images_the_network_orders_the_pixels_itself(made: Made, sequence: str) -> None:
+    folder, *_ = made
+    said = [f"data.sequence={sequence}", "model.hidden_size=4", "trainer.num_threads=1"]
+    store = catalog.open_store(folder, "digits")
+    data, network = build(compose_config(said), store)
+    network.eval()
+    batch = next(iter(data.predict_dataloader()))
+    images = torch.from_numpy(store.frames.reshape(-1, 8, 8)[batch.indices])
+    with torch.inference_mode():
+        expected, _ = network.predict_step(batch, 0)
+        found = network.classify(images, torch.full((len(images),), 8))
+    torch.testing.assert_close(found, expected)

@@ -43,7 +43,7 @@ def doctor(arguments: list[str]) -> int:
     print("Versions")
     for name, version in versions().items():
         print(f"  {name:<18} {version}")
-    print(f"  {'commit':<18} {git_commit() or 'an installed package'}")
+    print(f"  {'commit':<18} {git_commit() or 'an installed package, or git does not answer'}")
     print("Devices")
     for line in _devices(build):
         print(f"  {line}")
@@ -114,9 +114,13 @@ def _is_installed(name: str) -> bool:
 
 def _cpu_layers(build: bool) -> str:
     """What layers run on, and why; the library behind ``native`` is made if ``build`` says so."""
+    from eleatt_bench.nn.contract import BackendError
     from eleatt_bench.nn.native.build import library_path, why_not
 
-    path = library_path()
+    try:
+        path = library_path()
+    except BackendError as error:
+        return f"layers run on: scan, because {error}"
     if not build and not path.exists():
         return (
             "layers run on: native, which is compiled at its first use, "

@@ -78,7 +78,7 @@ def _check(plans: Sequence[Plan], rows: Sequence[str]) -> None:
         if damaged := read_plan(made).damaged:
             raise UserError(damaged)
         for said in made.variation:
-            if said.startswith("data_dir="):
+            if said.lstrip("+~").startswith("data_dir="):
                 raise UserError(
                     f"{said} has other data of the same name than {data_dir()}, and a "
                     "publication does not say which: choose that folder with ELEATT_DATA instead"
@@ -177,10 +177,20 @@ def _copy(publication: Publication, made: Plan, names: Collection[str]) -> None:
                 ) from error
             staged.append(folder)
         for name, how in take(staged, publication.runs).items():
-            if how in (Outcome.OTHER, Outcome.DAMAGED):
-                _remove(publication, name)
-                take([RunFolder(stage, name)], publication.runs)
-                print(f"{name} took the place of one that was trained another time")
+            ours, theirs = RunFolder(stage, name), RunFolder(publication.runs, name)
+            if how is Outcome.SAME and _bytes(ours) == _bytes(theirs):
+                continue
+            if how in (Outcome.SAME, Outcome.OTHER, Outcome.DAMAGED):
+                if how is Outcome.SAME:  # as an earlier version published it, its weights too
+                    theirs.remove()
+                else:
+                    _remove(publication, name)
+                    print(f"{name} took the place of one that was trained another time")
+                take([ours], publication.runs)
+
+
+def _bytes(folder: RunFolder) -> list[bytes]:
+    return [file.read_bytes() for file in sorted(folder.path.iterdir()) if file.is_file()]
 
 
 def _clear(publication: Publication) -> None:

@@ -94,9 +94,9 @@ def _data_of(record: Record) -> str:
 
 
 def _samples_of(found: Predictions) -> str:
-    """A digest of the test samples: their names, labels, classes, and which are clean."""
+    """A digest of the test samples: their names, labels, number of classes, and which are clean."""
     clean = b"" if found.clean is None else found.clean.tobytes()
-    names = json.dumps([found.class_names, found.names.tolist()], default=bytes.decode)
+    names = json.dumps([len(found.class_names), found.names.tolist()], default=bytes.decode)
     return hashlib.sha256(names.encode() + found.labels.tobytes() + clean).hexdigest()
 
 

@@ -117,7 +117,7 @@ def _on_the_same_samples(a: Run, b: Run) -> str:
 def _over_seeds(a: Run, b: Run) -> str:
     """What all finished seeds of both say, judged as a claim of a table that nobody declared.
 
-    Nothing of runs that no seed tells apart, or that were not tested on the same samples.
+    Nothing of runs that no seed tells apart, nor of those that were tested on other data.
     """
     from eleatt_bench.report.numbers import signed
     from eleatt_bench.report.verdict_text import judgement_text
@@ -126,8 +126,10 @@ def _over_seeds(a: Run, b: Run) -> str:
     from eleatt_bench.tables.power import MOST_SEEDS
 
     same = [without_seed(run.record["identity"]) for run in (a, b) if "identity" in run.record]
-    if len(same) < 2 or same[0] == same[1] or _tested(same[0]) != _tested(same[1]):
+    if len(same) < 2 or same[0] == same[1]:
         return ""
+    if _tested(same[0]) != _tested(same[1]):
+        return "Over seeds nothing is said: other data, protocol, fold or limit."
     of_a, of_b = (_by_seed(one, a.folder.path.parent) for one in same)
     seeds = tuple(sorted(of_a.keys() & of_b.keys()))[:MOST_SEEDS]
     if not seeds:

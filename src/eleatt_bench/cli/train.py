@@ -99,6 +99,8 @@ def _shown(verb: str, flags: Sequence[str], overrides: Sequence[str]) -> bool:
         return False
     if "--multirun" in flags:
         raise UserError("--cfg job shows the settings of one run: leave --multirun out")
+    if any(word.startswith("run=") and "," in word for word in overrides):
+        raise UserError("--cfg job shows the settings of one run: name one, run=ID")
     shown: Any = compose_checked(overrides, verb)
     package = values.get("--package", "_global_")
     for name in [] if package == "_global_" else package.split("."):
@@ -151,8 +153,9 @@ def eval(arguments: list[str]) -> int:  # noqa: A001  (the verb's name)
 def _check_places(overrides: Sequence[str]) -> None:
     """Refuse what would say how a finished run is trained: it would be without effect."""
     for override in overrides:
-        key = override.partition("=")[0].lstrip("+~")
-        if key.startswith("trainer.") and not is_place(key):
+        key, _, value = override.lstrip("+~").partition("=")
+        whole = key == "trainer" and value.startswith("{")  # and not one of the files
+        if whole or (key.startswith("trainer.") and not is_place(key)):
             raise UserError(
                 f"{override}: a run is tested as it was trained; of trainer only where that is "
                 "done can be said, such as trainer=gpu"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import tempfile
 from pathlib import Path
 
 from eleatt_bench.common.errors import UserError
@@ -51,9 +52,13 @@ def command(*words: str) -> str:
 
 
 def cache_dir() -> Path:
-    """``$XDG_CACHE_HOME/eleatt-bench``, by default ``~/.cache/eleatt-bench``."""
-    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(root) / "eleatt-bench"
+    """``$XDG_CACHE_HOME/eleatt-bench``, by default ``~/.cache/eleatt-bench``; of who has no home a
+    folder of temporary files."""
+    root = os.environ.get("XDG_CACHE_HOME")
+    try:
+        return (Path(root) if root else Path.home() / ".cache") / "eleatt-bench"
+    except RuntimeError:  # no $HOME, and a user whom the system does not know
+        return Path(tempfile.gettempdir()) / f"eleatt-bench-{os.getuid()}"
 
 
 def config_files(folder: Path) -> list[Path]:

@@ -103,7 +103,6 @@ _OF = {
 
 _USUAL = {"jobs_per_device": 1, "warm": True}
 _NUMBERS = ("cpus", "resubmit", "poll", "retries")  # which no cluster knows instead
-_DAY, _NOON = 24 * 60, 12 * 60 * 60
 _TIME = re.compile(r"((?P<days>\d+)-)?(?P<parts>\d+(:\d+){0,2})")
 _ADDRESS = re.compile(r"auto|(ray://)?([\w.-]+|\[[\da-fA-F:.]+\]):\d{1,5}")
 _SIZE = re.compile(r"0*[1-9]\d*[KMGT]?", re.IGNORECASE)
@@ -145,28 +144,11 @@ _INSTEAD = {
 def _check_slurm(launcher: Mapping[str, Any]) -> None:
     if isinstance(gpus := launcher["gpus"], float) and not gpus.is_integer():
         raise UserError(f"launcher.gpus is {gpus}; SLURM lends whole ones")
-    _check_minutes("launcher.time", launcher["time"])
-    for key, value in launcher["options"].items():
-        if str(key).removeprefix("--").replace("_", "-") in ("time", "time-min"):
-            _check_minutes(f"launcher.options.{key}", value)
     limit = _seconds(launcher["time"])
     if limit is not None and (launcher["notice"] or 0) >= limit:
         raise UserError(
             f"launcher.notice is {launcher['notice']} seconds, and launcher.time "
             f"{launcher['time']} is no longer: jobs would be told to stop before they begin"
-        )
-
-
-def _check_minutes(key: str, value: Any) -> None:
-    """Refuse a number of minutes that is a day or more.
-
-    YAML makes it of ``12:00:00`` without quotes: 43200, which are seconds.
-    """
-    if (text := str(value).strip()).isdecimal() and int(text) >= _DAY:
-        raise UserError(
-            f"{key} is {text}, a plain number, which SLURM takes for minutes: {int(text) // 60:,} "
-            'hours. Write HOURS:MINUTES:SECONDS, in a file with quotes, as in time: "12:00:00" '
-            f"(without them YAML makes {_NOON} of it), or DAYS-HOURS:MINUTES:SECONDS"
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -74,6 +74,21 @@ def checked(cfg: DictConfig, name: str = "train", *, begun: bool = False) -> dic
         raise UserError(f"{error.full_key}: {str(error).splitlines()[0]}") from error
     check_values(config, name, begun=begun)
     return config
+
+
+def config_of_run(kept: Mapping[str, Any]) -> dict[str, Any]:
+    """The checked configuration of a run that was begun, from what is ``kept`` of it.
+
+    Settings that came after the run have their defaults, and so have those of launcher and loggers
+    where they were left out.
+
+    Raises:
+        UserError, OmegaConfBaseException: as `checked`; a key or a value that the schema lacks.
+    """
+    usual = {"launcher": {"name": "local"}}
+    merged = OmegaConf.merge(OmegaConf.structured(schema.TrainConfig), usual, kept)
+    assert isinstance(merged, DictConfig)
+    return checked(merged, begun=True)
 
 
 def _shrink(cfg: DictConfig) -> None:

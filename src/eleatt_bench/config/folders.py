@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import yaml
@@ -36,16 +37,28 @@ def check_folders() -> None:
                     "would never be read: call it otherwise"
                 )
             owners[file] = folder
-            _check_size(folder / file)
+            _check_content(folder / file)
 
 
-def _check_size(path: Path) -> None:
+# Of 12:00:00 without quotes YAML makes 43200, which are seconds, and SLURM takes for minutes.
+_TIME = re.compile(
+    rb"""^[^#\n'"]*\btime(?:[-_]min)?:[ \t]+(\d+(?::\d\d){1,2})[ \t]*(?:[,}#\r]|$)""", re.M
+)
+
+
+def _check_content(path: Path) -> None:
     try:
         content = path.read_bytes() if path.stat().st_size <= _LARGEST else None
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from error
     if content is None:
         raise UserError(f"{path} has more than {_LARGEST:,} bytes: that is no config")
+    if found := _TIME.search(content):
+        line, time = content[: found.start(1)].count(b"\n") + 1, found[1].decode()
+        raise UserError(
+            f"{path}, line {line}: YAML takes {time} for a number of seconds, and SLURM that for "
+            f'minutes. Write it in quotes: "{time}"'
+        )
     if b"*" not in content:
         return
     try:

@@ -16,6 +16,7 @@ from typing import Protocol
 
 from eleatt_bench.launch.devices import UNKNOWN, Memory
 from eleatt_bench.launch.ranks import without_ranks
+from eleatt_bench.launch.settings import begins_anew
 
 PRELOADED = (
     "eleatt_bench.training.warm",
@@ -128,11 +129,17 @@ class _Warm:
         )
         self._process.start()
         assert self._process.pid is not None  # started
-        self.pid = self._process.pid
+        self.pid, self._job = self._process.pid, job
 
     def poll(self) -> int | None:
         status = self._process.exitcode
-        return None if status == _UNTOLD and _lives(self.pid) else status
+        if status != _UNTOLD:
+            return status
+        if _lives(self.pid):
+            return None
+        # What was to be begun anew may have been done before.
+        done = None if begins_anew(self._job.arguments) else self._job.done
+        return 0 if done is not None and done() else status
 
 
 _UNTOLD = 255

@@ -128,7 +128,8 @@ def _options(module: Stack | nn.RNNBase) -> dict[str, Any]:
     meta device no initial values are drawn; the parameters are then replaced.
     """
     names = ("input_size", "hidden_size", "num_layers", "bias", "batch_first", "bidirectional")
-    return {name: getattr(module, name) for name in names} | {"device": "meta"}
+    found = {name: getattr(module, name) for name in names[:3]}
+    return found | {name: bool(getattr(module, name)) for name in names[3:]} | {"device": "meta"}
 
 
 def _in_torch(name: str) -> tuple[str, ...]:

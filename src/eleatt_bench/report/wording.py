@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from eleatt_bench.report.numbers import DIGITS, NOTHING, number, signed
 from eleatt_bench.report.verdict_text import SIGNS, judgement_text, marks, outlook
 from eleatt_bench.tables.judgement import Judgement, Verdict
-from eleatt_bench.tables.statistics import ERROR
+from eleatt_bench.tables.statistics import CONFIDENCE, ERROR
 from eleatt_bench.tables.table import Claim, Crossed, Section, Table, TableCell
 
 
@@ -170,7 +170,10 @@ def _device_notes(table: Table) -> list[str]:
 _SECONDS = "s/epoch: seconds of a training epoch, in the median of the runs, on"
 
 
-_CLAIMS = "Claims: mean difference in percentage points, paired by seed, and its t interval at "
+_CLAIMS = (
+    "Claims: mean difference in percentage points, paired by seed, and from three seeds on its t "
+    "interval at "
+)
 _CROSSED = "Over {groups} too: the same with seeds and {groups} as crossed random effects."
 
 
@@ -185,8 +188,8 @@ def claim_notes(table: Table) -> list[str]:
 
 
 def levels_text(claims: Sequence[Claim]) -> str:
-    """``98.05 %, which over the looks of a claim together is 95 %``; of looks of several plans
-    each by its columns."""
+    """``98.05 %, which over the looks of a claim together is 95 %``, or ``95 %`` of single looks;
+    where there are several, each by its columns."""
     columns: dict[float, dict[str, None]] = {}
     for claim in claims:
         columns.setdefault(claim.judgement.confidence, {})[claim.column] = None
@@ -195,7 +198,8 @@ def levels_text(claims: Sequence[Claim]) -> str:
         f"{100 * level:.4g} %" + (f" ({', '.join(names)})" if several else "")
         for level, names in columns.items()
     ]
-    return f"{' or '.join(listed)}, which over the looks of a claim together is 95 %"
+    said = " or ".join(listed)
+    return said if max(columns) <= CONFIDENCE else f"{said}, over the looks of a claim 95 %"
 
 
 def margins_text(claims: Sequence[Claim]) -> str:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import io
 import re
 import shlex
+from contextlib import suppress
 
 import h5py
 import numpy as np
@@ -22,10 +23,11 @@ from eleatt_bench.runs.curves import COLUMNS
 from eleatt_bench.runs.predictions import Predictions, checked, digest_of
 from eleatt_bench.runs.record import Record, RunFolder
 
-_FOLDERS = re.compile(r"^(data|runs)_dir:.*\n(?: .*\n)*", re.MULTILINE)
-_SERVICES = re.compile(r"^(?:launcher|logger):.*\n(?: .*\n)*", re.MULTILINE)
-_OWN = re.compile(r"[+~]{0,2}(?:(?:data|runs)_dir=|(?:launcher|logger)[.=])")
-"""What is of a machine and its owner: folders, accounts, addresses, which may hold passwords."""
+_FOLDERS = re.compile(r"^(data|runs)_dir:.*\n(?:(?: .*)?\n)*", re.MULTILINE)
+OWN_SECTIONS = ("launcher", "logger")
+"""What is of a machine and its owner: accounts, addresses, which may hold passwords."""
+_SERVICES = re.compile(rf"^(?:{'|'.join(OWN_SECTIONS)}):.*\n(?:(?: .*)?\n)*", re.MULTILINE)
+_OWN = re.compile(rf"[+~]{{0,2}}(?:(?:data|runs)_dir=|(?:{'|'.join(OWN_SECTIONS)})[.=])")
 _WHOLE = "whole_predictions_digest"
 """The key of the digest that the predictions had before; what it names is the same run."""
 
@@ -57,10 +59,15 @@ def placeless(config: str) -> str:
 
 def _placeless_record(record: Record) -> Record:
     """``record`` with a command and overrides that are not of one machine alone."""
-    command, said = record["command"], record["overrides"]
-    for word in filter(_OWN.match, said):
-        command = command.replace(f" {shlex.quote(word)}", "")
-    kept = [word for word in said if not _OWN.match(word)]
+    command = record["command"]
+    with suppress(ValueError):  # what no shell would read stays as it is
+        words = shlex.split(command)
+        own = {place for place, word in enumerate(words) if _OWN.match(word)}
+        for place, word in enumerate(words):
+            if word == "--config-dir":
+                own |= {place, place + 1}
+        command = shlex.join(word for place, word in enumerate(words) if place not in own)
+    kept = [word for word in record["overrides"] if not _OWN.match(word)]
     return {**record, "command": command, "overrides": kept}
 
 

@@ -44,7 +44,7 @@ def _places(first: Predictions, other: Predictions) -> npt.NDArray[np.intp]:
     """Where each sample of ``first`` is in ``other``."""
     order, sorted_first = np.argsort(other.names), np.argsort(first.names)
     places = np.empty(len(first.names), np.intp)
-    same = first.class_names == other.class_names and len(order) == len(sorted_first)
+    same = first.logits.shape == other.logits.shape
     if same:
         places[sorted_first] = order
         same = (other.names[places] == first.names).all() and (

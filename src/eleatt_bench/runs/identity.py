@@ -26,6 +26,9 @@ PLACES = (
     "trainer.profiler",
 )
 """Sections and settings that say where and how a run is computed: no part of what it is."""
+REDRAWN = {("sysu", "same_subject"): 2}
+"""Protocols whose random splits were drawn anew, and how often they have been drawn: runs on others
+are other runs."""
 
 OMITTED = (
     ("data", "limit", None),
@@ -66,6 +69,8 @@ def identity(
             within = within[name]
         if within.get(key, default) == default:  # earlier runs do not have it at all
             within.pop(key, None)
+    if number := REDRAWN.get((result["data"]["name"], result["data"]["protocol"])):
+        result["data"]["splits"] = number
     result["data"]["digest"] = data_digest
     result["recipe_version"] = RECIPE_VERSION
     if pretraining is not None:

@@ -195,11 +195,12 @@ def _laid_out(this: Sweep, left: Sequence[Planned]) -> Sweep:
     return this._replace(config={**this.config, "trainer": {**this.config["trainer"], **asked[0]}})
 
 
-def _evaluation(one: Planned) -> FileState | None:
-    """What the file of an evaluation is like; None of a job that trains."""
+def _evaluation(one: Planned) -> tuple[int, ...] | None:
+    """What the file of an evaluation is like; None without one, and of a job that trains."""
     if one.run is not None:
         return None
-    return FileState.at(str(one.folder.evaluation(_checkpoint(one))))
+    state = FileState.at(str(one.folder.evaluation(_checkpoint(one))))
+    return None if state is None else state.key
 
 
 def _checkpoint(one: Planned) -> str:
@@ -262,7 +263,7 @@ def _job_return(one: Planned) -> JobReturn:
     return done
 
 
-def print_results(planned: Sequence[Planned], before: Sequence[FileState | None]) -> None:
+def print_results(planned: Sequence[Planned], before: Sequence[tuple[int, ...] | None]) -> None:
     """A line per job: the accuracy it came to, what tells it from the others, and its run.
 
     Of evaluations ``before`` is what their files were like: one that is as it was is of earlier.
@@ -273,10 +274,13 @@ def print_results(planned: Sequence[Planned], before: Sequence[FileState | None]
         if one.run is not None:
             texts = [accuracy_text(one.folder.read()), one.folder.status()]
         else:
-            checkpoint, now = _checkpoint(one), _evaluation(one)
-            anew = now is not None and now[:-1] != (before[place] or ())[:-1]
-            result = one.folder.read_evaluation(checkpoint) if anew else None
-            texts = [accuracy_text(result), f"{checkpoint} checkpoint" if anew else "not tested"]
+            checkpoint = _checkpoint(one)
+            result = one.folder.read_evaluation(checkpoint)  # first: NFS looks anew where it opens
+            anew = _evaluation(one) not in (None, before[place])
+            texts = [
+                accuracy_text(result if anew else None),
+                f"{checkpoint} checkpoint" if anew else "not tested",
+            ]
             values.pop("run", None)  # which the last column says in full
         last = {"status": texts[1], "run": one.folder.run_id}
         rows.append({"test accuracy": texts[0]} | values | last)

@@ -230,11 +230,15 @@ def _commits(record: Summary) -> set[str | None]:
 def _of_commits(commits: Counter[str | None]) -> list[str]:
     """That the runs are not all of one commit, or not of what is committed."""
     changed = sum(count for name, count in commits.items() if (name or "").endswith(_CHANGES))
-    if len(commits) < 2 and not changed:
+    unsure = sum(count for name, count in commits.items() if (name or "").endswith(_UNKNOWN))
+    if len(commits) < 2 and not changed and not unsure:
         return []
     named = ", ".join(f"{_short(name)} ({n:,})" for name, n in commits.most_common(_NAMED))
     more = f" and {len(commits) - _NAMED:,} more" if len(commits) > _NAMED else ""
     also = f"; {_several(changed, 'run')} of a checkout with changes" if changed else ""
+    also += (
+        f"; {_several(unsure, 'run')} where git did not say whether there were" if unsure else ""
+    )
     return [f"The runs are of {_several(len(commits), 'commit')}: {named}{more}{also}"]
 
 
@@ -308,6 +312,6 @@ def _several(count: int, word: str) -> str:
     return f"{count:,} {word}{'s' * (count != 1)}"
 
 
-_CHANGES = "+changes"  # as `eleatt_bench.training.environment` marks them
+_CHANGES, _UNKNOWN = "+changes", "+unknown"  # as `eleatt_bench.training.environment` marks them
 _NAMED = 3  # of what there may be many
 _HASH = 7  # characters of a commit

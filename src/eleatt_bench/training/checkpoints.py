@@ -142,8 +142,8 @@ class Checkpoints(Callback):
             load_checkpoint(self.folder / "best.ckpt", network_of(classifier, epoch))
         except UserError as error:
             raise UserError(
-                f"The weights of epoch {epoch + 1}, the best so far, are lost, and no later epoch "
-                f"makes up for them: {error}"
+                f"The weights of epoch {epoch + 1}, the best so far, are lost, and if no later "
+                f"epoch is as good the run ends without those that it is tested with: {error}"
             ) from error
 
     def _keep_best(self, path: Path) -> None:

@@ -96,13 +96,16 @@ class SequenceClassifier(LightningModule):
     def classify(self, frames: Tensor, lengths: Tensor) -> Tensor:
         """Logits (B, classes) of ``frames`` (B, T, D) with ``lengths`` (B,), as they are tested.
 
-        Frames are those of a prepared data set (of a network that reads pixels, one pixel each),
-        zero-padded, on the network's device. They go through the run's transforms but for the
-        augmentation, whether or not the network is in training mode, and then through the network,
-        in the run's precision.
+        Frames are those of a prepared data set, zero-padded, on the network's device; a network
+        that reads pixels takes whole images, too, and puts them in its order. They go through the
+        run's transforms but for the augmentation, whether or not the network is in training mode,
+        and then through the network, in the run's precision.
         """
+        inputs, lengths = self.transforms.steps(frames, lengths)
         labels, indices = torch.zeros_like(lengths), np.arange(len(frames))
-        batch = Batch(frames, lengths, labels, indices, len(frames), epoch=0)
+        return self._classified(Batch(inputs, lengths, labels, indices, len(frames), epoch=0))
+
+    def _classified(self, batch: Batch) -> Tensor:
         with self.autocast():
             batch = self.transforms(batch, training=False)
             logits: Tensor = self(batch.inputs, batch.lengths)
@@ -130,7 +133,7 @@ class SequenceClassifier(LightningModule):
 
     def predict_step(self, batch: Batch, batch_idx: int) -> tuple[Tensor, Integers]:
         """Logits (B, classes) and the store's indices (B,) of the samples they belong to."""
-        return self.classify(batch.inputs, batch.lengths).float(), batch.indices
+        return self._classified(batch).float(), batch.indices
 
     def _observe(self, batch: Batch, stage: str) -> Tensor:
         logits = self(batch.inputs, batch.lengths)

@@ -8,14 +8,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.locations import folder_at
 from eleatt_bench.common.nested import leaves
-from eleatt_bench.config import schema
-from eleatt_bench.config.compose import checked
+from eleatt_bench.config.compose import config_of_run
 from eleatt_bench.config.composer import Composer
 from eleatt_bench.config.pretraining import Pretraining, source_of
 from eleatt_bench.data import catalog
@@ -155,9 +153,7 @@ def _config(folder: RunFolder, record: Record) -> dict[str, Any]:
     if read is None:
         raise UserError(damage or f"{folder.config} is gone. {again}")
     try:
-        merged = OmegaConf.merge(OmegaConf.structured(schema.TrainConfig), read)
-        assert isinstance(merged, DictConfig)
-        config = checked(merged, begun=True)
+        config = config_of_run(read)
     except (OmegaConfBaseException, UserError) as error:
         raise UserError(
             f"{folder.config} is not what this run was trained with: "

@@ -13,16 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.extras import require
 from eleatt_bench.common.files import read_bounded, replacing
-from eleatt_bench.config import schema
-from eleatt_bench.config.compose import checked
+from eleatt_bench.config.compose import config_of_run
 from eleatt_bench.data.store import SequenceStore
 from eleatt_bench.data.transforms import Transforms
+from eleatt_bench.runs.compact import OWN_SECTIONS
 from eleatt_bench.training.checkpoints import weights_of
 from eleatt_bench.training.classifier import SequenceClassifier
 from eleatt_bench.training.datamodule import SequenceDataModule
@@ -58,7 +57,8 @@ def write_weights(path: Path, runs_dir: Path, run_id: str, data_dir: Path) -> Ca
     state = weights_of(folder)
     card = {
         "run_id": folder.run_id,
-        "config": {**config, "data_dir": "data", "runs_dir": "runs"},  # no names of folders
+        "config": {key: value for key, value in config.items() if key not in OWN_SECTIONS}
+        | {"data_dir": "data", "runs_dir": "runs"},  # nothing that is of a machine and its owner
         "metrics": record["metrics"]["test"],
         "data_digest": record["data_digest"],
         "class_names": list(store.class_names),
@@ -136,11 +136,9 @@ def _read(path: Path) -> tuple[Card, dict[str, Tensor]]:
 def _config(card: Card) -> dict[str, Any]:
     """The configuration of the run; settings that came after it have their defaults."""
     try:
-        merged = OmegaConf.merge(OmegaConf.structured(schema.TrainConfig), card["config"])
+        config = config_of_run(card["config"])
     except OmegaConfBaseException as error:
         raise ValueError(str(error).splitlines()[0]) from error
-    assert isinstance(merged, DictConfig)
-    config = checked(merged, begun=True)
     config["model"]["backend"] = "auto"
     return config
 

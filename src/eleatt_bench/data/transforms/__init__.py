@@ -57,6 +57,7 @@ class Transforms:
         config = data["transforms"]
         check(config, store)
         self._config, self._seed, self._layout = config, seed, store.layout
+        self._pixels = data["sequence"] != "frames"
         self._permuted = data["sequence"] == "permuted_pixels"
         axes = [config[name] for name in ("rotation", "axis_scaling")]
         self._rotation, self._axis_scaling = ([limit[axis] for axis in "xyz"] for limit in axes)
@@ -69,6 +70,16 @@ class Transforms:
         """The number of values of a step, where it was ``values`` before."""
         streams = self._config["streams"]
         return values if streams == ["joints"] else step_size(self._layout, streams)
+
+    def steps(self, frames: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """The steps that the network reads, and how many: of images (B, height, width) their pixels
+        (B, height · width, 1) in its order, of anything else ``frames`` and ``lengths``."""
+        if not self._pixels:
+            return frames, lengths
+        pixels = frames.flatten(1)
+        if self._permuted:
+            pixels = pixels[:, pixel_order(self._layout)]
+        return pixels.unsqueeze(2), torch.full_like(lengths, pixels.shape[1])
 
     def __call__(self, batch: Batch, training: bool) -> Batch:
         """``batch`` with ``inputs`` (B, T, D) and ``lengths`` transformed; it stays as it is."""

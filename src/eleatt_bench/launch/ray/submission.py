@@ -52,7 +52,11 @@ def submit(
             **outer_variables(), **own, _HERE: logs.name, "PYTHONUNBUFFERED": "1",
             "RAY_JOB_STOP_WAIT_TIME_S": str(int(GRACE) * 2),
         }  # fmt: skip
-        entrypoint = f"cd {shlex.quote(str(Path.cwd()))} && exec {shlex.join(words)}"
+        # What was meant for this program where Ray was started is not meant for this sweep.
+        kept = shlex.quote(f" {' '.join(variables)} ")
+        others = """/^ELEATT_/ && !index(kept, " "$1" ") {print "-u", $1}"""
+        others = f"$(env | awk -F= -v kept={kept} {shlex.quote(others)})"
+        entrypoint = f"cd {shlex.quote(str(Path.cwd()))} && exec env {others} {shlex.join(words)}"
         sweeps.submit(logs.name, entrypoint, variables)
     return len(jobs)
 
