@@ -85,7 +85,7 @@ def test_a_time_without_quotes_is_no_number_of_minutes(
     folder.mkdir()
     (folder / "ours.yaml").write_text(f"defaults: [slurm]\n{said}\n", encoding="utf-8")
     monkeypatch.setenv("ELEATT_CONFIGS", str(tmp_path))
-    with pytest.raises(UserError, match="in a file with quotes"):
+    with pytest.raises(UserError, match="Write it in quotes"):
         compose_checked(["launcher=ours"], "train")
     quoted = said.replace("2:00:00", '2:00:00"').replace("12:", '"12:').replace("24:00:00", '"1-0"')
     (folder / "ours.yaml").write_text(f"defaults: [slurm]\n{quoted}\n", encoding="utf-8")
