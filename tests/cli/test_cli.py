@@ -146,8 +146,13 @@ def test_output_that_nobody_reads_is_no_error(tmp_path: Path) -> None:
         ("trian 2>&-", 1, ""),
     ],
 )
-def test_output_that_goes_nowhere(words: str, status: int, says: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("unbuffered", [False, True])
+@pytest.mark.few(8)
+def test_output_that_goes_nowhere(
+    words: str, status: int, says: str, unbuffered: bool, tmp_path: Path
+) -> None:
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
+    environment |= {"PYTHONUNBUFFERED": "1"} if unbuffered else {}
     done = subprocess.run(
         ["bash", "-o", "pipefail", "-c", f"'{sys.executable}' -m eleatt_bench {words}"],
         capture_output=True, text=True, cwd=tmp_path, env=environment,

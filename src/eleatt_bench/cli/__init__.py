@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import sys
 import traceback
@@ -83,8 +84,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         finally:
             sys.stdout.flush()  # or what lies there would fail where nobody tells of it
     except Exception as error:
-        unread = _give_output_up()
-        if unread and isinstance(error, BrokenPipeError):  # who read it has gone, as `| head` does
+        gone = _is_unread()
+        _give_output_up()
+        if gone and isinstance(error, BrokenPipeError):  # as `| head` goes
             return 128 + signal.SIGPIPE
         if os.environ.get("ELEATT_DEBUG") == "1":
             traceback.print_exc()
@@ -101,14 +103,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
 
 
-def _give_output_up() -> bool:
-    """Whether what was printed cannot be written; if so, nothing tries again."""
+def _is_unread() -> bool:
+    """Whether who read what is printed has gone."""
+    output = select.poll()
+    with suppress(OSError):  # of output that is no file
+        output.register(sys.stdout.fileno(), select.POLLOUT)
+    return any(state & (select.POLLERR | select.POLLHUP) for _, state in output.poll(0))
+
+
+def _give_output_up() -> None:
+    """If what was printed cannot be written, nothing tries again."""
     try:
         sys.stdout.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return True
-    return False
 
 
 def _without_config_dirs(arguments: Sequence[str]) -> list[str]:
