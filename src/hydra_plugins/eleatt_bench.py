@@ -87,7 +87,7 @@ class EleattTableSweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> Any:
-        from eleatt_bench.sweeps.grid import sweep_tables
+        from eleatt_bench.sweeps.lacking import sweep_tables
 
         assert isinstance(self.launcher, EleattLauncher)  # set up before
         if self.launcher.cancels():

@@ -1,0 +1,88 @@
+"""The jobs that tables still lack, as a sweep: a look at a time, until nothing more is wanted.
+
+They are those of Hydra's sweepers ``eleatt_table`` and ``eleatt_until_decided``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from hydra.core.utils import JobReturn
+from hydra.plugins.launcher import Launcher
+
+from eleatt_bench.common.errors import UserError
+from eleatt_bench.data.datasets import prepare_command
+from eleatt_bench.runs.wanted import WantedRun
+from eleatt_bench.tables.pending import wanted_now
+from eleatt_bench.tables.plan import Plan, plans
+from eleatt_bench.tables.recorded import record_plan
+from eleatt_bench.tables.records import with_pretrainings
+
+
+def asked_tables(arguments: Sequence[str]) -> list[Plan]:
+    """The tables that ``arguments`` ask for: ``table=NAME``, and overrides said of every run.
+
+    Raises:
+        UserError: no table is chosen.
+    """
+    tables = [a.split("=", 1)[1] for a in arguments if a.startswith("table=")]
+    if not tables:
+        raise UserError("hydra/sweeper=eleatt_table needs a table: table=digits")
+    return plans(tables[0], [a for a in arguments if a != f"table={tables[0]}"])
+
+
+def lacking_data(made: Sequence[Plan]) -> str:
+    """A sentence that names the data sets which are not prepared; nothing if all are."""
+    tables: dict[str, list[str]] = {}
+    for plan in made:
+        for name in plan.unprepared:
+            tables.setdefault(name, []).append(plan.spec["name"])
+    return "; ".join(
+        f"Table {', '.join(names)} needs data set {name}, which is not prepared: "
+        f"{prepare_command(name)}"
+        for name, names in tables.items()
+    )
+
+
+def sweep_tables(
+    arguments: Sequence[str], launcher: Launcher, until_decided: bool = False
+) -> list[JobReturn]:
+    """What Hydra's table sweepers do: let ``launcher`` do the runs that the tables still lack.
+
+    That is their first look; ``until_decided`` goes on, look by look, with the rows of claims that
+    are undecided. A run that fails is not tried again, and its claims wait for whoever mends it.
+
+    Raises:
+        UserError: after all that could be done, the jobs that failed, the data sets that lack, and
+            runs that the tables lack although they were done.
+    """
+    made = asked_tables(arguments)
+    for plan in made:
+        record_plan(plan)
+    lack, failures = lacking_data(made), list[str]()
+    returned: list[JobReturn] = []
+    tried: set[str | None] = {None}  # the data of these are not here
+    while runs := _untried(made, until_decided, tried):
+        first = len(tried) - 1
+        if first:
+            print(f"Undecided claims need {len(runs)} more runs", flush=True)
+        elif lack:
+            print(lack, flush=True)
+        tried |= {run.run_id for run in with_pretrainings(runs)}  # each has a log by its number
+        try:
+            returned += launcher.launch([list(run.overrides) for run in runs], first)
+        except UserError as failed:
+            failures.append(str(failed))
+        if not until_decided:
+            break
+    if failures or lack:
+        raise UserError("\n\n".join([*failures, *([lack] if lack else [])]))
+    return returned
+
+
+def _untried(
+    made: Sequence[Plan], until_decided: bool, tried: Collection[str | None]
+) -> list[WantedRun]:
+    """The runs that the tables want now, each once."""
+    runs = {run.run_id: run for plan in made for run in wanted_now(plan, until_decided)}
+    return [run for name, run in runs.items() if name not in tried]
