@@ -262,3 +262,26 @@ def test_brackets_in_a_folder_are_no_markup(monkeypatch, tmp_path: Path, capsys)
     assert "d[/red]:bug:/prepared/digits.h5" in capsys.readouterr().out
     assert main(["table", "digits", "--explain", "GRU", "accuracy", "data_dir='d[/red]'"]) == 0
     assert "d[/red]" in capsys.readouterr().out.replace("\n", "").replace(" ", "")
+
+
+@pytest.mark.parametrize(("number", "status"), [("SIGTERM", 128 + 15), ("SIGINT", 128 + 2)])
+def test_a_signal_in_what_python_calls_when_an_object_goes_is_not_lost(
+    number: str, status: int
+) -> None:
+    code = f"""
+import os, signal, sys, time, weakref
+from eleatt_bench import cli
+class Thing: pass
+def dispatch(arguments):
+    thing = Thing()
+    gone = weakref.ref(thing, lambda _: os.kill(os.getpid(), signal.{number}))
+    del thing
+    time.sleep(30)
+cli._dispatch = dispatch
+sys.exit(cli.main([]))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=20, check=False
+    )
+    assert done.returncode == status
+    assert done.stderr.strip() == "Interrupted. The same command continues where this one stopped."

@@ -6,6 +6,7 @@ import os
 import select
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -183,9 +184,19 @@ def _exit_status(error: Exception) -> int:
 def _handle_stops() -> list[int]:
     """End on Ctrl-C, SIGTERM and SIGHUP as on an exception, so that locks and files are cleaned up.
 
-    The list tells which of them came: libraries may turn that exception into another.
+    The list tells which of them came: libraries may turn that exception into another. Where Python
+    lets none through, as in what it calls when an object goes, the signal is sent once more.
     """
     came: list[int] = []
+    usual = sys.unraisablehook
+
+    def unraisable(ignored: sys.UnraisableHookArgs) -> None:
+        if came and isinstance(ignored.exc_value, KeyboardInterrupt | SystemExit):
+            again = threading.Timer(0.02, os.kill, (os.getpid(), came[-1]))  # once this is left
+            again.daemon = True
+            again.start()
+        else:
+            usual(ignored)
 
     def stop(signum: int, frame: object) -> NoReturn:
         came.append(signum)
@@ -195,6 +206,7 @@ def _handle_stops() -> list[int]:
         # nohup, for one, ignores SIGHUP
         if signal.getsignal(number) in {signal.SIG_DFL, signal.default_int_handler}:
             signal.signal(number, stop)
+            sys.unraisablehook = unraisable
     return came
 
 
