@@ -102,6 +102,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if stops:
             return _stopped(stops[0])
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    finally:
+        stops.clear()  # they have arrived
 
 
 def _is_unread() -> bool:
@@ -190,11 +192,15 @@ def _handle_stops() -> list[int]:
     came: list[int] = []
     usual = sys.unraisablehook
 
+    def again() -> None:
+        if came:
+            os.kill(os.getpid(), came[-1])
+
     def unraisable(ignored: sys.UnraisableHookArgs) -> None:
         if came and isinstance(ignored.exc_value, KeyboardInterrupt | SystemExit):
-            again = threading.Timer(0.02, os.kill, (os.getpid(), came[-1]))  # once this is left
-            again.daemon = True
-            again.start()
+            later = threading.Timer(0.02, again)  # once this is left
+            later.daemon = True
+            later.start()
         else:
             usual(ignored)
 
