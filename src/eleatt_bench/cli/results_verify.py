@@ -17,7 +17,7 @@ from eleatt_bench.data import catalog
 from eleatt_bench.data.datasets import prepare_command
 from eleatt_bench.data.protocols import labelled
 from eleatt_bench.report.publication import Entry, Publication, is_current, of_no_table
-from eleatt_bench.runs.identity import RECIPE_VERSION
+from eleatt_bench.runs.identity import RECIPE_VERSION, tested_on
 from eleatt_bench.runs.predictions import Predictions
 from eleatt_bench.runs.record import Record
 from eleatt_bench.runs.soundness import sound_with_predictions
@@ -71,7 +71,9 @@ def _runs(publication: Publication) -> tuple[dict[str, Record], int]:
         try:
             record, found = sound_with_predictions(folder)
             records[folder.run_id] = record
-            tested[_data_of(record)][_samples_of(found)].append(folder.run_id)
+            tested[json.dumps(tested_on(record["identity"]))][_samples_of(found)].append(
+                folder.run_id
+            )
         except ValueError as error:
             wrong += 1
             print(f"{folder.run_id}  DAMAGED: {error}")
@@ -84,13 +86,6 @@ def _runs(publication: Publication) -> tuple[dict[str, Record], int]:
             wrong += 1
             print(f"{name}  has other test samples, or other labels of them, than {most[0]}")
     return records, wrong
-
-
-def _data_of(record: Record) -> str:
-    """What decides which samples are tested, and what their labels are."""
-    data = record["identity"]["data"]
-    keys = ("name", "digest", "protocol", "fold", "limit")
-    return json.dumps([data.get(key) for key in keys])
 
 
 def _samples_of(found: Predictions) -> str:

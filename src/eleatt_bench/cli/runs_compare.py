@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.locations import runs_dir
 from eleatt_bench.common.nested import leaves
 from eleatt_bench.common.text import columns, terminal_width
-from eleatt_bench.runs.identity import without_seed
+from eleatt_bench.runs.identity import tested_on, without_seed
 from eleatt_bench.runs.record import all_runs, find_run
 from eleatt_bench.runs.values import Run
 
@@ -128,7 +128,7 @@ def _over_seeds(a: Run, b: Run) -> str:
     same = [without_seed(run.record["identity"]) for run in (a, b) if "identity" in run.record]
     if len(same) < 2 or same[0] == same[1]:
         return ""
-    if _tested(same[0]) != _tested(same[1]):
+    if tested_on(same[0]) != tested_on(same[1]):
         return "Over seeds nothing is said: other data, protocol, fold or limit."
     of_a, of_b = (_by_seed(one, a.folder.path.parent) for one in same)
     seeds = tuple(sorted(of_a.keys() & of_b.keys()))[:MOST_SEEDS]
@@ -143,12 +143,6 @@ def _over_seeds(a: Run, b: Run) -> str:
         text += f", {100 * found.confidence:.0f} % interval {signed(found.low)} to "
         text += f"{signed(found.high)} (t)"
     return f"{text}: {judgement_text(found)}."
-
-
-def _tested(identity: Mapping[str, Any]) -> list[Any]:
-    """What a run's test samples follow from."""
-    data = identity["data"]
-    return [data.get(key) for key in ("name", "digest", "protocol", "fold", "limit")]
 
 
 def _by_seed(same: dict[str, Any], runs: Path) -> dict[int, float]:

@@ -188,8 +188,8 @@ def claim_notes(table: Table) -> list[str]:
 
 
 def levels_text(claims: Sequence[Claim]) -> str:
-    """``98.05 %, which over the looks of a claim together is 95 %``, or ``95 %`` of single looks;
-    where there are several, each by its columns."""
+    """``98.05 %, over the looks of a claim 95 %``, or ``95 %`` of single looks; where there are
+    several, each by its columns."""
     columns: dict[float, dict[str, None]] = {}
     for claim in claims:
         columns.setdefault(claim.judgement.confidence, {})[claim.column] = None

@@ -172,6 +172,12 @@ def content(identity: Mapping[str, Any]) -> str:
     return _digest(without_digest(identity))
 
 
+def tested_on(identity: Mapping[str, Any]) -> list[Any]:
+    """What decides which samples a run is tested on, and what their labels are."""
+    data = identity["data"]
+    return [data.get(key) for key in ("name", "digest", "protocol", "fold", "limit")]
+
+
 def likeness(identity: Mapping[str, Any]) -> dict[str, Any]:
     """What tells whether other runs are like that of ``identity``.
 
