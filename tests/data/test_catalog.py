@@ -175,6 +175,8 @@ def test_a_store_is_read_whole_but_once(tmp_path: Path, monkeypatch) -> None:
     for _ in range(3):
         catalog.open_store(tmp_path / "elsewhere", "digits")
     assert seen[2:] == [moved]
+    verification.verify(tmp_path / "elsewhere", "digits")
+    assert seen[3:] == [moved]  # again, and once
 
 
 def test_a_store_that_was_just_written_is_not_remembered_as_sound(

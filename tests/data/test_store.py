@@ -167,8 +167,8 @@ def test_a_column_that_is_no_plain_array_of_this_file(make_store, tmp_path: Path
             file.create_dataset("label", data=labels, compression="lzf")
         else:
             file.create_dataset("label", (4,), "i8", chunks=(1 << 27,), maxshape=(None,))
-    says = {"lzf": "is packed in a way", "chunks": "in chunks of 1,073,741,824 bytes"}
-    damaged(path, says.get(how, "is not an array of this file"))
+    says = {"lzf": "its label is packed in a way", "chunks": "in chunks of 1,073,741,824 bytes"}
+    damaged(path, says.get(how, "its label is not an array of this file"))
 
 
 def test_a_column_that_would_fill_the_memory(make_store, tmp_path: Path) -> None:

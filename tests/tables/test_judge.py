@@ -232,9 +232,9 @@ def test_json_holds_all_of_it(values: list[float]) -> None:
     ("looks", "margin", "says"),
     [
         ((), None, "looks"),
-        ((5, 5), None, "rise"),
-        ((10, 5), None, "rise"),
-        ((0, 5), None, "rise"),
+        ((5, 5), None, "each larger than the one before"),
+        ((10, 5), None, "each larger than the one before"),
+        ((0, 5), None, "each larger than the one before"),
         ((5, 30), None, "20 seeds"),
         ((5,), 0.0, "margin"),
         ((5,), -1.0, "margin"),

@@ -8,30 +8,31 @@ from pathlib import Path
 import pytest
 
 from eleatt_bench.runs.record import RunFolder
+from eleatt_bench.tables.pending import wanted_now
 from eleatt_bench.tables.plan import Plan
-from eleatt_bench.tables.records import find_records, missing
+from eleatt_bench.tables.records import find_records
 
 
 def test_missing_runs_come_seed_by_seed_so_that_all_rows_grow_together(digits_plan: Plan) -> None:
-    assert [run.seed for run in missing(digits_plan)] == [0] * 6 + [1] * 6 + [2] * 6
+    assert [run.seed for run in wanted_now(digits_plan, False)] == [0] * 6 + [1] * 6 + [2] * 6
 
 
 @pytest.mark.parametrize("status", ["running", "failed"])
 def test_an_unfinished_run_counts_for_nothing(digits_plan: Plan, finish, status: str) -> None:
     finish(digits_plan, digits_plan.runs[0], status=status, accuracy=0.5)
     assert find_records(digits_plan) == {}
-    assert len(missing(digits_plan)) == 18
+    assert len(wanted_now(digits_plan, False)) == 18
 
 
 def test_a_damaged_record_counts_for_nothing(digits_plan: Plan, finish) -> None:
     path = finish(digits_plan, digits_plan.runs[0], accuracy=0.5).record
-    assert len(missing(digits_plan)) == 17
+    assert len(wanted_now(digits_plan, False)) == 17
     path.write_text(path.read_text(encoding="utf-8")[:50], encoding="utf-8")
-    assert len(missing(digits_plan)) == 18
+    assert len(wanted_now(digits_plan, False)) == 18
 
 
 def test_columns_that_read_the_same_run_lack_it_once(table4_plan: Plan) -> None:
-    assert len(missing(table4_plan)) == len(table4_plan.first_look) / 2
+    assert len(wanted_now(table4_plan, False)) == len(table4_plan.first_look) / 2
 
 
 def test_without_the_data_runs_are_matched_by_everything_else(table4_plan: Plan, finish) -> None:

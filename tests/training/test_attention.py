@@ -93,5 +93,5 @@ def test_a_layer_without_a_gate_is_refused(short_config) -> None:
     cfg = short_config("model=gru", "trainer.max_epochs=1")
     folder, _ = train(cfg, [])
     store = catalog.open_store(Path(cfg["data_dir"]), "digits")
-    with pytest.raises(UserError, match="has no gate; no layer of it has one"):
+    with pytest.raises(UserError, match="has no gate; no layer has"):
         attention_to(cfg, store, folder, [0], 0)

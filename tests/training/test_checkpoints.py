@@ -98,6 +98,21 @@ def test_the_best_weights_outlive_a_kill_between_two_files(short_config) -> None
     assert best.samefile(last)
 
 
+def test_where_the_last_checkpoint_is_gone_it_goes_on_from_the_one_before(
+    short_config, capsys
+) -> None:
+    config = short_config("trainer.max_epochs=2")
+    folder, record = train(config, [])
+    (folder.checkpoints / "last.ckpt").unlink()
+    folder.record.unlink()
+    capsys.readouterr()
+    _, again = train(config, [])
+    assert again["metrics"] == record["metrics"]
+    said = capsys.readouterr().out
+    assert "last.ckpt is gone: continuing from the checkpoint before it" in said
+    assert "continuing after epoch 1" in said
+
+
 def test_until_the_last_checkpoint_is_there_the_best_is_the_one_before(
     save, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

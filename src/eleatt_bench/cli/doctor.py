@@ -115,7 +115,8 @@ def _is_installed(name: str) -> bool:
 def _cpu_layers(build: bool) -> str:
     """What layers run on, and why; the library behind ``native`` is made if ``build`` says so."""
     from eleatt_bench.nn.contract import BackendError
-    from eleatt_bench.nn.native.build import library_path, why_not
+    from eleatt_bench.nn.native import why_not
+    from eleatt_bench.nn.native.build import library_path
 
     try:
         path = library_path()

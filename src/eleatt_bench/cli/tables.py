@@ -20,8 +20,9 @@ from eleatt_bench.report.render import FORMATS, files, render
 from eleatt_bench.report.selection import Selection, select
 from eleatt_bench.report.verdict_text import of_all, standing
 from eleatt_bench.tables.build import table as make_table
+from eleatt_bench.tables.pending import wanted_now
 from eleatt_bench.tables.plan import Plan, members, plans
-from eleatt_bench.tables.records import find_records, key, missing
+from eleatt_bench.tables.records import find_records, key
 from eleatt_bench.tables.spec import declared
 from eleatt_bench.tables.table import Table
 
@@ -175,7 +176,8 @@ def reproduce(arguments: list[str]) -> int:
 
 def _check_complete(made: Sequence[Plan]) -> None:
     """Whoever has just done all that a table lacks finds it there, or something is wrong."""
-    lack = {run.run_id: run for plan in made for run in missing(plan) if run.run_id is not None}
+    lacking = (run for plan in made for run in wanted_now(plan, False))
+    lack = {run.run_id: run for run in lacking if run.run_id is not None}
     if lack:
         first = next(iter(lack.values()))
         raise UserError(

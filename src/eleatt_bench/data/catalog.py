@@ -34,21 +34,24 @@ def open_store(data_dir: Path, name: str) -> SequenceStore:
     Raises:
         UserError: it is not prepared, or damaged.
     """
+    return _checked(data_dir, name, again=False)
+
+
+def verify(data_dir: Path, name: str) -> SequenceStore:
+    """The store of data set ``name``, as `open_store`, but read and compared in any case."""
+    return _checked(data_dir, name, again=True)
+
+
+def _checked(data_dir: Path, name: str, *, again: bool) -> SequenceStore:
     path = _existing(data_dir, name)
     if path is None:
         raise _not_prepared(data_dir, name)
     with _mended(name):
         store = SequenceStore.open(path, name=_whole(name))
-        _check(store)
+        if again:
+            store.verify()
+        _check(store, known=again)
     return part(store, name)
-
-
-def verify(data_dir: Path, name: str) -> SequenceStore:
-    """The store of data set ``name``, as `open_store`, but read and compared in any case."""
-    store = open_store(data_dir, name)
-    with _mended(name):
-        store.verify()
-    return store
 
 
 def read_layout(data_dir: Path, name: str) -> dict[str, Any]:
@@ -175,8 +178,8 @@ def _mended(name: str) -> Iterator[None]:
         raise UserError(f"{error}. Make it anew with: {prepare_command(name)}") from error
 
 
-def _check(store: SequenceStore) -> None:
-    """Read all of ``store``, unless this very file is known to be sound.
+def _check(store: SequenceStore, *, known: bool) -> None:
+    """Read all of ``store``, unless its frames are ``known`` to be sound or this very file is.
 
     Raises:
         StoreError: something in it was changed since it was written.
@@ -188,7 +191,7 @@ def _check(store: SequenceStore) -> None:
             raise StoreError(f"{store.path} is damaged: its classes, layout or origin changed")
     file = FileState.of(store.path.stat())
     this = [str(store.path.resolve()), file.key, store.content_digest]
-    kept.find(this, lambda: _verified(store), keep=file.settled)
+    kept.find(this, lambda: known or _verified(store), keep=file.settled)
     kept.write()
 
 

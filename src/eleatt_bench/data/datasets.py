@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -48,7 +48,7 @@ class DataSet:
     download: Callable[[Path], None] | None = None
     with_splits: Callable[[Path, Path], Release] | None = None  # the same with --splits
     part: Part | None = None
-    made_by: str = field(default="")  # the command, if `data prepare` is not it
+    made_by: str = ""  # the command, if `data prepare` is not it
 
     @property
     def of_videos(self) -> bool:

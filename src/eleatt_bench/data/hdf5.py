@@ -33,23 +33,23 @@ def local(group: h5py.Group, name: str) -> h5py.Dataset:
 
     Raises:
         KeyError: there is no data set of that name, or it is a link to somewhere else.
-        ValueError: its text says what is wrong with the data set, to follow its name and "that".
+        ValueError: its text names the data set and says what is wrong with it.
     """
     if not isinstance(group.get(name, getlink=True), h5py.HardLink):
         raise KeyError(f"it has no {name}")
     found = group[name]
     if not isinstance(found, h5py.Dataset) or found.shape is None:
-        raise ValueError("is not an array")
+        raise ValueError(f"its {name} is not an array")
     if found.external or found.is_virtual:
-        raise ValueError("is not an array of this file")
+        raise ValueError(f"its {name} is not an array of this file")
     made = found.id.get_create_plist()
     if {made.get_filter(index)[0] for index in range(made.get_nfilters())} - _FILTERS:
-        raise ValueError("is packed in a way that is not read here")
+        raise ValueError(f"its {name} is packed in a way that is not read here")
     size = found.dtype.itemsize
     for axis in found.chunks or ():
         size *= axis
     if found.chunks and size > LARGEST_CHUNK:
-        raise ValueError(f"is stored in chunks of {size:,} bytes")
+        raise ValueError(f"its {name} is stored in chunks of {size:,} bytes")
     return found
 
 

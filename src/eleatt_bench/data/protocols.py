@@ -62,6 +62,11 @@ def _sysu_fold(data: Mapping[str, Integers]) -> str:
     return f"data.fold=k is split k + 1 of {whose}"
 
 
+_NTU = {
+    "cross_subject": Protocol(lambda data, fold: ntu_protocols.cross_subject(data)),
+    "cross_view": Protocol(lambda data, fold: ntu_protocols.cross_view(data)),
+}
+
 PROTOCOLS = {
     "digits": {"fixed": _official},
     "mnist": {"official": _official},
@@ -73,12 +78,11 @@ PROTOCOLS = {
             lambda data, fold: data["camera"] == 2, about=_never_tested, development=True
         ),
     },
-    "ntu": {
-        "cross_subject": Protocol(lambda data, fold: ntu_protocols.cross_subject(data)),
-        "cross_view": Protocol(lambda data, fold: ntu_protocols.cross_view(data)),
-    },
+    "ntu": _NTU,
+    "ntu_v1": _NTU,
+    "ntu_rgb": _NTU,
     "ntu120": {
-        "cross_subject": Protocol(lambda data, fold: ntu_protocols.cross_subject(data)),
+        "cross_subject": _NTU["cross_subject"],
         "cross_setup": Protocol(lambda data, fold: ntu_protocols.cross_setup(data)),
     },
     "sysu": {
@@ -110,12 +114,7 @@ PROTOCOLS = {
             fold_is=lambda data: "data.fold=k is the official split k + 1",
         ),
     },
-    "ntu_rgb": {
-        "cross_subject": Protocol(lambda data, fold: ntu_protocols.cross_subject(data)),
-        "cross_view": Protocol(lambda data, fold: ntu_protocols.cross_view(data)),
-    },
 }
-PROTOCOLS["ntu_v1"] = PROTOCOLS["ntu"]
 """The protocols of each data set."""
 
 

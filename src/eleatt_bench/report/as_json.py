@@ -6,7 +6,7 @@ import json as json_module
 from collections.abc import Sequence
 from typing import Any
 
-from eleatt_bench.tables.table import Claim, Table, TableCell
+from eleatt_bench.tables.table import Claim, SampleTest, Table, TableCell
 
 
 def json(tables: Sequence[Table]) -> str:
@@ -57,7 +57,7 @@ def _object(table: Table) -> dict[str, Any]:
                 "crossed": None if claim.crossed is None else claim.crossed._asdict(),
                 "groups": claim.groups,
                 "collapsed": list(claim.collapsed),
-                "tests": [_test(claim, index) for index in range(len(claim.tests))],
+                "tests": [_test(test) for test in claim.tests],
             }
             for claim in table.claims
         ],
@@ -90,8 +90,7 @@ def _judged(claim: Claim) -> dict[str, Any]:
     return {"seeds": found.pop("count"), **found}
 
 
-def _test(claim: Claim, index: int) -> dict[str, Any]:
-    test = claim.tests[index]
+def _test(test: SampleTest) -> dict[str, Any]:
     found: dict[str, Any] = {
         "seed": test.seed,
         "better_only": test.better_only,

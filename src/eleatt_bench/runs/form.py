@@ -7,7 +7,6 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from eleatt_bench.common.errors import UserError
 from eleatt_bench.runs.identity import RECIPE_VERSION, is_named, run_id
 
 MOST = 1 << 20
@@ -15,10 +14,6 @@ MOST = 1 << 20
 
 _DEEPEST = 32  # levels of what is nested
 _LARGEST = 1 << 64  # no count, seed or number of bytes is as large
-
-
-class DamagedError(UserError):
-    """A file of a run that is not what a run writes."""
 
 
 def parse_record(content: bytes, name: str) -> dict[str, Any]:

@@ -133,9 +133,8 @@ def parse(content: bytes) -> Predictions:
     except Exception as error:  # HDF5 has many ways to fail
         raise ValueError(" ".join(str(error).split()) or type(error).__name__) from None
     count, classes = len(found.labels), len(class_names)
-    if logits.shape != (count, classes) or names.shape != (count,) or labels.shape != (count,):
-        raise ValueError("its parts are of different sizes")
-    if clean is not None and clean.shape != (count,):
+    columns = [names, labels, *(() if clean is None else (clean,))]
+    if logits.shape != (count, classes) or any(part.shape != (count,) for part in columns):
         raise ValueError("its parts are of different sizes")
     b"".join(found.names.tolist()).decode()
     if count == 0 or classes == 0:

@@ -1,8 +1,9 @@
 """The folder that a run leaves, and the record in it.
 
 ``<runs_dir>/<run_id>/`` holds ``config.yaml record.json epochs.csv log.txt checkpoints/
-tensorboard/ predictions.h5``. Whoever works on a run holds the lock of its folder; the operating
-system frees the lock when that process dies, so "running" can never be stale.
+tensorboard/ predictions.h5`` and what other verbs add (`eleatt_bench.runs.belongings`). Whoever
+works on a run holds the lock of its folder; the operating system frees the lock when that process
+dies, so "running" can never be stale.
 """
 
 from __future__ import annotations
@@ -136,9 +137,12 @@ class RunFolder:
         """
         if known is None and not self.path.is_dir():
             return "not started"
-        status = "running" if known is None else str(known["status"])
-        if status != "running" and is_free(f"{self._runs_dir}/{self.run_id}/{LOCK}"):
-            return status
+        if (
+            known is not None
+            and known["status"] != "running"
+            and is_free(f"{self._runs_dir}/{self.run_id}/{LOCK}")
+        ):
+            return str(known["status"])
         locked = self.is_locked()
         if locked:
             return "running"

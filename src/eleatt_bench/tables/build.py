@@ -290,15 +290,15 @@ def _unmeasured(plan: Plan, records: Mapping[str, Summary]) -> Iterator[str]:
     for column, runs in lacking.items():
         yield (
             f"Column {column} shows {metrics[column]}, which {_several(len(runs), 'finished run')} "
-            "did not measure: their protocol tells no test samples that repeat training ones, or "
-            "all of theirs do"
+            "did not measure: their protocol has no repeated test samples to leave out, or all of "
+            "their test samples are repeats"
         )
 
 
 def _some(sentences: Sequence[str]) -> list[str]:
     """The first of ``sentences``, and how many more there are."""
     more = len(sentences) - _NAMED
-    return [*sentences[:_NAMED], *([f"So it is with {more:,} more"] if more > 0 else [])]
+    return [*sentences[:_NAMED], *([f"and {more:,} more like these"] if more > 0 else [])]
 
 
 def _short(commit: str | None) -> str:

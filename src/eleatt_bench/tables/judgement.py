@@ -68,7 +68,8 @@ class Design:
             a >= b for a, b in zip((0, *self.looks), self.looks, strict=False)
         ):
             raise UserError(
-                f"looks are {list(self.looks)}; they must be numbers of seeds that rise"
+                f"looks are {list(self.looks)}; they must be numbers of seeds, each larger than "
+                "the one before"
             )
         if self.looks[-1] > MOST_SEEDS:
             raise UserError(f"looks are {list(self.looks)}; {MOST_SEEDS:,} seeds are the most")

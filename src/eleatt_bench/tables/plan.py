@@ -226,7 +226,7 @@ def _check_user(override: str) -> None:
     if key == "seed":
         raise UserError("A table sets the seeds itself. Choose them: 'table.seeds=[0,1,2]'")
     if key == "data.fold":
-        raise UserError("A table sets the folds itself: each of its columns says which")
+        raise UserError("A table sets the folds itself, by column: leave data.fold out")
 
 
 def _check_rows(spec: Spec, user: Sequence[str]) -> None:

@@ -86,15 +86,6 @@ def with_pretrainings(runs: Iterable[WantedRun]) -> list[WantedRun]:
     return list(found.values())
 
 
-def missing(plan: Plan) -> list[PlannedRun]:
-    """The table's own runs of the first look without a finished record, each once, seed by seed:
-    rows grow together.
-
-    Pre-trainings are left out: whoever starts a run sees to what it needs.
-    """
-    return lacking(plan.first_look, find_records(plan))
-
-
 def lacking(runs: Iterable[PlannedRun], records: Mapping[str, Summary]) -> list[PlannedRun]:
     """Those of ``runs`` that are not among ``records``, each once, seed by seed."""
     left = {key(run): run for run in runs if key(run) not in records}

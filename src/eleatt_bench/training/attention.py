@@ -48,10 +48,12 @@ def attention_to(
     # Whichever trained it may not be on this machine, which computes on the CPU here.
     config = {**config, "model": {**config["model"], "backend": "auto"}}
     data, classifier = build(config, store)
-    gated = sorted(classifier.recurrent.gated_layers) if classifier.recurrent.gate else []
+    gated = classifier.recurrent.gated_layers
     if layer not in gated:
-        has = f"layers {', '.join(map(str, gated))} (from 0)" if gated else "no layer"
-        raise UserError(f"Layer {layer} of {folder.run_id} has no gate; {has} of it has one")
+        having = f"layers with a gate (from 0): {', '.join(map(str, gated))}"
+        raise UserError(
+            f"Layer {layer} of {folder.run_id} has no gate; {having if gated else 'no layer has'}"
+        )
     classifier.load_state_dict(weights_of(folder, classifier=classifier))
     classifier.eval()
     below = _below(config["model"], classifier, data, layer)

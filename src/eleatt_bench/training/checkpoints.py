@@ -61,12 +61,13 @@ class Checkpoints(Callback):
             except UserError as error:
                 damaged = damaged or error
                 continue
-            if damaged is not None:
-                say("last.ckpt is damaged: continuing from the checkpoint before it")
+            if path.name == "previous.ckpt":
+                state = "gone" if damaged is None else "damaged"
+                say(f"last.ckpt is {state}: continuing from the checkpoint before it")
             self.best, self.last = self._resumed["best"], self._resumed["last"]
             if self.best["epoch"] == self.last["epoch"]:
                 self._keep_best(path)
-            elif damaged is None and classifier.config["trainer"]["selection"] == "best":
+            elif path.name == "last.ckpt" and classifier.config["trainer"]["selection"] == "best":
                 self._check_best(classifier)  # else the epoch that is done again may be the best
             return int(self._resumed["epoch"]) + 1
         if damaged is not None:
@@ -149,9 +150,9 @@ class Checkpoints(Callback):
     def _keep_best(self, path: Path) -> None:
         """Let best.ckpt be the checkpoint at ``path``, which says that its epoch is the best.
 
-        After it is in place: whoever was killed in between does it when the run continues. Before,
-        the weights of the best epoch so far would be lost to one that may not be as good when it is
-        trained again, on another machine.
+        Called only once that checkpoint is in place. If the process is killed before this call, the
+        run does it when it continues. The other way round a kill in between would lose the best
+        weights so far: the epoch, trained again on another machine, may turn out worse.
         """
         best = self.folder / "best.ckpt"
         if not best.exists() or not best.samefile(path):

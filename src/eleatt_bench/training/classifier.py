@@ -63,7 +63,8 @@ class SequenceClassifier(LightningModule):
         self.train_accuracy = MulticlassAccuracy(num_classes, average="micro")
         self.val_accuracy = MulticlassAccuracy(num_classes, average="micro")
         self.val_confusion = MulticlassConfusionMatrix(num_classes)
-        self.steps = self.lost_steps = 0  # of this epoch, so far; of the last: whose gradient was 0
+        self.steps = 0  # of the optimizer, in this epoch
+        self.lost_steps = 0  # of the last whole epoch: those whose gradient had no finite norm
         self._grad_norms = torch.empty(0)  # of the steps of this epoch, before clipping
         self.epoch_metrics: dict[str, float] = {}  # of the epoch that just ended
         self.epoch_confusion = torch.empty(0)  # of its validation: (actual, predicted) class
@@ -242,10 +243,10 @@ def classifier_of(module: LightningModule) -> SequenceClassifier:
 
 def build_layers(model: Mapping[str, Any], input_size: int) -> Stack:
     """The recurrent layers that the ``model`` section of a config describes."""
-    options: dict[str, Any] = (
-        {"reset_after": model["reset_after"]} if model["cell"] == "gru" else {}
-    )
-    if model["reset_after"] and not options:
+    options: dict[str, Any] = {}
+    if model["cell"] == "gru":
+        options["reset_after"] = model["reset_after"]
+    elif model["reset_after"]:
         raise UserError(f"model.reset_after is for the GRU; model.cell is {model['cell']}")
     try:
         layers = LAYERS[model["cell"]](

@@ -48,7 +48,7 @@ class EpochLines(Callback):
         """
         reader = CurveReader(self._folder)
         done = reader.read() if self._epochs_before else {}
-        if (lost := reader.epochs) < self._epochs_before:
+        if (kept := reader.epochs) < self._epochs_before:
             for name, curve in done.items():
                 for epoch, value in logged(self._folder.tensorboard).get(name, {}).items():
                     curve.setdefault(epoch, value)
@@ -56,7 +56,7 @@ class EpochLines(Callback):
                     if name in one["metrics"]:
                         curve[one["epoch"] + 1] = one["metrics"][name]
             self._say(
-                f"epochs.csv lacks the epochs from {lost + 1} on: they are taken from the event "
+                f"epochs.csv lacks the epochs from {kept + 1} on: they are taken from the event "
                 "files and the checkpoint, without seconds"
             )
         return [

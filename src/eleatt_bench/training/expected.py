@@ -75,7 +75,7 @@ def check(state: Any, expected: Expectation) -> None:
         ValueError: what does not fit.
     """
     if not isinstance(state, dict) or not CONTENT <= state.keys() <= CONTENT | _ADDED:
-        raise ValueError("it holds something else")
+        raise ValueError("it is no checkpoint of this program")
     _check_progress(state, expected)
     for key in _ADDED:
         _check_turns(state.get(key), state["epoch"])
@@ -120,7 +120,7 @@ def _check_turns(said: Any, epoch: int) -> None:
         for run in said
     )  # fmt: skip
     if not runs or sum(count for _, count in said) != epoch + 1:
-        raise ValueError("it does not say whose its epochs were")
+        raise ValueError("its lists of backends or commits do not add up to its epochs")
 
 
 def check_model(model: Any, expected: Expectation) -> None:

@@ -114,7 +114,7 @@ def _opened(config: Mapping[str, Any], this: WantedRun) -> SequenceStore:
 
 def _check_attributes(folder: RunFolder, store: SequenceStore) -> None:
     """Do not continue a run by frames that mean something else; they are no part of its name."""
-    begun = (folder.checkpoints / "last.ckpt").exists()
+    begun = any((folder.checkpoints / name).exists() for name in ("last.ckpt", "previous.ckpt"))
     if begun and not store.was_seen_by(folder.read() or {}):
         raise UserError(
             f"{store.path} has the data with which {folder.run_id} began, but other classes, "
@@ -131,7 +131,7 @@ def _check_record(config: Mapping[str, Any], folder: RunFolder) -> None:
 
 
 def _finished(config: Mapping[str, Any], folder: RunFolder) -> Record | None:
-    """The record of the run if it is finished and good enough."""
+    """The record of the run if it is finished, unless it is to be trained anew."""
     record = folder.read()
     if config["force"] or record is None or record["status"] != "finished":
         return None
@@ -224,5 +224,5 @@ def evaluate(asked: Mapping[str, Any]) -> tuple[RunFolder, Record]:
 
 def keep_evaluation(folder: RunFolder, result: Record) -> None:
     """Write what `evaluate` found to ``eval-<checkpoint>.json`` in the run's folder."""
-    path = folder.path / f"eval-{result['checkpoint']}.json"
+    path = folder.evaluation(result["checkpoint"])
     write_text(path, json.dumps(result, indent=2, ensure_ascii=False) + "\n")

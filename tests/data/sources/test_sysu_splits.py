@@ -97,7 +97,7 @@ def test_a_pickle_runs_nothing(tmp_path: Path, monkeypatch) -> None:
     [
         (np.array([o[:20] for o in ORDER[:29]]), "has 29 splits of 580 ids, not 30"),
         (np.array([o[:20] - 1 for o in ORDER]), "names an id below 1, or one twice in a split"),
-        (np.array([o[:19] for o in ORDER]), "splits neither 40 subjects nor 480 sequences"),
+        (np.array([o[:19] for o in ORDER]), "does not divide 40 subjects, or their 480 sequences"),
         (np.array([o[:20] + 0.5 for o in ORDER]), r"is no list of splits \(it holds float\)"),
         (np.array(["x"] * 30), r"is no list of splits \(it holds str\)"),
         (np.zeros((30, 10_000), np.int8), "has 30 splits of 300,000 ids"),

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from eleatt_bench import EleAttGRU
+from eleatt_bench.cli import doctor
 from eleatt_bench.nn import backends, native
 from eleatt_bench.nn.contract import BackendError
 from eleatt_bench.nn.native import comparison
@@ -51,6 +52,12 @@ def test_a_wrong_number_is_found_and_said(broken, caplog):
     layer.backend = "native"
     with pytest.raises(BackendError, match="does not compute what 'scan' does"):
         layer(x)
+
+
+def test_the_doctor_says_what_layers_do(broken):
+    said = doctor._cpu_layers(build=False)
+    assert said.startswith("layers run on: scan, because native cannot be had (")
+    assert "does not compute what 'scan' does" in said
 
 
 def test_no_number_at_all_is_wrong_too(monkeypatch):

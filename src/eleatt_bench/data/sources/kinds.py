@@ -33,12 +33,12 @@ _WIDE = (
     (codecs.BOM_UTF16_BE, "UTF-16"),
 )
 METHODS = {
-    0: "nothing", 8: "Deflate", 12: "bzip2", 14: "LZMA",  # what Python can unpack
     1: "Shrink", 6: "Implode", 9: "Deflate64", 93: "Zstandard", 95: "XZ", 97: "WavPack",
     98: "PPMd", 99: "AES encryption",
 }  # fmt: skip
-"""How a member of a zip archive may be packed; the first four can be unpacked here."""
+"""Methods by which a member of a zip archive may be packed that cannot be unpacked here."""
 UNPACKABLE = frozenset({0, 8, 12, 14})
+"""Those that can: none, Deflate, bzip2 and LZMA."""
 
 
 class Kind(NamedTuple):

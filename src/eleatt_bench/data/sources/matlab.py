@@ -144,7 +144,7 @@ def _of_version_73(content: bytes, name: str, axes: tuple[int, ...]) -> Array:
         except KeyError:
             raise _UnfitError(f"has no variable {name}") from None
         except ValueError as error:
-            raise _UnfitError(f"has a variable {name} that {error}") from error
+            raise _UnfitError(f"cannot be read: {error}") from error
         if stored.attrs.get("MATLAB_empty", 0):  # then its values are its own shape
             raise _UnfitError(f"has a variable {name} that is empty")
         shape = (stored.shape or ())[::-1]

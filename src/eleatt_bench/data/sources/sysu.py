@@ -43,9 +43,8 @@ def read(path: Path, splits: Path | None = None) -> Release:
 
     Raises:
         UserError: no such path, a damaged archive, the same sequence twice, not 40 subjects, or
-            other ``splits`` than of these. A
-            sample is bad if its file is missing, holds something else, or lies in a folder of
-            another name.
+            ``splits`` of others. A sample is bad if its file is missing, holds something else, or
+            lies in a folder of another name.
     """
     source = Source(path, _FOLDER, "eleatt-bench data prepare sysu --source PATH")
     folds = [] if splits is None else sysu_splits.read(splits, SUBJECTS, len(CLASSES))

@@ -48,19 +48,19 @@ def read(path: Path, subjects: int, actions: int) -> list[set[int]]:
         (lambda i: i) if max(map(max, sides[0])) <= subjects else lambda i: 1 + (i - 1) // actions,
         lambda i: 1 + (i - 1) % subjects,
     )
+    counts = {len(a) + len(b) for a, b in zip(*sides, strict=True)}
     for numbering in of_id:
         split = [[{numbering(i) for i in ids} for ids in side] for side in sides]
         whole = all(
             not train & test and train | test == set(range(1, subjects + 1))
             for train, test in zip(*split, strict=True)
         )
-        counts = {len(a) + len(b) for a, b in zip(*sides, strict=True)}
         if whole and counts in ({subjects}, {everything}):
             return split[1]
     raise source.wrong(
         path,
-        f"splits neither {subjects} subjects nor {everything} sequences, so that no subject is on "
-        "both sides",
+        f"does not divide {subjects} subjects, or their {everything} sequences, so that every "
+        "subject is on one side",
     )
 
 

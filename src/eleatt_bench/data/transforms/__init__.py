@@ -29,7 +29,7 @@ from eleatt_bench.data.transforms.values import add_noise, bones, move_images, v
 
 
 class Transforms:
-    """What ``transforms`` in ``data``, that plain section of a run, turns on; in this order:
+    """The transforms that the section ``data.transforms`` of a run turns on, in this order:
 
     1. ``origin``: coordinates from the layout's origin joint on, of the sequence's first frame
        ("sequence") or of each frame ("frame");

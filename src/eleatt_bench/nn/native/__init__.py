@@ -85,7 +85,7 @@ def why_not() -> str | None:
     There is no library, or it does not compute what `scan` does: found out once, in milliseconds
     where it is built.
     """
-    why = build.why_not()
+    why = build.why_no_library()
     if why is not None:
         return why
     where = difference(_run, _KINDS)

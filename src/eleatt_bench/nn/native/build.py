@@ -35,17 +35,20 @@ _SECONDS = 300  # that a build may take
 def library() -> ctypes.CDLL:
     """The loaded library, which is built first where that was not done yet.
 
-    Raises BackendError: an untried platform, no compiler, a failed build, a folder that cannot be
-    written.
+    Raises BackendError, where `why_no_library` has a reason.
     """
     found = _library()
     if isinstance(found, BackendError):
-        raise BackendError(f"backend 'native' cannot be had: {found}, or use backend='auto'")
+        raise found
     return found
 
 
-def why_not() -> str | None:
-    """Why `library` raises, as a sentence; None if it does not."""
+def why_no_library() -> str | None:
+    """Why there is no library, as a sentence; None if there is one.
+
+    The reasons: an untried platform, no compiler, a failed build, a folder that cannot be written
+    or that others may write.
+    """
     found = _library()
     return str(found) if isinstance(found, BackendError) else None
 

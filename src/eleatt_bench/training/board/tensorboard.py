@@ -43,9 +43,9 @@ class TensorBoard(Callback):
     processes did: what they logged beyond them is purged. ``scalars`` come before it. Nothing here
     has an influence on any number of the training.
 
-    From one picture to the next of its kind the number of epochs doubles: few are ever looked at.
-    One waits for an epoch after which it takes no more than its `SHARE`, unless a newer one of its
-    kind replaces it before; what still waits at the end is drawn then.
+    A picture of a kind is drawn again only once the number of epochs has doubled. It then waits
+    until drawing has taken at most `SHARE` of the training time, unless a newer one of its kind
+    replaces it before. What still waits at the end is drawn then.
     """
 
     def __init__(

@@ -65,7 +65,7 @@ class Loggers(Callback):
             except Exception as error:  # of whatever library
                 raise UserError(
                     f"{sink.title} does not take this run: {reason(error)}. The same command "
-                    "continues it once that is mended; logger=tensorboard does without"
+                    "continues it once that is mended, or without it: logger=tensorboard"
                 ) from error
             self._open.append(sink)
 

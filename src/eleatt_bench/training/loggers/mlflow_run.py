@@ -147,7 +147,7 @@ def _answering(uri: str) -> Iterator[MlflowClient]:
     except Exception as error:  # of MLflow, requests or SQLAlchemy
         raise UserError(
             f"MLflow's store {uri} cannot be used: {reason(error)}. Start its server, or name "
-            "another with logger.mlflow.tracking_uri=URI; logger=tensorboard does without"
+            "another with logger.mlflow.tracking_uri=URI, or train without it: logger=tensorboard"
         ) from error
 
 
