@@ -150,7 +150,7 @@ def rows(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """Two rows for each case; printed as they come."""
     about = machine("cpu", max(given.threads))
     print(f"{about['device']}, torch {about['torch']}, {about['commit']}")
-    print("ours over torch's, median and minimum: by the clock; of computing")
+    print("ours over torch's, median and minimum: wall time; CPU time")
     with tempfile.TemporaryDirectory(dir=given.scratch) as scratch:
         folders = prepare(Path(scratch), given)
         for case in (Case(s, d, t) for s in given.stores for d in DROPOUTS for t in given.threads):

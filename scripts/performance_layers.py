@@ -135,7 +135,7 @@ def memory(rows: list[Row]) -> Iterator[str]:
 
 def at_shapes(rows: list[Row]) -> Iterator[str]:
     shapes = dict.fromkeys(shape(row).removesuffix(", ragged") for row in rows)
-    yield f"The least and the most of the ratios at {', '.join(shapes)}.\n"
+    yield f"Smallest and largest of the ratios at {', '.join(shapes)}.\n"
 
 
 def span(ratios: list[float]) -> str:

@@ -17,25 +17,26 @@ from performance_layers import Row, layers, table
 HEAD = """\
 # How fast the layer is
 
-Made by `scripts/performance_page.py` of the files in `docs/performance/`, which
-`scripts/bench_*.py` wrote (layers: `make bench`). A number is the time of a layer divided by the
-time of another's of the same cell and sizes in the same process, taken in turns: the median of
-these ratios. **Below 1 is faster.** Others have no attention gate; the gate's layers do up to 2.5
-times their arithmetic. Every shape by itself, with quartiles and seconds, is in the files.
+`scripts/performance_page.py` makes this page from `docs/performance/`, where `scripts/bench_*.py`
+(`make bench` for layers) put every measurement with quartiles and seconds.
 
-There are two others. *torch's* are `torch.nn.GRU`, `nn.LSTM` and `nn.RNN`. On a CPU the first and
-the last multiply and apply their functions step by step; only `nn.LSTM` calls the recurrent
-primitives of oneDNN. *oneDNN's* are these primitives themselves, for all cells
-(`scripts/onednn/rnn.cpp`): the vanilla GRU, which is the paper's form, linear-before-reset for
-`reset_after`, the LSTM and the RNN, forward for training and backward, weights reordered at every
-call as in a framework, in memory that is allocated once. They read no lengths, so no ragged batch.
+A ratio is the time of a layer divided by that of a reference layer of the same cell and sizes:
+the median over rounds, in turns in one process. **Below 1 is faster.** References have no attention
+gate; layers with the gate do up to 2.5 times their arithmetic.
 
-*train* is a forward and a backward pass whose input needs a gradient, as it does inside a network;
-*train, first layer* is the same without one (oneDNN computes it all the same); *inference* is a
-forward pass under `inference_mode`. A ragged batch has sequences of a fifth to all of the longest
-one's frames. Before it is timed, every layer is held against the equations in float64; the largest
-relative error is given. malloc keeps what is freed, as `eleatt-bench` has it keep it (below): else
-every array of more than 32 MB, those of torch's LSTM among them, is mapped and cleared anew.
+- **torch's**: `torch.nn.GRU`, `nn.LSTM` and `nn.RNN`. On a CPU only `nn.LSTM` calls the recurrent
+  primitives of oneDNN; the others multiply and apply their functions step by step.
+- **oneDNN's**: these primitives themselves (`scripts/onednn/rnn.cpp`); of the GRUs the vanilla one
+  is the paper's, linear-before-reset is `reset_after`. Weights are reordered at every call, as in
+  a framework; memory is allocated once. They read no lengths, so no ragged batch.
+- *train*: forward and backward; the input needs a gradient, as inside a network. *train, first
+  layer*: it needs none (oneDNN computes it all the same). *inference*: forward in `inference_mode`.
+- *ragged*: sequences have a fifth to all of the longest one's frames; torch's layers get them
+  packed.
+- *error*: the largest relative error against the equations in float64, on a piece of the batch.
+
+malloc keeps freed memory, as in every command ([below](#memory-that-is-used-again)). Otherwise all
+arrays of more than 32 MB, those of torch's LSTM among them, would be mapped and cleared anew.
 """
 
 PATH_GOAL, OPENING_GOAL = 10, 0.2  # times what the network consumes; seconds
@@ -53,12 +54,12 @@ BUSY = 1.1  # times the time of computing that one thread takes where it has a c
 def loading(rows: list[Row]) -> Iterator[str]:
     """What `scripts/bench_data.py` measured: the data path against the network."""
     yield (
-        "`scripts/bench_data.py`: a batch of training samples is loaded (shuffled, gathered, "
-        "padded) and transformed (augmented) by the data path, and the network of three layers "
-        "takes a training step on it, in turns on the same cores. The ratio is the time of the "
-        "step divided by that of the data path, the median over the batches with quartiles; the "
-        f"goal is {PATH_GOAL} or more. A store is mapped into memory, not read; the goal for "
-        f"opening one is {OPENING_GOAL} s or less.\n"
+        "`scripts/bench_data.py`: the data path loads a batch of training samples (shuffles, "
+        "gathers, pads) and transforms it (augmentation); the network of three layers takes a "
+        "training step on it, in turns on the same cores. The ratio is the time of the step "
+        "divided by that of the data path: median over the batches, quartiles. Goals: "
+        f"{PATH_GOAL} or more; {OPENING_GOAL} s or less to open a store, which is mapped into "
+        "memory, not read.\n"
     )
     heads = ["store, experiment, model", "opens in", "first batch after", "load", "transform",
              "training step", "ratio"]  # fmt: skip
@@ -82,12 +83,11 @@ def preparing(rows: list[Row]) -> Iterator[str]:
     """What `scripts/bench_prepare.py` measured: a data set's way from its files to a batch."""
     speed_goal, memory_goal, batch_goal = PREPARE_GOALS
     yield (
-        "`scripts/bench_prepare.py`: as many generated skeleton files as NTU RGB+D has, prepared "
-        "by `eleatt-bench data prepare ntu`; megabytes are those of the uncompressed text. *In "
-        "memory* is the most that all processes hold together. *First batch* is the time to open "
-        "the store and to load, pad and rotate 256 training samples, in a process that has "
-        f"everything imported. The goals are {speed_goal} MB/s, {memory_goal:,} MB and "
-        f"{batch_goal:g} s.\n"
+        "`scripts/bench_prepare.py`: `eleatt-bench data prepare ntu` on as many generated skeleton "
+        "files as NTU RGB+D has. MB/s are those of the uncompressed text. *In memory* is the most "
+        "that all processes hold together. *First batch*: to open the store and to load, pad and "
+        "rotate 256 training samples, with everything imported. Goals: "
+        f"{speed_goal} MB/s, {memory_goal:,} MB and {batch_goal:g} s.\n"
     )
     lines = []
     for row in rows:
@@ -109,10 +109,10 @@ def launching(rows: list[Row]) -> Iterator[str]:
     """What `scripts/bench_launcher.py` measured: the cost of starting a job of a sweep."""
     yield (
         "`scripts/bench_launcher.py`: one-epoch networks on the digits, one job after the other. "
-        "What starting and ending a job takes is its time in the launcher less the training and "
-        "testing that its record tells. Warm jobs are forked from a process that has everything "
-        "imported, whose own start is in the total; cold ones are processes of their own. The goal "
-        f"for a warm one is {LAUNCH_GOAL} s or less.\n"
+        "Starting and ending a job is its time in the launcher minus the training and testing in "
+        "its record. Warm jobs are forked from a process that has everything imported (its start "
+        "is in the total), cold ones are processes of their own. Goal for a warm job: "
+        f"{LAUNCH_GOAL} s or less.\n"
     )
     lines = []
     for row in rows:
@@ -123,7 +123,7 @@ def launching(rows: list[Row]) -> Iterator[str]:
              f"{float(row['own_seconds']):.2f} s", f"{cost:.2f} s{missed}",
              f"{float(row['cost_max']):.2f} s"]
         )  # fmt: skip
-    heads = ["", "all of them", "a job's own work", "starting and ending it", "at most"]
+    heads = ["", "all jobs", "a job's own work", "starting and ending it", "at most"]
     yield from table(heads, lines)
 
 
@@ -135,11 +135,11 @@ def showing(rows: list[Row]) -> Iterator[str]:
         for most, goal in steps
     )
     yield (
-        "`scripts/bench_table.py`: commands of their own, from the start of Python to its end, on "
-        f"a folder of {int(rows[0]['run_folders']):,} runs of the digits. The first time Hydra "
-        "composes, and all records and predictions are read; what comes of that is kept in "
-        f"`~/.cache/eleatt-bench`. The goals for later times, in the median, are {goals} or fewer; "
-        f"and {SHOWING_MEMORY} MB at most.\n"
+        "`scripts/bench_table.py`: whole commands, from the start of Python to its end, on a "
+        f"folder of {int(rows[0]['run_folders']):,} runs of the digits. The first time, Hydra "
+        "composes and all records and predictions are read; the answers are kept in "
+        f"`~/.cache/eleatt-bench`. Goals for the median of later times: {goals} or fewer; "
+        f"{SHOWING_MEMORY} MB at most.\n"
     )
     lines = []
     for row in rows:
@@ -163,20 +163,21 @@ def epochs(rows: list[Row]) -> Iterator[str]:
         float(row["torch_seconds"]) > BUSY * float(row["torch_cpu_seconds"]) for row in alone
     )
     yield (
-        "`scripts/bench_epoch.py` (`make bench-epoch`): an epoch of `eleatt-bench train`, with its "
-        "data path, validation, metrics, curves, events and checkpoints, over one of a plain loop "
-        "around `torch.nn.GRU` (`scripts/bench_plain_loop.py`: packed or padded, whichever is "
-        "faster, all data in memory, the same batches, classifier, loss and optimizer, nothing "
-        "written, and the libraries' own settings of threads and memory, so that a thread which "
-        "waits counts as computing). Each is a process of its own; they take turns, epoch by "
-        "epoch. A ratio is the "
-        f"median of {rows[0]['rounds']} rounds, in brackets the least. *By the clock* is what one "
-        "waits for, *of computing* the user and system time of all threads. The goals are for one "
-        f"thread on N-UCLA: {EPOCH_GOALS['gated']} with the gate, {EPOCH_GOALS['ungated']} "
-        "without.\n"
+        "`scripts/bench_epoch.py` (`make bench-epoch`): an epoch of `eleatt-bench train`, with "
+        "data path, validation, metrics, curves, events and checkpoints, over an epoch of a plain "
+        "loop around `torch.nn.GRU`. Each is a process of its own, in turns, epoch by epoch. A "
+        f"ratio is the median of {rows[0]['rounds']} rounds, the smallest in brackets. *Wall* is "
+        "what you wait for, *CPU* the user and system time of all threads. `nucla` is N-UCLA; "
+        "`mnist` and `ntu` are generated: images as large as MNIST's, sequences as long and wide "
+        "as those of NTU RGB+D. Goals for `nucla` on one thread: "
+        f"{EPOCH_GOALS['gated']} with the gate, {EPOCH_GOALS['ungated']} without.\n\n"
+        "The plain loop (`scripts/bench_plain_loop.py`) has the same batches, classifier, loss "
+        "and optimizer, and all data in memory. It packs or pads, whichever is faster, and writes "
+        "nothing. The libraries set its threads and memory, so a waiting thread counts as "
+        "computing.\n"
     )
     if busy:
-        yield "**The machine was busy with other work: the ratios of computing count.**\n"
+        yield "**The machine was busy with other work: the ratios of CPU time count.**\n"
     lines: dict[tuple[str, ...], list[str]] = {}
     for row in rows:
         case = (row["epoch_of"], row["num_threads"], row["dropout"])
@@ -187,8 +188,8 @@ def epochs(rows: list[Row]) -> Iterator[str]:
             counts = case[:2] == ("nucla", "1") and (kind == "cpu_ratio") is busy
             missed = counts and round(middle, 2) > EPOCH_GOALS[row["gate"]]
             line.append(f"{middle:.2f} ({least:.2f})" + (" **missed**" if missed else ""))
-    heads = ["data, threads, dropout", "torch's, by the clock, of computing", "gate, by the clock",
-             "gate, of computing", "no gate, by the clock", "no gate, of computing"]  # fmt: skip
+    heads = ["data, threads, dropout", "torch's: wall, CPU", "gate: wall", "gate: CPU",
+             "no gate: wall", "no gate: CPU"]  # fmt: skip
     yield from table(heads, [[", ".join(case), *line] for case, line in lines.items()])
 
 
