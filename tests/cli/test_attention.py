@@ -42,7 +42,7 @@ def test_of_images(tmp_path: Path, monkeypatch, capsys) -> None:
     assert main(["attention", "run=digits", "--samples", "digit_0000"]) == 1  # it was trained on
     assert "Unknown test sample 'digit_0000'" in capsys.readouterr().err
     assert main(["attention", "run=digits", "--layer", "1"]) == 1
-    assert "has no gate; layers 0 (from 0)" in capsys.readouterr().err
+    assert "has no gate; layers with a gate (from 0): 0" in capsys.readouterr().err
 
 
 def test_the_largest_circle_is_the_most_important_joint_and_areas_are_proportional() -> None:

@@ -92,7 +92,10 @@ def test_the_console_script_is_the_module(command_line, tmp_path: Path) -> None:
         (["table", "digits", "table=table4"], "asked for by its name alone"),
         (["results", "verify", "docs"], "docs holds no published results"),
         (["results", "write", "docs"], "eleatt-bench results add TABLE publishes one"),
-        (["table", "paper", "--explain", "GRU", "accuracy"], "--explain is of one table"),
+        (
+            ["table", "paper", "--explain", "GRU", "accuracy"],
+            "--explain lists the runs of one",
+        ),
         (["data", "lst"], "Unknown action 'lst'. Did you mean 'list'?"),
         (["data", "prepare", "nuclaa"], "Unknown data set 'nuclaa'. Did you mean 'nucla'?"),
         (["data", "verify", "nucla"], "eleatt-bench data prepare nucla --source PATH"),

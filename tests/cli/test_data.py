@@ -172,10 +172,10 @@ def test_a_part_of_a_data_set_never_passes_as_the_whole(
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["verify", "nucla", "--skip-bad"], "--skip-bad is for prepare; data verify has none"),
-        (["prepare", "nucla", "--all"], "--all is for verify; data prepare has none"),
-        (["verify", "nucla", "--source", "x"], "--source is for prepare; data verify has none"),
-        (["prepare", "nucla", "--sample", "x"], "--sample is for show; data prepare has none"),
+        (["verify", "nucla", "--skip-bad"], "takes no --skip-bad: it is for data prepare"),
+        (["prepare", "nucla", "--all"], "data prepare takes no --all: it is for data verify"),
+        (["verify", "nucla", "--source", "x"], "takes no --source: it is for data prepare"),
+        (["prepare", "nucla", "--sample", "x"], "data prepare takes no --sample: it is for"),
         (["show", "nucla", "--skip-bd"], "Unknown flag '--skip-bd'. Did you mean '--skip-bad'?"),
     ],
 )

@@ -151,7 +151,7 @@ def test_two_runs_are_compared(command_line, runs) -> None:
     a, b = int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())
     gain = right[0].astype(int) - right[1].astype(int)
     said, over_seeds = (line for line in done.stdout.splitlines() if line[:3] in ("On ", "No "))
-    assert over_seeds == "No seed of both is finished, so nothing is said over seeds."
+    assert over_seeds == "No comparison over seeds: no seed is finished in both."
     assert f"On the same 200 test samples A is right alone on {a}, B alone on {b}" in said
     assert f"{100 * gain.mean():+.2f} points" in said
     assert f"p = {mcnemar(a, b):.2g}" in said
@@ -198,7 +198,8 @@ def test_two_runs_are_compared_over_all_seeds_of_both(
         data = {**record["identity"]["data"], "fold": 1 + (cell == "gru")}
         run.write({**record, "identity": {**record["identity"], "data": data}})
     assert main(["runs", "compare", "gru-0", "lstm-0"]) == 0
-    assert capsys.readouterr().out.splitlines()[-1].startswith("Over seeds nothing is said")
+    said = capsys.readouterr().out.splitlines()[-1]
+    assert said.startswith("No comparison over seeds: the runs differ")
 
 
 def test_runs_are_removed_when_one_agrees_and_never_while_they_run(

@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 from eleatt_bench.common.errors import UserError
-from eleatt_bench.common.locations import data_dir, folder_at, runs_dir, settle_folders
+from eleatt_bench.common.locations import (
+    add_config_dir,
+    config_dirs,
+    data_dir,
+    folder_at,
+    runs_dir,
+    settle_folders,
+)
 from eleatt_bench.config.compose import compose_config
 
 
@@ -38,6 +45,7 @@ def test_a_variable_may_begin_with_a_tilde(home: Path, monkeypatch) -> None:
 
 def test_what_is_typed_may_in_quotes(home: Path) -> None:
     assert folder_at(compose_config(["runs_dir='~/r'"])["runs_dir"]) == home / "r"
+    assert folder_at("~//r") == home / "r"
     with pytest.raises(UserError, match=r"quoted twice, .*: \"runs_dir='~/r'\""):
         compose_config(["runs_dir=~/r"])
 
@@ -50,3 +58,11 @@ def test_a_tilde_elsewhere_is_a_letter(home: Path) -> None:
 def test_a_folder_that_is_none_is_refused(home: Path, text: str) -> None:
     with pytest.raises(UserError, match=r"name one|no home folder"):
         folder_at(text)
+
+
+def test_a_folder_of_configs_may_begin_with_a_tilde_too(home: Path, monkeypatch) -> None:
+    monkeypatch.setenv("ELEATT_CONFIGS", "~/a")
+    add_config_dir("~/b")
+    assert config_dirs() == [home / "a", home / "b"]
+    with pytest.raises(UserError, match="no home folder ~nobody-"):
+        add_config_dir("~nobody-/x")

@@ -106,7 +106,7 @@ def test_aliases_that_expand_are_refused_before_they_do(folder: Path) -> None:
 
 def test_names_that_are_taken_are_refused(folder: Path) -> None:
     (folder / "experiment" / "digits.yaml").write_text(MINE, encoding="utf-8")
-    with pytest.raises(UserError, match=r"digits.yaml has the name of .*: call it otherwise"):
+    with pytest.raises(UserError, match=r"digits.yaml has the name of .*: rename one"):
         compose_config(["experiment=digits"])
 
 

@@ -10,7 +10,7 @@ import pytest
 from eleatt_bench.cli import main
 from eleatt_bench.cli.train import compose_checked
 from eleatt_bench.common.errors import UserError
-from eleatt_bench.launch.settings import for_one
+from eleatt_bench.launch.settings import without_launcher
 from eleatt_bench.launch.slurm import script
 from eleatt_bench.launch.slurm.script import index_list, request
 
@@ -147,7 +147,7 @@ def test_a_job_asks_for_what_its_trainer_needs(monkeypatch) -> None:
 
 def test_words_about_the_launcher_are_not_for_the_job() -> None:
     words = ["train", "launcher=slurm", "+launcher.options.x=1", "seed=1", "++launcher.cpus=2"]
-    assert for_one(words) == ["train", "seed=1"]
+    assert without_launcher(words) == ["train", "seed=1"]
 
 
 def test_indices_are_written_as_ranges() -> None:

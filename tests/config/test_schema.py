@@ -138,7 +138,7 @@ def test_the_smallest_values_are_let_through_and_smaller_ones_are_not() -> None:
     ("said", "told"),
     [
         (["trainer.gradient_clip_val=0"], "above 0, or null to clip nothing"),
-        (["scheduler.monitor=val/loss"], "monitor is val/loss, which nothing watches here"),
+        (["scheduler.monitor=val/loss"], "val/loss has no effect: only a plateau"),
         (["scheduler=step", "scheduler.monitor=val/loss"], "plateau, or scheduler.monitor=null"),
         (["scheduler=plateau", "scheduler.monitor=val/loss"],
          "mode is max, but val/loss is better the lower it is: \\+\\+scheduler.options.mode=min"),

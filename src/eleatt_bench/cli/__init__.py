@@ -80,8 +80,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     stops = _handle_stops()
     try:
         settle_folders()
+        arguments = _without_config_dirs(arguments)
         try:
-            return _dispatch(_without_config_dirs(arguments))
+            return _dispatch(arguments)
         finally:
             sys.stdout.flush()  # or what lies there would fail where nobody tells of it
     except Exception as error:

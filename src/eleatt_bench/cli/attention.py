@@ -38,10 +38,16 @@ def attention(arguments: list[str]) -> int:
         "run", metavar="run=ID", help="an id, or the beginning of its hash", offers=named_runs
     )
     parser.add_argument(
-        "--samples", metavar="NAME[,NAME...]", help="test samples; one of 4 classes"
+        "--samples",
+        metavar="NAME[,NAME...]",
+        help="test samples to draw; the default is one of each of 4 classes",
     )
-    parser.add_argument("--layer", type=int, default=0, help="the gated layer, from 0; 0")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="RUN/attention/layerK")
+    parser.add_argument(
+        "--layer", type=int, default=0, help="which gated layer, from 0; the default is 0"
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="the default is RUN/attention/layerK"
+    )
     given = parser.parse(arguments)
 
     require("figures", "attention")  # before the work

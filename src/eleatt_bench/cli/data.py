@@ -38,7 +38,8 @@ def data(arguments: list[str]) -> int:
     name = choose("data set", given.name, catalog.names())
     for flag, owner in _BELONGS.items():
         if getattr(given, flag) and action != owner:
-            raise UserError(f"--{flag.replace('_', '-')} is for {owner}; data {action} has none")
+            typed = f"--{flag.replace('_', '-')}"
+            raise UserError(f"data {action} takes no {typed}: it is for data {owner}")
     if action == "show":
         from eleatt_bench.cli.data_show import show
 
@@ -77,7 +78,7 @@ def _parser() -> Parser:
         help="for prepare: leave bad samples out; the store will say which, and why",
     )
     parser.add_argument("--all", action="store_true", help="for verify: name all, not the first 10")
-    parser.add_argument("--sample", help="for show: the sequence to draw; the first")
+    parser.add_argument("--sample", help="for show: the sequence to draw; the default is the first")
     parser.add_argument("--out", type=Path, metavar="FILE", help="for show: the picture's file")
     return parser
 

@@ -19,7 +19,10 @@ from eleatt_bench.common.text import duration, plain_console, printable
 from eleatt_bench.data import completeness
 
 if TYPE_CHECKING:
+    from eleatt_bench.data.rgb.backbones.contract import Backbone
     from eleatt_bench.data.rgb.clips import ClipSet
+    from eleatt_bench.data.rgb.features import Extracted
+    from eleatt_bench.data.store import SequenceStore
 
 NAMES = ("jhmdb", "ntu_rgb")
 _SECONDS = 20  # between two lines in a log file
@@ -67,6 +70,11 @@ def features(arguments: list[str]) -> int:
             report=lambda what: bar.console.print(printable(what), style="red", soft_wrap=True),
             progress=progress,
         )
+    _tell(store, backbone, clips, done)
+    return 0
+
+
+def _tell(store: SequenceStore, backbone: Backbone, clips: ClipSet, done: Extracted) -> None:
     print(f"{store.path}: {len(store.lengths):,} sequences, {store.input_size:,} features a frame")
     print(
         f"{backbone.name} on {backbone.device}, weights: {backbone.weights}; {done.done_before:,} "
@@ -74,10 +82,9 @@ def features(arguments: list[str]) -> int:
     )
     for line in clips.left_out:
         print(f"Left out: {line}")
-    if remark := completeness.remark(name, len(store.lengths)):
+    if remark := completeness.remark(store.name, len(store.lengths)):
         print(f"{remark} with published results")
     print(f"The features of single clips stay in {done.folder}; nothing else needs that folder.")
-    return 0
 
 
 @contextmanager

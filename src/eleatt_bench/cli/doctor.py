@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Iterator
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -39,13 +40,12 @@ def doctor(arguments: list[str]) -> int:
             doctor_cluster.answer(given.probe)
             return 0
         return 0 if doctor_cluster.ask_cluster(given.overrides) else 1
-    build = given.build
     print("Versions")
     for name, version in versions().items():
         print(f"  {name:<18} {version}")
     print(f"  {'commit':<18} {git_commit() or 'an installed package, or git does not answer'}")
     print("Devices")
-    for line in _devices(build):
+    for line in _devices(given.build):
         print(f"  {line}")
     print("Extras")
     for name, state in _extras().items():
@@ -54,6 +54,12 @@ def doctor(arguments: list[str]) -> int:
     for name in catalog.names():
         print(f"  {name:<18} {catalog.status(data_dir(), name)}")
     print("Folders")
+    for line in _folders():
+        print(f"  {line}")
+    return 0
+
+
+def _folders() -> Iterator[str]:
     for name, path, variable in (
         ("configs", config_dir(), ""),
         ("data", data_dir().resolve(), "ELEATT_DATA"),
@@ -62,8 +68,7 @@ def doctor(arguments: list[str]) -> int:
         state = "" if path.exists() else "  (made when needed)"
         if path.exists() and variable and not os.access(path, os.W_OK):
             state = f"  NOT WRITABLE: choose another folder with {variable}"
-        print(f"  {name:<18} {path}{state}")
-    return 0
+        yield f"{name:<18} {path}{state}"
 
 
 def _devices(build: bool) -> list[str]:

@@ -60,7 +60,7 @@ def ask_cluster(overrides: Sequence[str]) -> bool:
     """
     config = compose_checked(overrides, "train")
     if is_local(config):
-        raise UserError("doctor takes settings for a cluster alone: doctor launcher=slurm or ray")
+        raise UserError("doctor takes settings only for a cluster: launcher=slurm or launcher=ray")
     sweeps = folder_at(config["runs_dir"]).absolute() / SWEEPS
     sweeps.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="probe-", dir=sweeps))

@@ -39,7 +39,7 @@ def report(arguments: list[str]) -> int:
         "overrides", nargs="*", metavar="KEY=VALUE", help="as for `reproduce`",
         offers=lambda word: ("figures", *overrides()(word)),
     )  # fmt: skip
-    parser.add_argument("--out", type=Path, metavar="DIR", help="RUNS/report")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="the default is RUNS/report")
     given = parser.parse(arguments)
     for word in given.overrides:
         if "=" not in word:
@@ -74,7 +74,7 @@ def _figures(arguments: list[str]) -> int:
     parser.add_argument(
         "overrides", nargs="*", metavar="KEY=VALUE", help="as for `reproduce`", offers=overrides()
     )
-    parser.add_argument("--out", type=Path, metavar="DIR", help="RUNS/tables")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="the default is RUNS/tables")
     given = parser.parse(arguments)
     require("figures", "report figures")
     made = plans(given.name, given.overrides)

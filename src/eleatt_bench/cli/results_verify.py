@@ -127,7 +127,7 @@ def _tables(publication: Publication, records: Mapping[str, Record]) -> int:
                 print(f"  and {len(found) - _SHOWN:,} more")
             wrong += len(found)
     for stem in publication.older():
-        print(f"{stem}  is older than published runs: there is nothing here to make it from")
+        print(f"{stem}  has no published runs, so it cannot be made again")
     return wrong
 
 

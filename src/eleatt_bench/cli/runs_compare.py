@@ -129,11 +129,11 @@ def _over_seeds(a: Run, b: Run) -> str:
     if len(same) < 2 or same[0] == same[1]:
         return ""
     if tested_on(same[0]) != tested_on(same[1]):
-        return "Over seeds nothing is said: other data, protocol, fold or limit."
+        return "No comparison over seeds: the runs differ in data, protocol, fold or limit."
     of_a, of_b = (_by_seed(one, a.folder.path.parent) for one in same)
     seeds = tuple(sorted(of_a.keys() & of_b.keys()))[:MOST_SEEDS]
     if not seeds:
-        return "No seed of both is finished, so nothing is said over seeds."
+        return "No comparison over seeds: no seed is finished in both."
     found = judge(of_a, of_b, Design(seeds, (len(seeds),)))
     found = replace(found, exploratory=True)
     assert found.mean is not None  # of one seed at least

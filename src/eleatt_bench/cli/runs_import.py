@@ -54,9 +54,9 @@ def _staged(source: Path, stage: Path) -> Iterator[RunFolder]:
         match = _PATH.fullmatch(str(member.path))
         if match is None:  # in other capitals
             continue
-        files = by_run.setdefault(match["run"] or source.resolve().name, {})
-        if files.setdefault(match["file"], member) is not member:
-            raise given.wrong(source, f"has {match['run']}/{match['file']} twice")
+        run = match["run"] or source.resolve().name
+        if by_run.setdefault(run, {}).setdefault(match["file"], member) is not member:
+            raise given.wrong(source, f"has {run}/{match['file']} twice")
     left = _PACKED * source.stat().st_size if source.is_file() else None
     for run_id, files in by_run.items():
         folder = RunFolder(stage, run_id)

@@ -13,7 +13,7 @@ from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.files import check_writable, write_text
 from eleatt_bench.common.text import closing
 from eleatt_bench.config.composer import Composer
-from eleatt_bench.launch.settings import for_one
+from eleatt_bench.launch.settings import without_launcher
 from eleatt_bench.report.explain import explain
 from eleatt_bench.report.numbers import MOST_DIGITS
 from eleatt_bench.report.render import FORMATS, files, render
@@ -58,7 +58,9 @@ def table(arguments: list[str]) -> int:
         parser.add_argument(f"--{kind}", nargs="+", default=(), metavar="NAME",
                             help=f"these {kind} alone")  # fmt: skip
     parser.add_argument("--no-cited", action="store_true", help="without other people's results")
-    parser.add_argument("--digits", type=int, metavar="N", help="after the point; 1")
+    parser.add_argument(
+        "--digits", type=int, metavar="N", help="digits after the decimal point; the default is 1"
+    )
     parser.add_argument("--out", type=Path, metavar="PATH", help="write to a file instead")
     parser.add_argument(
         "--explain", nargs=2, metavar=("ROW", "COLUMN"), help="list the runs of one cell instead"
@@ -96,7 +98,7 @@ def _check_digits(digits: int | None) -> None:
 
 
 def _check_alone(given: Namespace) -> None:
-    """Refuse what says how a table is shown, where the runs of one cell are."""
+    """Refuse flags about how a table is shown beside --explain, which lists runs instead."""
     flags = ("claims", "columns", "rows", "sections", "no_cited")
     typed = [name for name in flags if getattr(given, name)]
     typed += [
@@ -113,11 +115,13 @@ def _check_single(name: str) -> None:
     with Composer() as composer:
         parts = members(name, composer)
     if len(parts) > 1:
-        raise UserError(f"--explain is of one table; {name} is made of {', '.join(parts)}")
+        raise UserError(
+            f"--explain lists the runs of one table, and {name} is made of several: name one of "
+            f"{', '.join(parts)}"
+        )
 
 
-def reproduce(arguments: list[str]) -> int:
-    """``eleatt-bench reproduce NAME``."""
+def _reproduce_parser() -> Parser:
     parser = Parser(
         "eleatt-bench reproduce",
         description="Do the runs that a table's first look lacks, then write the table. A stopped "
@@ -145,7 +149,12 @@ def reproduce(arguments: list[str]) -> int:
     parser.add_argument(
         "--cancel", action="store_true", help="end those that were submitted to a cluster"
     )
-    given = parser.parse(arguments)
+    return parser
+
+
+def reproduce(arguments: list[str]) -> int:
+    """``eleatt-bench reproduce NAME``."""
+    given = _reproduce_parser().parse(arguments)
     name = given.name
     if given.detach and given.until_decided:
         raise UserError(
@@ -223,7 +232,7 @@ def _close(
     then = {"rest": ["reproduce", *asked]} if first - done else {}
     if any(claim.judgement.next_look for claim in claims):
         then["seeds"] = ["reproduce", *asked, "--until-decided"]
-    shown = for_one(asked)  # whoever looks at a table launches nothing
+    shown = without_launcher(asked)  # whoever looks at a table launches nothing
     then |= {"curves": ["tensorboard"], "pages": ["report", *shown[1:]]}
     then |= {"LaTeX": ["table", *shown, "--format", "tex"]}
     if len(made) == 1:

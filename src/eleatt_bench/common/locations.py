@@ -32,12 +32,12 @@ def config_dir() -> Path:
 def config_dirs() -> list[Path]:
     """The user's own folders of configs: ``ELEATT_CONFIGS``, which ``--config-dir`` adds to."""
     named = os.environ.get("ELEATT_CONFIGS", "").split(os.pathsep)
-    return list(dict.fromkeys(Path(name).expanduser().absolute() for name in named if name))
+    return list(dict.fromkeys(folder_at(name).absolute() for name in named if name))
 
 
 def add_config_dir(folder: str) -> None:
     """Let this process, and those that it starts, look for configs in ``folder`` as well."""
-    folders = [*config_dirs(), Path(folder).expanduser().absolute()]
+    folders = [*config_dirs(), folder_at(folder).absolute()]
     os.environ["ELEATT_CONFIGS"] = os.pathsep.join(map(str, dict.fromkeys(folders)))
 
 
@@ -52,8 +52,8 @@ def command(*words: str) -> str:
 
 
 def cache_dir() -> Path:
-    """``$XDG_CACHE_HOME/eleatt-bench``, by default ``~/.cache/eleatt-bench``; of who has no home a
-    folder of temporary files."""
+    """``$XDG_CACHE_HOME/eleatt-bench``, by default ``~/.cache/eleatt-bench``; for a user
+    without a home folder, one among temporary files."""
     root = os.environ.get("XDG_CACHE_HOME")
     try:
         return (Path(root) if root else Path.home() / ".cache") / "eleatt-bench"
@@ -85,14 +85,15 @@ def folder_at(text: str) -> Path:
     """
     if not text.strip():
         raise UserError("A folder's name is empty: name one, or leave the setting out")
-    home, _, rest = text.partition("/")
-    if home.startswith("~"):
-        home = os.path.expanduser(home)  # noqa: PTH111  (which leaves it where there is nobody)
-        if home.startswith("~"):
-            raise UserError(f"{text}: there is no home folder {home}. For a folder of this name "
-                            f"write ./{text}")  # fmt: skip
-        return Path(home) / rest
-    return Path(text)
+    if not text.startswith("~"):
+        return Path(text)  # which forgets the ./ of ./~x
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise UserError(
+            f"{text}: there is no home folder {Path(text).parts[0]}. For a folder of this name "
+            f"write ./{text}"
+        ) from None
 
 
 def settle_folders() -> None:

@@ -213,8 +213,12 @@ def _check_class(section: str, config: Mapping[str, Any]) -> None:
         )
     for key in config["options"]:
         if key in config or key in ("params", "optimizer"):
-            mend = f"set {section}.{key}" if key in config else "it is given anyway"
-            raise UserError(f"{section}.options.{key} is no option of its own: {mend}")
+            mend = (
+                f"has a setting of its own: set {section}.{key}"
+                if key in config
+                else "is given by the program: leave it out"
+            )
+            raise UserError(f"{section}.options.{key} {mend}")
 
 
 _MODES = {
@@ -238,8 +242,8 @@ def _check_monitor(scheduler: Mapping[str, Any]) -> None:
     if target is None or target.rpartition(".")[2] != "ReduceLROnPlateau":
         if monitor is not None:
             raise UserError(
-                f"scheduler.monitor is {monitor}, which nothing watches here: scheduler=plateau, "
-                "or scheduler.monitor=null"
+                f"scheduler.monitor={monitor} has no effect: only a plateau scheduler watches a "
+                "value. Choose scheduler=plateau, or scheduler.monitor=null"
             )
         return
     if monitor not in _MODES:

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from copy import deepcopy
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from eleatt_bench.common.cache import Cache, fingerprint, version_files
@@ -276,12 +275,7 @@ class ConfigCache:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         if self._cache is not None:
             self._cache.write()
 

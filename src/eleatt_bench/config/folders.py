@@ -34,7 +34,7 @@ def check_folders() -> None:
             if file in owners:
                 raise UserError(
                     f"{folder / file} has the name of {owners[file] / file}, so that one of them "
-                    "would never be read: call it otherwise"
+                    "would never be read: rename one"
                 )
             owners[file] = folder
             _check_content(folder / file)

@@ -12,9 +12,6 @@ from omegaconf import OmegaConf
 
 from eleatt_bench.common.nested import leaves
 
-ABSENT = object()
-"""What `Layer.values` holds for a key that a file does not set."""
-
 
 @dataclass(frozen=True)
 class Layer:

@@ -33,7 +33,7 @@ def is_hydras(error: BaseException) -> bool:
     return raised_in.split(".")[0] in {"antlr4", "codecs", "hydra", "omegaconf", "yaml"}
 
 
-def explain(error: BaseException, overrides: Sequence[str], name: str = "train") -> UserError:
+def explain(error: BaseException, overrides: Sequence[str], name: str) -> UserError:
     """Say what a failed composition means: the override or file at fault, and what it may mean."""
     if isinstance(error, UserError):
         return error

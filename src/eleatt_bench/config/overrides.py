@@ -120,4 +120,4 @@ def _check_section(key: str, override: Override, name: str) -> None:
     for value in _values(override):
         if not isinstance(value, dict) and not str(value).startswith("${") and value != "":
             told = ", ".join(f"{key}.{n}" for n in names)
-            raise UserError(f"{key} is no single value: set {told}, or some of these")
+            raise UserError(f"{key} is a section, not a single value: set {told}, or some of these")

@@ -12,14 +12,14 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.locations import config_dirs
 from eleatt_bench.common.nested import covers, leaves, value_at
-from eleatt_bench.config.layers import ABSENT, Layer, layers
+from eleatt_bench.config.layers import Layer, layers
 from eleatt_bench.config.literal import literal
 from eleatt_bench.config.overrides import check_override, parse
 
 _CLASSES = ("optimizer", "scheduler")  # sections with a _target_ and the options of that class
 
 
-def settle(cfg: DictConfig, overrides: Sequence[str], name: str = "train") -> None:
+def settle(cfg: DictConfig, overrides: Sequence[str], name: str) -> None:
     """Hold what ``overrides`` compose, ``cfg``, against what was typed; Hydra must be ready.
 
     Options that were said of another class than the one that ``_target_`` came to be are dropped.
@@ -33,10 +33,10 @@ def settle(cfg: DictConfig, overrides: Sequence[str], name: str = "train") -> No
             check_override(override.input_line or "", name)
     if name != "train":
         return
-    typed = [o.key_or_group for o in said if _choice(o) is None]
-    _check_lost_keys(cfg, said, typed, overrides, name)
+    typed = [one.key_or_group for one in said if _choice(one) is None]
+    _check_lost_keys(cfg, said, typed, overrides)
     if config_dirs() or any(key.endswith("._target_") for key in typed):
-        _drop_options(cfg, said, overrides, name)
+        _drop_options(cfg, said, overrides)
 
 
 def _choice(override: Override) -> str | None:
@@ -52,7 +52,6 @@ def _check_lost_keys(
     said: Sequence[Override],
     typed: Sequence[str],
     overrides: Sequence[str],
-    name: str,
 ) -> None:
     values: dict[str, Any] = OmegaConf.to_container(  # type: ignore[assignment]
         cfg, resolve=False, enum_to_str=True
@@ -64,7 +63,7 @@ def _check_lost_keys(
             continue
         if _is_kept(choice, values, typed):
             continue
-        made_of = made_of or layers(overrides, name)
+        made_of = made_of or layers(overrides, "train")
         lost = list(_lost(choice, made_of, values, typed))
         if lost:
             raise _says_otherwise(override.input_line or choice, lost, values)
@@ -120,17 +119,15 @@ def _says_otherwise(
     )
 
 
-def _drop_options(
-    cfg: DictConfig, said: Sequence[Override], overrides: Sequence[str], name: str
-) -> None:
-    made_of = layers(overrides, name)
+def _drop_options(cfg: DictConfig, said: Sequence[Override], overrides: Sequence[str]) -> None:
+    made_of = layers(overrides, "train")
     for section in _CLASSES:
         own = f"{section}._target_"
         steps = [one.values for one in made_of]
         steps.append(dict(_typed_values(said, section)))
         target, start = None, 0
         for number, values in enumerate(steps):
-            if values.get(own, ABSENT) not in (ABSENT, target):
+            if own in values and values[own] != target:
                 # The first class inherits nothing; what was typed counts, wherever it stands.
                 target, start = values[own], number
         kept = {key for values in (*steps[start:], steps[-1]) for key in values}

@@ -33,7 +33,7 @@ def engine_for(
 ) -> Engine:
     """The engine for ``jobs`` jobs of the sweep ``name``; ``folder`` has those of all sweeps.
 
-    Of ``trials``, unlike other jobs, not all are started as soon as they are known.
+    With ``trials`` only a few jobs are handed over at once: later trials learn from earlier ones.
 
     Raises:
         UserError: ``config`` asks a cluster for what it cannot give, or that does not answer.

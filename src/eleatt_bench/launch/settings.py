@@ -1,4 +1,5 @@
-"""How a sweep is laid out on this machine, by its launcher and trainer sections."""
+"""What the launcher and trainer sections say of a sweep, and what of the command line and the
+environment goes to its jobs."""
 
 from __future__ import annotations
 
@@ -18,8 +19,8 @@ def is_about_launcher(word: str) -> bool:
     return word.lstrip("+~").startswith(("launcher=", "launcher."))
 
 
-def for_one(arguments: Sequence[str]) -> list[str]:
-    """The words of a job less those about the launcher: who reads them is launched."""
+def without_launcher(arguments: Sequence[str]) -> list[str]:
+    """The words of a job without those about the launcher: it has been launched already."""
     return [word for word in arguments if not is_about_launcher(word)]
 
 

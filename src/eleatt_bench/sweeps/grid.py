@@ -66,7 +66,7 @@ def sweep(
     ]
     if len(left) < len(jobs):
         print(f"{len(jobs) - len(left)} of {len(jobs)} runs are finished already")
-    tested = [_evaluation(one) for one in left]
+    before = [_evaluation(one) for one in planned]
     try:
         if left:
             configs = [one.config for one in left if one.run is not None]
@@ -75,7 +75,7 @@ def sweep(
     finally:
         begun = any(one.folder.record.exists() for one in planned)
         if hydra.get("table") is None and not detach and begun:  # a table shows them itself
-            print_results(planned, tested)
+            print_results(planned, before)
             _close(config, planned, logs if left else None)
     if not detach:
         _check_finished(planned)
@@ -172,21 +172,22 @@ def _laid_out(this: Sweep, left: Sequence[Planned]) -> Sweep:
     Raises:
         UserError: they are not the same for all.
     """
-    asked = [{key: one.config["trainer"][key] for key in _LAYOUT} for one in left]
-    for one, other in zip(left, asked, strict=True):
-        for key in _LAYOUT:
-            if other[key] != asked[0][key]:
+    first = {key: left[0].config["trainer"][key] for key in _LAYOUT}
+    for one in left:
+        for key, value in first.items():
+            other = one.config["trainer"][key]
+            if other != value:
                 raise UserError(
-                    f"{left[0].folder.run_id} has trainer.{key}={asked[0][key]} and "
-                    f"{one.folder.run_id} trainer.{key}={other[key]}, but the jobs of one sweep "
-                    f"are laid out alike: type one for all, such as trainer.{key}={other[key]}, or "
-                    "start two sweeps"
+                    f"{left[0].folder.run_id} has trainer.{key}={value} and {one.folder.run_id} "
+                    f"trainer.{key}={other}, but the jobs of one sweep are laid out alike: type "
+                    f"one for all, such as trainer.{key}={other}, or start two sweeps"
                 )
-    return this._replace(config={**this.config, "trainer": {**this.config["trainer"], **asked[0]}})
+    return this._replace(config={**this.config, "trainer": {**this.config["trainer"], **first}})
 
 
 def _evaluation(one: Planned) -> tuple[int, ...] | None:
-    """What the file of an evaluation is like; None without one, and of a job that trains."""
+    """The state of an evaluation's file, to see later whether it was written anew; None if there is
+    none, or the job trains."""
     if one.run is not None:
         return None
     state = FileState.at(str(one.folder.evaluation(_checkpoint(one))))
@@ -256,7 +257,8 @@ def _job_return(one: Planned) -> JobReturn:
 def print_results(planned: Sequence[Planned], before: Sequence[tuple[int, ...] | None]) -> None:
     """A line per job: the accuracy it came to, what tells it from the others, and its run.
 
-    Of evaluations ``before`` is what their files were like: one that is as it was is of earlier.
+    ``before`` has, of each evaluation, the state of its file before the sweep: where that has not
+    changed, the job tested nothing.
     """
     tell = differing([one.overrides for one in planned])
     rows = []

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING
 
 import yaml
 from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep
@@ -19,28 +19,18 @@ from eleatt_bench.config.overrides import check_override, parse
 from eleatt_bench.config.setup import hydra_ready
 from eleatt_bench.runs.identity import identity, is_place
 
+if TYPE_CHECKING:
+    from optuna.trial import BaseTrial
+
 _NO_DIMENSION = frozenset(
     {"experiment", "seed", "quick", "hydra", "data", "data.name", "data.protocol", "data.fold",
      "data.val_seed", "data.val_fraction", "data.limit", "trainer.selection"}
 )  # fmt: skip
-"""Settings whose runs cannot be compared: they are validated by other samples, or trained by, or by
-another epoch: the best of all validates better than the last without being so."""
+"""Settings that cannot be searched, because runs that differ in them cannot be compared: they train
+or validate on other samples, or are judged by another epoch (the best epoch always validates at
+least as well as the last)."""
 
 _MOST_STEPS = 10_000  # of a range
-
-
-class Suggests(Protocol):
-    """What a dimension needs of an Optuna trial."""
-
-    def suggest_categorical(self, name: str, choices: Sequence[str]) -> Any: ...
-
-    def suggest_int(
-        self, name: str, low: int, high: int, *, step: int = 1, log: bool = False
-    ) -> int: ...
-
-    def suggest_float(
-        self, name: str, low: float, high: float, *, step: float | None = None, log: bool = False
-    ) -> float: ...
 
 
 @dataclass(frozen=True)
@@ -55,7 +45,7 @@ class Choices:
         """Values that show whether the dimension can be composed."""
         return self.values
 
-    def suggest(self, trial: Suggests) -> str:
+    def suggest(self, trial: BaseTrial) -> str:
         """The value that ``trial`` is to have, as it is written in an override."""
         return str(trial.suggest_categorical(self.key, self.values))
 
@@ -73,7 +63,7 @@ class Interval:
     def samples(self) -> tuple[str, ...]:
         return repr(self.low), repr(self.high)
 
-    def suggest(self, trial: Suggests) -> str:
+    def suggest(self, trial: BaseTrial) -> str:
         if isinstance(self.low, int) and isinstance(self.high, int):
             return repr(trial.suggest_int(self.key, self.low, self.high, log=self.log))
         return repr(trial.suggest_float(self.key, self.low, self.high, log=self.log))
@@ -90,7 +80,7 @@ class Steps:
     def samples(self) -> tuple[str, ...]:
         return repr(self.values[0]), repr(self.values[-1])
 
-    def suggest(self, trial: Suggests) -> str:
+    def suggest(self, trial: BaseTrial) -> str:
         # By position: a sum of decimal steps would not be the number that was written.
         return repr(self.values[trial.suggest_int(self.key, 0, len(self.values) - 1)])
 
@@ -105,7 +95,7 @@ class Space:
     fixed: tuple[str, ...]
     dimensions: tuple[Dimension, ...]
 
-    def overrides(self, trial: Suggests) -> list[str]:
+    def overrides(self, trial: BaseTrial) -> list[str]:
         """The overrides of the run that ``trial`` is to be."""
         return [*self.fixed, *(f"{d.key}={d.suggest(trial)}" for d in self.dimensions)]
 
@@ -214,8 +204,8 @@ def _dimension(key: str, override: Override, text: str) -> Dimension:
     plain = override.key_or_group
     if plain in _NO_DIMENSION or plain.split(".")[0].split("/")[0] in _NO_DIMENSION - {"data"}:
         raise UserError(
-            f"{text}: {plain} cannot be searched, only set to one value, for trials with others "
-            "cannot be compared"
+            f"{text}: {plain} cannot be searched, because trials that differ in it cannot be "
+            "compared: give it one value"
         )
     value = override.value()
     tags = getattr(value, "tags", set[str]())

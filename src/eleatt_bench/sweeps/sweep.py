@@ -20,8 +20,8 @@ from eleatt_bench.launch.settings import SWEEPS, is_about_launcher, without_forc
 class Sweep(NamedTuple):
     """What was said of all jobs of a sweep, and where it leaves what is of none of them.
 
-    On a cluster its ``name`` is that of its jobs; the same ``command``, of which these are the
-    words, has the same.
+    ``name`` is what its jobs are called on a cluster; the same ``command``, its words, always has
+    the same name.
     """
 
     verb: str

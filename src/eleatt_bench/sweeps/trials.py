@@ -132,9 +132,8 @@ class Trials:
         self._report(trial, curve, math.inf)
 
     def judge(self, trial: Trial, curve: Mapping[int, float], max_epochs: int) -> int | None:
-        """The same, but up to the epoch after which the trial is to be pruned; that epoch.
-
-        The first quarter of its ``max_epochs`` is no reason to.
+        """As `report`, up to the first epoch after which the trial should be pruned; that epoch, or
+        None. The first quarter of ``max_epochs`` never prunes.
         """
         return self._report(trial, curve, max_epochs / 4)
 

@@ -18,7 +18,12 @@ from eleatt_bench.launch.pool import GRACE
 from eleatt_bench.launch.process import Job
 from eleatt_bench.launch.ray.cluster import Cluster, Lease, lines_of
 from eleatt_bench.launch.ray.worker import Ending, Place, Work, run
-from eleatt_bench.launch.settings import credentials, for_one, outer_variables, without_force
+from eleatt_bench.launch.settings import (
+    credentials,
+    outer_variables,
+    without_force,
+    without_launcher,
+)
 
 _LOOK = 1.0  # seconds between looks at which jobs have begun
 _SLACK = 5.0  # seconds beyond `GRACE` that ended jobs have to be heard of
@@ -135,7 +140,7 @@ class Ray:
             job.log_path.unlink()
         ended_file(job.log_path).unlink(missing_ok=True)
         started_file(job.log_path).unlink(missing_ok=True)
-        words = for_one(job.arguments)
+        words = without_launcher(job.arguments)
         if job in self._began:
             words = without_force(words)
         work = Work(

@@ -13,7 +13,12 @@ from typing import Any
 from eleatt_bench.common.errors import HeldElsewhereError, UserError
 from eleatt_bench.launch.endings import AGAIN, NO_FOLDER
 from eleatt_bench.launch.process import PLANNED, Job, of_job
-from eleatt_bench.launch.settings import for_one, leased_gpus, outer_variables, without_force
+from eleatt_bench.launch.settings import (
+    leased_gpus,
+    outer_variables,
+    without_force,
+    without_launcher,
+)
 from eleatt_bench.launch.slurm.commands import has_gpus
 
 _RESERVED = frozenset(
@@ -123,7 +128,7 @@ def script(jobs: Mapping[int, Job], wanted: Request) -> str:
 
 
 def _case(index: int, job: Job) -> str:
-    words = for_one(job.arguments)
+    words = without_launcher(job.arguments)
     again = without_force(words)
     parts = [
         f"log={shlex.quote(str(job.log_path.absolute()))}",
