@@ -208,6 +208,11 @@ def kind(rows: list[Row]) -> str:
     return first if first in [column for column, _, _ in KINDS] else ""
 
 
+def _short(commit: str) -> str:
+    """The beginning of ``commit``, and whether files differed from it."""
+    return commit[:12] + ", with changes" * commit.endswith("+changes")
+
+
 def page(files: list[tuple[str, list[Row]]], notes: str) -> Iterator[str]:
     yield HEAD
     for column, what, section in KINDS:
@@ -220,7 +225,7 @@ def page(files: list[tuple[str, list[Row]]], notes: str) -> Iterator[str]:
             gpu = f"Triton {about['triton']}, driver {about['driver']}, " if about["driver"] else ""
             yield (
                 f"{about['cores']} cores, torch {about['torch']}, {gpu}Python {about['python']}, "
-                f"{about['date']}, commit {about['commit'][:12]}: `{name}`\n"
+                f"{about['date']}, commit {_short(about['commit'])}: `{name}`\n"
             )
             yield from section(rows)
     yield notes

@@ -106,7 +106,7 @@ def stops(rows: list[Row], part: str = "stops") -> str:
         "decided": ("% decided there", percent),
         "mean": ("mean then", points),
         "mean of all": ("mean of 20", points),
-        "undecided by all": ("% undecided at 20", percent),
+        "undecided by all": ("% with 0 inside at 20", percent),
     }
     told = {name: column for name, column in columns.items() if name in next(iter(cases.values()))}
     body = [[case, *(text(of[m]) for m, (_, text) in told.items())] for case, of in cases.items()]

@@ -1,1 +1,1 @@
-"""The unit: its equations, its backends and the layers; torch and the standard library only."""
+"""The unit: its equations, its backends and the layers; of this package it imports nothing."""

@@ -133,7 +133,8 @@ def _waits_for(run: WantedRun) -> tuple[str, ...]:
 
 
 def expected_memory(identities: Sequence[Mapping[str, Any]], runs_dir: Path) -> list[Memory]:
-    """What runs will take at most: as much as finished ones that differ in seed or fold alone."""
+    """What runs will take at most: as much as finished ones that are alike but for seed, fold,
+    recipe and the digest of their data."""
     done = _finished(runs_dir)
     found = []
     for identity in identities:
