@@ -37,13 +37,7 @@ def clips(path: Path) -> ClipSet:
         elif name in ntu.missing():
             missing += 1
         else:
-            metadata = {
-                "subject": code.subject,
-                "camera": code.camera,
-                "setup": code.setup,
-                "replication": code.replication,
-            }
-            chosen.append(Clip(name, member.where, member.load, code.action - 1, metadata))
+            chosen.append(Clip(name, member.where, member.load, code.action - 1, code.metadata))
     if not chosen:
         raise source.wrong(
             path, f"has {missing + others:,} videos, but none that NTU RGB+D has and keeps"

@@ -97,6 +97,13 @@ class Source:
         """The error to raise when ``where`` is not as published: ``what`` is wrong with it."""
         return SourceError(f"{where} {what}", f"fetch {self.package} again, then {self.command}")
 
+    def twice(self, kind: str, member: Member, before: Member) -> UserError:
+        """The error to raise when two files are the same ``kind`` of thing, such as a trial."""
+        return UserError(
+            f"{member.where} is the same {kind} as {before.where}: keep one of them, then "
+            f"{self.command}"
+        )
+
     def text(self, member: Member) -> bytes:
         """The content of a text file, without a byte order mark.
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
-from eleatt_bench.data.release import Release, read_each
+from eleatt_bench.data.release import Release
 from eleatt_bench.data.sources import hand
 from eleatt_bench.data.sources.archive import Member, Source
 from eleatt_bench.data.sources.hand import Trial
@@ -16,7 +15,6 @@ from eleatt_bench.data.store import Sample
 
 # Public readers agree on the gestures' numbers but for 12 and 13: V and +, or + and V.
 CLASSES_14 = (*hand.GESTURES[:11], "swipe + or V (12)", "swipe + or V (13)", hand.GESTURES[13])
-CLASSES_28 = hand.classes_28(CLASSES_14)
 
 LIST = "informations_troncage_sequences.txt"
 _COLUMNS = ("gesture", "finger", "subject", "essai", "first-frame", "last-frame")
@@ -53,16 +51,14 @@ def read(path: Path) -> Release:
     members = source.find(_FILES, "gesture_1/finger_1/subject_1/essai_1/skeleton_world.txt")
     listed = _listed(source, hand.only(source, members, LIST))
     skeletons = [member for member in members if member.path.name.lower() != LIST]
-    found, misplaced = hand.files(source, skeletons, _SUBJECTS)
-    bad = misplaced + hand.unmatched(source, {key: cut.where for key, cut in listed.items()}, found)
-    both = ((key.name, (key, found[key])) for key in sorted(found.keys() & listed.keys()))
-    return Release(
-        description=f"DHG-14/28, {len(found)} trials, cut by {LIST}",
-        class_names=CLASSES_14,
-        layout=hand.LAYOUT,
-        count=len(bad) + len(found.keys() & listed.keys()),
-        samples=chain(bad, read_each(partial(_sample, source, listed), both)),
-        left_out=source.left_out.lines(),
+    return hand.release(
+        source,
+        skeletons,
+        _SUBJECTS,
+        {key: cut.where for key, cut in listed.items()},
+        partial(_sample, source, listed),
+        CLASSES_14,
+        f"DHG-14/28, {{count}} trials, cut by {LIST}",
     )
 
 

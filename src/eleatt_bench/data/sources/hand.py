@@ -8,15 +8,16 @@ each joint in metres.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
 
 from eleatt_bench.common.errors import UserError
-from eleatt_bench.data.release import BadSample
+from eleatt_bench.data.release import BadSample, Release, read_each
 from eleatt_bench.data.sources.archive import Member, Source
-from eleatt_bench.data.store import Frames
+from eleatt_bench.data.store import Frames, Sample
 
 JOINTS = (
     "wrist", "palm",
@@ -123,10 +124,7 @@ def files(
             misplaced.append(BadSample(member.shown, error))
             continue
         if key in found:
-            raise UserError(
-                f"{member.where} is the same trial as {found[key].where}: keep one of them, then "
-                f"{source.command}"
-            )
+            raise source.twice("trial", member, found[key])
         found[key] = member
     return found, misplaced
 
@@ -173,6 +171,33 @@ def rows(source: Source, member: Member, columns: tuple[str, ...]) -> list[tuple
             )
         read.append((where, [int(field) for field in fields]))
     return read
+
+
+def release(
+    source: Source,
+    skeletons: Iterable[Member],
+    subjects: int,
+    listed: Mapping[Trial, str],
+    sample: Callable[[tuple[Trial, Member]], Sample],
+    class_names: tuple[str, ...],
+    description: str,
+) -> Release:
+    """The trials whose files are ``skeletons``; ``listed`` says on which line each stands.
+
+    ``description`` has a place for how many files there are, ``{count}``. A trial that is listed
+    and not there, there and not listed, or in a folder of another name is a bad sample.
+    """
+    found, misplaced = files(source, skeletons, subjects)
+    bad = misplaced + unmatched(source, listed, found)
+    both = [(key.name, (key, found[key])) for key in sorted(found.keys() & listed.keys())]
+    return Release(
+        description=description.format(count=len(found)),
+        class_names=class_names,
+        layout=LAYOUT,
+        count=len(bad) + len(both),
+        samples=chain(bad, read_each(sample, both)),
+        left_out=source.left_out.lines(),
+    )
 
 
 def unmatched(

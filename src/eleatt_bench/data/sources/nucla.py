@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from eleatt_bench.common.errors import UserError
 from eleatt_bench.data.release import Release, read_each
 from eleatt_bench.data.sources.archive import Member, Source
 from eleatt_bench.data.store import Frames, Sample
@@ -94,10 +93,7 @@ def _by_name(source: Source) -> dict[str, Member]:
     for member in source.find(_FILES, "a01_s01_e00_v01.json", _OTHER_RELEASES):
         name = member.path.stem.lower()
         if name in found:
-            raise UserError(
-                f"{member.where} is the same sequence as {found[name].where}: keep one of them, "
-                f"then {source.command}"
-            )
+            raise source.twice("sequence", member, found[name])
         found[name] = member
     return found
 

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import re
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
-from eleatt_bench.data.release import Release, read_each
+from eleatt_bench.data.release import Release
 from eleatt_bench.data.sources import hand
 from eleatt_bench.data.sources.archive import Member, Source
 from eleatt_bench.data.sources.hand import Trial
 from eleatt_bench.data.store import Sample
 
 CLASSES_14 = hand.GESTURES
-CLASSES_28 = hand.classes_28(hand.GESTURES)
 
 LISTS = ("train_gestures.txt", "test_gestures.txt")  # by split
 _COLUMNS = ("gesture", "finger", "subject", "essai", "label14", "label28", "length")
@@ -48,18 +46,14 @@ def read(path: Path) -> Release:
     members = source.find(_FILES, "gesture_1/finger_1/subject_1/essai_1/skeletons_world.txt")
     listed = _listed(source, members)
     skeletons = [member for member in members if member.path.name.lower() not in LISTS]
-    found, misplaced = hand.files(source, skeletons, _SUBJECTS)
-    bad = misplaced + hand.unmatched(
-        source, {key: line.where for key, line in listed.items()}, found
-    )
-    both = ((key.name, (key, found[key])) for key in sorted(found.keys() & listed.keys()))
-    return Release(
-        description=f"SHREC'17 Track, {len(found)} trials of its official lists",
-        class_names=CLASSES_14,
-        layout=hand.LAYOUT,
-        count=len(bad) + len(found.keys() & listed.keys()),
-        samples=chain(bad, read_each(partial(_sample, source, listed), both)),
-        left_out=source.left_out.lines(),
+    return hand.release(
+        source,
+        skeletons,
+        _SUBJECTS,
+        {key: line.where for key, line in listed.items()},
+        partial(_sample, source, listed),
+        CLASSES_14,
+        "SHREC'17 Track, {count} trials of its official lists",
     )
 
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 
-from eleatt_bench.common.errors import UserError
 from eleatt_bench.data.release import BadSample, Release, read_each
 from eleatt_bench.data.sources import matlab, nucla, sysu_splits
 from eleatt_bench.data.sources.archive import Member, Source
@@ -100,10 +99,7 @@ def _by_path(source: Source) -> tuple[dict[tuple[str, int], Member], list[BadSam
             continue
         key = (match[1], action)
         if key in found:
-            raise UserError(
-                f"{member.where} is the same sequence as {found[key].where}: keep one of them, "
-                f"then {source.command}"
-            )
+            raise source.twice("sequence", member, found[key])
         found[key] = member
     return found, misplaced
 

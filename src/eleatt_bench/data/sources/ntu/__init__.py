@@ -43,6 +43,12 @@ class Code(NamedTuple):
     replication: int
     action: int
 
+    @property
+    def metadata(self) -> dict[str, int]:
+        """All of it but the action, which is the label."""
+        said = self._asdict()
+        return {key: said[key] for key in ("subject", "camera", "setup", "replication")}
+
 
 @dataclass(frozen=True)
 class Edition:
@@ -156,10 +162,7 @@ def _by_code(source: Source) -> tuple[dict[str, _Found], list[BadSample]]:
             misnamed.append(BadSample(member.shown, error))
             continue
         if name in found:
-            raise UserError(
-                f"{member.where} is the same sample as {found[name][1].where}: keep one of them, "
-                f"then {source.command}"
-            )
+            raise source.twice("sample", member, found[name][1])
         found[name] = (means, member)
     return found, misnamed
 
@@ -227,10 +230,4 @@ def _sample(source: Source, file: _File) -> Sample:
         frames = select(recording)
     except UnusableError as error:
         raise source.wrong(file.where, str(error)) from error
-    metadata = {
-        "subject": file.code.subject,
-        "camera": file.code.camera,
-        "setup": file.code.setup,
-        "replication": file.code.replication,
-    }
-    return Sample(file.name, frames, file.code.action - 1, metadata)
+    return Sample(file.name, frames, file.code.action - 1, file.code.metadata)
