@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json as json_module
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from eleatt_bench.tables.table import Claim, SampleTest, Table, TableCell
@@ -24,8 +24,18 @@ def _object(table: Table) -> dict[str, Any]:
         "runs": table.finished,
         "runs_asked": table.runs,
         "columns": [{"name": c.name, "folds": c.folds} for c in table.columns],
-        "cells": [
-            {
+        "cells": list(_cells(table)),
+        "claims": [_claim(claim) for claim in table.claims],
+        "paper_note": table.paper_note,
+        "section_notes": {s.name: s.paper_note for s in table.sections if s.paper_note},
+        "notes": list(table.notes),
+    }
+
+
+def _cells(table: Table) -> Iterator[dict[str, Any]]:
+    for section, row, cited in table.placed_rows:
+        for column, cell in zip(table.columns, row.cells, strict=True):
+            yield {
                 "kind": "cited" if cited else "ours",
                 "section": section,
                 "row": row.name,
@@ -43,28 +53,6 @@ def _object(table: Table) -> dict[str, Any]:
                     for r in cell.results
                 ],
             }
-            for section, row, cited in table.placed_rows
-            for column, cell in zip(table.columns, row.cells, strict=True)
-        ],
-        "claims": [
-            {
-                "section": claim.section,
-                "better": claim.better,
-                "than": claim.than,
-                "column": claim.column,
-                **_judged(claim),
-                "holm": claim.holm,
-                "crossed": None if claim.crossed is None else claim.crossed._asdict(),
-                "groups": claim.groups,
-                "collapsed": list(claim.collapsed),
-                "tests": [_test(test) for test in claim.tests],
-            }
-            for claim in table.claims
-        ],
-        "paper_note": table.paper_note,
-        "section_notes": {s.name: s.paper_note for s in table.sections if s.paper_note},
-        "notes": list(table.notes),
-    }
 
 
 def _numbers(cell: TableCell) -> dict[str, Any]:
@@ -82,6 +70,21 @@ def _numbers(cell: TableCell) -> dict[str, Any]:
         "paper": cell.paper,
         "difference": cell.difference,
         "parameters": cell.parameters,
+    }
+
+
+def _claim(claim: Claim) -> dict[str, Any]:
+    return {
+        "section": claim.section,
+        "better": claim.better,
+        "than": claim.than,
+        "column": claim.column,
+        **_judged(claim),
+        "holm": claim.holm,
+        "crossed": None if claim.crossed is None else claim.crossed._asdict(),
+        "groups": claim.groups,
+        "collapsed": list(claim.collapsed),
+        "tests": [_test(test) for test in claim.tests],
     }
 
 

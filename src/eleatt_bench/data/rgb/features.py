@@ -83,23 +83,27 @@ def extract(
                 progress(count, len(clips.clips))
         if done.broken and not (skip_bad and done.digests):
             raise _broken(done, len(clips.clips))
-        release = Release(
-            description=(
-                f"{clips.description}; features of {backbone.name}, weights: {backbone.weights}"
-            ),
-            class_names=clips.class_names,
-            layout={
-                "kind": "features",
-                "backbone": backbone.name,
-                "weights": backbone.weights,
-                "weights_digest": backbone.weights_digest,
-                "preprocessing": backbone.preprocessing,
-            },
-            count=len(clips.clips),
-            samples=_samples(clips.clips, cache, done),
-            left_out=clips.left_out,
-        )
+        release = _release(clips, backbone, _samples(clips.clips, cache, done))
         return catalog.write(data_dir, name, release, skip_bad=skip_bad), done
+
+
+def _release(clips: ClipSet, backbone: Backbone, samples: Iterable[Sample | BadSample]) -> Release:
+    return Release(
+        description=(
+            f"{clips.description}; features of {backbone.name}, weights: {backbone.weights}"
+        ),
+        class_names=clips.class_names,
+        layout={
+            "kind": "features",
+            "backbone": backbone.name,
+            "weights": backbone.weights,
+            "weights_digest": backbone.weights_digest,
+            "preprocessing": backbone.preprocessing,
+        },
+        count=len(clips.clips),
+        samples=samples,
+        left_out=clips.left_out,
+    )
 
 
 class _Loaded(NamedTuple):
