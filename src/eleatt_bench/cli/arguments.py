@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
-from eleatt_bench.cli.offers import Offers, answer, completer, completing
+from eleatt_bench.cli.offers import Offers, answer, completer, completing, options, overrides
 from eleatt_bench.common.errors import UserError, unknown
 
 
@@ -21,6 +21,15 @@ class Parser(argparse.ArgumentParser):
         if offers is not None:
             action.completer = completer(offers)  # type: ignore[attr-defined]
         return action
+
+    def add_table(self, said: str = "as for `reproduce`") -> None:
+        """Let it take the ``name`` of a table, and ``overrides``; ``said`` helps with these."""
+        self.add_argument(
+            "name", help="a table, as `eleatt-bench tables` lists them", offers=options("table")
+        )
+        self.add_argument(
+            "overrides", nargs="*", metavar="KEY=VALUE", help=said, offers=overrides()
+        )
 
     def error(self, message: str) -> NoReturn:
         raise UserError(f"{message[:1].upper()}{message[1:]}. See: {self.prog} --help")
@@ -49,11 +58,12 @@ def chosen_action(prog: str, actions: Mapping[str, str], arguments: Sequence[str
     """The first of ``arguments``, one of ``actions``, of which each says what it does."""
     if completing() and arguments:  # the action's own parser knows what may follow
         return arguments[0]
-    listed = "; ".join(f"{name}: {what}" for name, what in actions.items())
+    listed = "\n".join(f"  {name:<8} {what}" for name, what in actions.items())
     parser = Parser(
         prog,
         usage=f"{prog} ACTION ...",
-        description=f"{listed}. ACTION --help says more about one of them.",
+        description=f"{listed}\n\n{prog} ACTION --help says more about one of them.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("action", metavar="ACTION", help=", ".join(actions), offers=actions)
     return choose("action", parser.parse(arguments[:1]).action, list(actions))

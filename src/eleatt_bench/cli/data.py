@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from argparse import Namespace
+from argparse import Namespace, RawDescriptionHelpFormatter
 from pathlib import Path
 
 from rich.progress import Progress
@@ -56,13 +56,21 @@ def data(arguments: list[str]) -> int:
     return 0
 
 
+_DESCRIPTION = """\
+  list                        which data sets there are, and which are ready
+  download NAME               fetch the published files
+  prepare NAME --source PATH  turn them into one verified store
+  features NAME --help        the same for videos
+  verify NAME                 read a store again and compare it with its digests
+  show NAME                   count what is in a store, and draw a sample
+"""
+
+
 def _parser() -> Parser:
     parser = Parser(
         "eleatt-bench data",
-        description="list: which data sets there are and which are ready. download NAME: fetch the "
-        "published files. prepare NAME --source PATH: turn them into one verified store. "
-        "features NAME --help: the same for videos. verify NAME: check that store again. "
-        "show NAME: count what is in it, and draw a sample.",
+        description=_DESCRIPTION,
+        formatter_class=RawDescriptionHelpFormatter,
     )
     parser.add_argument("action", help=", ".join(ACTIONS), offers=ACTIONS)
     parser.add_argument(

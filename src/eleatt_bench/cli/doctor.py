@@ -20,7 +20,10 @@ from eleatt_bench.training.environment import cpu_name, git_commit, versions
 
 def doctor(arguments: list[str]) -> int:
     """``eleatt-bench doctor``."""
-    parser = Parser("eleatt-bench doctor", description="Versions, devices, data sets.")
+    parser = Parser(
+        "eleatt-bench doctor",
+        description="Show what is here, what is missing, and what to do about it.",
+    )
     parser.add_argument(
         "--build", action="store_true", help="compile the fast layers for CPUs now (seconds)"
     )
@@ -28,7 +31,8 @@ def doctor(arguments: list[str]) -> int:
         "overrides",
         nargs="*",
         metavar="KEY=VALUE",
-        help="launcher=slurm or ray, and what else a sweep is to be given: a job there looks",
+        help="launcher=slurm or launcher=ray, and what else a sweep is to be given: send a job to "
+        "that cluster, which looks what is there",
         offers=overrides(),
     )
     parser.add_argument("--probe", type=Path, help=argparse.SUPPRESS)  # such a job

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eleatt_bench.cli.arguments import Parser, choose
-from eleatt_bench.cli.offers import options, overrides
+from eleatt_bench.cli.offers import overrides
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.extras import require
 from eleatt_bench.common.files import check_writable
@@ -70,10 +70,7 @@ def _figures(arguments: list[str]) -> int:
         description="Draw the accuracies of a table, its claims and the losses of its runs, as PDF "
         "and PNG.",
     )
-    parser.add_argument("name", help="one of: eleatt-bench tables", offers=options("table"))
-    parser.add_argument(
-        "overrides", nargs="*", metavar="KEY=VALUE", help="as for `reproduce`", offers=overrides()
-    )
+    parser.add_table()
     parser.add_argument("--out", type=Path, metavar="DIR", help="the default is RUNS/tables")
     given = parser.parse(arguments)
     require("figures", "report figures")

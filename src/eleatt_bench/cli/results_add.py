@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from eleatt_bench.cli.arguments import Parser
-from eleatt_bench.cli.offers import options, overrides
 from eleatt_bench.common.errors import UserError, unknown
 from eleatt_bench.common.extras import require
 from eleatt_bench.common.files import check_writable, replacing, write_text
@@ -33,10 +32,7 @@ def add(arguments: Sequence[str]) -> None:
         "little room, what there is to know of their data, and the table in every format. Runs "
         "that no published table needs any more are removed.",
     )
-    parser.add_argument("name", help="one of: eleatt-bench tables", offers=options("table"))
-    parser.add_argument(
-        "overrides", nargs="*", metavar="KEY=VALUE", help="as for `reproduce`", offers=overrides()
-    )
+    parser.add_table()
     parser.add_argument(
         "--to", type=Path, default=Path("results"), metavar="FOLDER", help="the default is results"
     )

@@ -22,7 +22,7 @@ ACTIONS = {
     "show": "all that is known of a run",
     "compare": "two runs side by side: settings, metrics, the same test samples",
     "rm": "remove runs",
-    "gc": "remove what finished runs need no more, and what killed processes left",
+    "gc": "remove what finished runs no longer need, and what killed processes left",
     "export": "write runs to one file",
     "import": "take over runs of another machine, checked",
 }

@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 _SHOWN = 10  # of the best trials
 
 DESCRIPTION = """\
-Search for the settings with the best validation accuracy; the test set has no part in it, but of
-a protocol to choose by, which is no result. A trial is an ordinary run, with the seed given. A
-stopped search continues when the same command is given again, with more trials if you like; two at
-the same time share the trials.
+Search for the settings with the best validation accuracy. The test set has no part in it, unless
+the protocol is one to choose settings by, whose test accuracy is no result. A trial is an ordinary
+run with the given seed. The same command continues a stopped search, with more trials if you like;
+given twice at the same time, the two share the trials.
 """
 
 
@@ -45,7 +45,7 @@ def search(arguments: list[str]) -> int:
     """``eleatt-bench search EXPERIMENT``."""
     parser = Parser("eleatt-bench search", description=DESCRIPTION)
     parser.add_argument(
-        "experiment", help="one of configs/experiment", offers=options_of("experiment")
+        "experiment", help="a file in configs/experiment", offers=options_of("experiment")
     )
     parser.add_argument(
         "overrides",

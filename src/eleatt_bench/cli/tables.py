@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from eleatt_bench.cli.arguments import Parser, choose
-from eleatt_bench.cli.offers import options, overrides
 from eleatt_bench.common.collector import without_collector
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.files import check_writable, write_text
@@ -48,10 +47,7 @@ def tables(arguments: list[str]) -> int:
 def table(arguments: list[str]) -> int:
     """``eleatt-bench table NAME``."""
     parser = Parser("eleatt-bench table", description="Show a table from the runs that are there.")
-    parser.add_argument("name", help="one of: eleatt-bench tables", offers=options("table"))
-    parser.add_argument(
-        "overrides", nargs="*", metavar="KEY=VALUE", help="as for `reproduce`", offers=overrides()
-    )
+    parser.add_table()
     parser.add_argument("--format", default="term", help=", ".join(FORMATS), offers=FORMATS)
     parser.add_argument("--claims", action="store_true", help="the claims instead of the cells")
     for kind in ("columns", "rows", "sections"):
@@ -127,13 +123,8 @@ def _reproduce_parser() -> Parser:
         description="Do the runs that a table's first look lacks, then write the table. A stopped "
         "table continues when the same command is given again.",
     )
-    parser.add_argument("name", help="one of: eleatt-bench tables", offers=options("table"))
-    parser.add_argument(
-        "overrides",
-        nargs="*",
-        metavar="KEY=VALUE",
-        help="said of every run, e.g. trainer=gpu, launcher.jobs=4, 'table.seeds=[0,1]'",
-        offers=overrides(),
+    parser.add_table(
+        "settings of every run, e.g. trainer=gpu, launcher.jobs=4, 'table.seeds=[0,1]'"
     )
     parser.add_argument(
         "--until-decided",

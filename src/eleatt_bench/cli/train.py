@@ -52,12 +52,14 @@ usage: eleatt-bench {verb} [KEY=VALUE ...] [-m [--detach | --cancel]] [--cfg job
 Choices:
 {groups}
 
-Any value of the configuration can be given as KEY=VALUE, e.g. trainer.max_epochs=50. At the top:
+A setting is given as KEY=VALUE, e.g. {one}. At the top level there are:
   {keys}
-What each means: docs/settings.md. What they come to: eleatt-bench {verb} --cfg job
-With -m, values separated by commas make a grid of runs, e.g. model=gru,eleatt_gru seed=0,1,2
-With launcher=slurm or ray they are jobs of a cluster; --detach submits them and does not wait,
---cancel ends those that the same command has submitted: docs/clusters.md
+docs/settings.md says what each of them means.
+
+-m          makes a grid of values with commas, e.g. {several}
+--detach    submits the jobs to a cluster (launcher=slurm or ray) and does not wait
+--cancel    ends the jobs that the same command has submitted to a cluster
+--cfg job   prints the settings that would be used, and stops
 """
 
 
@@ -66,10 +68,14 @@ def train(arguments: list[str]) -> int:
     _offer("train", arguments)
     flags, overrides = split(arguments)
     if "--help" in flags:
-        what = "Trains, tests and records one run; a finished one answers from its record."
-        groups = ["data", "model", "optimizer", "scheduler", "trainer", "experiment", "launcher"]
-        return _help("train", what, [*groups, "logger"])
-
+        return _help(
+            "train",
+            ("data", "model", "optimizer", "scheduler", "trainer", "experiment", "launcher",
+             "logger"),
+            what="Train, test and record one run. A finished run answers from its record.",
+            one="trainer.max_epochs=50",
+            several="model=gru,eleatt_gru seed=0,1,2",
+        )  # fmt: skip
     if _shown("train", flags, overrides):
         return 0
     config = None if flags else compose_checked(overrides, "train")  # before heavy imports
@@ -124,8 +130,14 @@ def eval(arguments: list[str]) -> int:  # noqa: A001  (the verb's name)
     _offer("eval", arguments)
     flags, overrides = split(arguments)
     if "--help" in flags:
-        what = "Tests finished runs again, run=ID[,ID...], with the weights that were tested before"
-        return _help("eval", what, ["trainer", "launcher"])
+        return _help(
+            "eval",
+            ("trainer", "launcher"),
+            what="Test finished runs again, run=ID[,ID...], by default with the weights that were "
+            "tested before.",
+            one="trainer=gpu",
+            several="run=ID,ID checkpoint=best,last",
+        )
     _check_places(overrides)
     if _shown("eval", flags, overrides):
         return 0
@@ -250,10 +262,10 @@ def _recorded(record: Mapping[str, Any], result: Mapping[str, Any]) -> str:
     return f"; its record has {_test(record)}"
 
 
-def _help(verb: str, what: str, groups: Sequence[str]) -> int:
+def _help(verb: str, groups: Sequence[str], **said: str) -> int:
     lines = [f"  {group + '=':<12} {' | '.join(options(group))}" for group in groups]
     sections = schema.names_at(schema.SCHEMAS[verb], []) or []
     keys = ", ".join(name + "." * (schema.schema_at(schema.SCHEMAS[verb], [name]) is not None)
                      for name in sections)  # fmt: skip
-    print(HELP.format(verb=verb, what=what, groups="\n".join(lines), keys=keys), end="")
+    print(HELP.format(verb=verb, groups="\n".join(lines), keys=keys, **said), end="")
     return 0
