@@ -43,7 +43,7 @@ def attention(arguments: list[str]) -> int:
         help="test samples to draw; the default is one of each of 4 classes",
     )
     parser.add_argument(
-        "--layer", type=int, default=0, help="which gated layer, from 0; the default is 0"
+        "--layer", type=int, default=0, help="a layer with a gate, counted from 0; the default is 0"
     )
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="the default is RUN/attention/layerK"

@@ -31,8 +31,8 @@ def doctor(arguments: list[str]) -> int:
         "overrides",
         nargs="*",
         metavar="KEY=VALUE",
-        help="launcher=slurm or launcher=ray, and what else a sweep is to be given: send a job to "
-        "that cluster, which looks what is there",
+        help="launcher=slurm or launcher=ray, and what else a sweep is to be given: a job is "
+        "sent to the cluster to see what is there",
         offers=overrides(),
     )
     parser.add_argument("--probe", type=Path, help=argparse.SUPPRESS)  # such a job

@@ -32,7 +32,7 @@ def config_dir() -> Path:
 def config_dirs() -> list[Path]:
     """The user's own folders of configs: ``ELEATT_CONFIGS``, which ``--config-dir`` adds to."""
     named = os.environ.get("ELEATT_CONFIGS", "").split(os.pathsep)
-    return list(dict.fromkeys(folder_at(name).absolute() for name in named if name))
+    return list(dict.fromkeys(folder_at(name).absolute() for name in named if name.strip()))
 
 
 def add_config_dir(folder: str) -> None:

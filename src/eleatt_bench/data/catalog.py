@@ -48,9 +48,7 @@ def _checked(data_dir: Path, name: str, *, again: bool) -> SequenceStore:
         raise _not_prepared(data_dir, name)
     with _mended(name):
         store = SequenceStore.open(path, name=_whole(name))
-        if again:
-            store.verify()
-        _check(store, known=again)
+        _check(store, again)
     return part(store, name)
 
 
@@ -178,8 +176,8 @@ def _mended(name: str) -> Iterator[None]:
         raise UserError(f"{error}. Make it anew with: {prepare_command(name)}") from error
 
 
-def _check(store: SequenceStore, *, known: bool) -> None:
-    """Read all of ``store``, unless its frames are ``known`` to be sound or this very file is.
+def _check(store: SequenceStore, again: bool) -> None:
+    """Read all of ``store``, unless this very file is known to be sound and not to be read again.
 
     Raises:
         StoreError: something in it was changed since it was written.
@@ -189,9 +187,11 @@ def _check(store: SequenceStore, *, known: bool) -> None:
         first = kept.find(["inputs", store.content_digest], lambda: store.inputs_digest)
         if first != store.inputs_digest:
             raise StoreError(f"{store.path} is damaged: its classes, layout or origin changed")
-    file = FileState.of(store.path.stat())
+    file = FileState.of(store.path.stat())  # before it is read
+    if again:
+        store.verify()
     this = [str(store.path.resolve()), file.key, store.content_digest]
-    kept.find(this, lambda: known or _verified(store), keep=file.settled)
+    kept.find(this, lambda: again or _verified(store), keep=file.settled)
     kept.write()
 
 

@@ -20,7 +20,7 @@ def is_about_launcher(word: str) -> bool:
 
 
 def without_launcher(arguments: Sequence[str]) -> list[str]:
-    """The words of a job without those about the launcher: it has been launched already."""
+    """``arguments`` without those about the launcher, for what launches nothing itself."""
     return [word for word in arguments if not is_about_launcher(word)]
 
 

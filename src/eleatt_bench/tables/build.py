@@ -290,8 +290,8 @@ def _unmeasured(plan: Plan, records: Mapping[str, Summary]) -> Iterator[str]:
     for column, runs in lacking.items():
         yield (
             f"Column {column} shows {metrics[column]}, which {_several(len(runs), 'finished run')} "
-            "did not measure: their protocol has no repeated test samples to leave out, or all of "
-            "their test samples are repeats"
+            "did not measure: their protocol leaves out no test samples that repeat training ones, "
+            "or all of their test samples do"
         )
 
 

@@ -31,7 +31,7 @@ class Checkpoints(Callback):
 
     Best means the highest validation accuracy, the later epoch on ties. ``previous.ckpt`` is the
     last.ckpt before. A file holds tensors and plain values only. `resume` makes the next ``fit``
-    begin after the epoch in last.ckpt, or in previous.ckpt where last.ckpt is damaged.
+    begin after the epoch in last.ckpt, or in previous.ckpt where last.ckpt is damaged or gone.
     """
 
     def __init__(self, folder: Path, early_stopping: int | None) -> None:

@@ -65,7 +65,8 @@ class Loggers(Callback):
             except Exception as error:  # of whatever library
                 raise UserError(
                     f"{sink.title} does not take this run: {reason(error)}. The same command "
-                    "continues it once that is mended, or without it: logger=tensorboard"
+                    "continues the run once that is mended; with logger=tensorboard it goes on "
+                    f"without {sink.title}"
                 ) from error
             self._open.append(sink)
 
