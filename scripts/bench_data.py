@@ -37,7 +37,7 @@ from eleatt_bench.data.writing import write_store
 from eleatt_bench.training.classifier import SequenceClassifier
 from eleatt_bench.training.datamodule import SequenceDataModule
 
-NTU_SIZED = "as large as NTU RGB+D"
+NTU_SIZED = "as many generated sequences as NTU RGB+D trains on"
 EXPERIMENTS = {"nucla": "nucla_aug", NTU_SIZED: "ntu_aug"}
 MODELS = ("eleatt_gru", "gru")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -129,7 +130,10 @@ def memory(rows: list[Row]) -> Iterator[str]:
             lines.setdefault(named(row), {}).setdefault(row["backend"], []).append(over)
     yield f"### Peak memory of a training step, over torch's (goal: ≤ {MEMORY_GOAL})\n"
     yield from at_shapes(known)
-    body = [[name, *(span(of.get(each, [])) for each in backends)] for name, of in lines.items()]
+    body = [
+        [name, *(span(of.get(each, []), MEMORY_GOAL) for each in backends)]
+        for name, of in lines.items()
+    ]
     yield from table(["", *(f"`{backend}`" for backend in backends)], body)
 
 
@@ -138,9 +142,10 @@ def at_shapes(rows: list[Row]) -> Iterator[str]:
     yield f"Smallest and largest of the ratios at {', '.join(shapes)}.\n"
 
 
-def span(ratios: list[float]) -> str:
+def span(ratios: list[float], limit: float = math.inf) -> str:
     least, most = (f"{end(ratios):.2f}" if ratios else "–" for end in (min, max))
-    return least if least == most else f"{least}–{most}"
+    missed = " **missed**" * (max(ratios, default=0.0) > limit)
+    return (least if least == most else f"{least}–{most}") + missed
 
 
 def over_torch(rows: list[Row]) -> Iterator[str]:
