@@ -1,8 +1,8 @@
 """eleatt-bench: the EleAtt-RNN layers and the benchmarks of their paper.
 
 ``from eleatt_bench import EleAttGRU`` gives the layer. ``import eleatt_bench as eb`` gives runs and
-tables, as docs/python.md shows; everything is behind the ``eleatt-bench`` command as well. Nothing
-heavy is imported until it is asked for.
+tables, as docs/python.md shows; the ``eleatt-bench`` command gives them, too. Nothing heavy is
+imported before its first use.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _MODULES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for at its first use; torch only with the layers and networks."""
+    """Import the attribute ``name`` at its first use; only layers and networks import torch."""
     from importlib import import_module
 
     for module, names in _MODULES.items():

@@ -26,7 +26,7 @@ class Batch(NamedTuple):
     lengths: Tensor  # (B,) int64
     labels: Tensor  # (B,) int64
     indices: Integers  # (B,), positions in the store; never on the device
-    batch_size_global: int  # of all whose gradient is one step, over processes and batches
+    batch_size_global: int  # sequences of one optimizer step, over processes and batches
     epoch: int  # from 0 on
 
 
@@ -41,11 +41,12 @@ class Positions(NamedTuple):
 class SequenceDataset(Dataset[Batch]):
     """The sequences ``indices`` of ``store``, fetched a whole batch at a time.
 
-    ``sequence`` makes steps of an image: "frames" its rows, "pixels" one pixel after the
-    other, "permuted_pixels" the pixels in one fixed random order. Other stores have frames.
+    ``sequence`` says what the steps of an image are: "frames" its rows, "pixels" its pixels one
+    after the other, "permuted_pixels" the pixels in one fixed random order. Other stores have only
+    frames.
 
     Raises:
-        UserError: pixels of what is no image.
+        UserError: another ``sequence``, or pixels of a store without images.
     """
 
     def __init__(self, store: SequenceStore, indices: Integers, sequence: str = "frames") -> None:
@@ -68,7 +69,7 @@ class SequenceDataset(Dataset[Batch]):
         return len(self.indices)
 
     def __getitem__(self, batch: Positions) -> Batch:
-        """The batch of the sequences at ``batch.positions`` of ``indices``, maybe none."""
+        """The batch of the sequences ``indices[batch.positions]``, which may be none."""
         indices = self.indices[batch.positions]
         inputs, lengths = self._gather(indices)
         if self.sequence != "frames":
@@ -87,7 +88,7 @@ class SequenceDataset(Dataset[Batch]):
         )
 
     def as_image(self, values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """What belongs to the steps of one image, (T, D), where they are in it: (height, width)."""
+        """``values`` (T, D) of the steps of one image, each at its place in it: (height, width)."""
         height, width = self.store.layout["height"], self.store.layout["width"]
         placed = values.reshape(height * width)
         if self._order is not None:
@@ -115,11 +116,11 @@ def pixel_order(layout: Mapping[str, Any]) -> Integers:
 class EpochBatchSampler(Sampler[Positions]):
     """Every sequence exactly once per epoch, in batches that are shared out between processes.
 
-    The batches follow from (seed, epoch) alone; the process ``rank`` of ``world_size`` gets
-    every ``world_size``-th sequence of each, so that all processes have equally many batches
-    (a share of the last, smaller one may be empty). With ``bucket``, batches are of sequences
-    of similar ``lengths``. Each ``accumulate`` batches in a row are one step of an optimizer, what
-    is left of them at the end as well. For ``DataLoader(dataset, batch_size=None, sampler=…)``.
+    The batches follow from (seed, epoch) alone. The process ``rank`` of ``world_size`` gets every
+    ``world_size``-th sequence of each batch, so that all processes have equally many batches (a
+    share of the last, smaller batch may be empty). With ``bucket``, the sequences of a batch have
+    similar ``lengths``. ``accumulate`` batches in a row are one step of an optimizer; the last step
+    may have fewer. For ``DataLoader(dataset, batch_size=None, sampler=…)``.
     """
 
     def __init__(
@@ -155,7 +156,7 @@ class EpochBatchSampler(Sampler[Positions]):
                 yield Positions(own, sum(map(len, step)), self.epoch)
 
     def _batches(self) -> list[Integers]:
-        """All batches of the epoch, whole."""
+        """All batches of the epoch, before they are shared out between processes."""
         order = np.arange(len(self.lengths))
         state = np.random.SeedSequence([self.seed, self.epoch])
         # RandomState: its numbers are frozen across NumPy versions.
@@ -171,7 +172,7 @@ class EpochBatchSampler(Sampler[Positions]):
         return batches
 
     def _bucketed(self, order: Integers) -> Integers:
-        """``order`` with each run of a few batches sorted by length."""
+        """``order``, sorted by length within each group of a few batches."""
         size = self.batch_size * _BATCHES_PER_BUCKET
         buckets = [order[start : start + size] for start in range(0, len(order), size)]
         ordered = [bucket[np.argsort(self.lengths[bucket], kind="stable")] for bucket in buckets]

@@ -1,4 +1,4 @@
-"""The stores of the known data sets: where they lie, and how they come to be."""
+"""The stores of the known data sets: where they lie, and how they are made and checked."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from eleatt_bench.data.writing import Progress, filling, write_store
 
 
 def store_path(data_dir: Path, name: str) -> Path:
-    """Where the store of data set ``name``, or the one that it is a part of, lies or will lie."""
+    """The path of the store of data set ``name``, or of the data set that it is a part of."""
     return data_dir / "prepared" / f"{_whole(name)}.h5"
 
 
 def open_store(data_dir: Path, name: str) -> SequenceStore:
-    """The store of data set ``name``, or its part of one; an embedded one is prepared if need be.
+    """The store of data set ``name``; that of an embedded data set is made if need be.
 
-    What is in the file is compared with its digests, once: a file of the same place, size and
-    times that was found sound is believed from then on.
+    The content of the file is compared with its digests once. From then on the file is believed to
+    be sound as long as its path, size and times stay the same.
 
     Raises:
         UserError: it is not prepared, or damaged.
@@ -66,7 +66,7 @@ def read_layout(data_dir: Path, name: str) -> dict[str, Any]:
 
 
 def data_digest(data_dir: Path, name: str) -> str | None:
-    """The content digest of a store, None if it is not prepared; embedded ones are prepared.
+    """The content digest of a store, None if it is not prepared; an embedded one is made now.
 
     Raises:
         UserError: the store is damaged.
@@ -79,7 +79,7 @@ def data_digest(data_dir: Path, name: str) -> str | None:
 
 
 def incomplete(data_dir: Path, name: str) -> str | None:
-    """``120 of 1,484: incomplete, not comparable`` if that is what is prepared, else None.
+    """``120 of 1,484: incomplete, not comparable``; None if the store is complete or not prepared.
 
     Raises:
         UserError: the store is damaged.
@@ -103,9 +103,10 @@ def prepare(
 ) -> SequenceStore:
     """Make the store of data set ``name`` from the published files at ``source``, anew.
 
-    The old store, if any, stays until the new one is complete and verified. ``splits`` are lists
-    of folds that some data sets take. With ``skip_bad`` bad samples are left out, and the store
-    tells which. ``left_out`` is told, when all is done, what else the source holds.
+    The old store, if any, stays until the new one is complete and verified. ``splits`` is the path
+    of lists of folds, which some data sets take. With ``skip_bad`` bad samples are left out, and
+    the store tells which. At the end ``left_out`` is called with each line about what else the
+    source holds.
 
     Raises:
         UserError: no source, a source that is missing, damaged or of something else, a bad sample,
@@ -162,14 +163,14 @@ def status(data_dir: Path, name: str) -> str:
 
 
 def _whole(name: str) -> str:
-    """The data set in whose store ``name`` is."""
+    """The data set whose store holds ``name``."""
     chosen = entry(name).part
     return chosen.whole if chosen else name
 
 
 @contextmanager
 def _mended(name: str) -> Iterator[None]:
-    """Say of a damaged store of data set ``name`` how it is made anew."""
+    """Add to a `StoreError` the command that makes the store of data set ``name`` anew."""
     try:
         yield
     except StoreError as error:
@@ -177,13 +178,13 @@ def _mended(name: str) -> Iterator[None]:
 
 
 def _check(store: SequenceStore, again: bool) -> None:
-    """Read all of ``store``, unless this very file is known to be sound and not to be read again.
+    """Read all of ``store``, unless this very file was found sound before and ``again`` is False.
 
     Raises:
         StoreError: something in it was changed since it was written.
     """
     kept = Cache("stores", "1", most=1000)
-    if not store.sealed:  # written before stores had this digest: the first one counts
+    if not store.sealed:  # written before stores had this digest: the first one seen counts
         first = kept.find(["inputs", store.content_digest], lambda: store.inputs_digest)
         if first != store.inputs_digest:
             raise StoreError(f"{store.path} is damaged: its classes, layout or origin changed")
@@ -201,7 +202,7 @@ def _verified(store: SequenceStore) -> bool:
 
 
 def _existing(data_dir: Path, name: str) -> Path | None:
-    """The path of the store, which an embedded data set gets now if it has none."""
+    """The path of the store or None; the store of an embedded data set is made if it is missing."""
     path = store_path(data_dir, name)
     if path.exists():
         return path

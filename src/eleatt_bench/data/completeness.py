@@ -19,7 +19,7 @@ def remark(name: str, count: int) -> str | None:
 
 
 def published_sizes(name: str, protocol: str, found: Collection[Sizes]) -> str | None:
-    """``1,020 and 464`` if a fold was ``found`` to have other sizes than these, the published."""
+    """The published sizes, as ``1,020 and 464``, if others were ``found``; else None."""
     published = entry(name).sizes.get(protocol, ())
     if not published or set(found) <= set(published):
         return None

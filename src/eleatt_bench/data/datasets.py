@@ -20,7 +20,7 @@ Sizes = tuple[int, int]
 
 
 class Part(NamedTuple):
-    """What remains of each frame of the data set ``whole``, in whose store this one is."""
+    """A data set in the store of the data set ``whole``: these ``columns`` of each frame."""
 
     whole: str
     columns: Integers
@@ -28,11 +28,11 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True)
 class DataSet:
-    """A data set; ``read`` takes the path of its source (of an embedded one None).
+    """A data set; ``read`` takes the path of its source (None if the data set is embedded).
 
     ``frame`` is the layout of a skeleton, or else the number of values of a frame. ``published``
-    is the number of sequences of the release that everybody uses, less those that its publishers
-    say to leave out; ``sizes`` those of each protocol, for every fold or for each in turn.
+    is the number of sequences of the release that everybody uses, without those that its publishers
+    say to leave out. ``sizes`` has for each protocol one pair for all folds, or a pair for each.
     """
 
     name: str
@@ -46,9 +46,9 @@ class DataSet:
     read: Callable[[Any], Release] | None = None
     embedded: bool = False  # it ships inside an installed package and needs no source
     download: Callable[[Path], None] | None = None
-    with_splits: Callable[[Path, Path], Release] | None = None  # the same with --splits
+    with_splits: Callable[[Path, Path], Release] | None = None  # as ``read``, with --splits
     part: Part | None = None
-    made_by: str = ""  # the command, if `data prepare` is not it
+    made_by: str = ""  # the command, if it is not `data prepare`
 
     @property
     def of_videos(self) -> bool:
@@ -57,14 +57,14 @@ class DataSet:
 
     @property
     def command(self) -> str:
-        """The command line that makes its store, or the one that it is a part of."""
+        """The command line that makes its store, or the store that it is a part of."""
         name = self.part.whole if self.part else self.name
         source = "" if self.embedded else " --source PATH"
         return self.made_by or f"eleatt-bench data prepare {name}{source}"
 
 
 def columns(joints: Sequence[str], whole: Mapping[str, Any]) -> Integers:
-    """Where x, y, z of each of ``joints`` stand in a frame; of two bodies, of the first."""
+    """The columns of x, y, z of each of ``joints`` in a frame; of two bodies, of the first."""
     first = [3 * whole["joints"].index(joint) for joint in joints]
     return (np.array(first)[:, None] + np.arange(3)).ravel()
 
@@ -225,7 +225,7 @@ def whole_entry(name: str) -> DataSet:
     """The data set called ``name``, which must be no part of another one.
 
     Raises:
-        UserError: there is none, or it is.
+        UserError: there is none, or it is a part.
     """
     data_set = entry(name)
     if data_set.part:
@@ -242,10 +242,11 @@ def prepare_command(name: str) -> str:
 
 
 def reader(name: str, source: Path | None, splits: Path | None) -> Callable[[], Release]:
-    """What reads ``source`` (and ``splits``) of data set ``name``, if that can be made of these.
+    """The function that reads ``source`` (and ``splits``) of data set ``name``.
 
     Raises:
-        UserError: it is no data set of its own, made of videos, or takes other arguments.
+        UserError: the data set is unknown, is a part of another one, is made of videos, or takes
+            other arguments.
     """
     data_set = whole_entry(name)
     if data_set.read is None:  # then it is `of_videos`
@@ -265,7 +266,7 @@ def reader(name: str, source: Path | None, splits: Path | None) -> Callable[[], 
 
 
 def part(whole: SequenceStore, name: str) -> SequenceStore:
-    """The data set ``name`` in the store ``whole``, which it may be a part of; without copying."""
+    """The data set ``name``, which is ``whole`` or a part of it, without a copy of its frames."""
     chosen, frame = entry(name).part, entry(name).frame
     if chosen is None:
         return whole

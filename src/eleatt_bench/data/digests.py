@@ -50,16 +50,17 @@ class ContentHash:
 def attributes_digest(
     dataset: str, class_names: Sequence[str], layout: Mapping[str, Any], origin_applied: bool
 ) -> str:
-    """SHA-256 of all that a store says beside its arrays: by it damage is found."""
+    """SHA-256 of all that a store says besides its arrays; it reveals damage."""
     return _of_json([dataset, list(class_names), dict(layout), origin_applied])
 
 
 def inputs_digest(
     dataset: str, num_classes: int, layout: Mapping[str, Any], origin_applied: bool
 ) -> str:
-    """SHA-256 of what decides numbers and is no array: a digest that names no run.
+    """SHA-256 of everything besides the arrays that decides what a run computes from them.
 
-    What classes are called decides nothing, nor what made features: their arrays are all of them.
+    The names of classes decide nothing. Nor does the network that made features, which are all in
+    the arrays.
     """
     seen = {"kind": "features"} if is_features(layout) else dict(layout)
     return _of_json([dataset, num_classes, seen, origin_applied])

@@ -1,7 +1,8 @@
 """Which sequences of a fold are tested: functions of the metadata alone, the same for everyone.
 
 Each gives a mask over the sequences, True where a sequence is for testing; the others are for
-training and validation. All of NumPy's `RandomState`, whose numbers are frozen across versions.
+training and validation. Random numbers are from NumPy's `RandomState`, which is frozen across
+versions.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from eleatt_bench.data.store import Integers
 Mask = npt.NDArray[np.bool_]
 
 RANDOM_FOLDS = 30
-"""SYSU's figures are means over this many random splits. The paper's own are not known; lists of
-cross-subject splits go round with others' code (`sysu`), and without these the splits are ours.
-They are drawn of all subjects that were published, so that one who is missing moves no other."""
+"""SYSU's accuracies are means over this many random splits. The paper's own splits are not known.
+Lists of cross-subject splits come with others' code (`sysu`); without them the splits are ours.
+Ours are drawn from all published subjects, so that a missing subject changes nothing for others."""
 _SEED = 20180908  # the first day of the conference
 
 
@@ -45,7 +46,7 @@ def same_subject(subject: Integers, action: Integers, subjects: int, fold: int) 
 
 
 def leave_one_subject_out(subject: Integers, fold: int) -> Mask:
-    """DHG: fold 0 tests on subject 1, fold 1 on subject 2, and so on, whoever else is there.
+    """DHG: fold 0 tests on subject 1, fold 1 on subject 2, and so on, even if others are missing.
 
     Raises:
         UserError: there is nothing of that subject.
@@ -62,7 +63,7 @@ def official(split: Integers) -> Mask:
 
 
 def _half(subjects: int, fold: int, *more: int) -> Integers:
-    """Half of 1 … ``subjects``, others for each ``fold`` and each of what ``more`` says."""
+    """Half of the subjects 1 … ``subjects``, drawn anew for each ``fold`` and each ``more``."""
     if not 0 <= fold < RANDOM_FOLDS:
         raise UserError(
             f"data.fold is {fold}, but there are {RANDOM_FOLDS} folds: set it to 0 … "

@@ -1,4 +1,4 @@
-"""Data sets of HDF5 files that somebody else may have written: what is read, and no more."""
+"""Safe reading of data sets from HDF5 files that somebody else may have written."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 _FILTERS = frozenset({h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32})
 _LARGEST = 1 << 28  # bytes of a column; NTU RGB+D 120's names take 3 million
-LARGEST_CHUNK = 1 << 26  # bytes; it is unpacked as a whole, whatever of it is wanted
+LARGEST_CHUNK = 1 << 26  # bytes; a chunk is unpacked as a whole, even for one of its values
 
 
 def group(file: h5py.Group, name: str) -> h5py.Group:
@@ -54,10 +54,10 @@ def local(group: h5py.Group, name: str) -> h5py.Dataset:
 
 
 def values(group: h5py.Group, name: str, kinds: str) -> npt.NDArray[Any]:
-    """All of a column whose type is one of these ``kinds``, as NumPy's letters.
+    """The whole column ``name``, whose type must be one of ``kinds`` (NumPy's letters).
 
     Raises:
-        KeyError, ValueError: as of `local`, or it is of another type or too large for a column.
+        KeyError, ValueError: as `local`; or it is of another type or too large for a column.
     """
     column = local(group, name)
     if column.dtype.kind not in kinds or column.nbytes > _LARGEST:

@@ -1,4 +1,4 @@
-"""What the numbers of a frame are; of a skeleton: bodies, joints, bones, and the streams of them.
+"""What the numbers of a frame are; for skeletons: bodies, joints, bones and streams.
 
 A skeleton's frame is x, y, z of each joint, of one body after the other. The joints of every body
 have the same names in the same order; the first body's come first.
@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 KINDS = {"skeleton": "skeletons", "image": "images", "features": "features"}
-"""What a store holds, by the ``kind`` of its layout, as one says it."""
+"""What a store holds, in words, by the ``kind`` of its layout."""
 
 
 def is_features(layout: Mapping[str, Any]) -> bool:

@@ -1,7 +1,7 @@
-"""What a table has to know of data sets, without opening a store, or importing what does.
+"""What a table must know of data sets, without opening stores or importing the code that does.
 
-All of it is found by `eleatt_bench.data.catalog`, and kept as long as the code and the `FileState`
-of the store are the same.
+`eleatt_bench.data.catalog` finds it once; it is kept as long as the code and the `FileState` of the
+store stay the same.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _MOST = 1000
 
 
 class Prepared(NamedTuple):
-    """Of a store: its content digest, whether random weights made its features, what it lacks."""
+    """A store's content digest, whether random weights made its features, and what it lacks."""
 
     digest: str
     untrained: bool
@@ -33,7 +33,7 @@ class DataSets:
         self._found: dict[str, Prepared | None] = {}
 
     def of(self, name: str) -> Prepared | None:
-        """None of one that is not prepared; what is embedded in a library is prepared now.
+        """What is known of ``name``; None if it is not prepared. An embedded one is prepared now.
 
         Raises:
             UserError: an unknown data set, or a damaged store.

@@ -25,17 +25,17 @@ class Protocol(NamedTuple):
     labels: str | None = None  # the metadata column that takes the place of the store's labels
     classes: int | None = None  # of those labels
     fold_is: Callable[[Mapping[str, Integers]], str] = lambda data: ""
-    """What data.fold=k means in a store of that metadata, where that is to be said."""
+    """What data.fold=k means in a store with that metadata; empty if it needs no words."""
     cleaned: bool = False  # its published test set repeats training sequences: see `Split.clean`
-    about: Callable[[SequenceStore], Mask] | None = None  # which sequences have a part; None: all
-    development: bool = False  # what it tests on is there to choose settings by, and not a result
+    about: Callable[[SequenceStore], Mask] | None = None  # which sequences it uses; None: all
+    development: bool = False  # its test sequences are for choosing settings, not for results
 
 
 _NUCLA_TRAINED = (1, 2)  # cameras
 
 
 def _never_tested(store: SequenceStore) -> Mask:
-    """N-UCLA without the third camera, and without what repeats a sequence of it."""
+    """N-UCLA without the third camera, and without copies of the third camera's sequences."""
     tested = ~np.isin(store.metadata["camera"], _NUCLA_TRAINED)
     return ~tested & ~_repeats(store, np.arange(len(tested)), np.flatnonzero(tested))
 
@@ -49,7 +49,7 @@ _gestures = Protocol(
 
 
 def _sysu_cross_subject(data: Mapping[str, Integers], fold: int) -> Mask:
-    """The splits that the store was prepared with, if it was (--splits); else this project's."""
+    """A split that came with --splits when the store was prepared, or else this project's."""
     given = data.get(sysu.column(fold))
     if given is not None:
         return folds.official(given)
@@ -119,7 +119,7 @@ PROTOCOLS = {
 
 
 class Split(NamedTuple):
-    """Indices into a store, ascending: no sequence of it is in two of the three.
+    """Indices into a store, ascending; no sequence is in two of the three.
 
     ``clean`` is a mask over ``test``, True where the test sequence is not a byte-identical copy
     of one in ``train`` or ``val``; None where the protocol has no such distinction.
@@ -163,7 +163,8 @@ def split(
         raise UserError(
             f"data.val_fraction={val_fraction} leaves none of {len(learn)} sequences to train on"
         )
-    # RandomState: its numbers are frozen across NumPy versions. A seed of any size becomes its.
+    # RandomState: its numbers are frozen across NumPy versions. SeedSequence takes a seed of any
+    # size.
     bits = np.random.MT19937(np.random.SeedSequence(val_seed))
     order = np.random.RandomState(bits).permutation(len(learn))
     return Split(
@@ -175,9 +176,9 @@ def split(
 
 
 def repeats(store: SequenceStore, protocol: str, *, fold: int = 0) -> dict[int, int]:
-    """The test sequences that are byte-identical to one that is learnt from, and that one.
+    """For each test sequence that is byte-identical to one that is learnt from, that one.
 
-    Both are indices into ``store``; of several, the first.
+    Both are indices into ``store``. If several are identical, it is the first one learnt from.
     """
     learn, test = sides(store, protocol, fold)
     first: dict[bytes, int] = {}
@@ -188,7 +189,7 @@ def repeats(store: SequenceStore, protocol: str, *, fold: int = 0) -> dict[int, 
 
 
 def find(data: str, protocol: str) -> Protocol:
-    """The protocol of that name, of the data set ``data``.
+    """The protocol called ``protocol`` of the data set ``data``.
 
     Raises:
         UserError: there is no such data set, or it has none of that name.
@@ -215,7 +216,7 @@ def labelled(store: SequenceStore, protocol: str) -> SequenceStore:
 
 
 def sides(store: SequenceStore, protocol: str, fold: int = 0) -> Sides:
-    """The two sides of one fold of a protocol; of a part of a data set, one may be empty.
+    """The two sides of one fold of a protocol; in an incomplete store one may be empty.
 
     Raises:
         UserError: the data set has no such protocol, or the store has no such fold.
@@ -234,9 +235,10 @@ def sides(store: SequenceStore, protocol: str, fold: int = 0) -> Sides:
 def seen_before(
     store: SequenceStore, test: Integers, source: SequenceStore, learn: Integers
 ) -> Integers:
-    """Those of the ``test`` sequences of ``store`` that are among those ``learn`` of ``source``.
+    """The ``test`` sequences of ``store`` that are among the ``learn`` sequences of ``source``.
 
-    Of two files sequences are the same that are so byte for byte; in one file some repeat others.
+    In one file they are compared by index, because some sequences repeat others; between two files
+    they are compared byte for byte.
     """
     if store.path == source.path:
         return np.intersect1d(test, learn)

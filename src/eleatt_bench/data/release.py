@@ -17,7 +17,7 @@ class SourceError(UserError):
     """``what`` is wrong with a source, and the ``remedy``; as a string, one sentence of both."""
 
     def __init__(self, what: str, remedy: str) -> None:
-        self.what = printable(" ".join(what.splitlines()))  # a library's own words may be many
+        self.what = printable(" ".join(what.splitlines()))  # a library may say several lines
         self.remedy = remedy
         super().__init__(f"{self.what}: {remedy}")
 
@@ -26,7 +26,7 @@ class SourceError(UserError):
 
 
 class BadSample(NamedTuple):
-    """Stands among a reader's samples for one that is not as published; ``error`` says why."""
+    """Stands in a reader's output for a sample that is not as published; ``error`` says why."""
 
     name: str
     error: UserError
@@ -42,9 +42,9 @@ class Release:
     """``count`` samples, good and bad, in an order that depends on the source alone.
 
     ``layout`` is as `eleatt_bench.data.store.SequenceStore` describes it; ``description`` says
-    in words where the samples come from; ``origin_applied`` that their origin is a joint already;
-    ``left_out`` what else the source holds, a line for each reason.
-    Reading ``samples`` may raise a `UserError`, which is then not one sample's fault.
+    in words where the samples come from. ``origin_applied`` says that their origin is a joint
+    already. ``left_out`` says what else the source holds, a line for each reason.
+    Iterating over ``samples`` may raise a `UserError`, which then concerns the whole source.
     """
 
     description: str
@@ -57,7 +57,7 @@ class Release:
 
 
 def required(found: Sample | BadSample) -> Sample:
-    """The sample that was found.
+    """The sample ``found``, if it is a good one.
 
     Raises:
         UserError: it is a bad one.

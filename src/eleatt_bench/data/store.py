@@ -39,7 +39,7 @@ Frames = npt.NDArray[np.float32]
 
 
 class StoreError(UserError):
-    """A store that is not there or damaged: what is wrong, without the command that mends it."""
+    """A store is missing or damaged; the message does not tell the command that mends it."""
 
 
 class Sample(NamedTuple):
@@ -68,8 +68,8 @@ class SequenceStore:
     "features" (a frame is what a network made of a picture; with ``backbone``, ``weights``,
     which is `RANDOM_WEIGHTS` or says which ones, ``weights_digest`` and ``preprocessing``).
 
-    With ``columns`` the sequences are of these columns of ``frames`` only; the digests are those
-    of the whole file.
+    With ``columns`` the sequences have only these columns of ``frames``; the digests are still
+    those of the whole file.
     """
 
     name: str
@@ -91,7 +91,7 @@ class SequenceStore:
 
     @classmethod
     def open(cls, path: Path, *, name: str | None = None) -> SequenceStore:
-        """Open the store at ``path``, which must be that of data set ``name`` if that is given.
+        """Open the store at ``path``, which must hold data set ``name`` if a name is given.
 
         Cheap: shapes and sizes are checked, the frames are not read (`verify` does).
 
@@ -116,19 +116,19 @@ class SequenceStore:
 
     @property
     def attributes_digest(self) -> str:
-        """The digest of name, class names, layout and origin, which tells a damaged file."""
+        """The digest of name, class names, layout and origin; it reveals a damaged file."""
         return attributes_digest(self.name, self.class_names, self.layout, self.origin_applied)
 
     @property
     def inputs_digest(self) -> str:
-        """The digest of what decides numbers and is no array."""
+        """The digest of everything besides the arrays that decides what a run computes."""
         return inputs_digest(self.name, self.num_classes, self.layout, self.origin_applied)
 
     def was_seen_by(self, record: Mapping[str, Any]) -> bool:
-        """Whether the arrays, which the run of ``record`` saw, meant the same to it.
+        """Whether the run of ``record``, which saw these arrays, saw this `inputs_digest`, too.
 
-        Records of earlier versions have the `attributes_digest` alone, or none. Of features that
-        says what file the weights lay in, and nothing of the run.
+        Records of earlier versions have only the `attributes_digest`, or none. For features that
+        digest depends on the file of the weights, which does not matter to the run.
         """
         if "inputs_digest" in record:
             return bool(record["inputs_digest"] == self.inputs_digest)
@@ -141,7 +141,7 @@ class SequenceStore:
         return np.diff(self.offsets)
 
     def rows(self, rows: slice | Integers) -> Frames:
-        """Some frames (n, D), in the order of the file's; a view into the map where that can be."""
+        """The frames ``rows`` (n, D), counted through the whole file; if possible a view."""
         frames = self.frames[rows]
         return frames if self.columns is None else np.take(frames, self.columns, axis=1)
 
@@ -169,7 +169,7 @@ class SequenceStore:
             raise self._damaged("its content does not match its digest")
 
     def _read_all(self) -> Iterator[Frames]:
-        """Every sequence, not through the map: its pages would count as this process's memory."""
+        """Every sequence, read without the map: its pages would count as this process's memory."""
         with self.path.open("rb") as file:
             file.seek(self.frames.offset)  # type: ignore[attr-defined]
             for length in self.lengths.tolist():
@@ -223,7 +223,7 @@ def read_layout(path: Path, name: str) -> dict[str, Any]:
 
 @contextmanager
 def _reading(path: Path, name: str | None) -> Iterator[h5py.File]:
-    """What `open_file` opens; whatever fails in it while it is read is damage."""
+    """What `open_file` opens; any failure while it is read is reported as damage."""
     with open_file(path, name) as file:
         try:
             yield file
@@ -234,8 +234,8 @@ def _reading(path: Path, name: str | None) -> Iterator[h5py.File]:
 def open_file(path: Path, name: str | None) -> h5py.File:
     """The HDF5 file at ``path``, once it is known to be a store of this version and data set.
 
-    HDF5's own locks are left out: stores are replaced, never changed, and some file systems have
-    none.
+    HDF5's own locks are not used: stores are replaced, never changed, and some file systems have no
+    locks.
     """
     try:
         if not path.is_file():
@@ -302,7 +302,7 @@ def _read(cls: type[SequenceStore], path: Path, file: h5py.File) -> SequenceStor
 
 
 def _attributes(file: h5py.File) -> dict[str, Any]:
-    """Those fields of a store that have the digest ``attributes_digest``, and whether it is there.
+    """The fields of a store that ``attributes_digest`` covers, and whether that digest is there.
 
     Raises:
         ValueError: they do not match it.

@@ -14,7 +14,7 @@ _BINS = 10
 
 @dataclass(frozen=True)
 class Range:
-    """Of one axis, or of all values; zeros that stand for absent joints are left out."""
+    """The range of one axis, or of all values, without zeros that stand for absent joints."""
 
     name: str
     lowest: float

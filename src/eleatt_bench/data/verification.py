@@ -21,11 +21,11 @@ class Fold:
 
 @dataclass(frozen=True)
 class ProtocolReport:
-    """What a protocol makes of a store. Of a part of a data set not all folds can be made."""
+    """What a protocol makes of a store; in an incomplete store some folds may be missing."""
 
     published: int  # folds
     folds: tuple[Fold, ...]
-    repeats: dict[str, str]  # test sequences of any fold: one learnt from, identical in the file
+    repeats: dict[str, str]  # test sequence of any fold: an identical one that is learnt from
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ def write_store(
         spooled.flush()
         with replacing(path) as temporary:
             with (
-                interrupted_afterwards() as came,  # HDF5 makes errors of its own of what is raised
+                interrupted_afterwards() as came,  # HDF5 would hide what a signal's handler raises
                 _open_disk(temporary) as disk,
                 h5py.File(disk, "w", alignment_threshold=1, alignment_interval=64) as file,
             ):
@@ -90,13 +90,13 @@ def write_store(
 
 
 class _StoppedError(Exception):
-    """A signal came; its own handler says what follows."""
+    """A signal came; its own handler decides what follows."""
 
 
 class _Disk:
-    """The file that HDF5 writes to. It keeps the disk's first error to itself.
+    """The file that HDF5 writes to; it stores the disk's first error instead of raising it.
 
-    HDF5 cannot let go of a file that it could not write to the end, and crashes afterwards.
+    HDF5 cannot close a file after a failed write, and crashes later.
     """
 
     def __init__(self, file: io.FileIO) -> None:
@@ -125,7 +125,7 @@ class _Disk:
 
 @contextmanager
 def filling(folder: Path) -> Iterator[None]:
-    """Write data to ``folder``; where that fails it is said with the remedy.
+    """Write data to ``folder``; if that fails, the error names the remedy.
 
     Raises:
         UserError: instead of an OSError of the operating system.
@@ -155,7 +155,7 @@ def _open_disk(path: Path) -> Iterator[_Disk]:
 def _each(
     samples: Iterable[Sample | BadSample],
 ) -> Generator[Sample | BadSample, None, None]:
-    """``samples``; whatever happens to this generator, they are closed at once if they can be."""
+    """``samples`` as a generator: if it is closed, they are closed at once, if they can be."""
     yield from samples
 
 
@@ -214,7 +214,7 @@ class _Spool:
         )
 
     def write(self, file: h5py.File, came: Sequence[int]) -> None:
-        """Everything gathered, and its digests, to ``file``, unless signals ``came``."""
+        """Write everything gathered, and its digests, to ``file``; stop if a signal ``came``."""
         if not self.names:
             count = len(self.omitted)
             what = "no samples"

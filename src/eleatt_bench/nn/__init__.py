@@ -1,1 +1,1 @@
-"""The unit: its equations, its backends and the layers; of this package it imports nothing."""
+"""The unit: equations, backends and layers. It imports nothing else of `eleatt_bench`."""

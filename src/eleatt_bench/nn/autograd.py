@@ -1,4 +1,4 @@
-"""For a backend whose backward pass is by hand, and has no derivative of its own."""
+"""Decorators for a backend whose backward pass is written by hand and has no derivative."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Gradients = tuple[Tensor | None, ...]
 
 
 def by_hand(backend: str) -> Callable[[RunLayer], RunLayer]:
-    """Let ``backend`` run eagerly, and refuse where what it computes would go unseen."""
+    """Let ``backend`` run eagerly, and refuse to run where an observer would not see it compute."""
 
     def decorate(run: RunLayer) -> RunLayer:
         @functools.wraps(run)
@@ -40,21 +40,21 @@ def by_hand(backend: str) -> Callable[[RunLayer], RunLayer]:
 def differentiable_once(
     backend: str,
 ) -> Callable[[Callable[..., Gradients]], Callable[..., Gradients]]:
-    """For ``backward(ctx, saved tensors, *gradients)``: its results cannot be differentiated.
+    """Decorate ``backward(ctx, saved tensors, *gradients)``: its results cannot be differentiated.
 
-    Whoever asks for their derivative gets an error, by whatever it is asked for: the results hang
-    on every tensor that they were computed from. So forward has to save **all that went in, as it
-    went in**: a copy made there would not lead back to where it came from.
-    `torch.autograd.function.once_differentiable` refuses only where the gradient that comes in has
-    a graph: it would leave out, without a word, what the results owe to the saved tensors.
-    Autocast does not reach it: whoever calls backward inside has the precision of forward.
+    A second derivative by any tensor raises an error, because the results stay connected to every
+    tensor that they were computed from. So forward must save **all its inputs, as they came in**: a
+    copy made in forward would not lead back to the input.
+    `torch.autograd.function.once_differentiable` is not enough: it refuses only if the incoming
+    gradient has a graph, and silently leaves out the derivative by the saved tensors.
+    Autocast is off in ``backward``, so that it has the precision of forward.
     """
 
     def decorate(backward: Callable[..., Gradients]) -> Callable[..., Gradients]:
         @functools.wraps(backward)
         def once(ctx: Any, *gradients: Tensor | None) -> Gradients:
             refuse_observers(backend, gradients)
-            saved = ctx.saved_tensors  # once: a checkpoint computes them when they are asked for
+            saved = ctx.saved_tensors  # read once: a checkpoint computes them when they are read
             kind = next(t for t in saved if t is not None).device.type
             with torch.no_grad(), torch.autocast(kind, enabled=False):
                 results = backward(ctx, saved, *gradients)

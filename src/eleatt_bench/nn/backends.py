@@ -27,16 +27,19 @@ def resolve_backend(
     dtype: torch.dtype = torch.float32,
     tensors: Iterable[object] = (),
 ) -> str:
-    """The backend that runs on ``device`` when ``name`` is asked for: what a record writes down.
+    """The backend that runs on ``device`` when ``name`` is asked for; a record holds this name.
 
-    ``"auto"`` is the fastest that was measured there (docs/performance.md): ``"native"`` on CPUs
-    for float32 and float64 where it can be built, else ``"scan"``; ``"scan"`` on CUDA devices,
-    where it launches the fewest kernels of those that need no compiler (``"triton"`` awaits its
-    measurement); ``"equations"`` on other devices, under autocast, whose lower precision it
-    obeys, and wherever each of its operations is transformed, traced or counted: by `torch.func`,
-    export, dispatch modes, and classes among ``tensors`` (`eleatt_bench.nn.observers`).
-    ``"triton"`` is ``"scan"`` in all dtypes but float32. Under a FLOP counter of torch's every name
-    is ``"equations"``, so that the count is that of the layer and not of who computes it.
+    ``"auto"`` is the fastest that was measured there (docs/performance.md):
+
+    - on CPUs ``"native"`` for float32 and float64 where it can be built, else ``"scan"``;
+    - on CUDA devices ``"scan"``, which launches the fewest kernels of the backends that need no
+      compiler (``"triton"`` is not measured yet);
+    - ``"equations"`` on other devices, under autocast, whose lower precision it obeys, and wherever
+      every operation is transformed, traced or counted: by `torch.func`, export, dispatch modes, or
+      classes among ``tensors`` (`eleatt_bench.nn.observers`).
+
+    ``"triton"`` is ``"scan"`` in all dtypes except float32. Otherwise every name is ``"equations"``
+    under torch's FLOP counter, so that the count does not depend on the backend.
     Raises ValueError for an unknown name, RuntimeError for a string that names no device.
     """
     check_backend(name)
@@ -55,7 +58,7 @@ def resolve_backend(
 
 
 def backend_of(name: str, weights: Weights) -> str:
-    """What runs the layer with these ``weights`` where `resolve_backend` gave ``name``."""
+    """The backend of a layer with these ``weights``, where `resolve_backend` gave ``name``."""
     return "scan" if name == "triton" and not triton.fits(weights) else name
 
 
@@ -74,7 +77,7 @@ def backend_function(
 
 @functools.cache
 def _native_works() -> bool:
-    """Whether there is a library that computes, built now if need be; says it once if not."""
+    """Whether `native` works here; builds its library if need be, and warns once if it does not."""
     reason = native.why_not()
     if reason is not None:
         logging.getLogger(__name__).warning("layers run on the slower backend 'scan': %s", reason)

@@ -1,4 +1,4 @@
-"""The checks of what a layer's constructor is given."""
+"""The checks of the arguments of a layer's constructor."""
 
 from __future__ import annotations
 
@@ -22,14 +22,17 @@ def check_sizes(**sizes: int) -> None:
 
 
 def check_flags(**flags: bool) -> None:
-    """TypeError unless every flag is a bool: not all positions are those of torch's RNN, LSTM."""
+    """TypeError unless every flag is a bool.
+
+    A positional call written for `torch.nn.RNN` would give its nonlinearity as ``bias``.
+    """
     for name, flag in flags.items():
         if not isinstance(flag, bool):
             raise TypeError(f"{name} must be True or False, got {describe(flag)}")
 
 
 def check_dropout(dropout: float, num_layers: int) -> None:
-    """TypeError or ValueError unless ``dropout`` is a probability; a warning if it is idle."""
+    """TypeError or ValueError unless ``dropout`` is a probability; a warning if it does nothing."""
     if not isinstance(dropout, int | float) or isinstance(dropout, bool):
         raise TypeError(f"dropout must be a number, got {describe(dropout)}")
     if not 0 <= dropout <= 1:
@@ -43,7 +46,7 @@ def check_dropout(dropout: float, num_layers: int) -> None:
 
 
 def _first_level_outside() -> int:
-    """The ``stacklevel`` of the line outside this room: constructors are nested unequally deep."""
+    """The ``stacklevel`` of the caller outside this package; constructors nest unequally deep."""
     room = __name__.rpartition(".")[0]
     level, frame = 1, sys._getframe(1)
     while frame.f_back is not None and frame.f_globals["__name__"].startswith(f"{room}."):
@@ -79,7 +82,10 @@ def checked_gated_layers(
 
 
 def own_parameters(module: nn.Module, names: set[str], done: str) -> dict[str, nn.Parameter]:
-    """The parameters of these names; ValueError, saying what cannot be ``done``, if one is none."""
+    """The parameters called ``names``; ValueError if one of them is not a parameter.
+
+    ``done`` is a word for the message, such as "converted" in "cannot be converted".
+    """
     found = dict(module.named_parameters(recurse=False, remove_duplicate=False))
     missing = sorted(names - set(found))
     if missing:

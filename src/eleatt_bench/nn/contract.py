@@ -14,15 +14,15 @@ Kind = Literal["rnn", "lstm", "gru"]
 Gate = Literal["sigmoid", "softmax"]
 State = tuple[Tensor, ...]  # (h,) or, for the LSTM, (h, c); each (B, N)
 
-# k: how many blocks of N rows the cell's matrices have, and in which order.
+# The blocks of N rows in the cell's matrices, in their order; k is their number.
 BLOCKS: dict[Kind, tuple[str, ...]] = {
     "rnn": ("h",),
     "lstm": ("i", "f", "g", "o"),
     "gru": ("r", "z", "n"),
 }
 
-# The gates that keep a state, where a cell has any. `chrono_steps` gives their biases log u with
-# this sign: + where the state stays while the gate is 1, − where it is overwritten.
+# The gates that decide whether the state is kept; a cell may have none. `chrono_steps` sets their
+# biases to log u with this sign: + if a gate of 1 keeps the state, − if it overwrites the state.
 KEEPERS: dict[Kind, dict[str, Literal[1, -1]]] = {
     "lstm": {"f": 1, "i": -1},
     "gru": {"z": 1},
@@ -30,7 +30,7 @@ KEEPERS: dict[Kind, dict[str, Literal[1, -1]]] = {
 
 
 class BackendError(RuntimeError):
-    """A backend cannot run here; says in one sentence why, or what to do about it."""
+    """A backend cannot run here; the message says in one sentence why, or what to do about it."""
 
 
 class Cell(NamedTuple):
@@ -70,11 +70,11 @@ class RunLayer(Protocol):
         """Run ``cell`` over ``input`` (T, B, D), starting from ``state``.
 
         T is at least 1, B may be 0; ``input``, ``weights`` and ``state`` have one dtype and device.
-        ``input`` is zero in the padding; only for `native`, which does not read it, it may be
-        anything. ``lengths`` (B,), int64 and **on the CPU** wherever the input is (nothing has to
-        wait for the device), holds values in 1..T; None says that every sequence has T frames.
-        With ``reverse`` each sequence is read from its own last valid frame to its first, and the
-        output of a frame still stands at that frame.
+        The padding of ``input`` is zero, except for `native`, which never reads it. ``lengths``
+        (B,), int64 in 1..T, is **on the CPU** even if ``input`` is not, so that nothing has to wait
+        for the device; None says that every sequence has T frames. With ``reverse`` each sequence
+        is read from its own last valid frame to its first; the output of a frame still stands at
+        the place of that frame.
 
         Returns the outputs (T, B, N), zero in the padding; the state of each sequence after its
         last frame read; and the attention a_t of the gate (T, B, D), zero in the padding, or None

@@ -28,12 +28,13 @@ def from_torch(module: nn.RNN | nn.LSTM | nn.GRU) -> Stack:
     """The layer without a gate that computes what ``module`` computes.
 
     `torch.nn.GRU` resets after the recurrent matrix and becomes ``EleAttGRU(reset_after=True)``.
-    Sizes, options, dropout and training mode are carried over, and of the parameters values, dtype,
-    device and ``requires_grad``; gradients and hooks are not. The parameters are copies, also those
-    that were shared one for each name.
+    Sizes, options, dropout and training mode are carried over, and so are the values, dtype, device
+    and ``requires_grad`` of the parameters; gradients and hooks are not. The parameters are copies;
+    a parameter that was shared is copied for each of its names.
 
-    torch's RNN and LSTM add two biases of shape (kN,) where the paper's equations have one: it gets
-    their sum, and is trainable if either was. (Training both moved the sum by two steps at a time.)
+    torch's RNN and LSTM add two biases of shape (kN,) where the paper's equations have one. That
+    one gets their sum, and is trainable if either was. (Training both moved the sum by two steps at
+    a time.)
 
     Raises TypeError for anything but the three modules (subclasses with a ``forward`` of their own
     included); ValueError for ``nonlinearity="relu"``, for ``proj_size`` > 0, and for parameters
@@ -74,11 +75,11 @@ def to_torch(layer: EleAttLSTM) -> nn.LSTM: ...
 @overload
 def to_torch(layer: EleAttGRU) -> nn.GRU: ...
 def to_torch(layer: Stack) -> nn.RNN | nn.LSTM | nn.GRU:
-    """The module of torch that computes what ``layer``, which must have no gate, computes.
+    """The module of torch that computes what ``layer`` computes; ``layer`` must have no gate.
 
-    The inverse of `from_torch`; it carries over the same. The one bias of an RNN or an LSTM becomes
-    torch's ``bias_ih``, and its ``bias_hh`` is zero and as trainable as the other. (Training both
-    moves the sum by two steps at a time: freeze ``bias_hh`` to go on as before.)
+    The inverse of `from_torch`, which carries over the same things. The one bias of an RNN or an
+    LSTM becomes torch's ``bias_ih``; torch's ``bias_hh`` is zero and trainable if that bias was.
+    (Training both moves the sum by two steps at a time: freeze ``bias_hh`` to train as before.)
 
     Raises TypeError for anything but the three layers (subclasses with a ``forward`` of their own
     included); ValueError for a layer with a gate, for a GRU of the paper's form
@@ -116,16 +117,16 @@ def to_torch(layer: Stack) -> nn.RNN | nn.LSTM | nn.GRU:
 
 
 def _plain(own: type[Stack], like: Stack | nn.RNNBase) -> Stack:
-    """A layer of the kind ``own`` that could compute what ``like`` does, without values."""
+    """A layer of class ``own`` with the sizes and options of ``like``, no gate and no values."""
     form: dict[str, Any] = {"reset_after": True} if own is EleAttGRU else {}
     return own(**_options(like), gate=None, **form)
 
 
 def _options(module: Stack | nn.RNNBase) -> dict[str, Any]:
-    """What both constructors take, but the dropout.
+    """The arguments that both constructors take, except the dropout.
 
-    That is set afterwards: of an idle one whoever made ``module`` has been warned already. On the
-    meta device no initial values are drawn; the parameters are then replaced.
+    The dropout is set afterwards: if it does nothing, the constructor would warn a second time. On
+    the meta device no initial values are drawn; the parameters are replaced afterwards.
     """
     names = ("input_size", "hidden_size", "num_layers", "bias", "batch_first", "bidirectional")
     found = {name: getattr(module, name) for name in names[:3]}

@@ -1,6 +1,6 @@
 """The equations of the paper in plain autograd: slow and obviously right.
 
-First one time step of each cell, then the loop over time around them, the backend ``equations``.
+First comes one time step of each cell, then the loop over time, which is the backend ``equations``.
 
 Zhang et al., "Adding Attentiveness to the Neurons in Recurrent Neural Networks" (ECCV 2018):
 equation 1 is the standard RNN, 2 the LSTM, 3 the GRU, 4 and 5 the element-wise attention gate,
@@ -9,10 +9,10 @@ equation 1 is the standard RNN, 2 the LSTM, 3 the GRU, 4 and 5 the element-wise 
 Notation, the same in every function, for a batch of B sequences, input size D, hidden size N:
 
 - ``h`` (B, N) is h_{t-1}.
-- ``wx`` is the term W_x x_t + b of the equation: all that does not look at the state. Blocks that
-  are stacked in one matrix (r, z, n or i, f, g, o) are stacked here as well. The caller computes
-  it, because for some cells that is one product for all time steps. Behind a gate the x_t in it is
-  the modulated x̃_t = a_t ⊙ x_t.
+- ``wx`` is the term W_x x_t + b of the equation: everything that does not depend on the state. Its
+  blocks (r, z, n or i, f, g, o) are stacked as in the matrix. The caller computes ``wx``, because
+  without an attention gate it is one product for all time steps. Behind a gate x_t is the modulated
+  x̃_t = a_t ⊙ x_t.
 - ``w_h`` is the matrix that multiplies the state, **transposed** (N rows): a batch holds its
   states as rows, so W_h h is written h W_hᵀ. ``torch.addmm(wx, h, w_h)`` is wx + h @ w_h.
 """
@@ -99,7 +99,7 @@ def gru_step_reset_after(wx: Tensor, h: Tensor, w_h: Tensor, b_h: Tensor | None)
 
 def _between(n: Tensor, h: Tensor, z: Tensor) -> Tensor:
     """z ⊙ h + (1 − z) ⊙ n, which torch knows as one operation."""
-    # Under autocast n and z come out of matrix products in the lower precision; lerp wants one.
+    # Under autocast n and z have the lower precision of the products; lerp needs one dtype.
     return torch.lerp(n.to(h.dtype), h, z.to(h.dtype))
 
 
@@ -146,7 +146,7 @@ def run(
 
 
 def _stepper(cell: Cell, weights: Weights) -> Callable[[Tensor, State], State]:
-    """The step of the cell, its recurrent matrix transposed (and split) once per sequence."""
+    """The step of the cell, with the recurrent matrix transposed (and split) once for all steps."""
     w_h = weights.weight_hh.t()
     if cell.kind == "rnn":
         return lambda wx, state: (rnn_step(wx, state[0], w_h).to(state[0].dtype),)

@@ -24,11 +24,13 @@ def init_cell(
     - recurrent weights: **one** orthogonal kernel for all k blocks, times ``recurrent_gain``. Keras
       stores the kernel as N×kN with orthonormal rows; this is its transpose, kN×N with orthonormal
       columns (WᵀW = gain² I), which is what `torch.nn.init.orthogonal_` makes of a tall matrix;
-    - biases: zero, but ``forget_bias`` for the forget gate of the LSTM;
+    - biases: zero, except ``forget_bias`` for the forget gate of the LSTM;
     - with ``chrono_steps`` = T instead (Tallec & Ollivier 2018, "Can recurrent neural networks warp
-      time?"): u ~ U(1, T−1) per unit, and the gates in `KEEPERS` get log u with their sign: z in
-      the GRU and f in the LSTM, whose input gate i gets −log u. ValueError, before anything is
-      drawn, for a cell that has none there (the RNN), without biases, and for T < 2.
+      time?"): u ~ U(1, T−1) per unit, and the biases of the gates in `KEEPERS` are log u with their
+      sign: log u for z in the GRU and f in the LSTM, −log u for i in the LSTM.
+
+    Raises ValueError, before anything is drawn, if ``chrono_steps`` is below 2 or given for a cell
+    without such gates (the RNN) or without biases.
     """
     if chrono_steps is not None:
         _check_chrono(kind, weights, chrono_steps)
@@ -51,7 +53,7 @@ def init_cell(
 
 @torch.no_grad()
 def init_gate(weights: Weights) -> None:
-    """W_xa and W_ha glorot-uniform, each with its own fan, drawn in this order; b_a zero."""
+    """Draw W_xa, then W_ha, glorot-uniform, each with its own fans; set b_a to zero."""
     if weights.weight_ia is not None and weights.weight_ha is not None:
         init.xavier_uniform_(weights.weight_ia)
         init.xavier_uniform_(weights.weight_ha)

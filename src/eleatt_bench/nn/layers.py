@@ -28,8 +28,9 @@ class EleAttRNN(Stack):
         >>> output.shape, h_n.shape
         (torch.Size([60, 32, 100]), torch.Size([1, 32, 100]))
 
-    Arguments, shapes, parameters and errors as `EleAttGRU`, but no ``reset_after``, and one block
-    of rows instead of three: ``weight_ih_lk`` (N, D), ``weight_hh_lk`` (N, N), ``bias_lk`` (N,).
+    Arguments, shapes, parameters and errors are those of `EleAttGRU`, without ``reset_after`` and
+    with one block of rows instead of three: ``weight_ih_lk`` (N, D), ``weight_hh_lk`` (N, N),
+    ``bias_lk`` (N,).
     """
 
     kind = "rnn"
@@ -49,13 +50,13 @@ class EleAttLSTM(Stack):
         >>> layer = EleAttLSTM(input_size=150, hidden_size=100, batch_first=True)
         >>> x = torch.randn(32, 60, 150)  # 32 sequences of 60 frames
         >>> output, (h_n, c_n) = layer(x[:, :40])
-        >>> output, (h_n, c_n) = layer(x[:, 40:], (h_n, c_n))  # goes on where it ended
+        >>> output, (h_n, c_n) = layer(x[:, 40:], (h_n, c_n))  # continues from there
         >>> c_n.shape
         torch.Size([1, 32, 100])
 
-    Arguments, shapes, parameters and errors as `EleAttGRU`, but no ``reset_after``; a state is a
-    pair as in `torch.nn.LSTM`, ``hx`` (h_0, c_0) and, in the place of h_n, (h_n, c_n); and there
-    are four blocks of rows instead of three, in the order i, f, g, o (g is the tanh).
+    Arguments, shapes, parameters and errors are those of `EleAttGRU`, without ``reset_after``. A
+    state is a pair as in `torch.nn.LSTM`: ``hx`` is (h_0, c_0), and (h_n, c_n) takes the place of
+    h_n. There are four blocks of rows instead of three, in the order i, f, g, o (g is the tanh).
     """
 
     kind = "lstm"
@@ -71,7 +72,7 @@ class EleAttGRU(Stack):
     h_t = z ⊙ h_{t-1} + (1 − z) ⊙ n
 
     In the paper the reset gate multiplies **before** the recurrent matrix; in `torch.nn.GRU` and
-    cuDNN after it, which is another function: ``reset_after=True``.
+    cuDNN it multiplies after it, which is another function: ``reset_after=True``.
 
         >>> import torch
         >>> from eleatt_bench import EleAttGRU
@@ -87,10 +88,10 @@ class EleAttGRU(Stack):
     The arguments up to ``dtype`` are those of `torch.nn.GRU`. After them, by keyword only:
 
     - ``gate``: ``"sigmoid"`` (the paper's); ``"softmax"``, whose attention sums to one in every
-      frame; or None, the plain cell: a_t = 1 and no parameters for it.
+      frame; or None, the plain cell: a_t = 1, without parameters of a gate.
     - ``gated_layers``: the layers that have the gate, counted from 0; None: all of them.
-    - ``backend``: ``"auto"`` or a name in `eleatt_bench.nn.backends.BACKENDS`. Second derivatives
-      and the transforms of `torch.func` are to be had from ``"equations"`` only.
+    - ``backend``: ``"auto"`` or a name in `eleatt_bench.nn.backends.BACKENDS`. Only ``"equations"``
+      supports second derivatives and the transforms of `torch.func`.
 
     ``forward(input, hx=None, *, lengths=None, return_attention=False)``, with T frames, B
     sequences, D = ``input_size``, N = ``hidden_size``, R = ``num_layers`` × directions:
@@ -99,7 +100,7 @@ class EleAttGRU(Stack):
       `PackedSequence`, in the dtype of the parameters (in any floating dtype under autocast).
     - ``hx``: h_0 (R, B, N), or (R, N) with a (T, D) input; zeros where None.
     - ``lengths``: (B,) integers in 1..T, in any order, on any device: the valid frames of each
-      sequence in a padded input. What stands in the padding never matters and gets no gradient.
+      sequence in a padded input. The values in the padding never matter and get no gradient.
 
     It returns ``(output, h_n)``, or ``(output, h_n, attention)`` with ``return_attention``, all in
     the dtype of the parameters:
@@ -107,15 +108,19 @@ class EleAttGRU(Stack):
     - ``output``: h_t of the last layer in the layout of the input, (…, N × directions), zero in
       the padding.
     - ``h_n``: (R, B, N) or (R, N), the state after each sequence's last valid frame, in the order
-      layer 0 forward, layer 0 backward, layer 1 forward … Backward begins at that last frame.
-    - ``attention``: a list of R entries in that order: the attention a_t, laid out as the input
-      and as wide as the input of their layer, zero in the padding; None for a layer without gate.
+      layer 0 forward, layer 0 backward, layer 1 forward … The backward direction begins at that
+      last frame.
+    - ``attention``: a list of R entries in the order of ``h_n``. Each is the attention a_t, laid
+      out as the input and as wide as the input of its layer, zero in the padding, or None if the
+      layer has no gate.
 
-    Parameters, for layer k with input size D, with ``_reverse`` appended for the backward
-    direction: ``weight_ih_lk`` (3N, D), ``weight_hh_lk`` (3N, N), ``bias_lk`` (3N,), rows in the
-    order r, z, n; with ``reset_after`` torch's ``bias_ih_lk`` and ``bias_hh_lk`` instead of
-    ``bias_lk``; in a gated layer W_xa ``weight_ia_lk`` (D, D), W_ha ``weight_ha_lk`` (D, N) and b_a
-    ``bias_a_lk`` (D,). There are none of the biases with ``bias=False``.
+    Parameters of layer k with input size D (``_reverse`` is appended for the backward direction):
+
+    - ``weight_ih_lk`` (3N, D), ``weight_hh_lk`` (3N, N) and ``bias_lk`` (3N,), rows in the order
+      r, z, n. With ``reset_after`` torch's ``bias_ih_lk`` and ``bias_hh_lk`` replace ``bias_lk``.
+    - In a gated layer ``weight_ia_lk`` (D, D) for W_xa, ``weight_ha_lk`` (D, N) for W_ha and
+      ``bias_a_lk`` (D,) for b_a.
+    - With ``bias=False`` none of the biases.
 
     Raises TypeError for a wrong type or dtype, ValueError for a wrong value, shape or device.
     """

@@ -1,4 +1,4 @@
-"""Who looks at every operation of torch: those who transform, record or count them."""
+"""Observers: whatever transforms, records or counts every operation of torch."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ _KEYS = {
     torch._C._dispatch_key_parse("Batched"): "vmap (is_grads_batched, vectorize)",
     torch._C._dispatch_key_parse("Functionalize"): "functionalization",
 }
-"""How torch finds those who stand behind a tensor."""
+"""The dispatch keys by which torch marks the tensors of an observer, and its name in a message."""
 
 
 def observer(tensors: Iterable[object] = ()) -> str | None:
-    """Who would miss what a backend does outside torch's operations, in words; None: nobody.
+    """The observer that would miss what a backend does outside torch's operations, in words.
 
     Export, tracing, the transforms of `torch.func`, forward-mode derivatives and dispatch modes
-    (`torch.utils.flop_counter`, ``make_fx``, ``FakeTensorMode`` …) stand around a call; others are
-    in ``tensors``, subclasses with a ``__torch_dispatch__`` of their own.
+    (`torch.utils.flop_counter`, ``make_fx``, ``FakeTensorMode`` …) stand around a call. Others are
+    in ``tensors``: subclasses with a ``__torch_dispatch__`` of their own, and the wrappers of vmap
+    and functionalization. None if there is no observer.
     """
     if torch.compiler.is_exporting():
         return "torch.export"
@@ -48,7 +49,7 @@ def observer(tensors: Iterable[object] = ()) -> str | None:
 
 
 def is_counted() -> bool:
-    """Whether a FLOP counter of torch's stands around the call; it counts the equations."""
+    """Whether torch's FLOP counter stands around the call; it should count the equations."""
     if torch.compiler.is_exporting() or not torch._C._len_torch_dispatch_stack():
         return False
     mode = type(_python_dispatch._get_current_dispatch_mode())
@@ -56,7 +57,7 @@ def is_counted() -> bool:
 
 
 def recorded(lengths: Tensor) -> bool:
-    """Whether a graph that is recorded, or vmap, needs other ``lengths`` to hold than these."""
+    """Whether the call must hold for other ``lengths`` than these: a graph is recorded, or vmap."""
     return (
         torch.compiler.is_exporting()
         or _traced()
@@ -67,9 +68,9 @@ def recorded(lengths: Tensor) -> bool:
 
 
 def underneath(tensor: Tensor) -> Tensor:
-    """``tensor`` without what the transforms of `torch.func` see of it: all that vmap maps over.
+    """``tensor`` without the wrappers of `torch.func`; under vmap, everything that is mapped over.
 
-    To look at: nothing may be computed from it that comes out of the transform.
+    Only to look at its values: no result of the transform may be computed from it.
     """
     return torch.func.debug_unwrap(tensor)
 
@@ -89,7 +90,7 @@ def _traced() -> bool:
 
 
 def _dispatch_mode() -> str | None:
-    """The class of the innermost dispatch mode, those before dispatch (of export) included."""
+    """The class of the innermost dispatch mode; modes before dispatch (of export) count, too."""
     if torch._C._len_torch_dispatch_stack():
         return type(_python_dispatch._get_current_dispatch_mode()).__name__
     if torch._ops._len_torch_dispatch_stack_pre_dispatch():  # type: ignore[no-untyped-call]

@@ -16,13 +16,13 @@ from eleatt_bench.nn.observers import recorded, underneath
 
 @dataclass(frozen=True)
 class Padded:
-    """A batch of sequences as a backend wants it, and what its way back needs."""
+    """A batch in the layout of a backend, with what is needed to convert results back."""
 
-    frames: Tensor  # (T, B, D), zero in the padding unless it was left as it is
+    frames: Tensor  # (T, B, D), zero in the padding if that was asked for
     lengths: Tensor | None  # (B,), int64 on the CPU; None: every sequence has T frames
     batch_first: bool = False
     batched: bool = True
-    packed: PackedSequence | None = None  # what was given, if it was packed
+    packed: PackedSequence | None = None  # the input, if it was packed
 
     def as_given(self, frames: Tensor) -> Tensor | PackedSequence:
         """``frames`` (T, B, any) in the layout of the input."""
@@ -65,11 +65,11 @@ def pad(
     device: torch.device,
     zeroed: bool = True,
 ) -> Padded:
-    """Bring ``input`` to the layout of a backend, its padding ``zeroed`` unless it is never read.
+    """Bring ``input`` to the layout of a backend.
 
     ``input`` is (T, B, D), (B, T, D) with ``batch_first``, (T, D) for one sequence without a
-    batch, or packed. What is zeroed is so before any arithmetic: what stood there, NaN included,
-    changes nothing, and the gradient that flows back into it is zero.
+    batch, or packed. With ``zeroed`` its padding becomes zero before any arithmetic: the values
+    there, NaN included, change nothing, and the gradient that flows back into them is zero.
 
     Under autocast a floating-point ``input`` is converted to ``dtype``. Raises TypeError for a
     wrong type or dtype, ValueError for a wrong shape, another device than ``device``, or wrong
@@ -85,7 +85,7 @@ def pad(
                 "give the padded batch and lengths="
             )
         data = _checked_frames(input.data, input_size, layout, {2}, dtype, device)
-        # Without its indices the batch stays in the packed order, longest first.
+        # Without sorted_indices the batch stays in its packed order, longest first.
         frames, own = pad_packed_sequence(PackedSequence(data, input.batch_sizes))
         return Padded(frames, _needed(own, frames.shape[0]), packed=input)
 
@@ -115,28 +115,29 @@ def valid_frames(lengths: Tensor, steps: int, device: torch.device) -> Tensor:
 
     ``lengths`` (B,) is on the CPU, the result on ``device``.
     """
-    if device.type == "cuda" and not recorded(lengths):  # compared there: nothing waits for a copy
+    if device.type == "cuda" and not recorded(lengths):  # compare there: the lengths are kept there
         own = on_device(lengths, device)[0]
         return (torch.arange(steps, device=device).unsqueeze(1) < own).unsqueeze(2)
     return (torch.arange(steps, device="cpu").unsqueeze(1) < lengths).unsqueeze(2).to(device)
 
 
-_in_graphs: list[tuple[Tensor, Tensor]] = []  # what a CUDA graph reads whenever it is replayed
+_in_graphs: list[tuple[Tensor, Tensor]] = []  # kept for good: a replayed CUDA graph reads them
 
 
 @functools.lru_cache(maxsize=8)
 def _on_device(lengths: tuple[int, ...], device: torch.device) -> tuple[Tensor, Tensor]:
-    with torch.inference_mode(False):  # whoever asks next may record gradients
+    with torch.inference_mode(False):  # they are kept, and a later caller may record gradients
         own = torch.tensor(lengths, dtype=torch.int64, device="cpu")
         order = torch.argsort(own, descending=True, stable=True)
         return own.to(device), order.to(device)
 
 
 def on_device(lengths: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
-    """``lengths`` (B,), on the CPU, and the sequences' numbers, longest first, both on ``device``.
+    """Copies on ``device`` of ``lengths`` (B,) and of the sequences' indices, longest first.
 
-    Kept by value for the last batches, not to be written to: layers, directions and the backward
-    pass of a batch copy once between them, and a CUDA graph of a step that has run finds them.
+    ``lengths`` is on the CPU. The copies for the last few batches are kept, by value, and must not
+    be written to. So all layers and directions and the backward pass of a batch share one copy, and
+    the CUDA graph of a step that has run before needs none.
     """
     both = _on_device(tuple(lengths.tolist()), device)
     if device.type == "cuda" and torch.cuda.is_current_stream_capturing():
@@ -145,7 +146,7 @@ def on_device(lengths: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
 
 
 def in_dtype(tensor: Tensor, name: str, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """``tensor``, which must be as the parameters; under autocast its dtype is converted."""
+    """``tensor``, which must have the parameters' device and dtype; autocast converts the dtype."""
     if tensor.device != device:
         raise ValueError(f"{name} must be on {device} like the parameters, got {tensor.device}")
     if tensor.dtype == dtype:
@@ -156,9 +157,9 @@ def in_dtype(tensor: Tensor, name: str, dtype: torch.dtype, device: torch.device
 
 
 def _checked_lengths(lengths: Tensor | Sequence[int], steps: int, batch: int) -> Tensor:
-    """``lengths`` as int64 on the CPU, if they fit (T, B); a graph that is recorded has no values.
+    """``lengths`` as int64 on the CPU, if they fit (T, B); a graph being recorded has no values.
 
-    A copy: a backward pass that still needs them must not see what the user makes of his own.
+    It is a copy: if the user changes ``lengths`` later, a backward pass must not see that.
     """
     given = lengths if isinstance(lengths, Tensor) else _as_tensor(lengths)
     if given.is_floating_point() or given.is_complex() or given.dtype == torch.bool:
@@ -192,7 +193,7 @@ def _as_tensor(lengths: Sequence[int]) -> Tensor:
 
 
 def _needed(lengths: Tensor, steps: int) -> Tensor | None:
-    """None where every sequence has ``steps`` frames, as is the case in an empty batch."""
+    """``lengths``, or None if every sequence has ``steps`` frames, as in an empty batch."""
     return None if not recorded(lengths) and bool((lengths == steps).all()) else lengths
 
 
@@ -204,7 +205,7 @@ def _checked_frames(
     dtype: torch.dtype,
     device: torch.device,
 ) -> Tensor:
-    """``frames`` in ``dtype``, if they have that layout."""
+    """``frames`` in ``dtype``, if they have one of ``dims`` dimensions, the last ``input_size``."""
     if not isinstance(frames, Tensor):
         raise TypeError(f"input must be a Tensor or a PackedSequence, got {type(frames).__name__}")
     if not frames.is_floating_point():

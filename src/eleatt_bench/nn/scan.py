@@ -1,14 +1,16 @@
-"""The backend ``scan``: the equations with a backward pass by hand over the whole sequence.
+"""The backend ``scan``: the equations with a handwritten backward pass over the whole sequence.
 
-The same function as `eleatt_bench.nn.equations`, in plain torch operations on any device, but
+The same function as `eleatt_bench.nn.equations`, in plain torch operations on any device, with
+three differences:
 
 - autograd records one operation per layer and direction instead of some twenty per time step;
 - what is not sequential is one matrix product over all steps: the input's part of the gates, or of
   the attention gate, before the loop, and every weight gradient after it;
-- sequences are sorted by length, and a step works on those alone that are not finished.
+- sequences are sorted by length, and a step works only on those that are not finished.
 
-For backward it keeps, per layer and direction, the gates (T, B, kN), the states (T+1, B, N), and
-behind an attention gate its attention (T, B, D); without gradients the states and one product.
+For backward it keeps, per layer and direction, the gates (T, B, kN), the states (T+1, B, N), the
+attention (T, B, D) behind an attention gate, and (T, B, N) more with ``reset_after``. Without
+gradients it keeps only the states and the product before the loop.
 """
 
 from __future__ import annotations
@@ -78,7 +80,7 @@ def _flip(x: Tensor, lengths: Tensor | None) -> Tensor:
 class _Scan(torch.autograd.Function):
     """(input, states, weights) → outputs, attention, final states.
 
-    ``active[t]`` sequences, the first of the sorted batch, have a frame t; None: all of them.
+    The first ``active[t]`` sequences of the sorted batch have a frame t; None: all of them.
     ``keep`` says that there will be a backward pass.
     """
 
@@ -109,7 +111,7 @@ class _Scan(torch.autograd.Function):
         ctx.set_materialize_grads(False)
         if keep:
             ctx.save_for_backward(x, h_0, c_0, gates, a, scan.hn, *states, *parameters)
-            scan.hn = None  # autograd's to keep, to move and to free
+            scan.hn = None  # from here on autograd keeps, moves and frees it
             ctx.scan, ctx.cell, ctx.active = scan, cell, active
         final = [_final(s, active) for s in states]
         return states[0][1:], a, final[0], final[1] if len(final) > 1 else None
@@ -128,7 +130,7 @@ class _Scan(torch.autograd.Function):
         scan.hn = hn
         states, weights = rest[: scan.states], Weights(*rest[scan.states :])
         T, B, _ = x.shape
-        # Where sequences have ended nothing is written: zero, so that the products may run over it.
+        # Nothing is written beyond a sequence's end: zeros there let products run over all steps.
         empty = torch.zeros_like if ctx.active else torch.empty_like
         d_gates = empty(gates)
         d_states = [_gradient(d, states[0][0]) for d in (d_h, d_c)[: scan.states]]
@@ -167,7 +169,7 @@ class _Scan(torch.autograd.Function):
 
 
 def _rows(buffer: Tensor, t: int, n: int) -> Tensor:
-    """The first ``n`` sequences of step ``t``; a view saved where that is all of them."""
+    """The first ``n`` sequences of step ``t``; if that is all of them, one view less is made."""
     return buffer[t] if n == buffer.shape[1] else buffer[t, :n]
 
 
@@ -177,7 +179,7 @@ def _step(t: int, n: int, gate: Tensor, states: Sequence[Tensor]) -> Step:
 
 
 def _states(first: Tensor, steps: int, active: tuple[int, ...] | None) -> Tensor:
-    """(T+1, B, N) that begins with ``first``; zero beyond the end of a sequence."""
+    """A buffer (T+1, B, N) for states, beginning with ``first``; zero beyond a sequence's end."""
     size = (steps + 1, *first.shape)
     states = first.new_zeros(size) if active else first.new_empty(size)
     states[0] = first
@@ -195,30 +197,31 @@ def _final(states: Tensor, active: tuple[int, ...] | None) -> Tensor:
 
 
 def _gradient(given: Tensor | None, like: Tensor) -> Tensor:
-    """A buffer for the gradient of a state, to be written to."""
+    """The gradient of a final state, zero if none is ``given``, in a buffer of its own."""
     return torch.zeros_like(like) if given is None else given.clone()
 
 
 def project(
     cell: Cell, weights: Weights, x: Tensor, keep: bool, active: tuple[int, ...] | None
 ) -> tuple[Tensor, Tensor | None]:
-    """What does not look at the state, for all steps: the gates' part, or the attention gate's.
+    """The part that does not depend on the state, for all steps: (gates, attention or None).
 
-    Behind an attention gate the gates are a buffer to be filled step by step: (T, B, kN), or of
-    one step only where nothing has to be kept.
+    Without an attention gate it is W_x x_t + b in the gates. Behind one it is W_xa x_t + b_a in the
+    attention, and the gates are a buffer (T, B, kN) to be filled step by step. The buffer has one
+    step only if nothing has to be kept.
     """
     if cell.gate is None:
         return F.linear(x, weights.weight_ih, weights.bias), None
     assert weights.weight_ia is not None  # a cell with a gate has its weights
     T, B, _ = x.shape
     size = (T if keep else min(T, 1), B, len(weights.weight_ih))
-    # Finite where sequences have ended: products over all steps multiply it by zero.
+    # Finite beyond a sequence's end, because products over all steps multiply it by zero there.
     gates = x.new_zeros(size) if active else x.new_empty(size)
     return gates, F.linear(x, weights.weight_ia, weights.bias_a)
 
 
 def attend(cell: Cell, weights: Weights, a: Tensor, x: Tensor, step: Step) -> None:
-    """Equations 4 and 5: ``a`` from W_xa x_t + b_a to the attention, the gates to W_x x̃_t + b."""
+    """Equations 4 and 5, in place: ``a``, W_xa x_t + b_a, becomes a_t; gates become W_x x̃_t + b."""
     assert weights.weight_ha is not None
     a.addmm_(step.before[0], weights.weight_ha.t())
     if cell.gate == "sigmoid":
@@ -232,7 +235,7 @@ def attend(cell: Cell, weights: Weights, a: Tensor, x: Tensor, step: Step) -> No
 
 
 def _attend_backward(cell: Cell, a: Tensor, d: Tensor) -> None:
-    """``d`` from the gradient of the attention ``a`` to that of what went into σ or softmax."""
+    """Turn ``d``, the gradient of the attention ``a``, into that of the input of σ or softmax."""
     if cell.gate == "sigmoid":
         torch.ops.aten.sigmoid_backward.grad_input(d, a, grad_input=d)
     else:

@@ -1,8 +1,9 @@
 """One step of each cell, forward and backward, written into buffers that are there already.
 
 `eleatt_bench.nn.scan` holds the loop over time. Every array is laid out (T, B, ·); a step works on
-its first n rows, the sequences that are still active. Derivatives are by hand, from the equations
-in `eleatt_bench.nn.equations`; names as there, ``d…`` is the gradient of the loss by what follows.
+its first n rows, the sequences that are still active. Derivatives are written by hand, from the
+equations in `eleatt_bench.nn.equations`. Names are as there; ``d…`` is the gradient of the loss by
+the rest of the name.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ _tanh_backward = torch.ops.aten.tanh_backward.grad_input
 
 
 class Step(NamedTuple):
-    """Views of step t, of the n sequences that are active in it."""
+    """Views of step t, for the n sequences that are active in it."""
 
     t: int
     gate: Tensor  # (n, kN)
@@ -29,7 +30,7 @@ class Step(NamedTuple):
 
 
 class WeightGradients(NamedTuple):
-    """Gradients of the parameters that look at the state."""
+    """Gradients of the parameters of the recurrent product."""
 
     weight_hh: Tensor
     bias_hh: Tensor | None
@@ -46,17 +47,17 @@ class CellScan(Protocol):
     hn: Tensor | None  # (T, B, N): what `backward` needs beyond the gates and the states
 
     def forward(self, step: Step) -> None:
-        """From ``before`` and what ``gate`` arrives with to ``after`` and to what it keeps."""
+        """Compute ``after`` from ``before`` and ``gate``, which becomes what `backward` needs."""
 
     def backward(self, step: Step, dgate: Tensor, dstate: Sequence[Tensor]) -> None:
-        """``dstate`` comes as the gradient of ``after`` and becomes that of ``before``."""
+        """Fill ``dgate``; turn ``dstate`` from the gradient of ``after`` to that of ``before``."""
 
     def weight_gradients(self, gates: Tensor, dgates: Tensor, h: Tensor) -> WeightGradients:
-        """Over all steps at once; ``h`` (T, B, N) are the states before each step."""
+        """The gradients over all steps at once; ``h`` (T, B, N) are the states before each step."""
 
 
 def cell_scan(cell: Cell, weights: Weights, steps: int, batch: int, keep: bool) -> CellScan:
-    """The steps of ``cell``; ``keep`` says that `backward` will be asked for."""
+    """The steps of ``cell``; ``keep`` says that `backward` will be called."""
     if cell.kind == "rnn":
         return RNNScan(weights)
     if cell.kind == "lstm":
@@ -173,7 +174,7 @@ class ResetAfterGRUScan:
     def __init__(self, weights: Weights, steps: int, batch: int) -> None:
         self.w, self.w_t, self.b = weights.weight_hh, weights.weight_hh.t(), weights.bias_hh
         self.N = self.w.shape[1]
-        # W_h h + b_h of the n rows.
+        # W_h h + b_h of the block n.
         self.hn: Tensor | None = self.w.new_zeros(steps, batch, self.N)
 
     def forward(self, step: Step) -> None:

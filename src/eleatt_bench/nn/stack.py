@@ -86,12 +86,13 @@ class Stack(nn.Module):
 
         - input and gate matrices: glorot-uniform;
         - recurrent matrices: orthogonal, times ``recurrent_gain``;
-        - biases: zero, but ``forget_bias`` for the forget gate of an LSTM;
+        - biases: zero, except ``forget_bias`` for the forget gate of an LSTM;
         - ``chrono_steps``: how many steps the cell should be able to remember; sets the biases of
           the gates that keep the state (f and i in an LSTM, z in a GRU) after Tallec & Ollivier
-          2018. ValueError below 2, for an RNN, or without biases.
+          2018.
 
-        ValueError as well where a weight is parametrized, weight-normed or pruned.
+        Raises ValueError if ``chrono_steps`` is below 2 or given for an RNN or without biases, and
+        if a weight is parametrized, weight-normed or pruned.
         """
         each = list(itertools.product(range(self.num_layers), range(self._directions)))
         names = {name for one in each for name in self._parameter_names(*one).values()}
@@ -113,7 +114,8 @@ class Stack(nn.Module):
     def drop_by(self, drop: Drop) -> None:
         """Let ``drop`` decide which elements are dropped between layers, instead of ``dropout``.
 
-        It is called with the frames (T, B, N) of a layer and that layer's number, counted from 0.
+        It is called with the output of a layer (T, B, N × directions) and the number of that layer,
+        counted from 0.
         """
         self._drop = drop
 
@@ -141,7 +143,7 @@ class Stack(nn.Module):
         lengths: Tensor | Sequence[int] | None,
         return_attention: bool,
     ) -> tuple[Sequences, Hidden] | tuple[Sequences, Hidden, Attention]:
-        # Once per call: a parametrization computes them anew whenever they are asked for.
+        # Read once per call: a parametrization computes a weight anew whenever it is read.
         weights = self._checked_weights()
         like = weights[0][0].weight_ih
         given = input.data if isinstance(input, PackedSequence) else input
@@ -157,7 +159,7 @@ class Stack(nn.Module):
             batch_first=self.batch_first,
             dtype=like.dtype,
             device=like.device,
-            zeroed=backend != "native",  # which reads and differentiates real frames only
+            zeroed=backend != "native",  # native never reads the padding, nor gives it a gradient
         )
         initial = self._initial(batch, hx, like)
         run = backend_function(backend, like.device, like.dtype)
@@ -189,8 +191,8 @@ class Stack(nn.Module):
             return output_as_given, hidden, attention
         return output_as_given, hidden
 
-    # Traced by torch.compile the loop over time would be unrolled, anew for every length; an
-    # exported graph is to hold it.
+    # torch.compile would unroll the loop over time, anew for every length. An exported graph needs
+    # the unrolled loop, so that exporting takes `_run`.
     _run_eagerly = torch.compiler.disable(_run, reason="recurrent layers run eagerly")  # type: ignore[no-untyped-call]
 
     def extra_repr(self) -> str:
@@ -221,7 +223,7 @@ class Stack(nn.Module):
         return Cell(self.kind, gate, self.reset_after)
 
     def _parameter_names(self, layer: int, direction: int) -> dict[str, str]:
-        """The fields of `Weights` and the parameters that hold them, in torch's order."""
+        """The name of the parameter behind each field of `Weights`, in torch's order."""
         suffix = f"_l{layer}" + ("_reverse" if direction else "")
         names = {field: field + suffix for field in Weights._fields}
         if self.reset_after:
@@ -260,8 +262,10 @@ class Stack(nn.Module):
         return shapes
 
     def backend_on(self, device: torch.device) -> str:
-        """What runs these layers on ``device``: a backend, or ``triton, scan`` where some of them
-        are too large for the kernels of the first."""
+        """The backends that run these layers on ``device``, separated by commas.
+
+        It is one, or ``triton, scan`` if some layers are too large for the kernels of ``triton``.
+        """
         weights = [one for of_layer in self._checked_weights() for one in of_layer]
         name = resolve_backend(self.backend, device, weights[0].weight_ih.dtype)
         return ", ".join(
@@ -274,11 +278,11 @@ class Stack(nn.Module):
         return Weights(**{field: getattr(self, name) for field, name in names.items()})
 
     def _checked_weights(self) -> list[list[Weights]]:
-        """Of every layer and direction, all with the dtype and the device of ``weight_ih_l0``.
+        """The weights of each layer and direction, with the dtype and device of ``weight_ih_l0``.
 
         `functional_call` and parametrizations can put anything in the place of a parameter, and a
         compiled backend would read beyond its end. Under autocast a parametrization may have
-        computed it in the lower precision: it is converted to the highest among them.
+        computed some weights in the lower precision: all are converted to the highest among them.
         """
         every = [
             [self._weights(layer, direction) for direction in range(self._directions)]
@@ -299,7 +303,7 @@ class Stack(nn.Module):
         return every
 
     def _initial(self, batch: Padded, hx: Hidden | None, like: Tensor) -> State:
-        """The checked ``hx`` in the order of ``batch.frames``, or zeros; as ``like``."""
+        """The checked ``hx``, or zeros, in the order of ``batch.frames``, converted to ``like``."""
         rows, count = self.num_layers * self._directions, 2 if self.kind == "lstm" else 1
         shape: tuple[int, ...] = (rows, batch.frames.shape[1], self.hidden_size)
         if hx is None:
@@ -328,9 +332,9 @@ def _in_dtype(weights: Weights, dtype: torch.dtype) -> Weights:
 def _check_weight(
     name: str, value: Tensor | None, shape: tuple[int, ...] | None, like: Tensor
 ) -> None:
-    """ValueError or TypeError unless ``value`` has ``shape`` and is as ``like``, or is not there.
+    """ValueError or TypeError unless ``value`` has ``shape`` and the dtype and device of ``like``.
 
-    None stands for a weight that a layer does not have.
+    A ``shape`` of None says that the layer has no such weight: then ``value`` must be None.
     """
     given = None if value is None else tuple(value.shape)
     if given != shape:

@@ -1,4 +1,4 @@
-"""Features of single clips on disk, so that an extraction that was interrupted continues."""
+"""Features of single clips on disk, so that an interrupted extraction can continue."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from eleatt_bench.data.writing import filling
 
 
 class FeatureCache:
-    """A file per clip in ``folder``: its features, and the digest of the clip they were made of.
+    """A file per clip in ``folder``: its features, and the digest of the clip's content.
 
     The folder's name says which data set and which backbone. A file is there whole or not at all,
     and is checked when it is read (zip archives carry checksums).
@@ -25,9 +25,9 @@ class FeatureCache:
         self.folder, self.size = folder, size
 
     def read(self, name: str, clip_digest: str) -> Frames | None:
-        """The features (T, size) of clip ``name``; None if they are not there or of no use.
+        """The features (T, size) of clip ``name``; None if they are missing or unusable.
 
-        Of no use are a damaged file, and features of a clip of that name with another content.
+        A damaged file is unusable, and so are features of another content of that clip.
         """
         try:
             with self._path(name).open("rb") as file:
@@ -54,7 +54,7 @@ class FeatureCache:
         """Keep every other process from writing here.
 
         Raises:
-            UserError: one is writing here, or nobody can.
+            UserError: another process is writing here, or the folder cannot be written to.
         """
         with ExitStack() as held:
             with filling(self.folder):

@@ -26,16 +26,16 @@ class Clip(NamedTuple):
 
 @dataclass(frozen=True)
 class ClipSet:
-    """All ``clips`` of a data set, by name; ``description`` says in words where they come from."""
+    """All ``clips`` of a data set, sorted by name; ``description`` says where they come from."""
 
     description: str
     class_names: tuple[str, ...]
     clips: tuple[Clip, ...]
-    left_out: tuple[str, ...] = ()  # as of a `Release`
+    left_out: tuple[str, ...] = ()  # as in a `Release`
 
 
 def videos(source: Source, like: str) -> dict[str, Member]:
-    """The ``.avi`` files of ``source`` by their names without the ending; one is called ``like``.
+    """The ``.avi`` files of ``source`` by name without ending; ``like`` is an example of a path.
 
     Raises:
         UserError: no such path, a damaged archive, no such file, or a name that is there twice.

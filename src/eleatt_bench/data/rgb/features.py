@@ -1,4 +1,4 @@
-"""Videos into a store of feature sequences: each clip once, however often it is interrupted."""
+"""Videos into a store of feature sequences; an interruption loses no clip that is done."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _NAMED = 3  # broken clips in one sentence
 
 @dataclass
 class Extracted:
-    """How far the clips are: what `extract` has done and found."""
+    """What `extract` has done and found so far."""
 
     folder: Path  # where the features of single clips stay
     digests: dict[str, str] = field(default_factory=dict)  # of the contents of clips that are done
@@ -57,17 +57,17 @@ def extract(
     report: Report,
     progress: Progress,
 ) -> tuple[SequenceStore, Extracted]:
-    """Make the store of data set ``name``: for every frame of ``clips`` what ``backbone`` gives.
+    """Make the store of data set ``name`` from what ``backbone`` gives for each frame of ``clips``.
 
-    The features of each clip are kept as soon as they are known, below ``data_dir/features``, and
-    not computed again with this backbone, weights and preprocessing as long as the clip's content
-    stays the same. On a CPU every core, of eight at most, is at a clip of its own, on one thread,
-    so that the number of cores changes no digit. ``batch_size`` is `Backbone.batch_size` where it
-    is None. A clip that cannot be decoded is handed to ``report``; with ``skip_bad`` the store is
-    written without it and tells so, else there is no store.
+    The features of each clip are kept below ``data_dir/features`` as soon as they are known. They
+    are not computed again as long as weights, preprocessing and the clip's content stay the same.
+    On a CPU each core, up to eight, works on a clip of its own in one thread, so that the number of
+    cores changes no digit. If ``batch_size`` is None, `Backbone.batch_size` chooses it. ``report``
+    is called for a clip that cannot be decoded. With ``skip_bad`` the store is written without such
+    clips and lists them, else there is no store.
 
     Raises:
-        UserError: broken clips (said when all others are done), no clip that is not broken, PyAV
+        UserError: broken clips (told when all others are done), no clip that is not broken, PyAV
             is missing, features that are not finite, out of memory, or a folder that cannot be
             written.
     """
@@ -107,9 +107,9 @@ def _release(clips: ClipSet, backbone: Backbone, samples: Iterable[Sample | BadS
 
 
 class _Loaded(NamedTuple):
-    """A clip's content: its digest and, unless it is done, what is left to do.
+    """The digest of a clip's content and, unless the clip was done before, what `_finish` needs.
 
-    That is either prepared frames (T, 3, h, w) for another device, or features (T, D) to be kept.
+    That is prepared frames (T, 3, h, w) for another device, or features (T, D) to be kept.
     """
 
     digest: str
@@ -118,7 +118,7 @@ class _Loaded(NamedTuple):
 
 
 _Loading = tuple[Clip, "Future[_Loaded | str]"]
-"""A clip, and its content or what is wrong with it."""
+"""A clip, and in time its content or what is wrong with it."""
 
 
 def _load(
@@ -127,7 +127,7 @@ def _load(
     import torch
 
     frames: list[Tensor] = []
-    unfinished = f"{clip.where} was not decoded to its end"  # when nobody waits for it
+    unfinished = f"{clip.where} was not decoded to its end"  # if `_loaded` was stopped
     try:
         content = clip.load()
         digest = hashlib.sha256(content).hexdigest()
@@ -156,7 +156,7 @@ def _load(
 def _loaded(
     clips: Iterable[Clip], cache: FeatureCache, backbone: Backbone, batch_size: int | None
 ) -> Generator[_Loading, None, None]:
-    """Every clip, in order; the next ones are worked on while this one is brought to its end."""
+    """Every clip, in order; the next ones are loaded while the caller finishes this one."""
     import torch
 
     threads = parallel.cores()
@@ -182,7 +182,7 @@ def _finish(
     batch_size: int | None,
     done: Extracted,
 ) -> None:
-    """Bring one clip to its end: features that are kept, or what is wrong with it."""
+    """Finish one clip: keep its features, or note what is wrong with it."""
     from eleatt_bench.data.rgb.backbones.contract import enough_memory
 
     clip, future = loading

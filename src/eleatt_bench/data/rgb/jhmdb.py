@@ -28,9 +28,9 @@ def clips(path: Path, splits: Path) -> ClipSet:
     """The clips at ``path`` as the official lists at ``splits`` divide them; both may be archives.
 
     A list is called ``<action>_test_split<1|2|3>.txt`` and has a line for every clip of that
-    action, ``NAME.avi 1`` to train on it and ``NAME.avi 2`` to test. The lists decide what there
-    is: every clip in them must lie below ``path``, once, and nothing else may. The label is the
-    action; the metadata has ``split_1``, ``split_2`` and ``split_3`` (0 train, 1 test).
+    action, ``NAME.avi 1`` to train on it and ``NAME.avi 2`` to test. Every clip in the lists must
+    lie below ``path``, once, and no other clip may. The label is the action; the metadata has
+    ``split_1``, ``split_2`` and ``split_3`` (0 train, 1 test).
 
     Raises:
         UserError: no such path, a damaged archive, a list that is missing or damaged, a clip that

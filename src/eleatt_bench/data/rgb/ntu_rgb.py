@@ -16,9 +16,9 @@ _ENDING = "_RGB"
 def clips(path: Path) -> ClipSet:
     """The clips of NTU RGB+D at ``path``, a folder or a zip archive, by name.
 
-    As of the skeletons (`ntu.read`), the 302 samples that the publishers list as having missing
-    skeletons are left out, so that both stores hold the same samples; so are the clips that only
-    NTU RGB+D 120 has. A clip is named without its ending, as the skeleton of that sample is. The
+    As in `ntu.read`, the 302 samples that the publishers list as having missing skeletons are left
+    out, so that both stores hold the same samples. Clips that only NTU RGB+D 120 has are left out,
+    too. A clip is named by its sample, as the skeleton is: the file's name without its ending. The
     metadata has ``subject``, ``camera``, ``setup`` and ``replication``.
 
     Raises:

@@ -19,15 +19,15 @@ _MOST_PIXELS = 1 << 24  # eight times NTU RGB+D's
 
 
 class BrokenVideoError(Exception):
-    """A video that holds no whole sequence of frames; what is wrong, to follow its name."""
+    """A video does not hold a whole sequence of frames; the message follows the video's name."""
 
 
 def decode(content: bytes) -> Iterator[Picture]:
     """The frames of an AVI file, each (height, width, 3), red green blue, 0 to 255.
 
-    Decoders conceal small damage. Refused is what can be told: a file shorter than it says
+    Decoders conceal small damage. All damage that shows is refused: a file shorter than it says
     itself, frames that the decoder marks as corrupt or gives up on, and fewer than half of the
-    frames that were announced (files may announce some that were dropped when recording).
+    frames that the file announces (it may announce some that were dropped when recording).
 
     Raises:
         BrokenVideoError: not a whole AVI file, or too large to be a clip.
@@ -37,7 +37,7 @@ def decode(content: bytes) -> Iterator[Picture]:
     _check_container(content)
     count = 0
     try:
-        # Of no other format, whatever the content says: some formats refer to other files.
+        # Only AVI, whatever the content says: some formats refer to other files.
         file = io.BytesIO(content)
         with av.open(file, format="avi", metadata_errors="replace") as container:
             if not container.streams.video:
@@ -79,7 +79,7 @@ def _check_frame(frame: Any, count: int) -> None:
 
 
 def pyav() -> Any:
-    """The library that decodes.
+    """The library PyAV, which decodes.
 
     Raises:
         UserError: it is not installed.

@@ -41,8 +41,8 @@ class Member(NamedTuple):
 class Source:
     """The release ``package`` at ``path``, which the user hands to ``command``.
 
-    ``left_out`` tells, after `find`, what at ``path`` is no part of the release. Its files may be
-    archives themselves where they are ``packed``.
+    After `find`, ``left_out`` tells what at ``path`` is no part of the release. With ``packed`` the
+    files of the release may be archives themselves.
     """
 
     path: Path
@@ -58,13 +58,13 @@ class Source:
         like: str,
         instead: Mapping[re.Pattern[str], str] | None = None,
     ) -> list[Member]:
-        """The files whose path below the source, with ``/``, is matched as a whole, by path.
+        """The files whose whole path below the source, with ``/``, matches ``pattern``; by path.
 
-        Capital and small letters are the same. Links to folders are followed, each folder is read
-        once; what is the operating system's is left alone, in any folder. Nothing is unpacked to
-        disk, and of an archive no member is read that is a link. ``like`` is what such a file may
-        be called; where there is none, but a file that a pattern of ``instead`` matches, its text
-        says what that is and what to give.
+        Capital and small letters are the same. Links to folders are followed, and each folder is
+        read once. Files of the operating system are left alone, in any folder. Nothing is unpacked
+        to disk, and members of an archive that are links are not read. ``like`` is an example of a
+        name, for messages. If no file matches, but one matches a pattern of ``instead``, the text
+        of that pattern tells in the message what that file is and what to give.
 
         Raises:
             UserError: no such path, no such file, a folder that cannot be listed, something that
@@ -108,7 +108,7 @@ class Source:
         """The content of a text file, without a byte order mark.
 
         Raises:
-            UserError: as for loading it; or it is not in an encoding of single bytes.
+            UserError: as for loading it; or it is in UTF-16 or UTF-32.
         """
         content = member.load()
         if encoding := kinds.wide(content):
@@ -138,7 +138,7 @@ class Source:
         return self._in_archive(pattern)
 
     def _nothing(self, like: str, *instead: str) -> UserError:
-        """That nothing of the release is here, and what is here in its place."""
+        """The error that nothing of the release is here; it tells what is here instead."""
         left, advice = self.left_out, f"give {self.package} or its folder to {self.command}"
         if instead:
             return SourceError(f"{self.path} {instead[0]}", advice)
@@ -156,7 +156,7 @@ class Source:
         return SourceError(f"{what} (it holds {'; '.join(held) or 'nothing'})", advice)
 
     def _text_link(self) -> str | None:
-        """Says so if a file here is the path of a folder, as a link is where there are none."""
+        """A clause for the message if a file here is a link that became a text, a folder's path."""
         for name in self.left_out.others.first if self.path.is_dir() else ():
             path = self.path / name
             try:
@@ -177,7 +177,7 @@ class Source:
 
     def _read_file(self, path: Path) -> bytes:
         try:
-            found = path.stat()  # is_file() says no of a file that may not be looked at, too
+            found = path.stat()  # is_file() says no also if access is denied
             if not stat.S_ISREG(found.st_mode):  # a pipe would wait for ever
                 raise self.wrong(shown(path), "is not a file")
             self._check_size(shown(path), found.st_size)
@@ -243,7 +243,7 @@ class Source:
         return ((info, archive) for info in archive.infolist())
 
     def _no_archive(self, head: bytes, pattern: re.Pattern[str], error: Exception) -> UserError:
-        """What a file is that cannot be opened as a zip archive."""
+        """The error for a file that cannot be opened as a zip archive: what the file is."""
         kind = kinds.foreign(head)
         if kind is not None and not head.startswith(b"PK\x03\x04"):
             return self._is(self.path, kind)
@@ -281,7 +281,7 @@ class Source:
 
 
 def _contents_size(file: IO[bytes]) -> int:
-    """The bytes of a zip archive's table of contents as its last record tells; 0 if it has none."""
+    """The bytes of a zip archive's table of contents, by its last record; 0 if it has no record."""
     length = file.seek(0, os.SEEK_END)
     file.seek(max(0, length - (1 << 16) - 22 - 20))
     tail = file.read()

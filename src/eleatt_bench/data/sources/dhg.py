@@ -13,7 +13,8 @@ from eleatt_bench.data.sources.archive import Member, Source
 from eleatt_bench.data.sources.hand import Trial
 from eleatt_bench.data.store import Sample
 
-# Public readers agree on the gestures' numbers but for 12 and 13: V and +, or + and V.
+# Public readers agree on the gestures' numbers, except 12 and 13: V and + for some, + and V for
+# others.
 CLASSES_14 = (*hand.GESTURES[:11], "swipe + or V (12)", "swipe + or V (13)", hand.GESTURES[13])
 
 LIST = "informations_troncage_sequences.txt"
@@ -33,11 +34,11 @@ class _Cut(NamedTuple):
 def read(path: Path) -> Release:
     """The trials at ``path``, ``DHG2016`` as a folder or a zip archive.
 
-    ``informations_troncage_sequences.txt`` says where in each recording the gesture is. Its frames
-    are counted from 0 and the last one belongs to the gesture, as nearly all public readers have
-    it, among them one that refuses a range beyond the recording and so shows that none is.
-    Every trial it names must be there, once, and it must name every trial that is there. Frames
-    are the 66 coordinates, x y z by joint, in metres. The label is the gesture (14 classes); the
+    ``informations_troncage_sequences.txt`` says where in each recording the gesture is. It counts
+    frames from 0, and the last one belongs to the gesture. Nearly all public readers have it so;
+    one of them refuses a range beyond the recording, which shows that there is none. Every trial in
+    the list must be there, once, and the list must have every trial that is there. Frames are the
+    66 coordinates, x y z by joint, in metres. The label is the gesture (14 classes); the
     metadata has ``label_14`` and ``label_28`` (from 0 on), ``subject``, ``finger`` (1 one finger,
     2 whole hand) and ``essai``, the trial's number.
 

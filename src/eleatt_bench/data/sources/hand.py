@@ -57,11 +57,11 @@ _FOLDER = re.compile(
 )
 _NATURAL = re.compile(rb"[0-9]{1,9}")
 _LARGEST_LIST = 1 << 20  # bytes; the published lists have a tenth of it
-_MOST_FRAMES = 10_000  # of a trial; the longest published one has not a thousand
+_MOST_FRAMES = 10_000  # of a trial; the longest published one has less than a thousand
 
 
 class Trial(NamedTuple):
-    """One performance of one gesture; all from 1 on. ``finger``: 1 one finger, 2 whole hand."""
+    """One performance of one gesture; numbers count from 1. Finger 1 is one finger, 2 the hand."""
 
     gesture: int
     finger: int
@@ -99,7 +99,7 @@ def classes_28(gestures: Iterable[str]) -> tuple[str, ...]:
 
 
 def trial(source: Source, where: str, numbers: Iterable[int], subjects: int) -> Trial:
-    """The trial of these four ``numbers``, refused unless it can exist with that many subjects."""
+    """The trial of these four ``numbers``; a UserError if there is none with so many subjects."""
     found = Trial(*numbers)
     sizes = (len(GESTURES), len(FINGERS), subjects)
     if found.essai < 1 or any(not 1 <= n <= size for n, size in zip(found, sizes, strict=False)):
@@ -114,7 +114,7 @@ def trial(source: Source, where: str, numbers: Iterable[int], subjects: int) -> 
 def files(
     source: Source, members: Iterable[Member], subjects: int
 ) -> tuple[dict[Trial, Member], list[BadSample]]:
-    """The skeleton file of each trial, by the folders it lies in, and those in other folders."""
+    """The skeleton file of each trial, by the folders that it lies in, and the misplaced files."""
     found: dict[Trial, Member] = {}
     misplaced: list[BadSample] = []
     for member in members:
@@ -152,7 +152,7 @@ def only(source: Source, members: Iterable[Member], name: str) -> Member:
 
 
 def rows(source: Source, member: Member, columns: tuple[str, ...]) -> list[tuple[str, list[int]]]:
-    """The lines of a list, each a whole number per column; with what to call it in a message."""
+    """The lines of a list: what to call the line in a message, and a whole number per column."""
     content = source.text(member)
     if len(content) > _LARGEST_LIST:
         raise source.wrong(member.where, f"is too large for a list ({len(content):,} bytes)")
@@ -182,10 +182,10 @@ def release(
     class_names: tuple[str, ...],
     description: str,
 ) -> Release:
-    """The trials whose files are ``skeletons``; ``listed`` says on which line each stands.
+    """The release of the trials in the files ``skeletons``; ``listed`` names the line of each.
 
-    ``description`` has a place for how many files there are, ``{count}``. A trial that is listed
-    and not there, there and not listed, or in a folder of another name is a bad sample.
+    ``description`` has a place for the number of trials, ``{count}``. A trial is a bad sample if it
+    is listed but not there, there but not listed, or in a folder of another name.
     """
     found, misplaced = files(source, skeletons, subjects)
     bad = misplaced + unmatched(source, listed, found)

@@ -1,4 +1,4 @@
-"""What a file really is, told by its first bytes: so that the remedy fits what is there."""
+"""What a file really is, by its first bytes, so that an error's remedy fits what is there."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _PACKED = (
     (b"Rar!\x1a\x07", "is a rar archive"),
 )
 _WIDE = (
-    (codecs.BOM_UTF32_LE, "UTF-32"),  # before UTF-16, whose mark it begins with
+    (codecs.BOM_UTF32_LE, "UTF-32"),  # before UTF-16: this mark begins with that of UTF-16
     (codecs.BOM_UTF32_BE, "UTF-32"),
     (codecs.BOM_UTF16_LE, "UTF-16"),
     (codecs.BOM_UTF16_BE, "UTF-16"),
@@ -36,9 +36,9 @@ METHODS = {
     1: "Shrink", 6: "Implode", 9: "Deflate64", 93: "Zstandard", 95: "XZ", 97: "WavPack",
     98: "PPMd", 99: "AES encryption",
 }  # fmt: skip
-"""Methods by which a member of a zip archive may be packed that cannot be unpacked here."""
+"""The methods of packing a member of a zip archive that cannot be unpacked here."""
 UNPACKABLE = frozenset({0, 8, 12, 14})
-"""Those that can: none, Deflate, bzip2 and LZMA."""
+"""The methods that can be unpacked here: none, Deflate, bzip2 and LZMA."""
 
 
 class Kind(NamedTuple):
@@ -49,7 +49,7 @@ class Kind(NamedTuple):
 
 
 def foreign(head: bytes) -> Kind | None:
-    """What stands in the place of a file of a release; None if ``head`` does not tell."""
+    """What a file that begins with ``head`` is instead of a release's file; None if unknown."""
     if _WEB_PAGE.match(head):
         return Kind(
             "is a web page, not the file that its name promises",
@@ -66,7 +66,7 @@ def foreign(head: bytes) -> Kind | None:
 
 
 def _of_gzip(head: bytes) -> bytes:
-    """The first bytes of what gzip compressed, nothing if that is not what is here."""
+    """The first bytes of what gzip compressed; nothing if ``head`` is not from a gzip file."""
     try:
         return zlib.decompressobj(31).decompress(head, HEAD)
     except zlib.error:
@@ -74,7 +74,7 @@ def _of_gzip(head: bytes) -> bytes:
 
 
 def wide(content: bytes) -> str | None:
-    """``UTF-16`` or ``UTF-32`` if a text is in that, with a byte order mark or without."""
+    """``UTF-16`` or ``UTF-32`` if a text is in that; UTF-32 only with a byte order mark."""
     for mark, name in _WIDE:
         if content.startswith(mark):
             return name

@@ -24,7 +24,7 @@ def is_systems(name: str) -> bool:
 
 
 def shown(path: Path | PurePosixPath | str) -> str:
-    """``path`` for a message: what would steer a terminal, or is no text at all, as an escape."""
+    """``path`` for a message, with escapes for characters that are not printable."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(path))
 
 
@@ -55,7 +55,7 @@ class LeftOut:
     links: _Tally = field(default_factory=_Tally)  # to nowhere, or to what is read anyway
 
     def add(self, below: PurePosixPath) -> None:
-        """A file that is not of the release, by its path."""
+        """Note a file that is no part of the release, by its path."""
         ending = below.name.casefold().endswith(_ARCHIVES)
         (self.archives if ending else self.others).add(str(below))
 
@@ -76,7 +76,7 @@ class LeftOut:
 def walk(top: Path, left: LeftOut) -> Iterator[tuple[PurePosixPath, Path]]:
     """Every file below ``top``, also behind links to folders: each folder once.
 
-    A link is not followed to a folder that was read already, nor to one that ``top`` lies in.
+    A link is not followed if its folder was read already, or if ``top`` lies in that folder.
 
     Raises:
         OSError: a folder that cannot be listed.
@@ -85,7 +85,7 @@ def walk(top: Path, left: LeftOut) -> Iterator[tuple[PurePosixPath, Path]]:
     seen = set(above)
     folders, links = deque([PurePosixPath()]), deque[PurePosixPath]()
     while folders or links:
-        if folders:  # what is really there, before any link to it
+        if folders:  # real folders before any link to them
             folder = folders.popleft()
         else:
             folder = links.popleft()

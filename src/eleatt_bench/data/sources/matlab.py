@@ -1,7 +1,7 @@
 """One floating-point array out of a MATLAB file, of MATLAB 5 or of MATLAB 7.3.
 
-MATLAB 5 files are read here and not by ``scipy.io``, whose compiled reader ends the whole process
-on some damaged files. The format: 128 bytes of head, then elements, each a tag (type and size) and
+MATLAB 5 files are read here and not by ``scipy.io``, whose compiled reader crashes the process on
+some damaged files. The format: 128 bytes of head, then elements, each a tag (type and size) and
 data; a variable is an element of elements: flags, axes, name, values. See "MAT-File Format",
 MathWorks. MATLAB 7.3 files are HDF5 after 512 bytes of head.
 """
@@ -44,7 +44,7 @@ _LARGEST = 1 << 26  # bytes; what claims more is damaged
 
 
 def array(content: bytes, name: str, *, axes: tuple[int, ...]) -> Array:
-    """The variable ``name``: of shape (*axes, n), where MATLAB drops the last axis if n is 1.
+    """The variable ``name``, of shape (*axes, n); MATLAB drops the last axis if n is 1.
 
     Raises:
         ValueError: its text says what is wrong with the file, as the end of a sentence that
@@ -64,7 +64,7 @@ def array(content: bytes, name: str, *, axes: tuple[int, ...]) -> Array:
 
 
 class _UnfitError(ValueError):
-    """What is in a file that can be read is not what is wanted."""
+    """A file can be read, but does not hold the array that is wanted."""
 
 
 def _of_version_5(content: bytes, name: str, axes: tuple[int, ...]) -> Array:
@@ -136,7 +136,7 @@ def _variable(data: bytes, order: str, name: str, axes: tuple[int, ...]) -> Arra
 
 
 def _of_version_73(content: bytes, name: str, axes: tuple[int, ...]) -> Array:
-    """An HDF5 file, whose axes are in the opposite order."""
+    """The variable in an HDF5 file, where axes are in the opposite order."""
     with h5py.File.in_memory(content) as file:
         # A link may lead to any file of this machine, and so may a data set's storage.
         try:
@@ -154,7 +154,7 @@ def _of_version_73(content: bytes, name: str, axes: tuple[int, ...]) -> Array:
 
 
 def _check(name: str, shape: tuple[int, ...], axes: tuple[int, ...], *, floating: bool) -> None:
-    """Refuse what is not wanted, before a shape that lies is believed."""
+    """Refuse an array that is not wanted, before a shape that may be false is relied on."""
     rest = shape[len(axes) :]
     if shape[: len(axes)] != axes or len(rest) > 1 or not all(n >= 0 for n in rest):
         wanted = ", ".join(map(str, axes))

@@ -159,7 +159,7 @@ def _wrong(where: str, what: str) -> SourceError:
 
 
 def _fetch(url: str, name: str, folder: Path, problems: list[str]) -> bool:
-    """Get ``name`` from ``url`` (nowhere: look whether it is there); on failure note why."""
+    """Get ``name`` from ``url`` (empty: look whether it is there); on failure note why."""
     import pooch
 
     path = folder / f"{name}.gz"

@@ -27,7 +27,7 @@ CLASSES = {
     11: "throw",
     12: "carry",
 }
-"""Action number in the file name: class. The label is the position in this order."""
+"""The class of each action number in a file name. The label is the position in this order."""
 
 JOINTS = (  # Kinect v1
     "hip centre", "spine", "shoulder centre", "head",
@@ -151,10 +151,10 @@ _NO_NUMBERS = f"that are not frames × {len(JOINTS)} × 3 numbers"
 def _numbers(skeletons: Any) -> list[float]:
     """All coordinates in order, if these are lists of 20 lists of 3 numbers.
 
-    Looked at before NumPy sees them, which would make gigabytes of a few long words.
+    They are checked before NumPy sees them, which would make gigabytes of a few long words.
 
     Raises:
-        ValueError: they are something else, which its text says.
+        ValueError: they are something else; its text says what.
     """
     values: list[Any] = [skeletons]
     for size in (None, len(JOINTS), 3):

@@ -36,14 +36,15 @@ def read(path: Path, splits: Path | None = None) -> Release:
     A sequence is ``<subject>/video<1..12>/sklWorld.mat``, saved by MATLAB 5 or 7.3; its variable
     ``SW`` is 20 joints × 3 × frames, in metres. Where a folder ``3DvideoNorm`` is found, files
     outside it are left alone. Frames are the 60 coordinates, x y z by joint; the label is the
-    video's number less one. Metadata: ``action``, the video's number, and ``subject``, 1 to 40, the
-    rank of the subject's folder among the 40: by number if all are numbers, else by name. With
-    ``splits`` (`sysu_splits.read`) there are the columns of each fold of cross_subject, too.
+    video's number minus one. Metadata: ``action``, the video's number, and ``subject``, 1 to 40,
+    the rank of the subject's folder. Folders are ordered by number if all are numbers, else by
+    name. With ``splits`` (`sysu_splits.read`) there is also a column for each fold of
+    cross_subject.
 
     Raises:
         UserError: no such path, a damaged archive, the same sequence twice, not 40 subjects, or
-            ``splits`` of others. A sample is bad if its file is missing, holds something else, or
-            lies in a folder of another name.
+            ``splits`` of other subjects. A sample is bad if its file is missing, holds something
+            else, or lies in a folder of another name.
     """
     source = Source(path, _FOLDER, "eleatt-bench data prepare sysu --source PATH")
     folds = [] if splits is None else sysu_splits.read(splits, SUBJECTS, len(CLASSES))
@@ -82,7 +83,7 @@ def _name(subject: int, action: int) -> str:
 
 
 def _by_path(source: Source) -> tuple[dict[tuple[str, int], Member], list[BadSample]]:
-    """The file of each subject's folder and action, and those in folders of other names."""
+    """The file of each subject's folder and action, and the files in folders of other names."""
     members = source.find(_FILES, "SUBJECT/video1/sklWorld.mat")
     inside = [member for member in members if _is_inside(member)]
     for member in members if inside else ():

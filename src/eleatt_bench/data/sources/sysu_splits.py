@@ -1,8 +1,9 @@
-"""SYSU's lists of cross-subject splits, as they go round with others' code: two ``.npy`` files.
+"""SYSU's lists of cross-subject splits, as they come with others' code: two ``.npy`` files.
 
-Each holds 30 splits, the ids from 1 on of what is in each. Ids may be of subjects, or of sequences
-numbered subject by subject or action by action: it is found out which. Lists of several lengths
-are an object array, a pickle; of a pickle only whole numbers are taken, and nothing in it is run.
+Each file holds 30 splits; a split is a list of ids, from 1 on. Ids may be of subjects, or of
+sequences numbered subject by subject or action by action: `read` finds out which. Lists of
+different lengths are an object array, which is a pickle. Only whole numbers are taken from a
+pickle, and nothing in it is run.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ def read(path: Path, subjects: int, actions: int) -> list[set[int]]:
     """The subjects, from 1 on, that each fold tests, by the two lists in the folder ``path``.
 
     Raises:
-        UserError: no such path, a list that is missing or no list of 30 splits, or splits that are
-            none of the ``subjects`` with ``actions`` sequences each.
+        UserError: no such path, a list that is missing or no list of 30 splits, or splits that do
+            not divide the ``subjects`` with ``actions`` sequences each.
     """
     command = "eleatt-bench data prepare sysu --source PATH --splits PATH"
     source = Source(path, f"the folder with {' and '.join(_SIDES)}", command, _LARGEST)
@@ -99,7 +100,7 @@ def _rows(content: bytes) -> list[Any]:
 
 
 def _numbers(found: Any, depth: int = 0) -> Iterator[int]:
-    """The whole numbers in ``found``, which is one, or a list or an array of such."""
+    """The whole numbers in ``found``: a number, or a list or an array of numbers."""
     if isinstance(found, _Array):
         found = found.values()
     if isinstance(found, list | tuple) and depth < 3 and len(found) <= _MOST:

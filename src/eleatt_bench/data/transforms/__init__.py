@@ -29,24 +29,24 @@ from eleatt_bench.data.transforms.values import add_noise, bones, move_images, v
 
 
 class Transforms:
-    """The transforms that the section ``data.transforms`` of a run turns on, in this order:
+    """The transforms that the section ``data.transforms`` of a run turns on, in this order.
 
-    1. ``origin``: coordinates from the layout's origin joint on, of the sequence's first frame
-       ("sequence") or of each frame ("frame");
+    1. ``origin``: coordinates relative to the layout's origin joint in the sequence's first frame
+       ("sequence") or in each frame ("frame");
     2. ``view``: shoulders along X and spine along Z, in the first frame or in each;
-    3. ``shift``, while training: images moved by up to so many pixels along each axis, whatever
-       ``sequence`` makes of them;
+    3. ``shift``, while training: images moved by up to this many pixels along each axis, with any
+       setting of ``sequence``;
     4. ``time_warp``, while training: a pace that varies by up to this fraction of itself;
-    5. ``resample``: so many frames of each sequence, from the middle of equal segments, while
-       training from anywhere in them;
+    5. ``resample``: this many frames of each sequence, one from each of equal segments: its middle
+       one, or while training a random one;
     6. ``scaling`` and ``axis_scaling``, while training: by up to these fractions, as a whole and
        along each axis;
     7. ``rotation``, while training: about X, then Y, then Z, by up to these angles in degrees;
     8. ``noise``, while training: of this standard deviation, on what is not zero;
     9. ``streams``: joints, bones and velocities side by side.
 
-    So normalisation sees the published frames, and streams are of what the rest made. Random
-    numbers follow from (``seed``, epoch, index in the store); every number of the result is
+    So normalisation sees the published frames, and streams are made from the result of all others.
+    Random numbers follow from (``seed``, epoch, index in the store). Every number of the result is
     computed from its own sequence alone, in the same way in any batch. Padding stays zero.
 
     Raises:
@@ -67,13 +67,16 @@ class Transforms:
             self._view = (first, second, third, fourth)
 
     def step_size(self, values: int) -> int:
-        """The number of values of a step, where it was ``values`` before."""
+        """The number of values of a step after the transforms, if it was ``values`` before."""
         streams = self._config["streams"]
         return values if streams == ["joints"] else step_size(self._layout, streams)
 
     def steps(self, frames: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """The steps that the network reads, and how many: of images (B, height, width) their pixels
-        (B, height · width, 1) in its order, of anything else ``frames`` and ``lengths``."""
+        """The steps that the network reads, and their number in each sequence.
+
+        A network that reads pixels gets those of images (B, height, width) in its order, as
+        (B, height · width, 1); any other gets ``frames`` and ``lengths``.
+        """
         if not self._pixels:
             return frames, lengths
         pixels = frames.flatten(1)
@@ -82,7 +85,7 @@ class Transforms:
         return pixels.unsqueeze(2), torch.full_like(lengths, pixels.shape[1])
 
     def __call__(self, batch: Batch, training: bool) -> Batch:
-        """``batch`` with ``inputs`` (B, T, D) and ``lengths`` transformed; it stays as it is."""
+        """A copy of ``batch`` with transformed ``inputs`` (B, T, D) and ``lengths``."""
         draws = Draws(self._seed, batch.epoch, batch.indices) if training else None
         inputs = self._normalised(batch.inputs, batch.lengths)
         if draws is not None:

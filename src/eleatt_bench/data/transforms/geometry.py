@@ -16,31 +16,31 @@ from torch import Tensor
 Floats = npt.NDArray[np.float64]
 
 _PIECE = 3 << 15
-"""Numbers that a CPU turns at a time. They stay in its cache, and torch would not share out
-operations on so few among threads, which wait for each other where the cores have other work."""
+"""Numbers that a CPU rotates at a time. They stay in its cache. And torch does not divide
+operations on so few among threads, which would wait for each other if the cores are busy."""
 
 JOINTS = ("hip centre", "spine", "left shoulder", "right shoulder")
 """The joints that a view is taken from, by the names that a store's layout gives them."""
 
-_OPPOSITE = 1e-6  # squared length of the sum of two unit vectors, below which they cancel
+_OPPOSITE = 1e-6  # two unit vectors are opposite if the squared length of their sum is below this
 
 
 def present(points: Tensor, lengths: Tensor) -> Tensor:
     """Which bodies are there, (B, T, M) bool.
 
-    Where a body is not, all its joints are zero; in padding there is none.
+    The joints of a body that is not there are all zero. There are no bodies in padding.
     """
     valid = torch.arange(points.shape[1], device=points.device) < lengths[:, None]
     return (points != 0).flatten(3).any(3) & valid[:, :, None]
 
 
 def reference_frames(there: Tensor, reference: str) -> Tensor:
-    """The frame whose first body a frame is normalised by, (B, 1) or (B, T) int64.
+    """The frame by whose first body each frame is normalised, (B, 1) or (B, T) int64.
 
-    With ``reference`` "sequence" it is one for the whole sequence: the first frame that has the
-    first body. With "frame" it is the frame itself; where that lacks the first body, the last one
-    before it that has it, and before all of those the first that has it. A sequence without the
-    first body gets frame 0. ``there`` (B, T, M) is what `present` gives.
+    With ``reference`` "sequence" it is the same for the whole sequence: the first frame that has
+    the first body. With "frame" it is the frame itself. If this frame does not have the first body,
+    it is the last frame before that does, or if there is none the first frame after that does. A
+    sequence without the first body gets frame 0. ``there`` (B, T, M) is what `present` gives.
     """
     first = there[:, :, 0].int().argmax(1, keepdim=True)
     if reference == "sequence":
@@ -58,8 +58,8 @@ def joint_at(points: Tensor, frames: Tensor, joint: int) -> Tensor:
 def move_origin(points: Tensor, there: Tensor, frames: Tensor, joint: int) -> Tensor:
     """``points`` (B, T, M, J, 3) with a joint of the first body subtracted from all of them.
 
-    Where that joint is, is read in ``frames`` (B, 1 or T); units stay what they are. Bodies that
-    are not ``there`` (B, T, M), and padding, stay zero.
+    The position of that joint is read in ``frames`` (B, 1 or T). Units stay what they are. Bodies
+    that are not ``there`` (B, T, M), and padding, stay zero.
     """
     origin = joint_at(points, frames, joint)[:, :, None, None]
     return (points - origin).mul_(there[:, :, :, None, None].to(points.dtype))
@@ -68,8 +68,8 @@ def move_origin(points: Tensor, there: Tensor, frames: Tensor, joint: int) -> Te
 def rotate(points: Tensor, matrices: Tensor) -> Tensor:
     """``points`` (B, ..., 3) turned by ``matrices`` (B, ..., 3, 3), which broadcast: x' = R x.
 
-    Element by element and not as a matrix product: that would round differently with what else is
-    in the batch, and in half precision under autocast.
+    This is done element by element. A matrix product would round differently with the rest of the
+    batch, and in half precision under autocast.
     """
     turned = torch.empty_like(points)
     on_cpu = points.device.type == "cpu"
@@ -100,8 +100,8 @@ def rotation_matrices(angles: Floats) -> Floats:
 def random_rotations(limits: Sequence[float], uniform: Floats) -> Floats:
     """A rotation for each sequence, (B, 3, 3): about X, then Y, then Z.
 
-    The angles are within ± ``limits`` (of X, of Y, of Z), in degrees; ``uniform`` (B, 3), between
-    -1 and 1, says where.
+    The angles are ``limits`` (of X, of Y, of Z), in degrees, times ``uniform`` (B, 3), which is
+    between -1 and 1.
     """
     return rotation_matrices(np.radians(limits) * uniform)
 
@@ -109,12 +109,12 @@ def random_rotations(limits: Sequence[float], uniform: Floats) -> Floats:
 def view_rotations(points: Tensor, frames: Tensor, joints: tuple[int, int, int, int]) -> Tensor:
     """The rotations that normalise the view, (B, R, 3, 3), by the first body in ``frames`` (B, R).
 
-    As published with ST-GCN's successors for NTU RGB+D (the pre-normalisation of 2s-AGCN): the
-    shortest rotation that turns the line from the hip centre to the spine parallel to Z, then the
-    shortest that turns the line from the left shoulder, so turned, to the right one parallel to
-    X. Afterwards the shoulders are parallel to X exactly and the spine to Z as nearly as it is at
-    right angles to them. A line of length zero turns nothing. ``joints`` are the indices of
-    `JOINTS` in a body of ``points`` (B, T, M, J, 3).
+    As published with ST-GCN's successors for NTU RGB+D (the pre-normalisation of 2s-AGCN). First
+    comes the shortest rotation that turns the line from the hip centre to the spine parallel to Z.
+    Then comes the shortest that turns the line from the left to the right shoulder, after the first
+    rotation, parallel to X. Afterwards the shoulders are exactly parallel to X, and the spine is
+    parallel to Z as far as it was at right angles to the shoulders. A line of length zero turns
+    nothing. ``joints`` are the indices of `JOINTS` in a body of ``points`` (B, T, M, J, 3).
     """
     hip, spine, left, right = (joint_at(points, frames, joint) for joint in joints)
     upright = _shortest(spine - hip, axis=2)
@@ -126,8 +126,8 @@ def view_rotations(points: Tensor, frames: Tensor, joints: tuple[int, int, int, 
 def _shortest(lines: Tensor, axis: int) -> Tensor:
     """The rotations (B, R, 3, 3) by the smallest angle that turn ``lines`` (B, R, 3) to an axis.
 
-    With unit vectors a and b, R = 1 - (a + b)(a + b)ᵀ / (1 + a·b) + 2 b aᵀ. For a = -b, where no
-    rotation is the shortest, it is half a turn about X for Z and about Z for X.
+    With unit vectors a and b, R = 1 - (a + b)(a + b)ᵀ / (1 + a·b) + 2 b aᵀ. For a = -b no rotation
+    is the shortest: R is half a turn, about X if the axis is Z and about Z if it is X.
     """
     x, y, z = lines.unbind(-1)
     length = (x * x + y * y + z * z).sqrt()[:, :, None]
@@ -150,7 +150,8 @@ def _outer(left: Tensor, right: Tensor) -> Tensor:
 def random_factors(limit: float, limits: Sequence[float], uniform: Floats) -> Floats:
     """What each sequence's x, y and z are multiplied by, (B, 3).
 
-    It is the product of a factor in 1 ± ``limit`` that the three share and one in 1 ± ``limits``
-    for each axis; ``uniform`` (B, 4), between -1 and 1, says where, the shared one first.
+    Each is the product of a factor in 1 ± ``limit``, which the three axes share, and one in
+    1 ± ``limits`` of its own axis. ``uniform`` (B, 4), between -1 and 1, says where in these ranges
+    the factors are, the shared one first.
     """
     return (1 + limit * uniform[:, :1]) * (1 + np.asarray(limits) * uniform[:, 1:])

@@ -1,10 +1,11 @@
-"""Random numbers that a sample gets for itself, whatever batch, process or device it is in.
+"""Random numbers of a sample, the same in whatever batch, process or device it is.
 
-They are a function of (seed, epoch, sample, purpose) and of nothing else: no state is kept, so a
-sample draws the same in any order and company, and again when an epoch is resumed. The function is
-Philox (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", SC 2011), which
-encrypts a counter: made for this use, it passes BigCrush for consecutive counters and keys, has
-published test vectors, and takes ten rounds of two multiplications, so a batch is drawn at once.
+They are a function of (seed, epoch, sample, purpose) and of nothing else. No state is kept, so a
+sample draws the same numbers in any order and any batch, and again when an epoch is resumed. The
+function is Philox (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3", SC
+2011), which encrypts a counter. It is made for this use, passes BigCrush for consecutive counters
+and keys, and has published test vectors. It takes ten rounds of two multiplications, so a batch is
+drawn at once.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ Words = npt.NDArray[np.uint64]  # of 32 bits each
 
 
 class Purpose(IntEnum):
-    """What numbers are for; no two purposes share any. A number here changes every run."""
+    """What random numbers are for; no two purposes share any. A new value here changes all runs."""
 
     ROTATION = 0
     SCALING = 1
@@ -36,7 +37,7 @@ class Draws:
 
     def __init__(self, seed: int, epoch: int, indices: Integers) -> None:
         self.indices = indices.astype(np.uint64)
-        # A key of 64 bits, also of seeds that have more.
+        # A key of 64 bits, also for a seed that has more.
         self._key = np.random.SeedSequence([seed, epoch]).generate_state(2)
 
     def words(self, purpose: Purpose, count: int) -> Integers:
@@ -58,7 +59,7 @@ class Draws:
         return (self.words(purpose, count) + 0.5) / 2**31 - 1
 
     def generators(self, purpose: Purpose) -> list[np.random.Generator]:
-        """A generator for each sample, for draws whose number is not the same for all of them."""
+        """A generator for each sample, for when samples need different amounts of numbers."""
         key = np.array([self._key[0], self._key[1]], dtype=np.uint64)
         return [
             np.random.Generator(np.random.Philox(key=key, counter=[0, purpose, index, 0]))

@@ -1,4 +1,4 @@
-"""What the frames of a store do not allow to be done to them."""
+"""The refusal of transforms that the frames of a store do not allow."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from eleatt_bench.data.transforms.geometry import JOINTS
 _OF_SKELETONS = {"origin": "null", "view": "null", "scaling": "0", "streams": "[joints]"} | {
     f"{name}.{axis}": "0" for name in ("rotation", "axis_scaling") for axis in "xyz"
 }
-"""What is for skeletons only, each with the value that turns it off."""
+"""The transforms for skeletons only, each with the value that turns it off."""
 
 _OF_IMAGES = {"shift": "0"}
-"""What is for images only, in the same way."""
+"""The transforms for images only, in the same way."""
 
 
 def check(config: Mapping[str, Any], store: SequenceStore) -> None:
-    """Refuse what ``config``, the section ``data.transforms``, asks of a ``store`` without it.
+    """Refuse transforms in ``config``, the section ``data.transforms``, that ``store`` forbids.
 
     Raises:
-        UserError: geometry of what is no skeleton, a shift of what is no image or is smaller, the
-            origin of a store whose frames have been moved there already, the view of a skeleton
-            without shoulders, bones where there are none.
+        UserError: geometry without skeletons, a shift without images or not less than their side,
+            the origin of a store whose frames have been moved there already, the view of a skeleton
+            without one of its `JOINTS`, or bones where there are none.
     """
     layout = store.layout
     for kind, settings in (("skeleton", _OF_SKELETONS), ("image", _OF_IMAGES)):

@@ -10,16 +10,16 @@ from torch import Tensor
 from eleatt_bench.data.store import Integers
 
 KNOTS = 5
-"""At so many moments, from the first frame to the last at equal distances, a pace is drawn."""
+"""The number of moments, evenly spaced from first to last frame, for which a pace is drawn."""
 
 
 def warp(inputs: Tensor, lengths: Tensor, there: Tensor, paces: npt.NDArray[np.float64]) -> Tensor:
     """Every sequence of ``inputs`` (B, T, D) played at a changing pace; lengths stay.
 
-    ``paces`` (B, KNOTS) > 0 are frames per step, up to a factor that brings the last step to the
-    last frame; between the knots the pace changes linearly, so where a step falls moves smoothly
-    and always forward. Between two frames values are interpolated linearly, of those of M bodies
-    that are ``there`` (B, T, M) in both; of the others the nearer frame is taken. Padding stays
+    ``paces`` (B, KNOTS) > 0 are frames per step, times a factor that lets the last step fall on the
+    last frame. Between the knots the pace changes linearly, so that positions move smoothly and
+    always forward. Between two frames the values of a body that is ``there`` (B, T, M) in both are
+    interpolated linearly; those of other bodies are taken from the nearer frame. Padding stays
     zero.
     """
     positions = _positions(lengths, inputs.shape[1], paces).to(inputs.dtype)
@@ -37,7 +37,7 @@ def warp(inputs: Tensor, lengths: Tensor, there: Tensor, paces: npt.NDArray[np.f
 
 
 def _positions(lengths: Tensor, steps: int, paces: npt.NDArray[np.float64]) -> Tensor:
-    """At which frame each step is, (B, T), from 0 for the first to the last frame for the last."""
+    """The position of each step in frames, (B, T): 0 for the first, the last frame for the last."""
     pieces = KNOTS - 1
     passed = np.cumsum((paces[:, :-1] + paces[:, 1:]) / 2, axis=1)
     passed = np.concatenate([np.zeros_like(passed[:, :1]), passed], axis=1)  # at the knots

@@ -14,8 +14,8 @@ from eleatt_bench.data.store import Integers
 def move_images(images: Tensor, most: int, words: Integers) -> Tensor:
     """``images`` (B, height, width), each moved by whole pixels down and right; zeros come in.
 
-    Both distances are of -``most`` … ``most``, all of them as likely as each other; ``words``
-    (B, 2), integers below 2**32, say which.
+    Both distances are in -``most`` … ``most``, all equally likely; ``words`` (B, 2), integers below
+    2**32, choose them.
     """
     distances = torch.from_numpy((words * (2 * most + 1) >> 32) - most).to(images.device)
     moved = images
@@ -48,7 +48,7 @@ def add_noise(
 
 
 def bones(points: Tensor, pairs: Tensor) -> Tensor:
-    """From each bone's first joint to its second, (B, T, K, 3), in the units of ``points``.
+    """The vector from each bone's first joint to its second, (B, T, K, 3), in units of ``points``.
 
     ``points`` are (B, T, M, J, 3); ``pairs`` (K, 2) are joints, counted through all M bodies. The
     bones of a body that is not there are zero, as its joints are.
@@ -58,7 +58,7 @@ def bones(points: Tensor, pairs: Tensor) -> Tensor:
 
 
 def velocities(points: Tensor, there: Tensor) -> Tensor:
-    """How far each joint of ``points`` (B, T, M, J, 3) came since the frame before, per frame.
+    """How far each joint of ``points`` (B, T, M, J, 3) moved since the frame before.
 
     Zero in the first frame, and where a body is not ``there`` (B, T, M) in both frames: to appear
     is not to move.

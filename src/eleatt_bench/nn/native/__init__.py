@@ -1,12 +1,12 @@
 """The backend ``native``: the equations as compiled loops, for float32 and float64 on CPUs.
 
-The batch is cut into tiles of sequences, and a thread walks all steps of a tile by itself, with the
-layer's matrices packed for its cache; finished sequences cost nothing, and no operation of torch
-is called in between. The source is in ``csrc/``, `eleatt_bench.nn.native.build` compiles it.
+The batch is cut into tiles of sequences. One thread walks all steps of a tile, with the layer's
+matrices packed for its cache. Finished sequences cost nothing, and no operation of torch runs in
+between. The source is in ``csrc/``; `eleatt_bench.nn.native.build` compiles it.
 
-For backward it keeps, per layer and direction and besides input and outputs, what `KEPT` says of
-every frame, the cell states of an LSTM (N numbers) and the attention of a gate (D
-numbers). Without gradients it keeps nothing. Working memory is the matrices packed once more, and
+For backward it keeps, besides input and outputs, for every frame of a layer and direction: the
+numbers that `KEPT` counts, the cell state of an LSTM (N numbers) and the attention of a gate (D
+numbers). Without gradients it keeps nothing. Working memory is a packed copy of the matrices, and
 per thread the gradients of the weights and some 128 frames.
 """
 
@@ -30,7 +30,7 @@ KEPT: dict[Kind, int] = {"rnn": 0, "lstm": 4, "gru": 3}
 DTYPES = {torch.float32: "float32", torch.float64: "float64"}
 
 _TILE = 64  # sequences: enough to be worth reading a packed matrix for
-_THREADED = 1 << 18  # multiplications in a pass from which on a second thread pays
+_THREADED = 1 << 18  # multiplications in a pass; with fewer a second thread does not pay
 _KINDS: tuple[Kind, ...] = ("rnn", "lstm", "gru")
 _GATES = (None, "sigmoid", "softmax")
 _NUMBERS = "T B D N kind gate reverse threads tiles x_step x_row"
@@ -62,8 +62,8 @@ def run(
 ) -> tuple[Tensor, State, Tensor | None]:
     """Run one layer in one direction; see `eleatt_bench.nn.contract.RunLayer`.
 
-    Raises BackendError for a dtype that is not in `DTYPES`, a device that is not the CPU, and
-    where `why_not` says why.
+    Raises BackendError for a dtype that is not in `DTYPES`, for a device that is not the CPU, and
+    with the reason that `why_not` gives.
     """
     if input.device.type != "cpu" or input.dtype not in DTYPES:
         raise BackendError(
@@ -80,10 +80,10 @@ def run(
 
 @functools.cache
 def why_not() -> str | None:
-    """Why this backend cannot be had in this process, as a sentence; None if it can.
+    """Why this process cannot use the backend, as a sentence; None if it can.
 
-    There is no library, or it does not compute what `scan` does: found out once, in milliseconds
-    where it is built.
+    Either there is no library, or it does not compute what `scan` does. This is tested once per
+    process, in milliseconds if the library is built already.
     """
     why = build.why_no_library()
     if why is not None:
@@ -171,7 +171,7 @@ class _Native(torch.autograd.Function):
         ):
             if d is not None:
                 given[name] = d
-        # The arguments of forward in their order: five that are no tensors, then these.
+        # The arguments of forward in their order: five without a gradient, then these.
         names = ("x", "h_0", "c_0", *Weights._fields)
         needed = dict(zip(names, ctx.needs_input_grad[5:], strict=True))
         wanted = {"h_0", "c_0"} & set(given)
@@ -213,6 +213,6 @@ def _call(
 
 
 def _plain(array: Tensor, name: str) -> Tensor:
-    """``array`` as the library reads it: x in its own strides but the last, all others in none."""
-    array = array.resolve_neg()  # or its memory holds the opposite of its numbers
+    """``array`` as the library reads it: contiguous, x only along its last axis."""
+    array = array.resolve_neg()  # its memory may hold the negated numbers
     return array if name == "x" and array.stride(2) == 1 else array.contiguous()

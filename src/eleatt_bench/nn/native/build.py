@@ -1,10 +1,11 @@
 """The compiled library behind the backend ``native``: built once per machine, when first needed.
 
-It takes a C++ compiler with OpenMP (``$CXX``, or ``c++``, ``g++``, ``clang++``) and no header of
-torch. Libraries lie in ``$TORCH_EXTENSIONS_DIR`` (default ``~/.cache/torch_extensions``), named
-after what decides about their content: source, flags and processor. Of several processes one builds
-and the others wait; the lock is the operating system's, so it ends with the process that holds it.
-A library that someone else may write, or whose folder, is not loaded: it could be any code.
+Building takes a C++ compiler with OpenMP (``$CXX``, or ``c++``, ``g++``, ``clang++``), but no
+header of torch. Libraries lie below ``$TORCH_EXTENSIONS_DIR`` (default
+``~/.cache/torch_extensions``), named after what decides their content: source, flags and processor.
+If several processes need a library, one builds it and the others wait; the lock is the operating
+system's, so it ends with the process that holds it. A library is not loaded if another user may
+write to it or to its folder: it could be any code.
 """
 
 from __future__ import annotations
@@ -29,13 +30,13 @@ _FLAGS = (
     *("-std=c++20", "-O3", "-march=native", "-fopenmp", "-shared", "-fPIC"),
     *("-fno-math-errno", "-fno-trapping-math"),  # change no value, but let loops be vectorised
 )
-_SECONDS = 300  # that a build may take
+_SECONDS = 300  # the longest that a build may take
 
 
 def library() -> ctypes.CDLL:
-    """The loaded library, which is built first where that was not done yet.
+    """The loaded library, built first if need be.
 
-    Raises BackendError, where `why_no_library` has a reason.
+    Raises BackendError with the reason that `why_no_library` gives.
     """
     found = _library()
     if isinstance(found, BackendError):
@@ -56,7 +57,7 @@ def why_no_library() -> str | None:
 def library_path() -> Path:
     """Where the library for this source and this processor lies, or will lie.
 
-    Raises BackendError: there is no folder for it.
+    Raises BackendError if there is no folder for it.
     """
     digest = hashlib.sha256(" ".join((*_FLAGS, _processor())).encode())
     for source in sorted(_SOURCES.iterdir()):
@@ -73,7 +74,7 @@ def library_path() -> Path:
 
 @functools.cache
 def _library() -> ctypes.CDLL | BackendError:
-    """The library, or why there is none: found out once in a process."""
+    """The library, or why there is none; found out once per process."""
     try:
         if not sys.platform.startswith("linux"):
             raise BackendError(f"it was never tried on {sys.platform}")
@@ -93,7 +94,7 @@ def _library() -> ctypes.CDLL | BackendError:
 
 
 def _check_owner(place: Path) -> None:
-    """BackendError where someone else than this user and root may write ``place``."""
+    """BackendError if anybody except this user and root may write to ``place``."""
     status = place.stat()
     why = None
     if status.st_uid not in (0, os.getuid()):
@@ -118,7 +119,7 @@ def _load(path: Path) -> ctypes.CDLL:
 
 
 def _processor() -> str:
-    """What ``-march=native`` looks at."""
+    """What ``-march=native`` depends on."""
     described = Path("/proc/cpuinfo")
     lines = described.read_text().splitlines() if described.exists() else []
     kinds = {"vendor_id", "cpu family", "model", "flags", "Features", "CPU part"}
@@ -137,7 +138,7 @@ def _build(path: Path) -> None:
 
 
 def compiler() -> list[str]:
-    """The C++ compiler of this machine, or the words of ``$CXX``; BackendError without it."""
+    """The command of the C++ compiler, ``$CXX`` or one found here; BackendError without any."""
     try:
         named = shlex.split(os.environ.get("CXX", ""))
     except ValueError as error:

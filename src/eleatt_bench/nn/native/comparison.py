@@ -1,4 +1,4 @@
-"""The compiled library against the backend ``scan``: what loads need not compute."""
+"""A comparison of the compiled library with `scan`: a library that loads may compute nonsense."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ _DTYPES = (torch.float32, torch.float64)
 
 
 def difference(run: RunLayer, kinds: Sequence[Kind]) -> str | None:
-    """Where ``run`` computes something else than `scan`, in words; None where it does not.
+    """The first cell where ``run`` computes something else than `scan`, in words, or None.
 
-    Every cell of ``kinds``, in one dtype and direction each (each with every kind and every gate),
-    results and gradients, of a tiny ragged batch without random numbers. In a thread of its own: no
-    mode, hook or autocast of the caller reaches it.
+    Each cell of ``kinds``, with each gate, is tried in one dtype and one direction; every kind and
+    every gate meet both dtypes and both directions. Results and gradients of a tiny ragged batch
+    are compared, without random numbers. This happens in a thread of its own, where no mode, hook
+    or autocast of the caller applies.
     """
     with ThreadPoolExecutor(1) as thread:
         return thread.submit(_first_difference, run, kinds).result()
@@ -38,13 +39,13 @@ def _first_difference(run: RunLayer, kinds: Sequence[Kind]) -> str | None:
         weights, x, state = _problem(cell, dtype)
         own, true = (_results(each, cell, weights, x, state, reverse) for each in (run, scan.run))
         error, largest = float((own - true).abs().max()), float(true.abs().max())
-        if not error <= 1e4 * torch.finfo(dtype).eps * max(1, largest):  # nor where it is NaN
+        if not error <= 1e4 * torch.finfo(dtype).eps * max(1, largest):  # also if it is NaN
             return f"{cell} in {dtype}"
     return None
 
 
 def _problem(cell: Cell, dtype: torch.dtype) -> tuple[Weights, Tensor, State]:
-    """Weights, input and first states, every number another one."""
+    """Weights, input and first states, whose numbers are all different."""
     rows, batch = len(BLOCKS[cell.kind]) * _N, len(_LENGTHS)
     shapes = [(_T, batch, _D), (batch, _N), (batch, _N), (rows, _D), (rows, _N), (rows,), (rows,)]
     shapes += [(_D, _D), (_D, _N), (_D,)]
@@ -63,7 +64,7 @@ def _problem(cell: Cell, dtype: torch.dtype) -> tuple[Weights, Tensor, State]:
 def _results(
     run: RunLayer, cell: Cell, weights: Weights, x: Tensor, state: State, reverse: bool
 ) -> Tensor:
-    """Outputs, states and attention, and their gradients by all that goes in, in one row."""
+    """Outputs, states, attention, and their gradients by every input, in one row."""
     leaves = [x, *state, *(w for w in weights if w is not None)]
     for leaf in leaves:
         leaf.requires_grad_()

@@ -1,34 +1,35 @@
 """The backend ``triton``: a layer as one kernel forward and one backward, for float32 on GPUs.
 
 A program walks all steps of a tile of sequences; nothing is launched per time step. What is not
-sequential is one large product in torch: the input's part before the forward kernel, the weight
-gradients after the backward kernel, and *everything that backward needs*. Gates and attention are
-functions of input and states, so forward keeps its outputs (and the cell states of an LSTM) and
-nothing else; backward computes the rest again, for all steps at once, as one step of `scan` on
-T·B sequences. While it runs it holds some 2k + 3 times N and 5 times D numbers per frame.
+sequential is done in torch, for all steps at once: the input's part before the forward kernel, the
+weight gradients after the backward kernel, and *everything that backward needs*. Gates and
+attention are functions of input and states. So forward keeps only its outputs (and the cell states
+of an LSTM), and backward computes the rest again, as one step of `scan` on T·B sequences. While
+backward runs it holds some 2k + 3 times N and 5 times D numbers per frame.
 
 What a step should cost, by counting; none of it is measured yet. Take a gated GRU, D = 150 and
-N = 100. The weights of its loop (all but W_xa) are 109,000 numbers with their padding, and every
-program streams them from the L2 cache, at up to 64 bytes per cycle and multiprocessor: 3400 cycles
-in bfloat16, 6800 in float32 and TF32, forward and backward alike. The tensor cores' work hides
-behind that. A step has 3 products forward (a; r and z; n) and 3 products and a pass over the gates
-backward, each waiting for the one before, and some 600 cycles until its pipeline is full. That
-makes 3 µs per step in bfloat16 and 5 µs in float32 (1.8 GHz), a floor that the batch does not move
-until its tiles outnumber the multiprocessors: 2112 sequences on 132 of them.
-The floor grows as D² + N². At D = N = 512 a step would stream 1.8 million numbers, 32 µs in
-bfloat16 and 64 µs in float32, and a dozen eager operations, each on the whole device, take about as
-long: layers that stream more than `MOST_STREAMED` run on ``scan``. Spreading the columns over
-several programs would need a barrier between them (1 µs, 3 or 4 times a step, and all of them
+N = 100. The weights of its loop (all except W_xa) are 109,000 numbers with padding. Every program
+streams them from the L2 cache, at up to 64 bytes per cycle and multiprocessor: 3400 cycles in
+bfloat16, 6800 in float32 and TF32, forward and backward alike. The work of the tensor cores hides
+behind that. A step has 3 products forward (a; r and z; n), and 3 products and a pass over the gates
+backward. Each waits for the one before, and takes some 600 cycles until its pipeline is full.
+Together that is 3 µs per step in bfloat16 and 5 µs in float32 (1.8 GHz). This floor does not depend
+on the batch until there are more tiles than multiprocessors: 2112 sequences on 132 of them.
+The floor grows as D² + N². At D = N = 512 a step would stream 1.8 million numbers, in 32 µs in
+bfloat16 and 64 µs in float32. A dozen eager operations, each on the whole device, take about as
+long. So layers that stream more than `MOST_STREAMED` numbers run on ``scan``. Spreading the columns
+over several programs would need a barrier between them (1 µs, 3 or 4 times a step, with all of them
 resident); it is not done.
 
-Products are in the dtype of autocast where it is enabled, but for float16 those of gradients in
-TF32 (`launch.KernelCall.of_gradients`); else in float32: IEEE, or TF32 where
-``torch.backends.cudnn.rnn.fp32_precision`` is ``"tf32"``, which is torch's default. Operands are
-rounded to nearest, once: weights as they are packed, the others as they are written. Sums, states
-and all between them are float32. IEEE products go without tensor cores, 11,000 cycles a step.
-The large products in torch are float32 and obey ``torch.backends.cuda.matmul.fp32_precision``.
+Under autocast, products are in its dtype, except that with float16 those of gradients are in TF32
+(`launch.KernelCall.of_gradients`). Otherwise they are in float32: TF32 if
+``torch.backends.cudnn.rnn.fp32_precision`` is ``"tf32"``, which is torch's default, else IEEE.
+Operands are rounded once, to nearest: weights when they are packed, the others when they are
+written. Sums, states and everything between them are float32. IEEE products do not use the tensor
+cores: 11,000 cycles a step. The large products in torch are float32 and obey
+``torch.backends.cuda.matmul.fp32_precision``.
 
-Other dtypes than float32, and empty batches, run on ``scan``, too: see `runs_in_triton`.
+Dtypes other than float32, and empty batches, run on ``scan``, too: see `runs_in_triton`.
 """
 
 from __future__ import annotations
@@ -49,11 +50,11 @@ from eleatt_bench.nn.scan_cells import CellScan, Step, cell_scan
 from eleatt_bench.nn.triton.launch import Kept, KernelCall, backward_pass, forward_pass
 
 MOST_STREAMED = 500_000
-"""Numbers that a program may read in each step; with more, `scan` has the whole device at work."""
+"""The most weights that a program may read per step; with more, `scan` uses the whole GPU."""
 
 
 def runs_in_triton(input: Tensor, weights: Weights) -> bool:  # noqa: A002
-    """Whether `run` uses its kernels for ``input`` (T, B, D) and a layer; else it is `scan.run`."""
+    """Whether `run` uses its kernels for ``input`` (T, B, D) and ``weights``, not `scan.run`."""
     return input.dtype == torch.float32 and input.shape[1] > 0 and fits(weights)
 
 
@@ -63,7 +64,7 @@ def fits(weights: Weights) -> bool:
 
 
 def _streamed(weights: Weights) -> int:
-    """The numbers of the weights that are multiplied anew in each step."""
+    """How many weights are multiplied anew in each step."""
     count = weights.weight_hh.numel()
     if weights.weight_ha is not None:  # then the input's part has to wait for the gate
         count += weights.weight_ih.numel() + weights.weight_ha.numel()
@@ -84,10 +85,10 @@ def run(
 ) -> tuple[Tensor, State, Tensor | None]:
     """Run one layer in one direction; see `eleatt_bench.nn.contract.RunLayer`.
 
-    ``tiles`` are other values for the words of `eleatt_bench.nn.triton.launch.tiling`, such as
-    ``{"BLOCK_K": 64}``: powers of two, the same numbers but for rounding, other speed.
+    ``tiles`` overrides values of `eleatt_bench.nn.triton.launch.tiling`, such as
+    ``{"BLOCK_K": 64}``, by powers of two. They change the speed, and results only by rounding.
     Raises BackendError where Triton is not installed or the device is not a GPU. Triton's
-    interpreter (``TRITON_INTERPRET=1``) runs it on the CPU, but not in bfloat16.
+    interpreter (``TRITON_INTERPRET=1``) runs the kernels on the CPU, but not in bfloat16.
     """
     check_triton(input.device)
     if not runs_in_triton(input, weights):
@@ -192,7 +193,7 @@ class _Triton(torch.autograd.Function):
 def _plain(
     x: Tensor, h_0: Tensor, c_0: Tensor | None, *parameters: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor | None, Weights]:
-    """As the kernels read them: x in its own strides but the last, all others in none."""
+    """The tensors as the kernels read them: contiguous, x only along its last axis."""
     x = x.resolve_neg()
     c, *rest = (None if t is None else t.resolve_neg().contiguous() for t in (c_0, *parameters))
     return (
@@ -208,7 +209,7 @@ def _again(
 ) -> tuple[CellScan, Kept]:
     """Gates and attention of all steps at once: the step of `scan`, on T·B sequences.
 
-    ``before`` are the states (T, B, N) that each frame was read in.
+    ``before`` are the states (T, B, N) before each frame.
     """
     (T, B, _), N = x.shape, before[0].shape[2]
     gates, a = scan.project(cell, weights, x, keep=True, active=None)
@@ -236,7 +237,7 @@ def _attention(call: KernelCall, weights: Weights, x: Tensor, before: Tensor) ->
 
 
 def _before(first: Tensor, states: Tensor, call: KernelCall) -> Tensor:
-    """(T, B, N): the state that each frame is read in; anything finite in the padding."""
+    """The state before each frame, (T, B, N); anything finite in the padding."""
     if not call.reverse:
         return torch.cat([first.unsqueeze(0), states[:-1]])
     before = torch.cat([states[1:], first.unsqueeze(0)])
@@ -247,7 +248,7 @@ def _before(first: Tensor, states: Tensor, call: KernelCall) -> Tensor:
 
 
 def _last(states: Tensor, call: KernelCall) -> Tensor:
-    """(B, N): the state after the last frame that was read."""
+    """The state after the last frame that was read, (B, N)."""
     if call.reverse:
         return states[0].clone()
     if call.lengths is None:

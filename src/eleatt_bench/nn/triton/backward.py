@@ -31,15 +31,15 @@ def backward(
     d_outputs, d_attention,  # (T, B, N), (T, B, D) or None
     d_h, d_c,  # (B, N) or None: the gradients of the final states
     w_n,  # (NP, NP), GRU: W_hᵀ of n, rows and columns padded with zeros
-    w_x,  # (DP, ·), behind a gate: W_xᵀ, its columns as the operand's to be multiplied by it
+    w_x,  # (DP, ·), behind a gate: W_xᵀ, its columns in the order of the operand
     w_h,  # (NP, ·): [W_hᵀ | W_haᵀ], likewise
     lengths, order,  # (B,), with RAGGED
     d_gates,  # (T, B, kN): of the sums in the gates
     d_x,  # (T, B, D) or None: of x_t in a_t ⊙ x_t
     d_sums,  # (T, B, D), behind a gate: of the sum in a_t
     d_h_0, d_c_0,  # (B, N)
-    operand,  # (tiles, BLOCK_B, WIDTH): d of the sums in the gates, for a GRU n, r, z and with
-    # reset_after n ⊙ r; last, where there is an attention gate, in a_t
+    operand,  # (tiles, BLOCK_B, WIDTH): d of the sums in the gates, for a GRU of n, r, z and with
+    # reset_after n ⊙ r; last, behind an attention gate, of the sum in a_t
     carried,  # (tiles, 6, BLOCK_B, max(DP, NP)) float32
     T, B,
     D: tl.constexpr, N: tl.constexpr,
@@ -57,7 +57,7 @@ def backward(
     WIDE: tl.constexpr = DP if DP > NP else NP
     A_AT: tl.constexpr = (4 if KIND == "gru_after" else BLOCKS) * NP
     WIDTH: tl.constexpr = A_AT + (DP if GATE != "" else 0)
-    H_AT: tl.constexpr = NP if GRU else 0  # from here on the state's weights multiply it
+    H_AT: tl.constexpr = NP if GRU else 0  # where in the operand the factor of w_h begins
     PART: tl.constexpr = BLOCK_B * WIDE
 
     row, exists, length = tile(lengths, order, T, B, RAGGED, BLOCK_B)
@@ -65,7 +65,8 @@ def backward(
     every = rows >= 0
     steps = tl.max(length, axis=0)
     operand += tl.program_id(0).to(tl.int64) * (BLOCK_B * WIDTH)
-    # dh; what of it passes by the products; that and what passes by r; dc, by parity; a ⊙ da.
+    # Parts: dh; its share that reaches h_{t-1} without a product; that share plus the one through
+    # r; dc, two parts by parity of the step; a ⊙ da.
     carried += tl.program_id(0).to(tl.int64) * (6 * PART)
     direct, direct_r, dcs = carried + PART, carried + 2 * PART, carried + 3 * PART
     a_da = carried + 5 * PART
@@ -82,7 +83,7 @@ def backward(
             save(dcs + ((steps - 1) & 1) * PART, rows * WIDE, n, NP, every, dc)
     tl.debug_barrier()
 
-    for back in tl.range(0, steps, num_stages=1):  # never ahead: a step reads what the last wrote
+    for back in tl.range(0, steps, num_stages=1):  # no loads ahead: steps read what others wrote
         s = steps - 1 - back
         active = s < length
         t = tl.maximum(length - 1 - s, 0) if REVERSE else tl.zeros_like(length) + s
@@ -91,7 +92,7 @@ def backward(
         now = active[:, None]
 
         # 1: through the functions of the cell. Ended sequences keep dh and dc, and add nothing:
-        # their gates are read as zero, and what is left of n meets an x_t and an r of zero.
+        # their gates are read as zero. Only their dn is not zero, but meets an x_t and r of zero.
         for start in range(0, NP, BLOCK_N):
             n = start + tl.arange(0, BLOCK_N)
             dh = load(carried, rows * WIDE, n, NP, every)
@@ -198,5 +199,5 @@ def backward(
     for start in range(0, NP, BLOCK_N):
         n = start + tl.arange(0, BLOCK_N)
         save(d_h_0, row * N, n, N, exists, load(carried, rows * WIDE, n, NP, every))
-        if KIND == "lstm":  # step 0 has left it at parity 1
+        if KIND == "lstm":  # step 0 has left dc at parity 1
             save(d_c_0, row * N, n, N, exists, load(dcs + PART, rows * WIDE, n, NP, every))

@@ -17,7 +17,7 @@ def input_part(
     projected, bias, frame, block: tl.constexpr, n, active,
     N: tl.constexpr, BLOCKS: tl.constexpr, GATED: tl.constexpr,
 ):  # fmt: skip
-    """W_x x_t + b of one gate without an attention gate; behind one only b, (1, columns)."""
+    """W_x x_t + b of one block; behind an attention gate only b, (1, columns)."""
     if not GATED:
         part = load(projected, frame * (BLOCKS * N) + block * N, n, N, active)
     elif bias is not None:
@@ -38,7 +38,7 @@ def forward(
     h_0, c_0,  # (B, N)
     lengths, order,  # (B,), with RAGGED
     outputs, cells,  # (T, B, N); cells with an LSTM
-    operand,  # (tiles, 2, BLOCK_B, WIDTH): [r ⊙ h | x̃ | h], where there are; by parity of the step
+    operand,  # (tiles, 2, BLOCK_B, WIDTH): [r ⊙ h | x̃ | h], if they exist; by parity of the step
     scratch,  # (tiles, BLOCK_B, max(DP, NP)) float32
     T, B,
     D: tl.constexpr, N: tl.constexpr,
@@ -70,7 +70,7 @@ def forward(
     tl.debug_barrier()
 
     steps = tl.max(length, axis=0)
-    for s in tl.range(0, steps, num_stages=1):  # never ahead: a step reads what the last one wrote
+    for s in tl.range(0, steps, num_stages=1):  # no loads ahead: a step reads what the last wrote
         active = s < length
         t = tl.maximum(length - 1 - s, 0) if REVERSE else tl.zeros_like(length) + s
         frame = t * B + row
@@ -109,7 +109,7 @@ def forward(
                 feed(now + X_AT, rows * WIDTH, d, DP, a / total[:, None] * x_t, PRECISION)
             tl.debug_barrier()
 
-        if KIND == "gru":  # r and z, and r ⊙ h, which n looks at
+        if KIND == "gru":  # r and z, and r ⊙ h, which n needs
             for start in range(0, NP, BLOCK_N):
                 n = start + tl.arange(0, BLOCK_N)
                 h = load(tl.where(s == 0, h_0, outputs), tl.where(s == 0, row, before) * N,

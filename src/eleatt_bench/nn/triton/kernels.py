@@ -1,12 +1,12 @@
 """What the Triton kernels are made of: arithmetic, rows of arrays, products with weights.
 
-A program owns a tile of BLOCK_B sequences. Whatever a product multiplies lies in its ``operand``,
-a small array of the device's memory (rows of the tile × columns of all parts, each part padded to
-a multiple of 16 columns). Triton gives a program no shared memory of its own, and values in
-registers cannot be cut along the columns while a program runs; an array can, so that neither
-D nor N is limited, and weights are streamed in blocks. The price is a way through the L2 cache
-(some 300 cycles) per product, and a `tl.debug_barrier` between writing and reading: threads read
-what other threads wrote. Nothing is read and written between the same two barriers.
+A program owns a tile of BLOCK_B sequences. What weights are multiplied by lies in the program's
+``operand``, a small array in the device's memory (rows of the tile × columns of all parts, each
+part padded to a multiple of 16 columns). Triton gives a program no shared memory of its own, and
+values in registers cannot be cut along the columns while a program runs. An array can, so that
+neither D nor N is limited, and weights are streamed in blocks. The price is a trip through the L2
+cache (some 300 cycles) per product, and a `tl.debug_barrier` between writing and reading, because
+threads read what other threads wrote. Between two barriers nothing is both read and written.
 """
 
 # Triton compiles these functions; its types are not Python's.
@@ -23,7 +23,7 @@ INTERPRETED = bool(triton.knobs.runtime.interpret)  # TRITON_INTERPRET=1: on the
 
 @triton.jit
 def tanh(x):
-    """tanh, to float32 rounding: a difference of exponentials loses the small arguments."""
+    """tanh to float32 rounding; a series near zero, where a difference of exponentials is rough."""
     e = tl.exp(-2 * tl.abs(x))
     far = (1 - e) / (1 + e)
     square = x * x
@@ -33,14 +33,14 @@ def tanh(x):
 
 @triton.jit
 def lstm_forward(i, f, g, o, c):
-    """Equation 2 from the sums in its gates: (h_t, c_t)."""
+    """Equation 2, from the sums in its gates and c_{t-1}: (h_t, c_t)."""
     c = tl.sigmoid(f) * c + tl.sigmoid(i) * tanh(g)
     return tl.sigmoid(o) * tanh(c), c
 
 
 @triton.jit
 def lstm_backward(i, f, g, o, c_before, c, dh, dc):
-    """From gates and the gradients of h_t, c_t to those of the sums in i, f, g, o, and c_{t-1}."""
+    """The gradients of the sums in i, f, g, o and of c_{t-1}, from those of h_t and c_t."""
     tanh_c = tanh(c)
     do = dh * tanh_c * o * (1 - o)
     dc += dh * o * (1 - tanh_c * tanh_c)
@@ -52,7 +52,7 @@ def lstm_backward(i, f, g, o, c_before, c, dh, dc):
 
 @triton.jit
 def gru_backward(z, n, h, dh):
-    """From gates and the gradient of h_t to those of the sums in z and n, and of h_{t-1} by z."""
+    """The gradients of the sums in z and n, and of h_{t-1} by way of z, from that of h_t."""
     dz = dh * (h - n) * z * (1 - z)
     dn = dh * (1 - z) * (1 - n * n)
     return dz, dn, dh * z
@@ -78,18 +78,18 @@ def save(array, at, columns, LIMIT: tl.constexpr, rows, value):
 
 @triton.jit
 def to_tf32(x):
-    """float32 to the 10 bits of a mantissa in TF32: to nearest, ties away from zero.
+    """float32 rounded to the 10 mantissa bits of TF32: to nearest, ties away from zero.
 
-    As ``cvt.rna.tf32.f32``. Tensor cores cut the other bits off, which draws sums towards zero.
+    As ``cvt.rna.tf32.f32``. Tensor cores just drop the other bits, which draws sums towards zero.
     """
     bits = x.to(tl.int32, bitcast=True)
     rounded = ((bits + 0x1000) & -0x2000).to(tl.float32, bitcast=True)
-    return tl.where(x == x, rounded, x)  # a NaN may have any bits, and a carry make it a number
+    return tl.where(x == x, rounded, x)  # a carry could turn a NaN into a number
 
 
 @triton.jit
 def rounded_for(array, value, PRECISION: tl.constexpr):
-    """float32 ``value`` in the dtype of ``array``, as products in ``PRECISION`` are to take it."""
+    """float32 ``value`` in the dtype of ``array``, rounded for products in ``PRECISION``."""
     if PRECISION == "tf32" and array.dtype.element_ty == tl.float32:
         value = to_tf32(value)
     return value.to(array.dtype.element_ty)
@@ -97,7 +97,7 @@ def rounded_for(array, value, PRECISION: tl.constexpr):
 
 @triton.jit
 def feed(operand, at, columns, LIMIT: tl.constexpr, value, PRECISION: tl.constexpr):
-    """`save` what is to be multiplied, of all rows of a tile, rounded once for all products."""
+    """`save` a factor of products, for all rows of a tile, rounded once for all products."""
     save(operand, at, columns, LIMIT, at >= 0, rounded_for(operand, value, PRECISION))
 
 
@@ -115,12 +115,12 @@ def products(
     STAGES: tl.constexpr,
     PRECISION: tl.constexpr,
 ):
-    """``left`` @ right[i]ᵀ for the first COUNT matrices in ``right``: some ``columns`` of them.
+    """Some ``columns`` of ``left`` @ right[i]ᵀ, for the first COUNT matrices in ``right``.
 
     ``left`` points at (BLOCK_B, K), WIDTH numbers from row to row; ``right`` at (≥ COUNT, LIMIT, K)
     without gaps. Both have been rounded to PRECISION, by `feed` and by `pack`. K and WIDTH are
     multiples of 16, so that a thread loads 16 bytes at once. One walk over K, whose loads run
-    STAGES blocks ahead, does for all COUNT. Returns four of them.
+    STAGES blocks ahead, serves all COUNT products. Returns four products, those beyond COUNT zero.
     """
     rows = tl.arange(0, BLOCK_B)
     left += rows[:, None] * WIDTH
@@ -147,7 +147,7 @@ def products(
 
 @triton.jit
 def tile(lengths, order, T, B, RAGGED: tl.constexpr, BLOCK_B: tl.constexpr):
-    """This program's sequences: their numbers in the batch, whether they exist, their lengths.
+    """This program's sequences: their indices in the batch, whether they exist, their lengths.
 
     ``order`` lists the sequences by length, so that those of a tile end at about the same time.
     """

@@ -17,9 +17,10 @@ from eleatt_bench.nn.triton.weights import for_backward, for_forward, packed, pa
 def tiling(B: int, D: int, N: int, dtype: torch.dtype, processors: int) -> dict[str, int]:
     """How the kernels cut up their work, for products in ``dtype``, and the warps of a program.
 
-    Sequences go in tiles of 16, the least that tensor cores multiply, or of 32 where those would
-    not run all at once: the batch chooses between two compiled kernels and is in no other key.
-    The widths are those at which sm_90 has registers enough. Nothing is tried out at run time.
+    A tile has 16 sequences, the least that tensor cores multiply, or 32 if tiles of 16 could not
+    all run at once. So the batch chooses between two compiled kernels, and causes no other
+    compilation. The widths are those for which sm_90 has enough registers. Nothing is tried out at
+    run time.
     """
     narrow = processors >= -(-B // 16)
     return {
@@ -29,7 +30,7 @@ def tiling(B: int, D: int, N: int, dtype: torch.dtype, processors: int) -> dict[
         "BLOCK_K": 128 // dtype.itemsize,  # a line of the cache
         "STAGES": 3,
         "num_warps": 8,
-        "num_stages": 1,  # of other loops than those over K: they read what was written in them
+        "num_stages": 1,  # for the loops that are not over K: they read what they have written
     }
 
 
@@ -50,14 +51,14 @@ class KernelCall(NamedTuple):
     lengths: Tensor | None  # (B,) on the CPU
     reverse: bool
     dtype: torch.dtype  # of the products in the kernels
-    precision: str  # of those products, where they are float32: ieee or tf32
-    tiles: Mapping[str, int] | None = None  # what is other than `tiling` says
+    precision: str  # of those products if they are float32: ieee or tf32
+    tiles: Mapping[str, int] | None = None  # values that override `tiling`
 
     def of_gradients(self) -> KernelCall:
-        """For backward: TF32 in the place of float16.
+        """The call for backward, with TF32 in the place of float16.
 
-        It has as many bits and the range of float32: gradients below 6e-8, which are zero in
-        float16, need no scaler, and those that one has scaled cannot overflow.
+        TF32 has the mantissa bits of float16 and the range of float32. So gradients below 6e-8,
+        which are zero in float16, need no scaler, and scaled gradients cannot overflow.
         """
         if self.dtype != torch.float16:
             return self
@@ -85,7 +86,7 @@ class KernelCall(NamedTuple):
         }
 
     def frames(self, x: Tensor, width: int) -> Tensor:
-        """(T, B, width), to be written by a kernel, which leaves out what is beyond an end."""
+        """A buffer (T, B, width) for a kernel to fill; zero beyond the end of a sequence."""
         size = (*x.shape[:2], width)
         return x.new_empty(size) if self.lengths is None else x.new_zeros(size)
 
@@ -132,7 +133,7 @@ def backward_pass(
     given: Sequence[Tensor | None],
     needs_x: bool,
 ) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor, Tensor | None]:
-    """d of the sums in the gates, of x in a ⊙ x, of the sums in a, and of the first states."""
+    """The gradients of the sums in the gates, of x in a ⊙ x, of the sums in a, of first states."""
     from eleatt_bench.nn.triton.backward import backward
 
     call = call.of_gradients()
@@ -162,9 +163,9 @@ def backward_pass(
 def _input_part(
     cell: Cell, weights: Weights, x: Tensor
 ) -> tuple[Tensor, Tensor | None, Tensor | None]:
-    """What does not look at the state: the large product, and the biases that are left to add."""
+    """What does not depend on the state: the large product, and the biases still to be added."""
     bias, bias_hn = weights.bias, None
-    if bias is not None and weights.bias_hh is not None:  # but for n it joins the input's
+    if bias is not None and weights.bias_hh is not None:  # it joins the input's, except for n
         N = len(weights.bias_hh) // 3
         bias_hn = weights.bias_hh[2 * N :]
         bias = F.pad(weights.bias_hh[: 2 * N], (0, N)) + bias

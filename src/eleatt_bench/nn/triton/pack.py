@@ -1,4 +1,4 @@
-"""The kernel that puts the numbers of a layer's weights where the two others read them."""
+"""The kernel that copies a layer's weights to where the two other kernels read them."""
 
 # Triton compiles these functions; its types are not Python's.
 # mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-calls, allow-untyped-decorators
@@ -15,13 +15,13 @@ from eleatt_bench.nn.triton.kernels import rounded_for
 @triton.jit(do_not_specialize=["HH", "IH", "COUNT"])
 def pack(
     weight_hh, weight_ih, weight_ha,  # without gaps; the last two behind a gate, else None
-    source,  # (COUNT,): which number of the weights, laid end to end; below 0 a zero
+    source,  # (COUNT,): indices into the weights laid end to end; below 0 a zero
     packed,  # (COUNT,)
     HH, IH,  # how many numbers weight_hh and weight_ih have
     COUNT,
     BLOCK: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
-    """``packed`` from the weights by ``source``, rounded to what products in it are done in."""
+    """Fill ``packed`` from the weights by ``source``, rounded for products in ``PRECISION``."""
     place = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     number = tl.load(source + place, mask=place < COUNT, other=-1)
     pointer = weight_hh + number

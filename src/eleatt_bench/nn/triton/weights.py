@@ -1,12 +1,12 @@
 """The weights of a layer as the Triton kernels read them.
 
-Every matrix is padded with zeros to multiples of 16 rows and columns, and those that one product
-needs stand side by side, in the order in which the kernel's operand holds what they multiply.
+Every matrix is padded with zeros to multiples of 16 rows and columns. The matrices of one product
+stand side by side, in the order of the parts of the kernel's operand.
 
-They are packed anew by each pass, in one launch, and not kept: nothing says for sure that weights
-are still the same. Torch counts what is written to a tensor, but not by way of ``.data``, nor when
-a CUDA graph of a training step is replayed; and a graph of a forward pass would hold the numbers of
-the day it was recorded.
+Each pass packs the weights anew, in one launch, and does not keep them, because nothing says for
+sure that they are still the same. Torch counts the writes to a tensor, but not those by way of
+``.data``, nor those of a replayed CUDA graph of a training step. And a CUDA graph of a forward pass
+would go on using the weights from when it was recorded.
 """
 
 from __future__ import annotations
@@ -24,14 +24,15 @@ Layout = Callable[[Cell, Weights], tuple[Tensor | None, ...]]
 
 
 def padded(size: int) -> int:
-    """``size`` as the next multiple of 16: the least that a product of tiles works on."""
+    """``size`` rounded up to a multiple of 16, the least that a product of tiles works on."""
     return -(-size // 16) * 16
 
 
 def for_forward(cell: Cell, weights: Weights) -> tuple[Tensor | None, Tensor]:
-    """W_ha (DP, NP) or None, and (blocks, NP, K): [W_x | W_h] per gate, without a gate [W_h].
+    """W_ha (DP, NP) or None, and blocks (blocks, NP, K).
 
-    For n of a GRU [W_h | W_x]; with reset_after [0 | W_h] and behind a gate also [W_x | 0].
+    A block is [W_h], or behind an attention gate [W_x | W_h]. There the block n of a GRU is
+    [W_h | W_x], or with reset_after two blocks, [0 | W_h] and [W_x | 0].
     """
     k = len(BLOCKS[cell.kind])
     w_h = weights.weight_hh.chunk(k)
@@ -46,7 +47,11 @@ def for_forward(cell: Cell, weights: Weights) -> tuple[Tensor | None, Tensor]:
 
 
 def for_backward(cell: Cell, weights: Weights) -> tuple[Tensor | None, Tensor | None, Tensor]:
-    """W_hᵀ of n (GRU), W_xᵀ (behind a gate) and [W_hᵀ | W_haᵀ], their gates side by side."""
+    """W_hᵀ of n, W_xᵀ and [W_hᵀ | W_haᵀ], each with its blocks side by side.
+
+    The first is None except for the paper's GRU, whose last does not have n. Without an attention
+    gate the second is None and the last has no W_haᵀ.
+    """
     k = len(BLOCKS[cell.kind])
     w_h = [w.t() for w in weights.weight_hh.chunk(k)]
     gru = cell.kind == "gru"
@@ -88,18 +93,18 @@ def packed(
     return tuple(None if shape is None else next(parts).view(shape) for shape in shapes)
 
 
-@functools.cache  # of the few sizes there are, for good: a CUDA graph may read them
+@functools.cache  # kept for good, there are few sizes: a CUDA graph may read them
 def _sources(
     layout: Layout, cell: Cell, D: int, N: int, device: torch.device
 ) -> tuple[Tensor, list[torch.Size | None]]:
-    """For `pack`, of every number in the matrices of ``layout``; and the shapes of these.
+    """The ``source`` of `pack` for the matrices of ``layout``, and the shapes of these matrices.
 
-    Found by laying out the numbers' places instead of the numbers: one layout for both.
+    It is found by applying ``layout`` to the indices of the weights instead of the weights.
     """
     rows = len(BLOCKS[cell.kind]) * N
     shapes = [(rows, N)] if cell.gate is None else [(rows, N), (rows, D), (D, N)]
-    with torch.inference_mode(False):  # whoever asks next may record gradients
-        # From 1, so that what is padded with zeros comes out below 0.
+    with torch.inference_mode(False):  # they are kept, and a later caller may record gradients
+        # From 1, so that the zeros of the padding come out below 0.
         count = sum(a * b for a, b in shapes)
         places = torch.arange(1, count + 1, dtype=torch.int32, device="cpu")
         parts = places.split_with_sizes([a * b for a, b in shapes])

@@ -16,8 +16,8 @@ def load(
 ) -> Backbone:
     """The backbone ``name``: a classification model of torchvision, or an exported ``FILE.pt2``.
 
-    A model of torchvision has the ``weights`` of that file, with ``random`` weights drawn from a
-    fixed seed, and else those that torchvision downloads. An exported program brings its own.
+    A model of torchvision gets the weights in the file ``weights``, or with ``random`` weights
+    drawn from a fixed seed, or else those that torchvision downloads. A program brings its own.
     ``device`` is auto, cpu or cuda.
 
     Raises:

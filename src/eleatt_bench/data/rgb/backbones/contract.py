@@ -21,14 +21,14 @@ _BLOCK, _WIDEST = 1 << 25, 96
 
 @dataclass(frozen=True)
 class Backbone:
-    """A frozen network on ``device`` and what it wants of a frame.
+    """A frozen network on ``device``, and how a frame is prepared for it.
 
-    ``prepare`` makes of a picture (3, H, W) uint8 what ``network`` takes, (3, h, w) float32, on
-    the CPU; ``network`` makes of N of these (N, ``size``).
+    ``prepare`` turns a picture (3, H, W) uint8 into what ``network`` takes, (3, h, w) float32, on
+    the CPU; ``network`` turns N of these into (N, ``size``).
     """
 
     name: str
-    weights: str  # which ones, in words; `RANDOM_WEIGHTS` for none
+    weights: str  # which ones, in words; `RANDOM_WEIGHTS` if it was never trained
     weights_digest: str
     preprocessing: str  # in words, all that distinguishes it
     size: int
@@ -38,16 +38,16 @@ class Backbone:
 
     @property
     def digest(self) -> str:
-        """What features depend on; not the device, the batch size or the name of a file."""
+        """The digest of what features depend on: not device, batch size or name of a file."""
         parts = {"weights": self.weights_digest, "preprocessing": self.preprocessing}
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     def batch_size(self, frames: Tensor) -> int:
-        """How many of ``frames`` (T, 3, h, w) to take at once where nobody says it.
+        """How many of ``frames`` (T, 3, h, w) to take at once by default.
 
-        On a CPU so few that no layer gives more than 32 MB, if the widest has 96 channels at half
-        of the size: glibc maps larger blocks, and the kernel zeroes them, anew for every batch,
-        which takes longer than the arithmetic.
+        On a CPU they are so few that no layer gives more than 32 MB, if the widest layer has 96
+        channels at half the height and width. For larger blocks glibc maps memory anew in every
+        batch, and the kernel zeroes it, which takes longer than the arithmetic.
         """
         if self.device.type != "cpu":
             return 64
@@ -55,9 +55,10 @@ class Backbone:
         return max(1, _BLOCK // (_WIDEST * (height // 2) * (width // 2) * 4))
 
     def features(self, frames: Tensor, batch_size: int) -> Tensor:
-        """Of prepared ``frames`` (T, 3, h, w), ``batch_size`` at a time; (T, size), on the CPU.
+        """The features (T, size), on the CPU, of prepared ``frames`` (T, 3, h, w).
 
-        What the network computes in float32 is float32 on every device.
+        The network takes ``batch_size`` frames at a time. What it computes in float32 is float32 on
+        every device, never TF32.
 
         Raises:
             UserError: out of memory.
@@ -74,7 +75,7 @@ class Backbone:
 
 @contextmanager
 def _without_tf32(device: torch.device) -> Iterator[None]:
-    """Convolutions and products of float32 on a GPU; cuDNN's are of ten bits if nobody says it."""
+    """Real float32 for convolutions and products on a GPU; the default of cuDNN is TF32."""
     import torch
 
     if device.type == "cpu":
@@ -110,7 +111,7 @@ def resolve_device(name: str) -> torch.device:
 
 
 def feature_size(name: str, network: Callable[[Tensor], Tensor], pictures: Tensor) -> int:
-    """How many numbers ``network`` gives per picture, tried on two of ``pictures`` (3, 3, h, w).
+    """How many numbers ``network`` gives per picture, tried on pairs of ``pictures`` (3, 3, h, w).
 
     Raises:
         UserError: it gives something else than one finite vector per picture, or the vector of a

@@ -91,7 +91,7 @@ def _read(path: Path) -> Any:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the traceback that torch logs before it raises."""
+    """Silence the traceback that torch logs before it raises."""
     log = logging.getLogger("torch.export")
     before, log.disabled = log.disabled, True
     try:

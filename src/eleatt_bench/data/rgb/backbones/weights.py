@@ -1,4 +1,4 @@
-"""Weights that the user names: read without running anything, and fitted to a network."""
+"""Weights in a file of the user's: read without running code, and loaded into a network."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ def read(path: Path) -> dict[str, Tensor]:
 
 
 def fit(name: str, network: nn.Module, head: str, path: Path) -> None:
-    """Load the weights at ``path`` into ``network``, whose classifier, called ``head``, is gone.
+    """Load the weights at ``path`` into ``network``, whose classifier ``head`` was removed.
 
-    What the file says of the classifier is not needed.
+    The weights of the classifier in the file are ignored.
 
     Raises:
         UserError: as for `read`; or weights are missing, without a place, or of another shape.

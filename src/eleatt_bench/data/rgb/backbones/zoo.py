@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def load(name: str, weights: Path | None, random: bool, device: torch.device) -> Backbone:
-    """The model ``name``, its last linear layer replaced by the identity: resnet50 gives 2048.
+    """The model ``name`` with its last linear layer replaced by the identity (resnet50: D = 2048).
 
     Its weights are those in the file ``weights``, ``random`` ones of a fixed seed, or torchvision's
     default ones, downloaded. Frames are prepared by the transforms of the default weights.
@@ -38,7 +38,7 @@ def load(name: str, weights: Path | None, random: bool, device: torch.device) ->
     head = remove_classifier(name, network)
     if weights is not None:
         files.fit(name, network, head, weights)
-        if hasattr(network, "transform_input"):  # torchvision sets it with weights of its own
+        if hasattr(network, "transform_input"):  # torchvision sets it only with its own weights
             network.transform_input = True
     network.eval().to(device)
     pictures = _pictures(prepare).to(device)
@@ -56,7 +56,7 @@ def load(name: str, weights: Path | None, random: bool, device: torch.device) ->
 
 
 def remove_classifier(name: str, network: nn.Module) -> str:
-    """Put the identity in the place of the last linear layer of ``network``; its path.
+    """Replace the last linear layer of ``network`` by the identity, and return its path.
 
     Raises:
         UserError: it has none.
@@ -81,7 +81,7 @@ def _build(models: Any, name: str, default: Any) -> Any:
     try:
         # Without weights to load, the network is drawn: always the same one.
         with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # of other ways to draw, some day
+            warnings.simplefilter("ignore", FutureWarning)  # that it may draw otherwise some day
             torch.manual_seed(0)
             return models.get_model(name, weights=default)
     except (URLError, OSError, RuntimeError) as error:

@@ -45,7 +45,7 @@ class Code(NamedTuple):
 
     @property
     def metadata(self) -> dict[str, int]:
-        """All of it but the action, which is the label."""
+        """All of it except the action, which is the label."""
         said = self._asdict()
         return {key: said[key] for key in ("subject", "camera", "setup", "replication")}
 
@@ -82,14 +82,13 @@ def read(path: Path, edition: Edition = NTU, *, processes: int | None = None) ->
     """The samples of ``edition`` at ``path``, a folder or a zip archive, by name.
 
     A file is called ``SsssCcccPpppRrrrAaaa.skeleton`` (setup, camera, subject, replication,
-    action) and lies in any folder below ``path``; `ntu_text.parse` reads it, `ntu_bodies.select`
-    makes of it frames of 150 coordinates in metres: x y z by joint, actor 1, then actor 2 or
-    zeros, their origin already moved. The samples that the publishers list as having missing
-    skeletons are left out, and so are the files that only the other edition has; the description
-    says how many.
+    action) and lies in any folder below ``path``. `ntu_text.parse` reads it, and `select` turns it
+    into frames of 150 coordinates in metres: x y z by joint, actor 1, then actor 2 or zeros, with
+    the origin already moved. The samples that the publishers list as having missing skeletons are
+    left out, and so are the files that only the other edition has; the description says how many.
 
-    Files are parsed by as many ``processes``, by default one per core; a script that calls this
-    must have its ``if __name__ == "__main__"``.
+    ``processes`` processes parse the files, by default at most one per core. A script that calls
+    this needs ``if __name__ == "__main__"``.
 
     Raises:
         UserError: no such path, a damaged archive, the same name twice, or no file of the edition.
@@ -134,7 +133,7 @@ def missing() -> frozenset[str]:
 
 
 def code(name: str) -> Code | None:
-    """What ``name`` says, None if no sample can be called so."""
+    """What ``name`` says; None if no sample can have that name."""
     match = _NAME.fullmatch(name)
     if match is None:
         return None
@@ -147,7 +146,7 @@ _Found = tuple[Code, Member]
 
 
 def _by_code(source: Source) -> tuple[dict[str, _Found], list[BadSample]]:
-    """The files by the names of their samples, and those that no sample can be called like."""
+    """The files by the names of their samples, and the files whose name no sample can have."""
     found: dict[str, _Found] = {}
     misnamed: list[BadSample] = []
     for member in source.find(_FILES, "S001C001P001R001A001.skeleton"):
@@ -184,7 +183,7 @@ def _samples(
 ) -> Iterator[Sample | BadSample]:
     yield from misnamed
     if processes is None:
-        # A process takes a second to start: not for fewer than a few seconds of reading.
+        # A process takes a second to start, so each must have a few seconds of reading to do.
         processes = min(parallel.cores(), 1 + len(found) // (16 * _BATCH))
     for results in parallel.in_order(_read_batch, _batches(source, found), processes):
         yield from results

@@ -2,8 +2,8 @@
 
 The steps, thresholds and the order of the arithmetic are those of the public code of the paper's
 authors (``data/ntu`` of microsoft/View-Adaptive-Neural-Networks-for-Skeleton-based-Human-Action-
-Recognition), also where they are rough, so that frames agree with theirs number by number. They
-took NumPy 1, whose float32 scalars times 0.8 are float64, and float32 for all else.
+Recognition), even where they are rough, so that frames agree with theirs number by number. The
+authors used float32 and NumPy 1, where a float32 scalar times 0.8 is float64.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ WIDTH = 3 * JOINTS  # columns of an actor
 
 _SHORT = 11  # frames; a body seen in no more is a mistake of the tracker
 _FLAT = 0.8  # a body wider than this part of its height is furniture, or lies on it
-_MOSTLY = 0.69754  # so much of the frames like that is too much
+_MOSTLY = 0.69754  # a body that is flat in this part of its frames is dropped
 _MIDDLE = slice(3, 6)  # columns of the second joint, the middle of the spine
 
 
@@ -50,7 +50,8 @@ def select(recording: Recording) -> Frames:
     """The frames (T, 150) of the sample: actor 1, then actor 2 or zeros; origin moved.
 
     Raises:
-        UnusableError: no body is left, or an actor's has more frames than the recording.
+        UnusableError: no body is left, a body has more frames than the recording, or actor 1 has
+            only zeros.
     """
     if not recording.bodies:
         raise UnusableError("has no body in any frame")
@@ -75,10 +76,10 @@ def _without_short(bodies: list[Body]) -> list[Body]:
 
 
 def _by_motion(bodies: list[Body]) -> list[Body]:
-    """Rules 2 and 3: without what is too flat for a person, largest motion first.
+    """Rules 2 and 3: without bodies that are too flat for a person, largest motion first.
 
-    The last body is never dropped, so the order of appearance matters here; and of two that move
-    alike the earlier one comes first.
+    The last body left is never dropped, so the order of appearance matters. Of two bodies with the
+    same motion the earlier one comes first.
     """
     left = len(bodies)
     moving = []
@@ -88,7 +89,7 @@ def _by_motion(bodies: list[Body]) -> list[Body]:
         if flat.mean() >= _MOSTLY:
             left -= 1
             continue
-        if flat.any():  # the jumps of a body mistaken for furniture are no motion
+        if flat.any():  # flat frames are mistakes of the tracker, not motion
             motion = min(motion, _motion(body.joints[~flat]))
         moving.append((motion, body))
     moving.sort(key=lambda pair: pair[0], reverse=True)
@@ -101,7 +102,7 @@ def _motion(joints: Frames) -> float:
 
 
 def _flat(joints: Frames) -> npt.NDArray[np.bool_]:
-    """For each frame, whether the joints reach farther in x than 0.8 of how far they do in y."""
+    """For each frame, whether the extent of the joints in x is more than 0.8 of that in y."""
     reach = joints.max(axis=1) - joints.min(axis=1)
     flat: npt.NDArray[np.bool_] = reach[:, 0] > _FLAT * reach[:, 1].astype(np.float64)
     return flat
@@ -114,10 +115,10 @@ def _one_actor(frames: int, body: Body) -> Frames:
 
 
 def _two_actors(frames: int, bodies: list[Body]) -> Frames:
-    """Each body to the first actor who has no frames in its time, or to none.
+    """Give each body to the first actor who has no frames in its time, or drop it.
 
-    Actor 2 begins with the interval [0, 0] and so covers the time from frame 0 on. One common
-    frame is no overlap; there, the later body replaces the earlier one.
+    Actor 2 begins with the interval [0, 0], so that its interval always begins at frame 0. One
+    common frame is no overlap; in that frame the later body replaces the earlier one.
     """
     columns = np.zeros((frames, 2 * WIDTH), np.float32)
     actors = [columns[:, :WIDTH], columns[:, WIDTH:]]
@@ -139,22 +140,22 @@ def _lay(columns: Frames, body: Body) -> None:
 
 
 def _missing(columns: Frames) -> npt.NDArray[np.bool_]:
-    """The frames in which nobody is, told, as the authors do, by their sum."""
+    """The frames without any body: as for the authors, those whose sum is zero."""
     missing: npt.NDArray[np.bool_] = columns.sum(axis=1) == 0
     return missing
 
 
 def _translated(columns: Frames) -> Frames:
-    """Actor 1's middle of the spine in the first frame with them becomes the origin of all.
+    """The frames with actor 1's middle of the spine, in the actor's first frame, as the origin.
 
-    Actors stay zero where they were missing.
+    An actor stays zero in frames where it is missing.
     """
     present = (columns[:, :WIDTH] != 0).any(axis=1)
     if not present.any():
         raise UnusableError("has nothing but zeros for coordinates of its first actor")
     moved = np.zeros((len(columns), 2 * WIDTH), np.float32)
     origin = np.tile(columns[int(present.argmax()), _MIDDLE], JOINTS)
-    one = columns.shape[1] == WIDTH  # who is alone is taken to be in every frame
+    one = columns.shape[1] == WIDTH  # an only actor is taken to be in every frame
     for first in range(0, columns.shape[1], WIDTH):
         actor = columns[:, first : first + WIDTH]
         there = np.ones(len(actor), np.bool_) if one else ~_missing(actor)

@@ -14,12 +14,12 @@ TRAINING_SUBJECTS = (
     45, 46, 47, 49, 50, 52, 53, 54, 55, 56, 57, 58, 59, 70, 74, 78, 80, 81, 82, 83, 84, 85, 86, 89,
     91, 92, 93, 94, 95, 97, 98, 100, 103,
 )  # fmt: skip
-"""Of NTU RGB+D 120; the first row are those of NTU RGB+D, which has subjects 1 to 40."""
+"""Of NTU RGB+D 120. The first row is that of NTU RGB+D, which has only subjects 1 to 40."""
 TRAINING_CAMERAS = (2, 3)
 
 
 def cross_subject(metadata: Mapping[str, Integers]) -> Mask:
-    """True for the sequences to test on, those of subjects that nothing is learnt from."""
+    """True for the sequences to test on, those of all but the training subjects."""
     return ~np.isin(metadata["subject"], TRAINING_SUBJECTS)
 
 

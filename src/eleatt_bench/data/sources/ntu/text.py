@@ -17,20 +17,20 @@ from eleatt_bench.data.store import Frames
 _BODY_FIELDS, _JOINT_FIELDS = 10, 12
 _BODY_LINES = 2 + JOINTS  # its own, the number of joints, the joints
 _FAR = 100  # metres; a Kinect sees a few
-LARGEST = 1 << 24  # bytes; of the published files none comes near, nor to the next two
+LARGEST = 1 << 24  # bytes; no published file comes near this limit or the next two
 _MOST_LINES, _MOST_FIELDS = 1 << 18, 1 << 20
 _PLAIN = bytes(range(ord("0"), ord("9") + 1)) + b"+-.eE \t\r\n"
-# Pixels and orientations that the camera could not tell stand in the published files as words.
+# Pixels and orientations that the camera could not tell are words in the published files.
 _UNKNOWN = re.compile(rb"[+-]?(?:nan|inf|infinity|1\.#[a-z]+[0-9]*)", re.IGNORECASE)
 
 
 def parse(source: Source, where: str, content: bytes) -> Recording:
     """The bodies of the file ``content``, which a message calls ``where``.
 
-    The number of frames; for each, the number of bodies; for each, a line of 10 fields, the ID
-    first, a line with the number 25, and 25 lines of 12 fields, x y z in metres first. Frames
-    without a body do not count. Lines end in LF or CRLF. Fields that are not used are counted and
-    must look like numbers, nothing more.
+    The file has the number of frames, and for each frame the number of bodies. Each body has a line
+    of 10 fields, the ID first, a line with the number 25, and 25 lines of 12 fields, x y z in
+    metres first. Frames without a body do not count. Lines end in LF or CRLF. Fields that are not
+    used are counted and must look like numbers, nothing more.
 
     Raises:
         UserError: anything else.
@@ -103,9 +103,9 @@ class _Lines:
         return self.source.wrong(f"{self.where} line {line + 1}", what)
 
     def check_characters(self) -> None:
-        """See to it that nothing is in the file but numbers and the words for unknown ones."""
+        """Refuse a file that holds anything except numbers and the words for unknown ones."""
         if not self.content.translate(None, _PLAIN):
-            return  # no reader of a whole release can afford to look closer
+            return  # to look closer at each file of a release would take too long
         strange = np.flatnonzero(~np.isin(self.characters, np.frombuffer(_PLAIN, np.uint8)))
         begun, ended = (np.searchsorted(s, strange, side="right") for s in (self.starts, self.ends))
         between = begun == ended
@@ -141,7 +141,7 @@ class _Lines:
 
 
 def _walk(lines: _Lines) -> tuple[int, list[_Block], list[bytes]]:
-    """The number of frames with a body, every body of each of them, and the IDs of these."""
+    """The number of frames with a body, all bodies in them, and the IDs of these bodies."""
     total = lines.whole_number(0, "the number of frames")
     line, frames, blocks = 1, 0, list[_Block]()
     stopped: UserError | None = None
@@ -157,7 +157,7 @@ def _walk(lines: _Lines) -> tuple[int, list[_Block], list[bytes]]:
             frames += bodies > 0
         if any(lines.counts[line:]):
             raise lines.wrong(line, f"comes after the last of {total} frames")
-    except UserError as error:  # what is wrong before that line is the cause
+    except UserError as error:  # if a body before that line is wrong, that is the cause
         stopped = error
     ids = _ids(lines, np.array([block.line for block in blocks], np.intp))
     if ids is None:
@@ -176,7 +176,7 @@ _SAID = np.frombuffer(b"%d" % JOINTS, np.uint8)
 def _ids(lines: _Lines, begun: Positions) -> list[bytes] | None:
     """The IDs of the bodies that begin at these lines; None if `_check` would refuse one of them.
 
-    One by one it would take a sixth of the time of reading a file.
+    All are looked at together: one by one takes a sixth of the time of reading a file.
     """
     if len(begun) and begun[-1] + _BODY_LINES > len(lines.counts):
         return None
@@ -194,7 +194,7 @@ def _ids(lines: _Lines, begun: Positions) -> list[bytes] | None:
 
 
 def _check(lines: _Lines, line: int, of: str) -> None:
-    """See to it that a body that begins at ``line`` has as many fields as it should."""
+    """Refuse a body that begins at ``line`` unless its lines are as they should be."""
     counts = lines.counts[line : line + _BODY_LINES]
     if counts != _COUNTS:
         _refuse(lines, line, counts, of)
