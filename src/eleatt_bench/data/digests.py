@@ -59,8 +59,8 @@ def inputs_digest(
 ) -> str:
     """SHA-256 of everything besides the arrays that decides what a run computes from them.
 
-    The names of classes decide nothing. Nor does the network that made features, which are all in
-    the arrays.
+    The names of classes decide nothing. Neither does the network that made features: the arrays
+    hold all of them.
     """
     seen = {"kind": "features"} if is_features(layout) else dict(layout)
     return _of_json([dataset, num_classes, seen, origin_applied])

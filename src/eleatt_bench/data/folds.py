@@ -16,9 +16,12 @@ from eleatt_bench.data.store import Integers
 Mask = npt.NDArray[np.bool_]
 
 RANDOM_FOLDS = 30
-"""SYSU's accuracies are means over this many random splits. The paper's own splits are not known.
-Lists of cross-subject splits come with others' code (`sysu`); without them the splits are ours.
-Ours are drawn from all published subjects, so that a missing subject changes nothing for others."""
+"""SYSU's accuracies are means over this many random splits.
+
+The paper's own splits are not known. Lists of cross-subject splits come with others' code (`sysu`);
+without them the splits are ours. Ours are drawn from all published subjects, so that a missing
+subject changes nothing for the others.
+"""
 _SEED = 20180908  # the first day of the conference
 
 

@@ -27,7 +27,7 @@ def resolve_backend(
     dtype: torch.dtype = torch.float32,
     tensors: Iterable[object] = (),
 ) -> str:
-    """The backend that runs on ``device`` when ``name`` is asked for; a record holds this name.
+    """The backend that runs on ``device`` when ``name`` is asked for.
 
     ``"auto"`` is the fastest that was measured there (docs/performance.md):
 

@@ -9,7 +9,7 @@ equation 1 is the standard RNN, 2 the LSTM, 3 the GRU, 4 and 5 the element-wise 
 Notation, the same in every function, for a batch of B sequences, input size D, hidden size N:
 
 - ``h`` (B, N) is h_{t-1}.
-- ``wx`` is the term W_x x_t + b of the equation: everything that does not depend on the state. Its
+- ``wx`` is the term W_x x_t + b of the equation: everything except the product with the state. Its
   blocks (r, z, n or i, f, g, o) are stacked as in the matrix. The caller computes ``wx``, because
   without an attention gate it is one product for all time steps. Behind a gate x_t is the modulated
   x̃_t = a_t ⊙ x_t.

@@ -115,7 +115,7 @@ def valid_frames(lengths: Tensor, steps: int, device: torch.device) -> Tensor:
 
     ``lengths`` (B,) is on the CPU, the result on ``device``.
     """
-    if device.type == "cuda" and not recorded(lengths):  # compare there: the lengths are kept there
+    if device.type == "cuda" and not recorded(lengths):  # the GPU has them: compare there
         own = on_device(lengths, device)[0]
         return (torch.arange(steps, device=device).unsqueeze(1) < own).unsqueeze(2)
     return (torch.arange(steps, device="cpu").unsqueeze(1) < lengths).unsqueeze(2).to(device)

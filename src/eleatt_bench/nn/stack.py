@@ -192,7 +192,7 @@ class Stack(nn.Module):
         return output_as_given, hidden
 
     # torch.compile would unroll the loop over time, anew for every length. An exported graph needs
-    # the unrolled loop, so that exporting takes `_run`.
+    # the unrolled loop, so exporting takes `_run`.
     _run_eagerly = torch.compiler.disable(_run, reason="recurrent layers run eagerly")  # type: ignore[no-untyped-call]
 
     def extra_repr(self) -> str:
@@ -303,7 +303,7 @@ class Stack(nn.Module):
         return every
 
     def _initial(self, batch: Padded, hx: Hidden | None, like: Tensor) -> State:
-        """The checked ``hx``, or zeros, in the order of ``batch.frames``, converted to ``like``."""
+        """The checked ``hx``, or zeros, in the order of ``batch.frames`` and dtype of ``like``."""
         rows, count = self.num_layers * self._directions, 2 if self.kind == "lstm" else 1
         shape: tuple[int, ...] = (rows, batch.frames.shape[1], self.hidden_size)
         if hx is None:

@@ -25,7 +25,7 @@ class BrokenVideoError(Exception):
 def decode(content: bytes) -> Iterator[Picture]:
     """The frames of an AVI file, each (height, width, 3), red green blue, 0 to 255.
 
-    Decoders conceal small damage. All damage that shows is refused: a file shorter than it says
+    Decoders conceal small damage. Damage that can be told is refused: a file shorter than it says
     itself, frames that the decoder marks as corrupt or gives up on, and fewer than half of the
     frames that the file announces (it may announce some that were dropped when recording).
 

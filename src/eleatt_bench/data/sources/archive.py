@@ -58,7 +58,7 @@ class Source:
         like: str,
         instead: Mapping[re.Pattern[str], str] | None = None,
     ) -> list[Member]:
-        """The files whose whole path below the source, with ``/``, matches ``pattern``; by path.
+        """The files whose path below the source, with ``/``, fully matches ``pattern``; sorted.
 
         Capital and small letters are the same. Links to folders are followed, and each folder is
         read once. Files of the operating system are left alone, in any folder. Nothing is unpacked

@@ -61,7 +61,7 @@ _MOST_FRAMES = 10_000  # of a trial; the longest published one has less than a t
 
 
 class Trial(NamedTuple):
-    """One performance of one gesture; numbers count from 1. Finger 1 is one finger, 2 the hand."""
+    """One performance of one gesture; numbers count from 1. Finger 1: one finger, 2: whole hand."""
 
     gesture: int
     finger: int

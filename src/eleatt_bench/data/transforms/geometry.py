@@ -16,8 +16,11 @@ from torch import Tensor
 Floats = npt.NDArray[np.float64]
 
 _PIECE = 3 << 15
-"""Numbers that a CPU rotates at a time. They stay in its cache. And torch does not divide
-operations on so few among threads, which would wait for each other if the cores are busy."""
+"""Numbers that a CPU rotates at a time.
+
+They stay in its cache. And torch does not divide operations on so few among threads, which would
+wait for each other if the cores are busy.
+"""
 
 JOINTS = ("hip centre", "spine", "left shoulder", "right shoulder")
 """The joints that a view is taken from, by the names that a store's layout gives them."""

@@ -33,7 +33,7 @@ def decimals(text: Bytes, starts: Positions, ends: Positions) -> Floats:
     for column in range(width):  # from the left; all tokens end in the last column
         characters = padded[ends + column]
         inside = lengths >= width - column
-        values = characters - _ZERO  # anything but a digit becomes more than 9, by wrapping round
+        values = characters - _ZERO  # more than 9 if no digit: lower characters wrap round
         is_digit, is_point = inside & (values < 10), inside & (characters == _POINT)
         whole = np.where(is_digit, whole * 10 + values, whole)
         after[is_point] = width - 1 - column

@@ -19,7 +19,7 @@ TRAINING_CAMERAS = (2, 3)
 
 
 def cross_subject(metadata: Mapping[str, Integers]) -> Mask:
-    """True for the sequences to test on, those of all but the training subjects."""
+    """True for the sequences to test on, those of all except the training subjects."""
     return ~np.isin(metadata["subject"], TRAINING_SUBJECTS)
 
 
