@@ -17,7 +17,7 @@ _MOST = 1000
 
 
 class Prepared(NamedTuple):
-    """A store's content digest, whether random weights made its features, and what it lacks."""
+    """A store's content digest, whether random weights made its features, how it is incomplete."""
 
     digest: str
     untrained: bool

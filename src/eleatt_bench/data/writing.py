@@ -71,7 +71,7 @@ def write_store(
         spooled.flush()
         with replacing(path) as temporary:
             with (
-                interrupted_afterwards() as came,  # HDF5 would hide what a signal's handler raises
+                interrupted_afterwards() as came,  # HDF5 turns what is raised into its errors
                 _open_disk(temporary) as disk,
                 h5py.File(disk, "w", alignment_threshold=1, alignment_interval=64) as file,
             ):

@@ -60,7 +60,7 @@ def checked_gated_layers(
     """The gated layers in ascending order: all of them where ``gated_layers`` is None.
 
     Raises ValueError for an unknown gate, for gated layers without a gate and for layers that do
-    not exist, TypeError for anything but ints.
+    not exist, TypeError for anything except ints.
     """
     if gate is not None and gate not in get_args(Gate):
         raise ValueError(f"unknown gate {gate!r}, choose from: {', '.join(get_args(Gate))}, None")

@@ -36,7 +36,7 @@ def from_torch(module: nn.RNN | nn.LSTM | nn.GRU) -> Stack:
     one gets their sum, and is trainable if either was. (Training both moved the sum by two steps at
     a time.)
 
-    Raises TypeError for anything but the three modules (subclasses with a ``forward`` of their own
+    Raises TypeError for all except the three modules (subclasses with a ``forward`` of their own
     included); ValueError for ``nonlinearity="relu"``, for ``proj_size`` > 0, and for parameters
     that are parametrized, weight-normed or pruned.
     """
@@ -81,7 +81,7 @@ def to_torch(layer: Stack) -> nn.RNN | nn.LSTM | nn.GRU:
     LSTM becomes torch's ``bias_ih``; torch's ``bias_hh`` is zero and trainable if that bias was.
     (Training both moves the sum by two steps at a time: freeze ``bias_hh`` to train as before.)
 
-    Raises TypeError for anything but the three layers (subclasses with a ``forward`` of their own
+    Raises TypeError for all except the three layers (subclasses with a ``forward`` of their own
     included); ValueError for a layer with a gate, for a GRU of the paper's form
     (``reset_after=False``), which is another function than torch's, and for parameters that are
     parametrized, weight-normed or pruned.

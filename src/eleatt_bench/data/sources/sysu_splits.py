@@ -145,7 +145,7 @@ class _Array:
 
 
 class _Unpickler(pickle.Unpickler):
-    """Makes nothing but plain values and the two stand-ins above."""
+    """Makes nothing except plain values and the two stand-ins above."""
 
     def find_class(self, module: str, name: str) -> Any:
         known: dict[str, Any] = {
