@@ -138,9 +138,11 @@ def test_auto_takes_the_equations_and_the_others_say_that_they_cannot(
 def test_flops_are_those_of_the_equations(make, kind, gate):
     layer, x = make(kind, gate, backend="equations"), torch.randn(T, B, D, dtype=torch.float64)
     expected = flops(layer, x)
-    for backend in ("auto", "native", "scan", "triton"):
-        layer.backend = backend
-        assert flops(layer, x) == expected > 0
+    for dtype in (torch.float64, torch.float32):
+        layer, x = layer.to(dtype), x.to(dtype)
+        for backend in ("auto", "native", "scan", "triton"):
+            layer.backend = backend
+            assert flops(layer, x) == expected > 0
 
 
 @pytest.mark.parametrize("backend", ["native", "scan"])

@@ -38,16 +38,16 @@ def resolve_backend(
       every operation is transformed, traced or counted: by `torch.func`, export, dispatch modes, or
       classes among ``tensors`` (`eleatt_bench.nn.observers`).
 
-    ``"triton"`` is ``"scan"`` in all dtypes except float32. Otherwise every name is ``"equations"``
-    under torch's FLOP counter, so that the count does not depend on the backend.
+    Every name is ``"equations"`` under torch's FLOP counter, so that the count does not depend on
+    the backend. ``"triton"`` is ``"scan"`` in all dtypes except float32.
     Raises ValueError for an unknown name, RuntimeError for a string that names no device.
     """
     check_backend(name)
     kind = torch.device(device).type
-    if name == "triton" and dtype != torch.float32:
-        return "scan"
     if is_counted():
         return "equations"
+    if name == "triton" and dtype != torch.float32:
+        return "scan"
     if name != "auto":
         return name
     if kind not in ("cpu", "cuda") or torch.is_autocast_enabled(kind) or observer(tensors):
