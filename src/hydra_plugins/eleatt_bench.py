@@ -25,8 +25,8 @@ from omegaconf import DictConfig, OmegaConf
 class EleattLauncher(Launcher):
     """Runs every job as an ``eleatt-bench`` command line of its own.
 
-    ``then`` is what comes after jobs were submitted to a cluster: ``wait`` for them or not
-    (``detach``); or ``cancel``, which ends those that were and submits none.
+    ``then`` says what to do on a cluster: submit jobs and ``wait`` for them, submit and leave them
+    (``detach``), or ``cancel`` those that were submitted before.
     """
 
     def __init__(self, then: str = "wait") -> None:
@@ -48,7 +48,7 @@ class EleattLauncher(Launcher):
         return sweep(self.config, job_overrides, initial_job_idx, detach=self.then == "detach")
 
     def cancels(self) -> bool:
-        """Whether jobs were to be ended; then they are."""
+        """End the submitted jobs if ``then`` says so; whether it does."""
         from eleatt_bench.sweeps.sweep import cancel
 
         if self.then == "cancel":
@@ -57,7 +57,7 @@ class EleattLauncher(Launcher):
 
 
 class EleattGridSweeper(BasicSweeper):
-    """Makes the grid of Hydra's own sweeper, but no folder: that comes with the first job."""
+    """Makes the grid of Hydra's own sweeper, but not its folder: the first job makes that."""
 
     def sweep(self, arguments: list[str]) -> Any:
         assert self.hydra_context is not None  # set up before
@@ -71,7 +71,7 @@ class EleattGridSweeper(BasicSweeper):
 
 
 class EleattTableSweeper(Sweeper):
-    """Turns the table of the config into the runs it still lacks, look by look if so asked."""
+    """Does the runs that the table of the config still lacks, look by look if ``until_decided``."""
 
     def __init__(self, until_decided: bool = False) -> None:
         self.until_decided = until_decided
@@ -96,7 +96,7 @@ class EleattTableSweeper(Sweeper):
 
 
 class EleattSearchPath(SearchPathPlugin):
-    """Adds the user's own folders of configs, wherever this project's are looked for."""
+    """Adds the user's own folders of configs to each search path that has this project's."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         if not os.environ.get("ELEATT_CONFIGS"):

@@ -1,4 +1,4 @@
-"""The one entry point, ``eleatt-bench VERB ...``; a verb imports its room only when called."""
+"""The entry point, ``eleatt-bench VERB ...``; the module of a verb is imported when it runs."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ VERBS = {
 FLAGS = ("--help", "--version", "--debug", "--config-dir")
 
 _RUNS = "runs_dir=FOLDER; the same command continues"
-_ELSEWHERE = {  # how each verb is told to write somewhere else
+_ELSEWHERE = {  # what to type so that a verb writes somewhere else
     "train": f"{_RUNS} the run",
     "search": f"{_RUNS} the search",
     "reproduce": f"{_RUNS} the table",
@@ -69,7 +69,7 @@ Tab completion:  eval "$(eleatt-bench completion bash)"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run ``eleatt-bench`` with ``argv`` (default: the process's); the exit status."""
+    """Run ``eleatt-bench`` with ``argv`` (default: this process's arguments); the exit status."""
     make_output_safe()
     arguments = typed()[1:] if completing() else list(sys.argv[1:] if argv is None else argv)
     if "--debug" in arguments:
@@ -84,17 +84,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         try:
             return _dispatch(arguments)
         finally:
-            sys.stdout.flush()  # or what lies there would fail where nobody tells of it
+            sys.stdout.flush()  # a failure is reported here, but not at the interpreter's exit
     except Exception as error:
         gone = _is_unread()
         _give_output_up()
-        if gone and isinstance(error, BrokenPipeError):  # as `| head` goes
+        if gone and isinstance(error, BrokenPipeError):  # e.g. `| head` has ended
             return 128 + signal.SIGPIPE
         if os.environ.get("ELEATT_DEBUG") == "1":
             traceback.print_exc()
-        if stops:  # what was being done when the signal came made an error of it
+        if stops:  # a signal came, and what it interrupted raised this error
             return _stopped(stops[0])
-        with suppress(OSError):  # which may well go to the disk that is full
+        with suppress(OSError):  # stderr may go to the disk that is full
             print(f"Error: {printable(_message(error, arguments[:1]))}", file=sys.stderr)
         return _exit_status(error)
     except KeyboardInterrupt:
@@ -104,19 +104,19 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _stopped(stops[0])
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     finally:
-        stops.clear()  # they have arrived
+        stops.clear()  # they were handled, so they are not sent again
 
 
 def _is_unread() -> bool:
-    """Whether who read what is printed has gone."""
+    """Whether nobody reads the output any more."""
     output = select.poll()
-    with suppress(OSError):  # of output that is no file
+    with suppress(OSError):  # the output is no file
         output.register(sys.stdout.fileno(), select.POLLOUT)
     return any(state & (select.POLLERR | select.POLLHUP) for _, state in output.poll(0))
 
 
 def _give_output_up() -> None:
-    """If what was printed cannot be written, nothing tries again."""
+    """Discard output that cannot be written, so that nothing tries to write it again."""
     try:
         sys.stdout.flush()
     except OSError:
@@ -124,7 +124,7 @@ def _give_output_up() -> None:
 
 
 def _without_config_dirs(arguments: Sequence[str]) -> list[str]:
-    """``arguments`` less ``--config-dir DIR``, which holds for all verbs and what they start."""
+    """``arguments`` without ``--config-dir DIR``, which is set for this process and its jobs."""
     rest, words = list[str](), iter(arguments)
     for word in words:
         flag, equals, folder = word.partition("=")
@@ -185,10 +185,10 @@ def _exit_status(error: Exception) -> int:
 
 
 def _handle_stops() -> list[int]:
-    """End on Ctrl-C, SIGTERM and SIGHUP as on an exception, so that locks and files are cleaned up.
+    """Raise an exception on Ctrl-C, SIGTERM and SIGHUP, so that locks and files are cleaned up.
 
-    The list tells which of them came: libraries may turn that exception into another. Where Python
-    lets none through, as in what it calls when an object goes, the signal is sent once more.
+    The list holds the signals that came, because libraries may turn the exception into another.
+    Some places, such as finalizers, let no exception through; there the signal is sent again.
     """
     came: list[int] = []
     usual = sys.unraisablehook
@@ -199,7 +199,7 @@ def _handle_stops() -> list[int]:
 
     def unraisable(ignored: sys.UnraisableHookArgs) -> None:
         if came and isinstance(ignored.exc_value, KeyboardInterrupt | SystemExit):
-            later = threading.Timer(0.02, again)  # once this is left
+            later = threading.Timer(0.02, again)  # after this hook has returned
             later.daemon = True
             later.start()
         else:
@@ -210,7 +210,7 @@ def _handle_stops() -> list[int]:
         raise KeyboardInterrupt if signum == signal.SIGINT else SystemExit(128 + signum)
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        # nohup, for one, ignores SIGHUP
+        # A signal that is ignored stays so: nohup, for example, ignores SIGHUP.
         if signal.getsignal(number) in {signal.SIG_DFL, signal.default_int_handler}:
             signal.signal(number, stop)
             sys.unraisablehook = unraisable
@@ -218,8 +218,8 @@ def _handle_stops() -> list[int]:
 
 
 def _stopped(signum: int) -> int:
-    if not is_first():  # nobody typed this process's command
+    if not is_first():  # a further rank, whose command nobody typed
         return 128 + signum
-    with suppress(OSError):  # a terminal that is gone
+    with suppress(OSError):  # the terminal may be gone
         print("\nInterrupted. The same command continues where this one stopped.", file=sys.stderr)
     return 128 + signum

@@ -16,14 +16,14 @@ class Parser(argparse.ArgumentParser):
     def add_argument(
         self, *names: str, offers: Offers | None = None, **said: Any
     ) -> argparse.Action:
-        """As argparse's; a shell completes the argument with what it ``offers``."""
+        """Add an argument as argparse does; tab completion proposes its ``offers``."""
         action = super().add_argument(*names, **said)
         if offers is not None:
             action.completer = completer(offers)  # type: ignore[attr-defined]
         return action
 
     def add_table(self, said: str = "as for `reproduce`") -> None:
-        """Let it take the ``name`` of a table, and ``overrides``; ``said`` helps with these."""
+        """Add the ``name`` of a table and ``overrides``, whose help text is ``said``."""
         self.add_argument(
             "name", help="a table, as `eleatt-bench tables` lists them", offers=options("table")
         )
@@ -35,7 +35,7 @@ class Parser(argparse.ArgumentParser):
         raise UserError(f"{message[:1].upper()}{message[1:]}. See: {self.prog} --help")
 
     def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
-        """The parsed ``arguments``; an unknown flag names its nearest match."""
+        """The parsed ``arguments``; the error for an unknown flag names the nearest match."""
         parsed, rest = self.parse_some(arguments)
         if rest:
             flags = [flag for flag in self._option_string_actions if flag.startswith("--")]
@@ -45,9 +45,9 @@ class Parser(argparse.ArgumentParser):
         return parsed
 
     def parse_some(self, arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
-        """The parsed ``arguments``, and those that are not known.
+        """The parsed ``arguments``, and the unknown ones.
 
-        Where a shell asks what may follow them, it is told, and the process ends.
+        During tab completion the shell is told what may follow, and the process ends.
         """
         if completing():
             answer(self, arguments)
@@ -55,7 +55,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def chosen_action(prog: str, actions: Mapping[str, str], arguments: Sequence[str]) -> str:
-    """The first of ``arguments``, one of ``actions``, of which each says what it does."""
+    """The action that ``arguments`` begin with; ``actions`` maps each name to its description."""
     if completing() and arguments:  # the action's own parser knows what may follow
         return arguments[0]
     listed = "\n".join(f"  {name:<8} {what}" for name, what in actions.items())
@@ -70,7 +70,7 @@ def chosen_action(prog: str, actions: Mapping[str, str], arguments: Sequence[str
 
 
 def choose(kind: str, name: str, choices: Sequence[str]) -> str:
-    """``name``, or the error that names what it nearly matched."""
+    """``name`` if it is one of ``choices``, else an error that names the nearest match."""
     if name not in choices:
         raise unknown(kind, name, choices)
     return name

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from eleatt_bench.runs.record import RunFolder
     from eleatt_bench.training.attention import Array, Attended
 
-_SHOWN = 4  # samples, of as many classes, unless they are named
-_PER_CLASS = 32  # samples, for the means
+_SHOWN = 4  # samples, each of another class, unless the user names some
+_PER_CLASS = 32  # samples for the mean of a class
 
 
 def attention(arguments: list[str]) -> int:
@@ -96,7 +96,7 @@ def _named(store: SequenceStore, names: Sequence[str], test: Sequence[str]) -> l
 
 
 def _first(store: SequenceStore, test: Sequence[str]) -> list[int]:
-    """A test sample of each of some classes, as far apart as they are."""
+    """The first test sample of `_SHOWN` classes that are spread evenly over all classes."""
     every = _some_of_each_class(store, test, most=1)
     return [every[i] for i in np.unique(np.linspace(0, len(every) - 1, _SHOWN).astype(int))]
 
@@ -154,7 +154,7 @@ def _draw_samples(store: SequenceStore, found: Sequence[Attended], layer: int, o
 def _write(
     store: SequenceStore, found: Sequence[Attended], values: Sequence[Array], path: Path
 ) -> None:
-    """Per sample its input, the attention, and that relative to its mean."""
+    """Write, for each sample, its input, its attention and its relative attention."""
     import h5py
 
     content = io.BytesIO()

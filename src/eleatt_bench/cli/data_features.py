@@ -1,4 +1,4 @@
-"""``eleatt-bench data features NAME``: the videos of a data set into a store of features."""
+"""``eleatt-bench data features NAME``: make a store of features from a data set of videos."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def _tell(store: SequenceStore, backbone: Backbone, clips: ClipSet, done: Extrac
 
 @contextmanager
 def _left_at_once() -> Iterator[None]:
-    """After a signal, do not look for two seconds whether any of torch's objects can go."""
+    """End at once after a signal: a garbage collection of torch's objects takes two seconds."""
     try:
         yield
     except (KeyboardInterrupt, SystemExit):
@@ -98,7 +98,7 @@ def _left_at_once() -> Iterator[None]:
 
 
 class _Told:
-    """Says from time to time, in a log file, how far the clips are, however long one takes."""
+    """Prints the progress to a log file at even intervals, however long a clip takes."""
 
     def __init__(self, what: str, total: int) -> None:
         self._what, self._total = what, total

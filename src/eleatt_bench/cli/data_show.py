@@ -23,7 +23,8 @@ def show(name: str, sample: str | None, out: Path | None) -> None:
     """Print what is in the store of ``name``, and draw ``sample`` (default: the first) to ``out``.
 
     Raises:
-        UserError: it is not prepared, has no such sample, or the picture cannot be drawn.
+        UserError: the data set is not prepared or has no such sample, or a picture that was asked
+            for cannot be drawn.
     """
     store = catalog.open_store(data_dir(), name)
     if sample is not None and sample not in store.names:

@@ -12,10 +12,10 @@ from eleatt_bench.data.verification import ProtocolReport
 
 
 def verify(name: str, everything: bool) -> None:
-    """Check the store of ``name`` and say what was found; of long lists ``everything`` or ten.
+    """Check the store of ``name`` and print the findings; long lists in full if ``everything``.
 
     Raises:
-        UserError: it is not prepared, or damaged.
+        UserError: the data set is not prepared, or its store is damaged.
     """
     report, part = verification.verify(data_dir(), name), catalog.entry(name).part
     whole = part and part.whole
@@ -40,7 +40,7 @@ def verify(name: str, everything: bool) -> None:
 
 
 def _sizes(found: ProtocolReport, whole: str | None) -> str:
-    """In words; copies are told by the frames of the data set ``whole``, if that is another one."""
+    """The sizes of a protocol in words; ``whole``: the data set whose frames identify copies."""
     if not found.folds:
         return "nothing here to train and to test"
     learn = _range([fold.learn for fold in found.folds])
@@ -70,11 +70,11 @@ def _range(counts: Sequence[int]) -> str:
     return f"{low:,}" if low == high else f"{low:,} to {high:,}"
 
 
-FIRST = 10  # of what could be thousands of lines
+FIRST = 10  # lines that are shown of what could be thousands
 
 
 def omitted(store: SequenceStore, most: int | None = FIRST) -> Iterator[str]:
-    """How many samples were left out, and up to ``most`` of them with the reasons; a line each."""
+    """Lines that say how many samples were left out, and the reasons for up to ``most`` of them."""
     if store.omitted:
         yield f"{len(store.omitted):,} bad samples of the source are left out:"
         lines = [f"{sample.name}: {sample.reason}" for sample in store.omitted]

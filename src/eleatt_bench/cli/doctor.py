@@ -35,7 +35,7 @@ def doctor(arguments: list[str]) -> int:
         "sent to the cluster to see what is there",
         offers=overrides(),
     )
-    parser.add_argument("--probe", type=Path, help=argparse.SUPPRESS)  # such a job
+    parser.add_argument("--probe", type=Path, help=argparse.SUPPRESS)  # for that job alone
     given = parser.parse(arguments)
     if given.probe or given.overrides:
         from eleatt_bench.cli import doctor_cluster
@@ -101,7 +101,7 @@ def _devices(build: bool) -> list[str]:
 
 
 def _extras() -> dict[str, str]:
-    """Of each optional part of the package whether its libraries are installed."""
+    """For each extra of the package, whether its libraries are installed."""
     found = {}
     package = metadata.distribution("eleatt-bench")
     needed = [Requirement(text) for text in package.requires or ()]
@@ -122,7 +122,7 @@ def _is_installed(name: str) -> bool:
 
 
 def _cpu_layers(build: bool) -> str:
-    """What layers run on, and why; the library behind ``native`` is made if ``build`` says so."""
+    """What layers run on, and why; with ``build``, the library of ``native`` is compiled first."""
     from eleatt_bench.nn.contract import BackendError
     from eleatt_bench.nn.native import why_not
     from eleatt_bench.nn.native.build import library_path
@@ -143,7 +143,7 @@ def _cpu_layers(build: bool) -> str:
 
 
 def _triton() -> str:
-    """Whether the kernels for GPUs can be had."""
+    """The version of Triton, or how to install it."""
     if find_spec("triton") is None:
         return "not installed: pip install 'eleatt-bench[triton]'"
     return f"triton {metadata.version('triton')}"

@@ -1,4 +1,4 @@
-"""``eleatt-bench doctor launcher=slurm`` or ``ray``: a job as in a sweep looks what is there."""
+"""``eleatt-bench doctor launcher=slurm`` or ``ray``: a test job reports what jobs find there."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ from eleatt_bench.launch.settings import SWEEPS
 from eleatt_bench.training.environment import git_commit
 
 _QUEUED = 30.0  # seconds that the job may wait for a node
-_RUNNING = 120.0  # and that it may take: torch from a slow disk
+_RUNNING = 120.0  # seconds that it may run: torch may come from a slow disk
 _ANSWER = "answer.json"
 _LOCK = "lock"
-_DATA = "data"  # names the folder of data
+_DATA = "data"  # a file with the path of the folder of data
 
 
 @runtime_checkable
@@ -45,7 +45,7 @@ class _Limited(Protocol):
 
 
 class Finding(NamedTuple):
-    """Whether something is as a sweep needs it, and what it is or what mends it."""
+    """What was checked, whether it is good for a sweep, and what was found or mends it."""
 
     what: str
     good: bool
@@ -53,10 +53,10 @@ class Finding(NamedTuple):
 
 
 def ask_cluster(overrides: Sequence[str]) -> bool:
-    """Print what a job finds that asks the cluster for what ``overrides`` say; whether all is well.
+    """Print what a test job with the settings ``overrides`` finds there; whether all is well.
 
     Raises:
-        UserError: they are of no cluster, or it does not take such a job.
+        UserError: the launcher is not one of a cluster, or the cluster does not take such a job.
     """
     config = compose_checked(overrides, "train")
     if is_local(config):
@@ -82,14 +82,14 @@ def ask_cluster(overrides: Sequence[str]) -> bool:
 
 
 class _Asked(NamedTuple):
-    """An engine, what a job of it has, and what mends what that job does not find."""
+    """The engine of the test job, what the job asks for, and remedies for what it lacks."""
 
     title: str
     engine: Engine
     told: str
     threads: int
     gpus: float
-    queue: Callable[[str], str]  # for the reason why a job does not run
+    queue: Callable[[str], str]  # the remedy for the reason why the job does not run
     program: str
 
 
@@ -149,9 +149,9 @@ def _findings(config: Mapping[str, Any], asked: _Asked, folder: Path) -> Iterato
 
 
 def _outcome(engine: Engine, job: Job) -> tuple[int | None, str, str]:
-    """The exit status of ``job``, or why it did not start in time; and its time limit.
+    """The exit status of ``job``, why it did not start in time, and its time limit.
 
-    The status is None of a job that did not end in time, too.
+    The status is None if the job did not end in time; the reason is empty if it started.
     """
     ended: dict[Job, int | None] = {}
     limit, runs, deadline = "", False, time.monotonic() + _QUEUED
@@ -261,7 +261,7 @@ def _time(limit: str, config: Mapping[str, Any]) -> Finding:
 
 
 def answer(folder: Path) -> None:
-    """In the job: write what it finds into ``folder``."""
+    """Write what this process, the test job, finds into ``folder``."""
     import torch
 
     from eleatt_bench.common.parallel import available_cores

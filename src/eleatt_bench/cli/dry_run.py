@@ -1,4 +1,4 @@
-"""``eleatt-bench reproduce NAME --dry-run``: what a table lacks, and what that will take."""
+"""``eleatt-bench reproduce NAME --dry-run``: the runs that a table lacks, and what they take."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def dry_run(made: Sequence[Plan]) -> None:
 
 
 def _seeds(made: Sequence[Plan], place: int) -> str:
-    """How many the look needs, in each column that has one."""
+    """The numbers of seeds that columns have at the look ``place``, e.g. ``3 or 5``."""
     looks = (column["looks"] for plan in made for column in plan.spec["columns"])
     counts = sorted({listed[place] for listed in looks if place < len(listed)})
     return " or ".join(map(str, counts))

@@ -1,4 +1,4 @@
-"""``eleatt-bench ensemble run=A,B``: what finished runs come to together."""
+"""``eleatt-bench ensemble run=A,B``: the accuracy of finished runs taken together."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _row(name: str, found: Predictions) -> list[str]:
 
 
 def _differences(mean: Predictions, members: dict[str, Predictions]) -> Iterator[str]:
-    """The mean less each member, on the same samples."""
+    """The mean minus each member, on the same samples; a line each."""
     for name, member in members.items():
         right = dict(zip(member.names.tolist(), member.right.tolist(), strict=True))
         theirs = np.array([right[sample] for sample in mean.names.tolist()])

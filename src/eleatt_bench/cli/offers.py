@@ -1,8 +1,8 @@
 """Tab completion in bash, zsh and fish: argcomplete asks, and Hydra answers for overrides.
 
 The shell runs the program with ``_ARGCOMPLETE`` set and the line in ``COMP_LINE``. The verb is
-called with the words before the cursor as ever, and the `Parser` that comes to read them says what
-may follow instead. An argument's ``offers`` are called with the beginning of the word.
+called as usual with the words before the cursor. Its `Parser` does not parse them, but tells the
+shell what may follow. ``offers`` that are a function get the beginning of the word at the cursor.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ def completing() -> bool:
 
 
 def typed() -> list[str]:
-    """The whole words before the cursor, the program's name among them."""
+    """The complete words before the cursor, the program's name included."""
     return _split()[0]
 
 
 def _split() -> tuple[list[str], str]:
-    """The words before the one at the cursor, and that one's beginning with its open quote."""
+    """The words before the one at the cursor, and the beginning of that word with its quote."""
     from argcomplete.lexers import split_line
 
     line, point = os.environ["COMP_LINE"], int(os.environ["COMP_POINT"])
@@ -40,25 +40,25 @@ def _split() -> tuple[list[str], str]:
 
 
 def answer(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> NoReturn:
-    """Tell the shell what may follow ``arguments``, which ``parser`` was to read, and end."""
+    """Tell the shell what may follow ``arguments``, the words of ``parser``, and exit."""
     from argcomplete.completers import FilesCompleter
     from argcomplete.finders import CompletionFinder
 
-    # argcomplete reads the line for itself, and as argparse does unless it is told that flags and
-    # words may be mixed: flags first, and nothing but what this parser is to read.
+    # argcomplete parses the line itself, but not mixed flags and words as `Parser` does. So it gets
+    # the words for this parser alone, with the flags first.
     line = (
         f"{shlex.join([parser.prog.split()[-1], *_flags_first(parser, arguments)])} {_split()[1]}"
     )
     os.environ |= {"COMP_LINE": line, "COMP_POINT": str(len(line)), "_ARGCOMPLETE": "1"}
 
     class Files(FilesCompleter):
-        """Of the arguments that offer nothing, those that are files."""
+        """Completes file names for arguments that are paths and offer nothing."""
 
         def __call__(self, prefix: str, **kwargs: Any) -> list[str]:
             return super().__call__(prefix) if kwargs["action"].type is Path else []
 
     CompletionFinder()(parser, always_complete_options=False, default_completer=Files())
-    raise AssertionError  # it has ended the process
+    raise AssertionError  # argcomplete has ended the process
 
 
 def _flags_first(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> list[str]:
@@ -75,7 +75,7 @@ def _flags_first(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> l
 
 
 def completer(offers: Offers) -> Callable[..., Iterable[str]]:
-    """What argcomplete calls for an argument that ``offers`` these."""
+    """The function that argcomplete calls for an argument with these ``offers``."""
 
     def complete(prefix: str, **_: object) -> Iterable[str]:
         return offers(prefix) if callable(offers) else offers
@@ -84,7 +84,7 @@ def completer(offers: Offers) -> Callable[..., Iterable[str]]:
 
 
 def run_ids(prefix: str) -> list[str]:
-    """The runs that are there; after a comma as well."""
+    """The ids of all runs, each after what ``prefix`` has up to its last comma."""
     from eleatt_bench.runs.record import all_runs
 
     before = prefix[: prefix.rfind(",") + 1]
@@ -92,7 +92,7 @@ def run_ids(prefix: str) -> list[str]:
 
 
 def named_runs(prefix: str) -> list[str]:
-    """``run=ID,ID``."""
+    """As `run_ids`, for an argument ``run=ID,ID``."""
     return [f"run={found}" for found in run_ids(prefix.removeprefix("run="))]
 
 
@@ -108,7 +108,7 @@ def options(group: str) -> Callable[[str], list[str]]:
 
 
 def overrides(name: str = "train") -> Callable[[str], list[str]]:
-    """What may be said of ``configs/<name>.yaml``: keys, groups, and the values of a choice."""
+    """Possible overrides of ``configs/<name>.yaml``: keys, groups, and the values of a choice."""
 
     def offers(prefix: str) -> list[str]:
         key, equals, value = prefix.partition("=")
@@ -125,7 +125,7 @@ def overrides(name: str = "train") -> Callable[[str], list[str]]:
 
 
 def _asked(name: str, word: str) -> list[str]:
-    """What Hydra, and the schema for it, know to follow the beginning of a ``word``."""
+    """The completions of ``word`` that the schema or Hydra knows."""
     from hydra.core.global_hydra import GlobalHydra
     from hydra.plugins.completion_plugin import DefaultCompletionPlugin
 
@@ -136,12 +136,12 @@ def _asked(name: str, word: str) -> list[str]:
         def asked(self, word: str) -> list[str]:
             found = [self._told(str(one)) for one in self._query(name, word)]
             if len(found) == 1 and found[0].endswith(".") and found[0] != word:
-                return self.asked(found[0])  # a section alone: what is in it
+                return self.asked(found[0])  # one section and nothing else: its keys
             return found
 
         @staticmethod
         def _told(word: str) -> str:
-            """Lists are values here, to Hydra they are sections."""
+            """``word`` with ``=`` if it is a list, which Hydra takes for a section."""
             path = word.removesuffix(".").split(".")
             section = schema.schema_at(schema.SCHEMAS[name], path) is not None
             return word.removesuffix(".") + "=" if word.endswith(".") and not section else word
@@ -154,7 +154,7 @@ def _asked(name: str, word: str) -> list[str]:
 
 
 def settings(prefix: str) -> Iterator[str]:
-    """``KEY=`` of everything that runs can be chosen by, or their values."""
+    """``KEY=`` for each key by which runs can be chosen, or the values of the typed key."""
     from eleatt_bench.runs.record import STATUSES
 
     key, equals, _ = prefix.partition("=")
@@ -166,7 +166,7 @@ def settings(prefix: str) -> Iterator[str]:
 
 
 def offer_verbs(known: Mapping[str, str], flags: Sequence[str]) -> NoReturn:
-    """Answer where the verb itself is still to come."""
+    """Tell the shell the verbs and flags, if no verb is typed yet, and end the process."""
     parser = argparse.ArgumentParser("eleatt-bench", add_help=False)
     for flag in flags:
         parser.add_argument(flag, action="store_true")
@@ -176,10 +176,10 @@ def offer_verbs(known: Mapping[str, str], flags: Sequence[str]) -> NoReturn:
 
 
 def keys(prefix: str) -> Iterator[str]:
-    """What runs can be listed and sorted by; after a comma as well."""
+    """The keys by which runs can be listed and sorted, each after ``prefix`` up to its comma."""
     before = prefix[: prefix.rfind(",") + 1]
     found = overrides("train")(prefix[len(before) :])
     for word in ("status", "epochs", "test/accuracy", *found):
         key = word.removesuffix("=")
-        if key == word or f"{key}." not in found:  # a section, which has no value
+        if key == word or f"{key}." not in found:  # a section has no value
             yield before + key

@@ -63,10 +63,10 @@ def add(arguments: Sequence[str]) -> None:
 
 
 def _check(plans: Sequence[Plan], rows: Sequence[str]) -> None:
-    """That all can be published, and that each of ``rows``, whose weights are asked for, is there.
+    """Check that ``plans`` can be published and have the ``rows`` whose weights are asked for.
 
     Raises:
-        UserError: it cannot, or is not.
+        UserError: a plan cannot be published, or a row is not there.
     """
     if any(made.quick for made in plans):
         raise UserError("A rehearsal is no result: leave quick=true out")
@@ -103,7 +103,7 @@ def _publish(
 
 
 def _copy_plan(publication: Publication, made: Plan) -> None:
-    """Publish the recorded plan; one that is published stays where the one here came later."""
+    """Publish the recorded plan; a published plan that was recorded earlier stays."""
     recorded, published = plan_path(made), plan_among(publication.runs, made.file_stem)
     ours, theirs = read_plan(made), read_plan(replace(made, runs_dir=publication.runs))
     seen = {place: one.seen for place, one in theirs.claims.items()}
@@ -117,7 +117,7 @@ def _copy_plan(publication: Publication, made: Plan) -> None:
 
 
 def _first_runs(made: Plan, rows: Sequence[str], finished: Collection[str]) -> Iterator[PlannedRun]:
-    """The first run, of a first fold, of each cell of ``rows``, if it is finished."""
+    """The first run of each cell of ``rows`` (first seed, first fold), if it is finished."""
     seen: set[tuple[str, str, str]] = set()
     for run in made.first_look:
         place = run.section, run.row, run.column
@@ -135,10 +135,10 @@ def _publish_weights(publication: Publication, made: Plan, name: str) -> None:
 
 
 def _describe(publication: Publication, made: Plan, names: Sequence[str]) -> None:
-    """Say what there is to know of the data of the runs with these names.
+    """Publish the facts about the data of the runs with these ``names``.
 
     Raises:
-        UserError: they are not here, or those that are published are others.
+        UserError: the data are not prepared here, or the published facts are of other data.
     """
     records = (RunFolder(made.runs_dir, name).read() for name in names)
     identities = [record["identity"] for record in records if record is not None]
@@ -159,7 +159,7 @@ def _describe(publication: Publication, made: Plan, names: Sequence[str]) -> Non
 
 
 def _copy(publication: Publication, made: Plan, names: Collection[str]) -> None:
-    """Put runs among the published ones; one that was trained again takes the place of the old."""
+    """Copy runs to the published ones; a run that was trained again replaces the published one."""
     with staging(publication.runs) as stage:
         staged = []
         for name in names:
@@ -177,7 +177,7 @@ def _copy(publication: Publication, made: Plan, names: Collection[str]) -> None:
             if how is Outcome.SAME and _bytes(ours) == _bytes(theirs):
                 continue
             if how in (Outcome.SAME, Outcome.OTHER, Outcome.DAMAGED):
-                if how is Outcome.SAME:  # as an earlier version published it, its weights too
+                if how is Outcome.SAME:  # in the files of an earlier version; its weights stay
                     theirs.remove()
                 else:
                     _remove(publication, name)

@@ -1,4 +1,4 @@
-"""``eleatt-bench results verify``: does what is published follow from its runs?"""
+"""``eleatt-bench results verify``: check that what is published follows from its runs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from eleatt_bench.runs.soundness import sound_with_predictions
 from eleatt_bench.tables.build import device
 
 _SHOWN = 10  # differences of a table
-_SAMPLES = 2.5  # by which processors may differ
+_SAMPLES = 2.5  # test samples in which processors may differ
 
 
 def verify(arguments: Sequence[str]) -> None:
@@ -63,7 +63,7 @@ def verify(arguments: Sequence[str]) -> None:
 
 
 def _runs(publication: Publication) -> tuple[dict[str, Record], int]:
-    """The records of all runs that are sound; how many are not, or are of no table."""
+    """The records of all sound runs, and the number of faults, which are printed."""
     records: dict[str, Record] = {}
     tested: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     wrong = 0
@@ -96,7 +96,7 @@ def _samples_of(found: Predictions) -> str:
 
 
 def _origin(record: Record) -> str:
-    """Recipe, commit and machine."""
+    """Recipe, commit, machine and version of torch, in words."""
     versions = record.get("versions", {})
     library = f", torch {versions['torch']}" if "torch" in versions else ""
     trained = dict.fromkeys(name for name, _ in record.get("commits", []) if name)
@@ -106,7 +106,7 @@ def _origin(record: Record) -> str:
 
 
 def _tables(publication: Publication, records: Mapping[str, Record]) -> int:
-    """Print a line for each table, and what differs; how much that is."""
+    """Print a line for each table, and its differences; the number of all differences."""
     wrong = 0
     with Composer() as composer:
         for stem, entry in publication.entries().items():
@@ -132,9 +132,9 @@ def _tables(publication: Publication, records: Mapping[str, Record]) -> int:
 
 
 def _cost(publication: Publication, stem: str, records: Mapping[str, Record]) -> str:
-    """How long the training of a table's runs took in all, in words."""
+    """How long the training of a table's runs took in total, in words."""
     spent = Counter[str]()
-    with suppress(ValueError):  # which is told where the table is compared
+    with suppress(ValueError):  # a damaged table; `_tables` reports it
         for run in publication.shown_runs(stem).keys() & records.keys():
             one = records[run]
             on_cpus = one["accelerator"] == "cpu"
@@ -145,7 +145,7 @@ def _cost(publication: Publication, stem: str, records: Mapping[str, Record]) ->
 
 
 def _weights(publication: Publication, records: Mapping[str, Record], *, again: bool) -> int:
-    """Print a line for each file of weights; how many are not those of their runs."""
+    """Print a line for each file of weights that is wrong or tested; how many are wrong."""
     wrong = 0
     for path in sorted(publication.weights.glob("*")):
         if path.stem not in records:
@@ -160,7 +160,7 @@ def _weights(publication: Publication, records: Mapping[str, Record], *, again: 
 
 
 def _tested(path: Path, record: Record) -> str:
-    """What comes of testing weights again; other processors may differ in a sample or two."""
+    """The result of testing weights again; other processors may differ in a sample or two."""
     from eleatt_bench.training.published import load_network, retest
 
     try:
@@ -199,7 +199,7 @@ def _compared(
 def _shown(
     publication: Publication, stem: str, entry: Entry, records: Mapping[str, Record]
 ) -> Iterator[str]:
-    """Which accuracies of a table are not those of its runs, or whose runs not of its recipe."""
+    """The faults of a table of an earlier recipe: lost runs, other recipes, other accuracies."""
     try:
         shown = publication.shown_runs(stem)
     except ValueError as error:

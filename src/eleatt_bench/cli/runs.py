@@ -37,7 +37,7 @@ def runs(arguments: list[str]) -> int:
     return 0
 
 
-_LAST = ("identity", "versions")  # below what one looks for first
+_LAST = ("identity", "versions")  # shown below what people look for first
 
 
 def show(arguments: Sequence[str]) -> None:
@@ -113,7 +113,7 @@ def _agreed() -> bool:
 
 
 def gc(arguments: Sequence[str]) -> None:
-    """Remove what is needed no more."""
+    """Remove what is no longer needed."""
     parser = Parser(
         "eleatt-bench runs gc",
         description="Remove the checkpoints of finished runs but the best one (and the last one "

@@ -24,7 +24,7 @@ _UNSAID = ("data_dir", "runs_dir", "force", "table")
 
 
 def compare(arguments: Sequence[str]) -> None:
-    """Print in what two runs differ."""
+    """Print how two runs differ."""
     parser = Parser(
         "eleatt-bench runs compare",
         description="Two runs side by side: the settings in which they differ, what they came to, "
@@ -55,7 +55,7 @@ def compare(arguments: Sequence[str]) -> None:
 
 
 def differences(a: Run, b: Run) -> Iterator[tuple[str, Any, Any]]:
-    """The settings in which two runs differ: the name's first, then how they were computed."""
+    """The settings in which two runs differ: first those in the run's name, then the others."""
     known = [dict(leaves(run.record.get("identity", {}))) for run in (a, b)]
     for key in dict.fromkeys(key for part in (*known, a.config, b.config) for key in part):
         if key.split(".")[0] not in _UNSAID and a.get(key) != b.get(key):
@@ -85,7 +85,7 @@ def _text(value: Any) -> str:
 
 
 def _on_the_same_samples(a: Run, b: Run) -> str:
-    """What the predictions say, in a sentence or two."""
+    """The paired difference on the test samples that both predicted, in a sentence or two."""
     import numpy as np
 
     from eleatt_bench.runs.predictions import read_predictions
@@ -115,9 +115,9 @@ def _on_the_same_samples(a: Run, b: Run) -> str:
 
 
 def _over_seeds(a: Run, b: Run) -> str:
-    """What all finished seeds of both say, judged as a claim of a table that nobody declared.
+    """A − B over the seeds that both have finished, judged as a claim that no table declared.
 
-    Nothing of runs that no seed tells apart, nor of those that were tested on other data.
+    Empty if the runs differ in nothing but the seed; a refusal if they were tested on other data.
     """
     from eleatt_bench.report.numbers import signed
     from eleatt_bench.report.verdict_text import judgement_text
@@ -136,7 +136,7 @@ def _over_seeds(a: Run, b: Run) -> str:
         return "No comparison over seeds: no seed is finished in both."
     found = judge(of_a, of_b, Design(seeds, (len(seeds),)))
     found = replace(found, exploratory=True)
-    assert found.mean is not None  # of one seed at least
+    assert found.mean is not None  # there is at least one seed
     text = f"Over {len(seeds)} seed{'s' * (len(seeds) > 1)} of both "
     text += f"({', '.join(map(str, seeds))}) A − B is {signed(found.mean)} points"
     if found.low is not None and found.high is not None:
@@ -146,7 +146,7 @@ def _over_seeds(a: Run, b: Run) -> str:
 
 
 def _by_seed(same: dict[str, Any], runs: Path) -> dict[int, float]:
-    """The test accuracies (%) of the finished ``runs`` that have this identity but for the seed."""
+    """Test accuracies (%) by seed of the finished ``runs`` with the identity ``same``."""
     records = (folder.read() for folder in all_runs(runs))
     return {
         record["identity"]["seed"]: 100 * record["metrics"]["test"]["accuracy"]

@@ -1,4 +1,4 @@
-"""``eleatt-bench runs export``: runs as one file, or as a folder of runs."""
+"""``eleatt-bench runs export``: write finished runs to one zip file."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def chosen(words: Sequence[str]) -> list[RunFolder]:
     """The runs that are named, and those that agree with all filters; each once.
 
     Raises:
-        UserError: no such run, or none that agrees.
+        UserError: there is no such run, or no run agrees with the filters.
     """
     filters = [word for word in words if "=" in word]
     found = [find_run(runs_dir(), word) for word in words if "=" not in word]

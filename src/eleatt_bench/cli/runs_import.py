@@ -19,7 +19,7 @@ _PATH = re.compile(
     r"(?P<file>record\.json|config\.yaml|epochs\.csv|predictions\.h5|checkpoints/(best|last)\.ckpt)"
 )
 _LARGEST = 1 << 28  # bytes of a file; no checkpoint of these networks comes near
-_PACKED = 100  # times that an archive may unpack to; runs pack to a half, or a tenth
+_PACKED = 100  # times its size that an archive may unpack to; runs unpack to 2 to 10 times
 
 
 def import_runs(arguments: Sequence[str]) -> None:
@@ -45,14 +45,15 @@ def _staged(source: Path, stage: Path) -> Iterator[RunFolder]:
     """Each run of ``source``, copied into ``stage`` and synced.
 
     Raises:
-        UserError: as `Source.find` and its members; a run twice, or more than an archive may hold.
+        UserError: as `Source.find` and its members; a file is there twice, or is not a run's; the
+            archive unpacks to too much.
     """
     again = command("runs", "import", str(source))
     given = Source(source, "the export", again, _LARGEST, packed=True)
     by_run: dict[str, dict[str, Member]] = {}
     for member in given.find(_PATH, "digits-gru-seed0-1a2b3c4d5e6f/record.json"):
         match = _PATH.fullmatch(str(member.path))
-        if match is None:  # in other capitals
+        if match is None:  # its name has other capitals
             continue
         run = match["run"] or source.resolve().name
         if by_run.setdefault(run, {}).setdefault(match["file"], member) is not member:
@@ -70,10 +71,10 @@ def _staged(source: Path, stage: Path) -> Iterator[RunFolder]:
 
 
 def _is_sound(folder: RunFolder, source: Path, stage: Path) -> bool:
-    """Whether a run is finished, as its own record says.
+    """Whether the run in ``folder`` is finished, by its own record; if so, it is sound.
 
     Raises:
-        UserError: it is damaged, or of something else.
+        UserError: the run is damaged, or is not the run that its name says.
     """
     record = folder.read()
     if record is not None and record["status"] != "finished":
@@ -94,10 +95,10 @@ def _is_sound(folder: RunFolder, source: Path, stage: Path) -> bool:
 
 
 def _tell(outcomes: dict[str, Outcome], unfinished: int) -> None:
-    """What became of every run.
+    """Print what became of each run.
 
     Raises:
-        UserError: some were not taken over that are not here.
+        UserError: some runs were not taken over, because others of the same name are here.
     """
     kept = {name: how for name, how in outcomes.items() if how not in (Outcome.TAKEN, Outcome.SAME)}
     for name, how in outcomes.items():
@@ -116,4 +117,4 @@ def _tell(outcomes: dict[str, Outcome], unfinished: int) -> None:
         )
 
 
-_NAMED = 3  # of what there may be many
+_NAMED = 3  # run ids that an error names

@@ -25,10 +25,10 @@ _COLUMNS: dict[str, tuple[str, Callable[[Any], str]]] = {
     "parameters": ("parameters", "{:,}".format),
     "timing.seconds": ("seconds", "{:.0f}".format),
 }
-"""How values are shown that most runs have; a narrow terminal has no room for the last columns."""
-_FIRST = ("test/accuracy", "status", "test/accuracy_clean")  # and then the settings that differ
-_FEW = 100  # runs, of which the settings are compared
-_SETTINGS = 8  # that are shown
+"""Heads and formats of values that most runs have; a narrow terminal drops the last columns."""
+_FIRST = ("test/accuracy", "status", "test/accuracy_clean")  # shown before settings that differ
+_FEW = 100  # runs at most whose settings are compared
+_SETTINGS = 8  # settings that are shown at most
 
 
 def list(arguments: Sequence[str]) -> None:  # noqa: A001  (the action's name)
@@ -87,7 +87,7 @@ def _list(given: Namespace, form: str) -> None:
 
 
 def _usual(runs: Sequence[Run], key: str | None) -> Sequence[str]:
-    """What is shown of runs where nobody says what, ``key`` among it."""
+    """The columns that are shown by default, with ``key``, by which the runs are sorted."""
     shown = [] if key is None or key in {"run", *_COLUMNS} else [key]
     shown += [one for one in _FIRST if any(run.get(one) is not None for run in runs)]
     if len(runs) <= _FEW:
@@ -104,7 +104,7 @@ def _texts(run: Run, keys: Sequence[str]) -> Iterator[str]:
         value = run.get(key)
         try:
             yield "–" if value is None else _COLUMNS[key][1](value)
-        except (KeyError, TypeError, ValueError):  # of another key, or somebody wrote that value
+        except (KeyError, TypeError, ValueError):  # a key with no format, or an odd value
             yield json.dumps(value, ensure_ascii=False).strip('"')
 
 

@@ -1,4 +1,4 @@
-"""The verb ``search``: the best settings by validation accuracy, by Optuna."""
+"""The verb ``search``: Optuna looks for the settings with the best validation accuracy."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from eleatt_bench.training.loggers.ready import loggers_ready
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
-_SHOWN = 10  # of the best trials
+_SHOWN = 10  # best trials that are shown
 
 DESCRIPTION = """\
 Search for the settings with the best validation accuracy. The test set has no part in it, unless
@@ -113,7 +113,7 @@ def _search(name: str, space: Space, composer: Composer, most: int) -> None:
 
 
 def _close(path: Path, runs_dir: Path, best: Sequence[FrozenTrial]) -> None:
-    """Where everything lies, and what to type next."""
+    """Print where everything lies, and what to type next."""
     where = {"runs": str(runs_dir), "trials": str(path), "logs": str(path.with_suffix(""))}
     then = {"curves": ["tensorboard"]}
     then |= {"a run": ["runs", "show", best[0].user_attrs[RUN]]} if best else {}
@@ -121,14 +121,14 @@ def _close(path: Path, runs_dir: Path, best: Sequence[FrozenTrial]) -> None:
 
 
 def _digest(space: Space, composer: Composer) -> str:
-    """What makes two searches the same: the same runs can come of both, trials or not."""
+    """A digest of what a search is: its dimensions, and the runs at samples of these."""
     corner, _ = wanted_run(space.corner, composer.config(space.corner), composer)
     found: list[str | None] = []
     for one in space.variants():
         try:
             folder, _ = wanted_run(one, composer.config(one), composer)
             found.append(folder.run_id)
-        except UserError:  # values that do not go together: such a trial is no run
+        except UserError:  # these values do not go together, so there is no such run
             found.append(None)
     dimensions = sorted(repr(dimension) for dimension in space.dimensions)
     named = [corner.run_id, sorted(map(str, found)), dimensions]
@@ -136,7 +136,7 @@ def _digest(space: Space, composer: Composer) -> str:
 
 
 def _print_best(space: Space, best: Sequence[FrozenTrial]) -> None:
-    """A line per trial, the best first, with what differs; and the best one as a command."""
+    """Print the best trials, a line each with what differs, and the command of the best one."""
     if not best:
         return
     count = len(space.fixed)

@@ -26,7 +26,7 @@ from eleatt_bench.tables.spec import declared
 from eleatt_bench.tables.table import Table
 
 WRITTEN = ("md", "tex", "csv", "json")
-"""What ``reproduce`` writes, cells and claims in files of their own."""
+"""The formats that ``reproduce`` writes; cells and claims are in separate files."""
 
 
 def tables(arguments: list[str]) -> int:
@@ -94,7 +94,7 @@ def _check_digits(digits: int | None) -> None:
 
 
 def _check_alone(given: Namespace) -> None:
-    """Refuse flags about how a table is shown beside --explain, which lists runs instead."""
+    """Refuse flags about how a table is shown together with --explain, which lists runs."""
     flags = ("claims", "columns", "rows", "sections", "no_cited")
     typed = [name for name in flags if getattr(given, name)]
     typed += [
@@ -175,7 +175,7 @@ def reproduce(arguments: list[str]) -> int:
 
 
 def _check_complete(made: Sequence[Plan]) -> None:
-    """Whoever has just done all that a table lacks finds it there, or something is wrong."""
+    """Refuse to end well if a table still lacks runs after all of its jobs have ended well."""
     lacking = (run for plan in made for run in wanted_now(plan, False))
     lack = {run.run_id: run for run in lacking if run.run_id is not None}
     if lack:
@@ -202,9 +202,9 @@ def _write(made: Sequence[Plan], asked: Sequence[str]) -> None:
 def _close(
     made: Sequence[Plan], finished: set[str], asked: Sequence[str], results: Sequence[Table]
 ) -> None:
-    """Where everything lies, how far the claims are, and what to type next.
+    """Print where everything lies, how far the claims are, and what to type next.
 
-    ``finished`` are the keys of runs that are, pre-trainings among them.
+    ``finished`` are the keys of the finished runs, pre-trainings included.
     """
     claims = [claim for result in results for claim in result.claims]
     runs_dir = made[0].runs_dir
@@ -223,7 +223,7 @@ def _close(
     then = {"rest": ["reproduce", *asked]} if first - done else {}
     if any(claim.judgement.next_look for claim in claims):
         then["seeds"] = ["reproduce", *asked, "--until-decided"]
-    shown = without_launcher(asked)  # whoever looks at a table launches nothing
+    shown = without_launcher(asked)  # commands that show a table launch nothing
     then |= {"curves": ["tensorboard"], "pages": ["report", *shown[1:]]}
     then |= {"LaTeX": ["table", *shown, "--format", "tex"]}
     if len(made) == 1:

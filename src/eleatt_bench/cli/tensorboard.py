@@ -1,4 +1,4 @@
-"""``eleatt-bench tensorboard``: TensorBoard over all runs, or some, each under a person's name."""
+"""``eleatt-bench tensorboard``: TensorBoard over all runs, or some, under readable names."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from eleatt_bench.common.locations import runs_dir
 from eleatt_bench.runs.record import RunFolder, all_runs, find_run
 from eleatt_bench.runs.title import title
 
-_EVERY = 5.0  # seconds between looks for new runs, as TensorBoard's own
+_EVERY = 5.0  # seconds between looks for new runs, as in TensorBoard itself
 _FIRST = ("val/accuracy", "train/accuracy", "val/loss", "train/loss")
-"""The curves that it opens on, of all runs in one drawing each, above everything else."""
+"""The curves that TensorBoard shows first, above the others: a drawing each, with all runs."""
 
 
 def tensorboard(arguments: list[str]) -> int:
-    """``eleatt-bench tensorboard``; ``arguments`` are TensorBoard's own, such as ``--port 6007``.
+    """``eleatt-bench tensorboard [run=ID,ID...]``; other ``arguments`` go to TensorBoard.
 
-    It is shown a folder of links to the runs' event files, which follows the runs that come and go.
+    TensorBoard reads a folder of links to the runs' event files. New runs are linked as they come.
     """
     parser = Parser(
         "eleatt-bench tensorboard",
@@ -38,7 +38,7 @@ def tensorboard(arguments: list[str]) -> int:
         "TensorBoard: --port 6007, --bind_all, ...",
         allow_abbrev=False,
     )
-    if completing():  # else a word that is TensorBoard's, as the 6007 of --port, would be one
+    if completing():  # otherwise words for TensorBoard, as 6007 of --port 6007, would be runs
         parser.add_argument("runs", nargs="*", offers=named_runs)
     _, given = parser.parse_some(arguments)
     named = [word for word in given if word.startswith("run=")]
@@ -68,7 +68,11 @@ def tensorboard(arguments: list[str]) -> int:
 
 
 def _check_events(runs: Path, chosen: Sequence[RunFolder] | None) -> None:
-    """Say if there are no runs, and of which there is nothing to show."""
+    """Refuse to start if there are no runs, or none of these have event files.
+
+    Raises:
+        UserError: one of these, or a ``chosen`` run has no event files.
+    """
     there = all_runs(runs)
     if not there:
         raise UserError(f"There are no runs in {runs}. Start one: eleatt-bench train")
@@ -86,7 +90,7 @@ _NONE = (
 
 
 def _pass_on(process: subprocess.Popen[str]) -> None:
-    """Print what TensorBoard says, and after its address the one that opens on the curves."""
+    """Print TensorBoard's output, and after its address the one that opens on the curves."""
     pins = [{"plugin": "scalars", "tag": tag} for tag in _FIRST]
     query = urlencode({"pinnedCards": json.dumps(pins, separators=(",", ":")), "smoothing": 0})
     assert process.stderr is not None

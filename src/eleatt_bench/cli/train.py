@@ -29,9 +29,9 @@ THEN = {
     "--detach": "hydra/launcher=eleatt_detach",
     "--cancel": "hydra/launcher=eleatt_cancel",
 }
-"""What is to become of jobs on a cluster: submit and leave them, or end them."""
+"""The launcher of each flag about jobs on a cluster: submit and leave them, or end them."""
 
-FLAGS = {  # these, and Hydra's own, with the number of values they take
+FLAGS = {  # those flags and Hydra's, with the number of values that each takes
     **dict.fromkeys(THEN, 0),
     "--multirun": 0,
     "--cfg": 1,
@@ -91,12 +91,13 @@ def train(arguments: list[str]) -> int:
 
 
 def _shown(verb: str, flags: Sequence[str], overrides: Sequence[str]) -> bool:
-    """Whether ``--cfg job`` asks for the settings of a run; they are printed, as it would be done.
+    """Print the settings of a run if ``--cfg job`` asks for them; whether it does.
 
-    Hydra would show them before they are settled and checked.
+    Hydra itself would print them before they are settled and checked.
 
     Raises:
-        UserError: they are those of many runs, or of a section that is not there.
+        UserError: the settings are of several runs, the section does not exist, or --package comes
+            without --cfg.
     """
     values = dict(pairwise([*flags, ""]))
     if values.get("--cfg") != "job":
@@ -119,7 +120,7 @@ def _shown(verb: str, flags: Sequence[str], overrides: Sequence[str]) -> bool:
 
 
 def _is_here(config: Mapping[str, Any]) -> bool:
-    """Whether this process is to do the work, and not a cluster that it is handed to."""
+    """Whether this process does the work itself, instead of handing it to a cluster."""
     from eleatt_bench.training.environment import is_in_sweep
 
     return is_local(config) or is_in_sweep()
@@ -163,10 +164,10 @@ def eval(arguments: list[str]) -> int:  # noqa: A001  (the verb's name)
 
 
 def _check_places(overrides: Sequence[str]) -> None:
-    """Refuse what would say how a finished run is trained: it would be without effect."""
+    """Refuse settings of how a run is trained: they have no effect on a finished run."""
     for override in overrides:
         key, _, value = override.lstrip("+~").partition("=")
-        whole = key == "trainer" and value.startswith("{")  # and not one of the files
+        whole = key == "trainer" and value.startswith("{")  # not the name of a file
         if whole or (key.startswith("trainer.") and not is_place(key)):
             raise UserError(
                 f"{override}: a run is tested as it was trained; of trainer only where that is "
@@ -175,7 +176,7 @@ def _check_places(overrides: Sequence[str]) -> None:
 
 
 def _offer(name: str, arguments: Sequence[str]) -> None:
-    """Where a shell asks what may follow ``arguments``, tell it, and end."""
+    """During tab completion, tell the shell what may follow ``arguments``, and end the process."""
     if completing():
         parser = Parser(f"eleatt-bench {name}", add_help=False)
         short = {flag: name for name, flag in _LONG.items() if flag != "--help"}
@@ -187,9 +188,9 @@ def _offer(name: str, arguments: Sequence[str]) -> None:
 
 
 def compose_checked(overrides: Sequence[str], name: str) -> dict[str, Any]:
-    """What ``overrides`` compose, as they were typed; Hydra is asked for nothing it said before."""
+    """The checked configuration that typed ``overrides`` compose; for ``train`` it is cached."""
     composer = Composer(name)
-    if name != "train":  # each test is of another run: what was composed is of no use again
+    if name != "train":  # each test is of another run, so a cache would not help
         with hydra_ready():
             return composer.typed(overrides)
     with composer:
@@ -197,7 +198,7 @@ def compose_checked(overrides: Sequence[str], name: str) -> dict[str, Any]:
 
 
 def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Hydra's flags with their values, and the overrides; an unknown flag is a `UserError`."""
+    """The flags with their values, and the overrides; an unknown flag raises `UserError`."""
     flags: list[str] = []
     overrides: list[str] = []
     rest = iter(arguments)
@@ -219,9 +220,9 @@ def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def run_hydra(name: str, flags: Sequence[str], overrides: Sequence[str]) -> None:
-    """Let Hydra sweep over what ``overrides`` compose of ``configs/<name>.yaml``, or show it.
+    """Let Hydra sweep over what ``overrides`` compose with ``configs/<name>.yaml``, or show it.
 
-    Hydra prints and exits when anything raises in it, so that is carried past it.
+    By default Hydra prints its errors and exits. Here they are raised, so that they are explained.
     """
     with hydra_ready():  # once for all of them
         for override in overrides:
@@ -250,13 +251,13 @@ def run_hydra(name: str, flags: Sequence[str], overrides: Sequence[str]) -> None
 
 
 def _test(record: Mapping[str, Any]) -> str:
-    """The test accuracies in words."""
+    """The test accuracies, in words."""
     test: Mapping[str, float] = record["metrics"]["test"]
     return "test " + "  ".join(f"{k} {v:.2%}" for k, v in test.items() if k != "loss")
 
 
 def _recorded(record: Mapping[str, Any], result: Mapping[str, Any]) -> str:
-    """What the record has of the weights that were tested again, where that is something else."""
+    """The accuracies in the record, if the same weights have others now; else empty."""
     if result["checkpoint"] != record.get("selection", "best") or _test(result) == _test(record):
         return ""
     return f"; its record has {_test(record)}"

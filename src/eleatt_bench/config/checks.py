@@ -13,24 +13,24 @@ from eleatt_bench.config.targets import check_target
 from eleatt_bench.config.transforms import check_transforms
 
 QUICK = {"trainer.max_epochs": 2, "data.limit": 64}
-"""What a run with ``quick=true`` has at most."""
+"""The largest values that a run with ``quick=true`` has."""
 
 
 def check_values(config: Mapping[str, Any], name: str = "train", *, begun: bool = False) -> None:
     """Refuse values that make no sense; ``config`` is plain and has all keys of schema ``name``.
 
-    What would be without effect, or do harm, is refused as long as the run is not ``begun``.
+    Values that have no effect or do harm are refused only as long as the run has not ``begun``.
 
     Raises:
         UserError: a number out of its range or not finite, a gate on a layer that is not there, a
-            ``_target_`` that is not allowed, ``options`` that say what has a key of its own.
+            ``_target_`` that is not allowed, ``options`` that repeat a key of their section.
     """
-    for key, value in sorted(scalars(config), key=_depth):  # `seed` before what follows it
+    for key, value in sorted(scalars(config), key=_depth):  # `seed` before settings that follow it
         if isinstance(value, float) and not math.isfinite(value):
             # No training can use it, and no run can be named after it.
             raise UserError(f"{key} is {value}; it must be a finite number")
         if isinstance(value, int) and abs(value) >= _LARGEST:
-            # A database cannot hold it, nor, if it is twice as large, can the record of a run.
+            # A search's database cannot hold it. The limit of a run's record is twice as large.
             raise UserError(f"{key} is {value}; it must lie between -2**63 and 2**63")
     _check_minima(config)
     _check_launcher(config["launcher"])
@@ -99,10 +99,10 @@ _OF = {
               "notice", "poll", "setup", "options"),
     "ray": ("address", "cpus", "gpus", "memory", "retries", "env"),
 }  # fmt: skip
-"""Which settings are of which launcher."""
+"""The settings of each launcher."""
 
 _USUAL = {"jobs_per_device": 1, "warm": True}
-_NUMBERS = ("cpus", "resubmit", "poll", "retries")  # which no cluster knows instead
+_NUMBERS = ("cpus", "resubmit", "poll", "retries")  # for these a cluster has no default
 _TIME = re.compile(r"((?P<days>\d+)-)?(?P<parts>\d+(:\d+){0,2})")
 _ADDRESS = re.compile(r"auto|(ray://)?([\w.-]+|\[[\da-fA-F:.]+\]):\d{1,5}")
 _SIZE = re.compile(r"0*[1-9]\d*[KMGT]?", re.IGNORECASE)
@@ -169,7 +169,7 @@ def _check_ray(launcher: Mapping[str, Any]) -> None:
 
 
 def _seconds(time: str | None) -> float | None:
-    """How long that is, as SLURM reads ``M``, ``M:S``, ``H:M:S``, ``D-H`` …; None: no limit."""
+    """Seconds of a time as SLURM reads it: ``M``, ``M:S``, ``H:M:S``, ``D-H`` …; None: no limit."""
     if time is None or time.upper() in ("INFINITE", "UNLIMITED"):
         return None
     match = _TIME.fullmatch(time)
@@ -237,7 +237,7 @@ def _check_clipping(trainer: Mapping[str, Any]) -> None:
 
 
 def _check_monitor(scheduler: Mapping[str, Any]) -> None:
-    """Refuse to watch what is not there, the wrong way round, or for nobody."""
+    """Refuse a monitor that does not exist or that nothing watches, and a ``mode`` against it."""
     monitor, target = scheduler["monitor"], scheduler["_target_"]
     if target is None or target.rpartition(".")[2] != "ReduceLROnPlateau":
         if monitor is not None:

@@ -1,4 +1,4 @@
-"""What overrides compose: Hydra's own meaning, with all that a person who typed them expects."""
+"""The configuration that overrides compose: what Hydra makes of them, settled and checked."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def compose_config(overrides: Sequence[str], name: str = "train") -> dict[str, A
 
 
 def composed(overrides: Sequence[str], name: str) -> DictConfig:
-    """What Hydra makes of ``overrides``, references and all; raises as `compose_config`."""
+    """What Hydra composes of ``overrides``, references unresolved; raises as `compose_config`."""
     with hydra_ready():
         try:
             return compose(config_name=name, overrides=list(overrides))
@@ -52,8 +52,8 @@ def settled(overrides: Sequence[str], name: str, cfg: DictConfig | None = None) 
 def checked(cfg: DictConfig, name: str = "train", *, begun: bool = False) -> dict[str, Any]:
     """``cfg`` resolved to dicts, lists, numbers and strings (choices by their names), and checked.
 
-    With ``quick=true`` the run is made one of seconds. ``cfg`` is changed by that; ``name`` is the
-    schema's; a run that is ``begun`` may have settings that no run can begin with any more.
+    ``quick=true`` makes the run one of seconds, which changes ``cfg``. ``name`` is the name of the
+    schema. A run that has ``begun`` may have settings with which no new run can begin.
 
     Raises:
         UserError: a key outside the schema (``+typo=1``) or taken out of it (``~seed``), a
@@ -77,13 +77,13 @@ def checked(cfg: DictConfig, name: str = "train", *, begun: bool = False) -> dic
 
 
 def config_of_run(kept: Mapping[str, Any]) -> dict[str, Any]:
-    """The checked configuration of a run that was begun, from what is ``kept`` of it.
+    """The checked configuration of a run that has begun, from the part that was ``kept``.
 
-    Settings that came after the run have their defaults, and so have those of launcher and loggers
-    where they were left out.
+    Settings that are newer than the run get their defaults. So do settings of the launcher and the
+    loggers that ``kept`` leaves out.
 
     Raises:
-        UserError, OmegaConfBaseException: as `checked`; a key or a value that the schema lacks.
+        UserError, OmegaConfBaseException: as `checked`; a key or value that is not in the schema.
     """
     usual = {"launcher": {"name": "local"}}
     merged = OmegaConf.merge(OmegaConf.structured(schema.TrainConfig), usual, kept)
@@ -116,7 +116,7 @@ def _check_keys(cfg: DictConfig, section: type, prefix: str) -> None:
 
 
 def _check_references(cfg: DictConfig) -> None:
-    """What is resolved is written into the files of a run: no place for what a variable holds."""
+    """Refuse environment variables outside `FOLDERS`: a run's files would hold their values."""
     for key, value in scalars(OmegaConf.to_container(cfg, resolve=False)):
         if isinstance(value, str) and "oc.env" in value and "${" in value and key not in FOLDERS:
             raise UserError(

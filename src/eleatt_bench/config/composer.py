@@ -21,25 +21,25 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 NUMBERS = ("seed", "data.fold")
-"""What the runs of one cell differ by."""
+"""The settings in which the runs of one cell differ."""
 
 _NUMBERED = re.compile(rf"(?P<key>{'|'.join(map(re.escape, NUMBERS))})=(?P<value>0|[1-9]\d{{0,8}})")
 
 
 _NUMBERS_END = 10**9
 _ANY_SEED = {"data.val_seed"}
-"""Settings to which every seed is a value, so that none needs to be checked."""
+"""Settings that accept every seed, so that none needs a check."""
 
 
 class Composer:
-    """Composes as `compose.compose_config`, but each choice of groups only once.
+    """Composes as `compose.compose_config` does, but each choice of groups only once.
 
-    Hydra applies ``KEY=VALUE`` after everything else, so a value may as well be set on a copy of
-    what was composed without it: milliseconds instead of seventy of them. Seeds and folds, of which
-    a table has hundreds, are set on the plain result, with whatever refers to them.
+    Hydra applies ``KEY=VALUE`` after everything else. So a value can be set on a copy of what was
+    composed without it, which takes a few milliseconds instead of seventy. A table has hundreds of
+    seeds and folds; they are set on the plain result, together with settings that refer to them.
 
-    As a context it sets Hydra up once, when that is first needed, and takes from
-    `ConfigCache` what it can: if that is all, Hydra is not even imported.
+    As a context manager it sets Hydra up once, when Hydra is first needed, and takes answers from
+    `ConfigCache`. If the cache has all of them, Hydra is not even imported.
     """
 
     def __init__(self, name: str = "train") -> None:
@@ -47,7 +47,7 @@ class Composer:
         self._groups: frozenset[str] | None = None
         self._composed: dict[tuple[str, ...], DictConfig] = {}
         self._plain: dict[tuple[str, ...], bytes] = {}
-        self._stack: ExitStack | None = None  # in a context
+        self._stack: ExitStack | None = None  # None outside a context
         self._kept: ConfigCache | None = None
 
     def __enter__(self) -> Self:
@@ -70,7 +70,7 @@ class Composer:
         one = (*said, *(f"{key}={numbers[key]}" for key in NUMBERS if key in numbers))
         try:
             config, followers = self._shared(said)
-        except UserError:  # perhaps not with these numbers
+        except UserError:  # it may be valid with these numbers
             return self._shared(one)[0]
         if followers is None and numbers:
             return self._shared(one)[0]
@@ -84,7 +84,7 @@ class Composer:
         return config
 
     def typed(self, overrides: Sequence[str]) -> dict[str, Any]:
-        """As `config`, after each of ``overrides`` was checked for itself, as people type them."""
+        """As `config`, but each of ``overrides`` is first checked by itself, as people type them."""
         said = [o for o in overrides if self._name != "train" or not _NUMBERED.fullmatch(o)]
 
         def check() -> bool:
@@ -98,15 +98,15 @@ class Composer:
         return self.config(overrides)
 
     def seed_keys(self, overrides: Sequence[str], seeds: Iterable[int]) -> tuple[str, ...] | None:
-        """The settings that are the seed, whichever of ``seeds``, in what ``overrides`` compose.
+        """The settings that equal the seed, for all ``seeds``, in what ``overrides`` compose.
 
-        None where another depends on it, so that each seed is to be composed by itself.
+        None if any other setting depends on the seed, so that each seed must be composed by itself.
         """
         if not all(0 <= seed < _NUMBERS_END for seed in seeds):
             return None
         try:
             followers = self._shared(_apart(overrides)[0])[1]
-        except UserError:  # perhaps not with these numbers
+        except UserError:  # it may be valid with these numbers
             return None
         if followers is None:
             return None
@@ -125,7 +125,7 @@ class Composer:
         return found
 
     def _shared(self, said: tuple[str, ...]) -> tuple[dict[str, Any], dict[str, str] | None]:
-        """The configuration of ``said``, a new copy, and its `_followers`."""
+        """A new copy of the configuration of ``said``, and its `_followers`."""
         if said not in self._plain:
             found = self._kept_or_found([self._name, *said], lambda: self._compose(said))
             self._plain[said] = pickle.dumps(found, pickle.HIGHEST_PROTOCOL)
@@ -144,7 +144,7 @@ class Composer:
             if self._stack is not None:
                 from eleatt_bench.config.setup import hydra_ready
 
-                self._stack.enter_context(hydra_ready())  # nothing, from the second time on
+                self._stack.enter_context(hydra_ready())  # does nothing from the second time on
             return find()
 
         return find() if self._kept is None else self._kept.find(question, find_with_hydra)
@@ -159,7 +159,7 @@ class Composer:
         if self._groups is None:
             self._groups = frozenset(groups())
         values = [o for o in overrides if o.partition("=")[0] not in self._groups]
-        if not all(re.match(r"[a-z_]", value) for value in values):  # +KEY, ~KEY: Hydra's to do
+        if not all(re.match(r"[a-z_]", value) for value in values):  # +KEY, ~KEY: left to Hydra
             return settled(overrides, self._name)
         chosen = tuple(o for o in overrides if o not in values)
         try:
@@ -170,18 +170,19 @@ class Composer:
                 if override.is_sweep_override():
                     return settled(overrides, self._name)
                 OmegaConf.update(cfg, override.key_or_group, override.value(), merge=True)
-        except Exception:  # a mistake, or a value that has no default; Hydra's own way tells which
+        except Exception:  # a mistake, or a key without a default; Hydra itself tells which
             return settled(overrides, self._name)
         return settled(overrides, self._name, cfg)
 
 
 def _apart(overrides: Sequence[str]) -> tuple[tuple[str, ...], dict[str, int]]:
-    """The overrides without those that set one of `NUMBERS` last, and the numbers these set.
+    """The overrides without those that set one of `NUMBERS` last, and the numbers that these set.
 
-    What may be set again, by itself or with its section, stays where Hydra sees the order.
+    If a later override may set a number again, by itself or with its section, the number stays
+    among the overrides, where Hydra sees the order.
     """
     said, numbers = list[str](), dict[str, int]()
-    later = set[str]()  # what else is said behind an override
+    later = set[str]()  # the keys of the later overrides that stay
     for override in reversed(overrides):
         match = _NUMBERED.fullmatch(override)
         if match is None or any(f"{match['key']}.".startswith(f"{name}.") for name in later):
@@ -200,11 +201,11 @@ def _set(config: dict[str, Any], key: str, value: int) -> None:
 
 
 def _followers(cfg: DictConfig) -> dict[str, str] | None:
-    """The settings that are one of `NUMBERS`, whatever that is, by the key of the number.
+    """The key of a number for each setting that equals one of `NUMBERS`, whatever its value.
 
-    None where anything depends on a number otherwise, so that each is to be composed by itself.
-    ``cfg`` has not been resolved, and is changed: numbers that tell when they are asked take the
-    places of its own.
+    None if a setting depends on a number in another way, so that each number must be composed by
+    itself. ``cfg`` must be unresolved, and is changed: its numbers are replaced by resolvers that
+    note when they are asked.
     """
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
@@ -241,19 +242,18 @@ def _followers(cfg: DictConfig) -> dict[str, str] | None:
     return None if found.keys() & QUICK or any("[" in key for key in found) else found
 
 
-_MOST = 500  # of some kilobytes each; all tables of the paper take 70
+_MOST = 500  # answers of some kilobytes each; all tables of the paper take 70
 _LIBRARIES = {"hydra": "__init__.py", "omegaconf": "version.py", "yaml": "__init__.py"}
 _VARIABLE = re.compile(r"oc\.env:\s*(\w+)")
-_RESOLVER = re.compile(r"\$\{\s*(?!oc\.)[\w.]+\s*:")  # such as now: of another answer every time
-_ANYTHING = re.compile(r"\$\{|^\W*hydra\b")  # interpolations, and where Hydra is to look
+_RESOLVER = re.compile(r"\$\{\s*(?!oc\.)[\w.]+\s*:")  # such as ${now:}, whose answer changes
+_ANYTHING = re.compile(r"\$\{|^\W*hydra\b")  # interpolations, and settings of Hydra itself
 
 
 class ConfigCache:
-    """Answers of Hydra's, which follow from a question, the configs and the code that reads them.
+    """Answers of Hydra, which depend on the question, the configs and the code that reads them.
 
-    As a context; what was found is kept at its end. In a Hydra program that looks for configs in
-    other folders as well, and for overrides that may depend on anything, nothing is taken from
-    before and nothing kept.
+    It is a context manager and keeps new answers at its end. Nothing is cached in a Hydra program
+    that looks for configs in other folders as well, nor for overrides that may depend on anything.
     """
 
     def __init__(self) -> None:
@@ -265,7 +265,7 @@ class ConfigCache:
         configs = [folder / path for folder in folders for path in config_files(folder)]
         texts = {path: path.read_text("utf-8", errors="replace") for path in configs}
         if any(_RESOLVER.search(text) for path, text in texts.items() if path.parent != folders[0]):
-            return  # at the top of the program's own it is Hydra's
+            return  # in the files at the top of configs/, resolvers are in Hydra's own section
         named = {name for text in texts.values() for name in _VARIABLE.findall(text)}
         self._variables = {name: os.environ.get(name) for name in sorted(named)}
         code = package_code("common", "config")
@@ -280,21 +280,21 @@ class ConfigCache:
             self._cache.write()
 
     def find(self, question: Sequence[str], find: Callable[[], Any]) -> Any:
-        """The answer that was kept, or else that of ``find``."""
+        """The answer that was kept for ``question``, or else that of ``find``."""
         if self._cache is None or any(map(_ANYTHING.search, question)):
             return find()
         return self._cache.find([*question, self._variables], find)
 
 
 def _looks_elsewhere() -> bool:
-    """Whether a Hydra program runs that was given other folders than this one's."""
+    """Whether a Hydra program is running that looks for configs in other folders than ours."""
     if "hydra" not in sys.modules:
         return False
     return set(_search_path()) != {str(folder) for folder in (config_dir(), *config_dirs())}
 
 
 def _search_path() -> Iterator[str]:
-    """Where the running Hydra program looks for configs, but for Hydra's own."""
+    """The folders in which the running Hydra program looks for configs, except Hydra's own."""
     from hydra.core.global_hydra import GlobalHydra
 
     if not GlobalHydra.instance().is_initialized():

@@ -1,4 +1,4 @@
-"""The user's own folders of configs, looked at before Hydra reads them."""
+"""The user's own folders of configs, checked before Hydra reads them."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def check_folders() -> None:
-    """Refuse folders that are not there, names that are taken, and files that would never end.
+    """Refuse missing folders, names that are taken, files that are too large, unquoted times.
 
-    What else is wrong in a file is said when it is used: another one may be half written.
+    Other faults of a file are reported when it is used: an unused file may be half written.
 
     Raises:
         UserError: the first such fault, with its folder or file.
@@ -40,7 +40,7 @@ def check_folders() -> None:
             _check_content(folder / file)
 
 
-# Of 12:00:00 without quotes YAML makes 43200, which are seconds, and SLURM takes for minutes.
+# YAML reads 12:00:00 without quotes as 43200, in seconds. SLURM would read that as minutes.
 _TIME = re.compile(
     rb"""^[^#\n'"]*\btime(?:[-_]min)?:[ \t]+(\d+(?::\d\d){1,2})[ \t]*(?:[,}#\r]|$)""", re.M
 )
@@ -64,7 +64,7 @@ def _check_content(path: Path) -> None:
     try:
         count = _count(yaml.compose(content.decode(), Loader=_Loader), {})
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError):
-        return  # said when the file is used
+        return  # reported when the file is used
     if count > _MOST:
         raise UserError(
             f"{path}: its aliases stand for more than {_MOST:,} values: write out what is meant"
@@ -72,11 +72,11 @@ def _check_content(path: Path) -> None:
 
 
 def _count(node: yaml.Node | None, known: dict[int, int]) -> int:
-    """How many values ``node`` is when all aliases in it are written out."""
+    """The number of values in ``node`` when all its aliases are written out."""
     if not isinstance(node, yaml.MappingNode | yaml.SequenceNode):
         return 1
     if id(node) not in known:
-        known[id(node)] = _MOST + 1  # an alias inside of what it names
+        known[id(node)] = _MOST + 1  # for an alias inside the node that it names
         inner = [part for pair in node.value for part in pair] if isinstance(
             node, yaml.MappingNode
         ) else node.value  # fmt: skip

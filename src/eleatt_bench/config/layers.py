@@ -24,9 +24,9 @@ class Layer:
 
 
 def layers(overrides: Sequence[str], name: str) -> list[Layer]:
-    """The files that ``overrides`` compose, later ones win; Hydra's own and the schema left out.
+    """The files that ``overrides`` compose, without Hydra's own and the schema; later ones win.
 
-    Hydra must be ready. Whatever it raises for a file that it cannot read goes through.
+    Hydra must be ready. Its errors for files that it cannot read are not caught.
     """
     loader: Any = GlobalHydra.instance().config_loader()
     listed = loader.compute_defaults_list(name, list(overrides), RunMode.RUN).defaults

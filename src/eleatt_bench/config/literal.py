@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-_EXACT = 2**53  # up to which every whole number is a float
-_WORDS = {"null", "true", "false", "nan", "inf"}  # which Hydra would not take for text
+_EXACT = 2**53  # a float can hold every whole number up to this one
+_WORDS = {"null", "true", "false", "nan", "inf"}  # Hydra does not read these as text
 
 
 def literal(value: Any) -> str:
@@ -29,10 +29,10 @@ def literal(value: Any) -> str:
 
 
 def canonical(override: str) -> str:
-    """``override`` as all are written that say the same in other blanks, letters or digits.
+    """``override`` in the one spelling of all that differ only in blanks, capitals or digits.
 
-    ``table.looks=[4, 8]`` is ``table.looks=[4,8]``, 1e-2 is 0.01, and 1.0 is 1. One with quotes
-    stays as it is.
+    ``table.looks=[4, 8]`` becomes ``table.looks=[4,8]``, 1e-2 becomes 0.01, and 1.0 becomes 1. An
+    override with quotes or backslashes stays as it is.
     """
     key, equals, value = override.partition("=")
     if not {"'", '"', "\\"}.isdisjoint(value):

@@ -1,4 +1,4 @@
-"""What a failed composition means: the override, or the key of a file, and what was meant."""
+"""Explains failed compositions: the override or the key of a file at fault, and what was meant."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from eleatt_bench.config.setup import hydra_ready
 def is_hydras(error: BaseException) -> bool:
     """Whether ``error`` was raised by Hydra or by what it parses and merges with.
 
-    Not all of them have a type of their own: some are ValueErrors and failed assertions.
+    Not all such errors have a type of their own: some are ValueErrors and failed assertions.
     """
     if isinstance(error, HydraException | OmegaConfBaseException | yaml.YAMLError):
         return True
@@ -34,7 +34,7 @@ def is_hydras(error: BaseException) -> bool:
 
 
 def explain(error: BaseException, overrides: Sequence[str], name: str) -> UserError:
-    """Say what a failed composition means: the override or file at fault, and what it may mean."""
+    """The error that explains a failed composition: the override or file at fault, and a remedy."""
     if isinstance(error, UserError):
         return error
     if unreadable := next(filter(None, map(_unreadable, _chain(error))), None):
@@ -46,7 +46,7 @@ def explain(error: BaseException, overrides: Sequence[str], name: str) -> UserEr
         except UserError as found:
             return found
         made_of: list[Layer] = []
-        with suppress(Exception):  # it is the composition that failed which is to be explained
+        with suppress(Exception):  # `error` is the one to explain, not this one
             made_of = layers(overrides, name)
     return (
         _wrong_key(made_of, name)
@@ -62,7 +62,7 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _unreadable(error: BaseException) -> UserError | None:
-    """What is wrong with a file that is no YAML."""
+    """The explanation if ``error`` is of a file that cannot be read as YAML; else None."""
     if isinstance(error, yaml.MarkedYAMLError):
         mark = error.problem_mark or error.context_mark
         where = f"{mark.name}, line {mark.line + 1}, column {mark.column + 1}" if mark else "a file"
@@ -89,7 +89,7 @@ def _not_utf8() -> Path | None:
 
 
 def _wrong_key(made_of: Sequence[Layer], name: str) -> UserError | None:
-    """The first key of a file that the schema does not have."""
+    """The error for the first key of a file that is not in the schema."""
     top = schema.SCHEMAS[name]
     for layer in made_of:
         for key in layer.values:
@@ -106,7 +106,7 @@ def _wrong_key(made_of: Sequence[Layer], name: str) -> UserError | None:
 
 
 def _unchosen(overrides: Sequence[str], made_of: Sequence[Layer], name: str) -> UserError | None:
-    """The first setting of a section that is there only if it is chosen, and was not."""
+    """The error for the first setting of an optional section that nothing chooses."""
     top, set_by_files = schema.SCHEMAS[name], {key for layer in made_of for key in layer.values}
     for key in (override.lstrip("+~").partition("=")[0] for override in overrides):
         path = key.split(".")

@@ -37,7 +37,7 @@ def parse(text: str) -> Override:
     """``text`` as Hydra understands it.
 
     Raises:
-        UserError: it is no override; with the way to quote its value where that helps.
+        UserError: ``text`` is no override; the message shows how to quote a value.
     """
     match = _KEY.fullmatch(text)
     assert match is not None  # it matches anything
@@ -59,12 +59,12 @@ def parse(text: str) -> Override:
 
 
 def check_override(text: str, name: str = "train") -> None:
-    """Refuse a config key or group option that does not exist; values are Hydra's to check.
+    """Refuse an unknown config key or group option, and settings of Hydra itself.
 
-    ``name`` is the schema's.
+    ``name`` is the name of the schema. Hydra checks the values.
 
     Raises:
-        UserError: with the nearest match and the choices.
+        UserError: the override is refused; for an unknown name, with the nearest match.
     """
     override = parse(text)
     key, known = override.key_or_group, groups()
@@ -75,7 +75,7 @@ def check_override(text: str, name: str = "train") -> None:
                 "says where runs and their logs lie, --config-dir DIR where configs of yours are"
             )
     elif key in known:
-        if not override.is_delete():  # ~GROUP takes it out, whatever it is
+        if not override.is_delete():  # ~GROUP removes the group, whatever its option
             _check_options(key, override)
     else:
         _check_key(key, name, known)
@@ -92,7 +92,7 @@ def _check_options(group: str, override: Override) -> None:
 
 
 def _values(override: Override) -> Iterator[Any]:
-    """The value, or all of a sweep that lists them."""
+    """The value of ``override``, or all values of a sweep that lists them."""
     value = override.value()
     if not override.is_sweep_override():
         yield value
@@ -113,7 +113,7 @@ def _check_key(key: str, name: str, known: list[str]) -> None:
 
 
 def _check_section(key: str, override: Override, name: str) -> None:
-    """Refuse a plain value for what has keys of its own."""
+    """Refuse a plain value for a section."""
     names = schema.names_at(schema.SCHEMAS[name], key.split("."))
     if names is None or override.is_delete():
         return

@@ -1,4 +1,4 @@
-"""What the user wrote wins: what was typed, then the experiment, then the defaults of groups."""
+"""Which value wins: one that was typed, then the experiment's, then those of groups."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _CLASSES = ("optimizer", "scheduler")  # sections with a _target_ and the option
 
 
 def settle(cfg: DictConfig, overrides: Sequence[str], name: str) -> None:
-    """Hold what ``overrides`` compose, ``cfg``, against what was typed; Hydra must be ready.
+    """Check that ``cfg``, which ``overrides`` compose, keeps what was typed; Hydra must be ready.
 
-    Options that were said of another class than the one that ``_target_`` came to be are dropped.
+    Options are dropped from ``cfg`` if they were set for another class than the final ``_target_``.
 
     Raises:
         UserError: a typed choice, such as ``model=wide``, that loses a key to the experiment.
@@ -70,7 +70,7 @@ def _check_lost_keys(
 
 
 def _is_kept(choice: str, values: dict[str, Any], typed: Sequence[str]) -> bool:
-    """Whether all that the file of ``choice`` sets came through; False where that is not plain."""
+    """Whether all values in the file of ``choice`` are kept or typed over; False if in doubt."""
     repository: Any = GlobalHydra.instance().config_loader().repository  # type: ignore[attr-defined]
     loaded = repository.load_config(choice)
     if loaded.header.get("package") is not None or loaded.defaults_list:
@@ -91,7 +91,7 @@ def _is_typed(key: str, typed: Sequence[str]) -> bool:
 def _lost(
     choice: str, made_of: Sequence[Layer], values: dict[str, Any], typed: Sequence[str]
 ) -> Iterator[tuple[str, Any, Layer]]:
-    """Key, value and winner of what ``choice`` sets and another file sets otherwise after it."""
+    """Key, value and winner of each setting of ``choice`` that a later file sets otherwise."""
     own = [one for one in made_of if choice in (one.name, *one.parents)]
     wishes = {key: value for one in own for key, value in one.values.items() if value != {}}
     for key, value in wishes.items():
@@ -128,7 +128,7 @@ def _drop_options(cfg: DictConfig, said: Sequence[Override], overrides: Sequence
         target, start = None, 0
         for number, values in enumerate(steps):
             if own in values and values[own] != target:
-                # The first class inherits nothing; what was typed counts, wherever it stands.
+                # A new class inherits no options of earlier files; typed ones always count.
                 target, start = values[own], number
         kept = {key for values in (*steps[start:], steps[-1]) for key in values}
         with open_dict(cfg):

@@ -1,4 +1,4 @@
-"""The run that another one's recurrent layers come from: a training of its own, done first."""
+"""The run from which another one takes its recurrent layers: a training of its own, done first."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from eleatt_bench.config.literal import literal
 
 Config = Mapping[str, Any]
 
-_OWN_TRANSFORMS = ("origin",)  # depends on the store: some have been moved there already
+_OWN_TRANSFORMS = ("origin",)  # depends on the store: in some stores it is applied already
 
 
 @dataclass(frozen=True)
@@ -27,14 +27,14 @@ class Pretraining:
 def source_of(
     config: Config, composer: Composer, is_place: Callable[[str], bool]
 ) -> Pretraining | None:
-    """The run whose recurrent layers the run of ``config`` begins with; None where it has none.
+    """The pre-training whose recurrent layers the run of ``config`` begins with; None: it has none.
 
-    It is the experiment that ``pretraining`` names, with the network, the augmentation and the
-    seed of ``config``, and of the same data set its fold, in the same folders. ``is_place`` tells
-    of a setting whether it says where a run is computed: those are this run's too.
+    It is the experiment that ``pretraining`` names, with the network, augmentation, seed, loggers
+    and folders of ``config``. If the data set is the same, so is the fold. Settings of the trainer
+    for which ``is_place`` is true say where a run is computed; they are those of ``config`` too.
 
     Raises:
-        UserError: no such experiment, or one that would begin with the weights of another.
+        UserError: there is no such experiment, or it begins with the weights of another one.
     """
     name = config["pretraining"]
     if name is None:
@@ -66,7 +66,7 @@ def source_of(
 
 
 def _names(config: Config) -> list[str]:
-    """The loggers that are chosen: a section with keys of its own is there, or a plain one true."""
+    """The names of the chosen loggers: those that have a section, or are true."""
     return [name for name, chosen in config["logger"].items() if chosen]
 
 

@@ -33,72 +33,72 @@ WandbMode = Enum("WandbMode", ["online", "offline"])
 
 @dataclass
 class DataConfig:
-    name: str = MISSING  # of the data set: eleatt-bench data list
-    protocol: str = MISSING  # which of its sequences train and which test: docs/data/
-    fold: int = 0  # of a protocol that has several
+    name: str = MISSING  # the data set: eleatt-bench data list shows the names
+    protocol: str = MISSING  # which sequences train and which test: docs/data/
+    fold: int = 0  # the fold, if the protocol has several
     sequence: Sequence = Sequence.frames  # how an image becomes a sequence
-    batch_size: int = MISSING  # sequences
-    bucket: bool = False  # batches of sequences about as long as each other
-    val_fraction: float = 0.05  # of the training sequences, drawn to validate
-    val_seed: int = II("seed")  # which samples validate follows the seed, as the weights do
-    limit: int | None = None  # at most so many sequences to train, to validate and to test on each
+    batch_size: int = MISSING  # sequences in a batch
+    bucket: bool = False  # puts sequences of similar length into the same batch
+    val_fraction: float = 0.05  # fraction of the training sequences that is drawn for validation
+    val_seed: int = II("seed")  # draws the validation sequences; by default the seed of the weights
+    limit: int | None = None  # largest number of sequences in training, validation and test each
     # applied in order: origin, view, shift, time_warp, resample, scalings, rotation, noise, streams
     transforms: TransformsConfig = field(default_factory=TransformsConfig)
 
 
 @dataclass
 class InitConfig:
-    recurrent_gain: float = 0.001  # of the orthogonal recurrent weights
-    forget_bias: float = 1.0  # LSTM
-    chrono_steps: int | None = None  # the longest memory that biases of z or f are drawn for
+    recurrent_gain: float = 0.001  # gain of the orthogonal recurrent weights
+    forget_bias: float = 1.0  # bias of the LSTM's forget gate
+    chrono_steps: int | None = None  # longest memory (steps) for which biases of z or f are drawn
 
 
 @dataclass
 class ModelConfig:
     cell: Cell = MISSING  # the unit of the recurrent layers
-    gate: Gate | None = None  # what its element-wise attention gate ends in; null: no gate
+    gate: Gate | None = None  # last function of the element-wise attention gate; null: no gate
     gated_layers: list[int] | None = None  # which layers have the gate, from 0; null: all
-    hidden_size: int = 100  # units of a layer, and direction
-    num_layers: int = 3  # recurrent layers
-    bidirectional: bool = False  # layers that read the sequence backwards as well
-    dropout: float = 0.5  # after each recurrent layer
+    hidden_size: int = 100  # units of a layer in each direction
+    num_layers: int = 3  # number of recurrent layers
+    bidirectional: bool = False  # layers read the sequence backwards as well
+    dropout: float = 0.5  # dropout probability after each recurrent layer
     reset_after: bool = False  # GRU only: torch's and cuDNN's form instead of the paper's
-    readout: Readout = Readout.mean  # logits averaged over the valid frames, or of the last one
+    readout: Readout = Readout.mean  # logits: mean over the valid frames, or those of the last one
     init: InitConfig = field(default_factory=InitConfig)
     backend: str = "auto"  # what computes the layers: docs/layer.md
 
 
 @dataclass
 class OptimizerConfig:
-    _target_: str = "torch.optim.Adam"  # its class
+    _target_: str = "torch.optim.Adam"  # class of the optimizer
     lr: float = MISSING  # learning rate
-    weight_decay: float = 0.0  # as that class takes it
-    options: dict[str, Any] = field(default_factory=dict)  # whatever else that class takes
+    weight_decay: float = 0.0  # weight decay, as that class takes it
+    options: dict[str, Any] = field(default_factory=dict)  # other arguments of that class
 
 
 @dataclass
 class SchedulerConfig:
-    _target_: str | None = None  # its class; null: the learning rate stays
+    _target_: str | None = None  # class of the scheduler; null: the learning rate stays
     monitor: str | None = None  # what a plateau scheduler watches, e.g. train/accuracy
-    options: dict[str, Any] = field(default_factory=dict)  # whatever else that class takes
+    options: dict[str, Any] = field(default_factory=dict)  # other arguments of that class
 
 
 @dataclass
 class LossConfig:
-    label_smoothing: float = 0.0  # of the cross-entropy, while training
+    label_smoothing: float = 0.0  # label smoothing of the cross-entropy in training
 
 
 @dataclass
 class TrainerConfig:
-    accelerator: Accelerator = Accelerator.cpu  # what kind of device
-    devices: int = 1  # how many, of one run
+    accelerator: Accelerator = Accelerator.cpu  # kind of device
+    devices: int = 1  # number of devices of one run
     strategy: Strategy = Strategy.auto  # ddp: a process for each device
-    precision: Precision = Precision["32-true"]  # Lightning's
-    max_epochs: int = MISSING  # at most
-    accumulate_grad_batches: int = 1  # whose samples together make one step of the optimizer
-    gradient_clip_val: float | None = 1.0  # the largest norm of the whole gradient
-    selection: Selection = Selection.best  # best validation accuracy, or the last epoch
-    early_stopping: int | None = None  # epochs below the best validation accuracy so far
+    precision: Precision = Precision["32-true"]  # precision of numbers, as Lightning names it
+    max_epochs: int = MISSING  # largest number of epochs
+    accumulate_grad_batches: int = 1  # batches that together make one step of the optimizer
+    gradient_clip_val: float | None = 1.0  # largest norm of the whole gradient; null: no limit
+    selection: Selection = Selection.best  # tested epoch: best validation accuracy, or the last
+    early_stopping: int | None = None  # stops after so many epochs below the best validation
     num_threads: int | None = None  # CPU threads; null: what the launcher leases, else torch's
     profiler: Profiler | None = None  # one of Lightning's; its output is in the run's folder
 
@@ -106,15 +106,15 @@ class TrainerConfig:
 @dataclass
 class LauncherConfig:
     name: str = MISSING  # where the jobs of a sweep run
-    jobs: int | None = None  # how many at once; null: one per device, or per core
-    jobs_per_device: int = 1  # on a GPU
-    warm: bool = True  # fork jobs from a server that has torch imported (Linux)
-    # What follows is for launcher=slurm or ray alone, whose files say what it means.
+    jobs: int | None = None  # jobs that run at once; null: one per device, or per core
+    jobs_per_device: int = 1  # jobs that share a GPU
+    warm: bool = True  # forks jobs from a server that has torch imported (Linux)
+    # The rest is only for launcher=slurm or ray; their files say what it means.
 
     gpus: int | float | None = None
     cpus: int | None = None
     partition: str | None = None
-    account: str | None = None  # to which the cluster books the jobs
+    account: str | None = None  # account that the cluster charges for the jobs
     qos: str | None = None  # the cluster's quality of service
     time: str | None = None
     mem: str | None = None
@@ -133,14 +133,14 @@ class LauncherConfig:
 @dataclass
 class MLflowConfig:
     tracking_uri: str | None = MISSING
-    experiment_name: str = MISSING  # under which MLflow lists the runs
+    experiment_name: str = MISSING  # experiment under which MLflow lists the runs
 
 
 @dataclass
 class WandbConfig:
-    project: str = MISSING  # to which the runs belong
+    project: str = MISSING  # project of the runs
     entity: str | None = MISSING
-    mode: WandbMode = MISSING  # to its server, or into files in wandb/ in the folder of runs
+    mode: WandbMode = MISSING  # logs to the server, or to files in wandb/ in the folder of runs
     group: str | None = MISSING
 
 
@@ -162,23 +162,23 @@ class TrainConfig:
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     launcher: LauncherConfig = field(default_factory=LauncherConfig)
     logger: LoggerConfig = field(default_factory=LoggerConfig)
-    table: TableConfig | None = None  # what `reproduce` does
+    table: TableConfig | None = None  # the table that `reproduce` makes
     pretraining: str | None = None  # the experiment whose recurrent layers this run begins with
-    seed: int = 0  # of weights, order, dropout, augmentation, and which sequences validate
+    seed: int = 0  # seed of weights, order, dropout, augmentation and validation sequences
     quick: bool = False  # a rehearsal of seconds; its numbers are no results
-    force: bool = False  # train anew although a finished run is there
-    data_dir: str = MISSING  # of prepared data sets; by default $ELEATT_DATA, or data
-    runs_dir: str = MISSING  # of runs; by default $ELEATT_RUNS, or runs
+    force: bool = False  # trains again even if the run is finished
+    data_dir: str = MISSING  # folder of data sets; by default $ELEATT_DATA, or data
+    runs_dir: str = MISSING  # folder of runs; by default $ELEATT_RUNS, or runs
 
 
 @dataclass
 class EvalConfig:
-    run: str = MISSING  # which runs: ids, or beginnings of them, between commas
-    checkpoint: Checkpoint | None = None  # of the best epoch, or the last; null: as it was tested
+    run: str = MISSING  # ids of runs, or beginnings of ids, with commas between them
+    checkpoint: Checkpoint | None = None  # of the best epoch, or the last; null: as tested before
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     launcher: LauncherConfig = field(default_factory=LauncherConfig)
-    data_dir: str = MISSING  # of prepared data sets; by default $ELEATT_DATA, or data
-    runs_dir: str = MISSING  # of runs; by default $ELEATT_RUNS, or runs
+    data_dir: str = MISSING  # folder of data sets; by default $ELEATT_DATA, or data
+    runs_dir: str = MISSING  # folder of runs; by default $ELEATT_RUNS, or runs
 
 
 SCHEMAS: dict[str, type] = {"train": TrainConfig, "eval": EvalConfig}
@@ -191,14 +191,14 @@ def register() -> None:
         ConfigStore.instance().store(name=f"{name}_schema", node=schema)
 
 
-_hints = cache(get_type_hints)  # which would evaluate them anew each time
+_hints = cache(get_type_hints)  # get_type_hints evaluates them anew each time
 
 
 def schema_at(schema: type, path: list[str]) -> type | None:
     """The dataclass at ``path`` below ``schema``; None where the path ends in a plain value."""
     for key in path:
         hint = _hints(schema).get(key)
-        if get_origin(hint) is list:  # what is in a list cannot be named by an override
+        if get_origin(hint) is list:  # an override cannot name what is in a list
             return None
         nested = [t for t in (hint, *get_args(hint)) if is_dataclass(t)]
         if not nested:
@@ -215,13 +215,13 @@ def is_optional(schema: type, path: list[str]) -> bool:
 
 
 def names_at(schema: type, path: list[str]) -> list[str] | None:
-    """The keys that there may be at ``path`` below ``schema``; None where there may be any."""
+    """The keys of the section at ``path`` below ``schema``; None if there is no section."""
     inner = schema_at(schema, path)
     return None if inner is None else [f.name for f in fields(inner)]
 
 
 def choices_at(schema: type, path: list[str]) -> list[str]:
-    """The values that there may be for the key at ``path`` below ``schema``, if they are few."""
+    """The possible values of the key at ``path`` below ``schema``; empty if they are not few."""
     above = schema_at(schema, path[:-1])
     hint = _hints(above).get(path[-1]) if above is not None else None
     found: list[str] = []

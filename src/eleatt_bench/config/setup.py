@@ -1,4 +1,4 @@
-"""Hydra set up on the folders of configs, and what there is to choose from in them."""
+"""Hydra, set up for the folders of configs, and the choices in these folders."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ VERSION_BASE = "1.3"
 
 @contextmanager
 def hydra_ready() -> Iterator[None]:
-    """Hydra set up on the folders of configs; inside a Hydra program, the one that runs is used.
+    """Set Hydra up for the folders of configs; inside a Hydra program, use the one that runs.
 
     Raises:
-        UserError: a folder of the user's own that cannot serve.
+        UserError: a folder of the user's own cannot be used.
     """
     if GlobalHydra.instance().is_initialized():
         yield
@@ -37,7 +37,7 @@ def hydra_ready() -> Iterator[None]:
 def unread_help() -> Iterator[None]:
     """Let Hydra build its parser on Python 3.14, which reads the help of each argument at once.
 
-    One of Hydra's has no text until it is shown, which ends every released Hydra there.
+    One of Hydra's arguments has no help text until it is shown, so every released Hydra fails.
     """
     check = getattr(ArgumentParser, "_check_help", None)
     if check is None:

@@ -14,17 +14,16 @@ class ColumnConfig:
     metric: str = "accuracy"
     overrides: list[str] = field(default_factory=list)
     folds: Any = None  # a list of folds, or all; None: the one fold that data.fold says
-    looks: list[int] = field(default_factory=list)  # none: the table's
-    minutes: float | None = None  # of a run on one core of a server, where that is known
+    looks: list[int] = field(default_factory=list)  # empty: those of the table
+    minutes: float | None = None  # time of a run on one core of a server, if known
 
 
 @dataclass
 class RowConfig:
     name: str = MISSING
     overrides: list[str] = field(default_factory=list)
-    ensemble: list[str] = field(
-        default_factory=list
-    )  # of these rows, seed by seed; no runs of its own
+    # the rows that it averages, seed by seed; it has no runs of its own
+    ensemble: list[str] = field(default_factory=list)
     paper: dict[str, float] = field(default_factory=dict)  # column: accuracy in %
 
 
@@ -34,8 +33,8 @@ class SectionConfig:
 
     name: str = MISSING
     overrides: list[str] = field(default_factory=list)
-    in_paper: bool = True  # no: the paper's values are of something else, so claims have none
-    paper_note: str = ""  # said of the paper's values in this section
+    in_paper: bool = True  # false: the paper's values are of something else, so claims have none
+    paper_note: str = ""  # remark on the paper's values in this section
 
 
 @dataclass
@@ -50,7 +49,7 @@ class ClaimConfig:
 
     better: str = MISSING
     than: str = MISSING
-    columns: list[str] = field(default_factory=list)  # none: all of them
+    columns: list[str] = field(default_factory=list)  # empty: all columns
     margin: float | None = None  # points that do not matter; None: see tables.judgement.margin_of
 
 
@@ -58,14 +57,14 @@ class ClaimConfig:
 class TableConfig:
     name: str = MISSING
     title: str = MISSING
-    tables: list[str] = field(default_factory=list)  # a table of tables: nothing else but these
+    tables: list[str] = field(default_factory=list)  # parts of a table that has nothing else
     overrides: list[str] = field(default_factory=list)
-    looks: list[int] = field(default_factory=list)  # numbers of seeds; none: one, of all seeds
-    seeds: list[int] = field(default_factory=list)  # none: 0, 1, … as many as the last look needs
+    looks: list[int] = field(default_factory=list)  # numbers of seeds; empty: one look at all seeds
+    seeds: list[int] = field(default_factory=list)  # empty: 0, 1, … as many as the last look needs
     columns: list[ColumnConfig] = field(default_factory=list)
-    sections: list[SectionConfig] = field(default_factory=list)  # none: the rows as they are
+    sections: list[SectionConfig] = field(default_factory=list)  # empty: the rows as they are
     rows: list[RowConfig] = field(default_factory=list)
     cited: list[CitedConfig] = field(default_factory=list)
     claims: list[ClaimConfig] = field(default_factory=list)
-    paper_note: str = ""  # said of every value of the paper
+    paper_note: str = ""  # remark on every value of the paper
     notes: list[str] = field(default_factory=list)

@@ -22,7 +22,7 @@ def check_target(target: str) -> None:
     """Refuse a ``_target_`` outside `ALLOWED`; imports nothing.
 
     Raises:
-        UserError: naming the target and what is allowed.
+        UserError: the message names the target and what is allowed.
     """
     if not _allowed(target.rpartition(".")[0]):
         raise UserError(
@@ -38,7 +38,7 @@ def resolve_target(target: str) -> type[Any]:
     function), so the class itself must be defined in one of the allowed modules too.
 
     Raises:
-        UserError: not allowed, not there, or not a class of an allowed module.
+        UserError: it is not allowed, does not exist, or is not a class of an allowed module.
     """
     check_target(target)
     module, _, name = target.rpartition(".")

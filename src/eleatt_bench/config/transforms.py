@@ -22,20 +22,22 @@ class AxesConfig:
 
 @dataclass
 class TransformsConfig:
-    """In the order in which they are applied; what is random, while training only."""
+    """Transforms in the order in which they are applied; random ones are for training alone."""
 
-    origin: Reference | None = None  # the middle joint of the first frame, or of each
-    view: Reference | None = None  # of one of these too: shoulders along X, spine along Z
-    shift: int = 0  # pixels, up to ± this along each axis of an image
-    time_warp: float = 0.0  # the pace varies by up to this fraction of itself
-    resample: int | None = None  # frames of every sequence
-    scaling: float = 0.0  # of the whole skeleton, by up to this fraction
-    # stretched by up to this fraction along each axis
+    origin: Reference | None = None  # moves the middle joint of the first frame, or of each, to 0
+    # turns the shoulders along X and the spine along Z, by the first frame, or by each for itself
+    view: Reference | None = None
+    shift: int = 0  # shifts an image by up to ± so many pixels along each axis
+    time_warp: float = 0.0  # varies the pace by up to this fraction of it
+    resample: int | None = None  # number of frames that every sequence gets
+    scaling: float = 0.0  # scales the whole skeleton by up to this fraction
+    # stretches by up to this fraction along each axis
     axis_scaling: AxesConfig = field(default_factory=AxesConfig)
-    # degrees, up to ± this about each axis
+    # rotates by up to ± so many degrees about each axis
     rotation: AxesConfig = field(default_factory=AxesConfig)
-    noise: float = 0.0  # standard deviation of what is added to values that are not zero
-    streams: list[Stream] = field(default_factory=lambda: [Stream.joints])  # side by side
+    noise: float = 0.0  # standard deviation of the noise on values that are not zero
+    # what the network sees, side by side
+    streams: list[Stream] = field(default_factory=lambda: [Stream.joints])
 
 
 FRACTIONS = ("time_warp", "scaling", "axis_scaling.x", "axis_scaling.y", "axis_scaling.z")
