@@ -1,5 +1,5 @@
 # Everything runs in a virtual environment of its own, .venv; nothing has to be activated.
-# `make` without a target says what there is. Trainings and tables need the package alone; tests,
+# `make` without a target lists the targets. Trainings and tables need only the package; tests,
 # reports and searches need `make install`, which some targets call.
 
 .DEFAULT_GOAL := help
@@ -9,14 +9,14 @@ VENV := .venv
 RUN := $(VENV)/bin/eleatt-bench
 CORE := $(VENV)/.core
 READY := $(VENV)/.ready
-# pip says what it does, and gives an index that cannot be reached up soon
+# pip shows what it does, and soon gives up on an index that it cannot reach
 PIP := PIP_CONSTRAINT=constraints.txt PIP_RETRIES=$${PIP_RETRIES:-1} $(VENV)/bin/python -m pip \
 	--disable-pip-version-check install
-# The first interpreter that is new enough and not too new; or: make install PYTHON=/path/to/python
+# The first interpreter of a supported version; to choose one: make install PYTHON=/path/to/python
 PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	"$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null \
 	&& echo "$$p" && break; done)
-unexport PYTHON  # it makes .venv; tests and checks run in that
+unexport PYTHON  # it only makes .venv; tests and checks use the Python of .venv
 NUCLA_SOURCE ?= data/raw/nucla/all_sqe.zip
 MNIST_SOURCE ?= data/raw/mnist
 TABLES := digits fig2 table1 table2 table3 table4 table5 table6 table7 mnist gesture nucla paper
@@ -26,7 +26,7 @@ bench-gpu: BENCH ?= gpu
 .PHONY: help install demo test test-slow test-faults test-clusters test-loggers check dist bench bench-gpu bench-data bench-epoch tensorboard \
 	report clean lock data-nucla data-mnist $(TABLES) rehearse
 
-help: ## say what there is
+help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(READY) ## make .venv with what tests and reports need, in the exact versions of constraints.txt
@@ -55,17 +55,17 @@ test-slow: $(READY) ## run the tests that take minutes, and the others with more
 	scripts/test.sh -m "slow and not gpu"
 	scripts/test.sh -m "hypothesis and not (slow or gpu or clusters)" --hypothesis-profile=default
 
-test-faults: $(READY) ## kill, fill disks, damage files: everything must come back (9 minutes)
+test-faults: $(READY) ## kill runs, fill disks, damage files: everything must recover (9 minutes)
 	scripts/test.sh -m "not gpu" -rP --show-capture=stdout tests/faults
 
-test-clusters: $(VENV)/.ray ## start a SLURM and a Ray here, and do to them what clusters do (15 minutes)
+test-clusters: $(VENV)/.ray ## start SLURM and Ray here, and test what can happen on clusters (15 minutes)
 	scripts/test.sh -n 1 -m "not gpu" tests/clusters
 
 test-loggers: $(READY) ## install MLflow and W&B (400 MB) and test runs that log there (minutes)
 	$(PIP) -e '.[dev,mlflow,wandb]'
 	scripts/test.sh -m "not gpu" tests/training/loggers
 
-check: $(READY) ## formatting, lint, types
+check: $(READY) ## check formatting, lint and types
 	scripts/check.sh
 
 dist: $(READY) ## build for a package index: make dist REPOSITORY=https://github.com/OWNER/NAME
@@ -82,7 +82,7 @@ bench: $(READY) ## time the layer against torch's own and oneDNN's: docs/perform
 		--csv "docs/performance/$(BENCH)-1-thread.csv"
 	$(VENV)/bin/python scripts/performance_page.py docs/performance/*.csv > docs/performance.md
 
-bench-gpu: $(READY) ## hold the layer against the equations on a GPU (8 minutes), then time it there
+bench-gpu: $(READY) ## check the layer against the equations on a GPU (8 minutes), then time it there
 	$(VENV)/bin/python scripts/gpu_check.py
 	$(VENV)/bin/python scripts/bench_layer.py --device cuda --compile \
 		--csv "docs/performance/$(BENCH).csv"
@@ -110,8 +110,8 @@ data-mnist: $(CORE) ## prepare MNIST from MNIST_SOURCE (default data/raw/mnist; 
 	test -d "$(MNIST_SOURCE)" || $(RUN) data download mnist
 	$(RUN) data prepare mnist --source "$(MNIST_SOURCE)"
 
-# Whatever is in ARGS is said of every run of a table: make table2 ARGS="trainer=gpu launcher.jobs_per_device=2"
-digits: $(CORE) ## handwritten digits, small and always at hand (minutes)
+# ARGS holds settings for every run of a table: make table2 ARGS="trainer=gpu launcher.jobs_per_device=2"
+digits: $(CORE) ## handwritten digits, a small data set that needs no download (minutes)
 	$(RUN) reproduce $@ $(ARGS)
 
 fig2: $(CORE) ## how many layers are gated, NTU RGB+D
@@ -144,16 +144,16 @@ mnist: $(CORE) ## sequential MNIST
 gesture: $(CORE) ## hand gestures, SHREC'17 Track and DHG-14/28
 	$(RUN) reproduce $@ $(ARGS)
 
-nucla: $(CORE) ## N-UCLA by a stronger recipe than the paper's, networks alone and together
+nucla: $(CORE) ## N-UCLA with a stronger recipe than the paper's, single networks and ensembles
 	$(RUN) reproduce $@ $(ARGS)
 
-paper: $(CORE) ## all of these tables, as far as their data are here
+paper: $(CORE) ## all of these tables, as far as their data are prepared
 	$(RUN) reproduce $@ $(ARGS)
 
 rehearse: $(READY) ## every table on small made-up data, from raw files to LaTeX, in rehearsal/ (minutes)
 	PYTHON="$(VENV)/bin/python" MNIST_SOURCE="$(MNIST_SOURCE)" scripts/rehearse.sh $(ARGS)
 
-lock: $(VENV)/.ray ## write constraints.txt anew from what .venv holds, Ray included
+lock: $(VENV)/.ray ## write constraints.txt anew from the packages in .venv, Ray included
 	@$(VENV)/bin/python -m pip freeze --exclude-editable > constraints.txt.found
 	@{ sed -n '/^#/p' constraints.txt && sed 's/+cpu//' constraints.txt.found; } > constraints.txt.new
 	@mv constraints.txt.new constraints.txt && rm constraints.txt.found

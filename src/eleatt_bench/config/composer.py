@@ -84,7 +84,7 @@ class Composer:
         return config
 
     def typed(self, overrides: Sequence[str]) -> dict[str, Any]:
-        """As `config`, but each of ``overrides`` is first checked by itself, as people type them."""
+        """As `config`, but first checks each of ``overrides`` by itself: a person typed it."""
         said = [o for o in overrides if self._name != "train" or not _NUMBERED.fullmatch(o)]
 
         def check() -> bool:

@@ -56,7 +56,7 @@ class InitConfig:
 @dataclass
 class ModelConfig:
     cell: Cell = MISSING  # the unit of the recurrent layers
-    gate: Gate | None = None  # last function of the element-wise attention gate; null: no gate
+    gate: Gate | None = None  # output function of the element-wise attention gate; null: no gate
     gated_layers: list[int] | None = None  # which layers have the gate, from 0; null: all
     hidden_size: int = 100  # units of a layer in each direction
     num_layers: int = 3  # number of recurrent layers
@@ -98,7 +98,8 @@ class TrainerConfig:
     accumulate_grad_batches: int = 1  # batches that together make one step of the optimizer
     gradient_clip_val: float | None = 1.0  # largest norm of the whole gradient; null: no limit
     selection: Selection = Selection.best  # tested epoch: best validation accuracy, or the last
-    early_stopping: int | None = None  # stops after so many epochs below the best validation
+    # stops after so many epochs below the best validation accuracy so far; null: never
+    early_stopping: int | None = None
     num_threads: int | None = None  # CPU threads; null: what the launcher leases, else torch's
     profiler: Profiler | None = None  # one of Lightning's; its output is in the run's folder
 
@@ -174,7 +175,8 @@ class TrainConfig:
 @dataclass
 class EvalConfig:
     run: str = MISSING  # ids of runs, or beginnings of ids, with commas between them
-    checkpoint: Checkpoint | None = None  # of the best epoch, or the last; null: as tested before
+    # weights of the best epoch, or of the last one; null: those that were tested before
+    checkpoint: Checkpoint | None = None
     trainer: TrainerConfig = field(default_factory=TrainerConfig)
     launcher: LauncherConfig = field(default_factory=LauncherConfig)
     data_dir: str = MISSING  # folder of data sets; by default $ELEATT_DATA, or data

@@ -20,10 +20,11 @@ _DRIVER = Path("/dev/nvidiactl")  # also in a container that has no nvidia-smi
 def visible_devices() -> list[str]:
     """The CUDA devices this process may use, as ``CUDA_VISIBLE_DEVICES`` would name them.
 
-    By their UUIDs where nobody has chosen: CUDA counts the fastest first, the driver does not.
+    Without that variable they are named by UUID: CUDA counts the fastest device first, the driver
+    does not.
 
     Raises:
-        UserError: there are some, but nothing says which.
+        UserError: there are devices, but nothing says which.
     """
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
     if chosen is not None:
@@ -37,7 +38,7 @@ def visible_devices() -> list[str]:
             timeout=30,
             check=True,
         )
-    except subprocess.CalledProcessError:  # as where the driver finds no device
+    except subprocess.CalledProcessError:  # e.g. the driver finds no device
         return []
     except (OSError, subprocess.TimeoutExpired):
         if not _DRIVER.exists():
@@ -53,7 +54,7 @@ def visible_devices() -> list[str]:
 class DevicePool:
     """Lends each device to at most ``jobs_per_device`` jobs at once, the least used one first.
 
-    ``free`` are the bytes that are free on each, as far as that is known.
+    ``free`` has the free bytes of each device, as far as they are known.
     """
 
     def __init__(
@@ -63,21 +64,21 @@ class DevicePool:
         self._memory = {device: Budget((free or {}).get(device)) for device in devices}
 
     def find(self, expected: int | None = None) -> str | None:
-        """A device that serves one more job, which is expected to take so many bytes of it."""
+        """A device with room for a job that is expected to take so many bytes; None without one."""
         for device, places in self._places.most_common():
             if places > 0 and self._memory[device].admits(expected):
                 return device
         return None
 
     def lease(self, device: str, expected: int | None = None) -> None:
-        """A job that is expected to take so many bytes of ``device`` has it now."""
+        """Lend ``device`` to a job that is expected to take so many bytes of it."""
         if self._places[device] == 0:
             raise RuntimeError(f"device {device} is lent out")
         self._places[device] -= 1
         self._memory[device].promise(expected)
 
     def give_back(self, device: str, expected: int | None = None) -> None:
-        """It has ended."""
+        """Take ``device`` back from a job that has ended."""
         self._places[device] += 1
         self._memory[device].give_back(expected)
 
@@ -99,7 +100,7 @@ UNKNOWN = Memory()
 class Budget:
     """``free`` bytes (None: nobody knows), promised to jobs before they take them.
 
-    A job that would not fit even alone is let in when it is: it may need less than expected.
+    A job that would not fit even alone is admitted once it is alone: it may need less than that.
     """
 
     def __init__(self, free: int | None) -> None:
@@ -107,24 +108,24 @@ class Budget:
         self._promised: list[int] = []
 
     def admits(self, expected: int | None) -> bool:
-        """Whether a job that takes so much fits beside the others; one of unknown need does."""
+        """Whether a job that takes so much fits beside the others; a job of unknown need does."""
         if self._free is None or expected is None or not self._promised:
             return True
         return sum(self._promised) + expected <= self._free
 
     def promise(self, expected: int | None) -> None:
-        """A job that is expected to take so much has started."""
+        """Set aside what a job that starts is expected to take."""
         self._promised.append(expected or 0)
 
     def give_back(self, expected: int | None) -> None:
-        """It has ended."""
+        """Free what was set aside for a job that has ended."""
         self._promised.remove(expected or 0)
 
 
 def free_memory() -> int | None:
     """Bytes that programs on this host may still take; None where the system does not say.
 
-    Where this process's control group, as a container's, may take less, that.
+    The limits of this process's control groups, such as a container's, count as well.
     """
     try:
         lines = _MEMINFO.read_text(encoding="utf-8").splitlines()
@@ -143,13 +144,13 @@ def _left(group: Path) -> float:
             (group / f"memory.{name}").read_text(encoding="utf-8").strip()
             for name in ("max", "current", "stat")
         )
-    except OSError:  # the topmost, or one that does not count memory
+    except OSError:  # the topmost group, or one that does not count memory
         return math.inf
     if most == "max":
         return math.inf
     counted = dict(line.split() for line in stat.splitlines())
     cached = int(counted.get("active_file", 0)) + int(counted.get("inactive_file", 0))
-    return int(most) - int(taken) + cached  # the kernel takes back what it keeps of files
+    return int(most) - int(taken) + cached  # the kernel frees its file cache when it must
 
 
 def free_device_memory() -> dict[str, int]:

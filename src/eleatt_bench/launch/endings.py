@@ -1,4 +1,4 @@
-"""What a job on a cluster leaves beside its log: how it ended, and how often it began in vain."""
+"""Files that a job on a cluster leaves beside its log: how it ended, how often it began in vain."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ from pathlib import Path
 from eleatt_bench.common.errors import UserError
 
 NO_FOLDER, NO_LOG = 71, 73
-"""Statuses of a job that did not begin: its node lacks the folder, or that of its log."""
+"""Exit statuses of a job that did not begin: its node has no working folder, or no log folder."""
 
 AGAIN = "again"
 CANCELLED = "cancelled"
-"""What stands in the place of an exit status where a job is to be submitted once more, and where
-somebody took it from the queue: SLURM keeps no trace of a task that had not begun."""
+"""Words in the place of an exit status: the job must be submitted again; somebody cancelled it.
+
+SLURM keeps no trace of a task that was cancelled before it began.
+"""
 
 CANCELLED_STATUS = -signal.SIGTERM
-"""The exit status, as an engine tells it, of a job that somebody ended."""
+"""The exit status that an engine reports for a job that somebody ended."""
 
 
 def ended_file(log: Path) -> Path:
@@ -26,17 +28,17 @@ def ended_file(log: Path) -> Path:
 
 
 def tries_file(log: Path) -> Path:
-    """Where it counts how often it began without getting on, and whether it ever did."""
+    """Where a job with this log counts its starts without progress; notes if it ever made any."""
     return log.with_name(log.name.removesuffix(".log") + ".tries")
 
 
 def started_file(log: Path) -> Path:
-    """Where it says, with Ray, which process on which host it is."""
+    """Where a job of Ray with this log says which process on which host it is."""
     return log.with_name(log.name.removesuffix(".log") + ".started")
 
 
 def exit_status(log: Path) -> str | None:
-    """What a job left; None where it left nothing that can be read."""
+    """The exit status, or the word in its place, that a job left; None if none can be read."""
     try:
         said = ended_file(log).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError):
@@ -45,7 +47,7 @@ def exit_status(log: Path) -> str | None:
 
 
 def show_log(here: Path, there: Path) -> None:
-    """Let the log of a job that another sweep submitted be found ``here`` as well."""
+    """Link ``here`` to the log ``there`` of a job that another sweep submitted."""
     if here.absolute() == there.absolute():
         return
     try:

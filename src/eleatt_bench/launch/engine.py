@@ -1,4 +1,4 @@
-"""What runs jobs, an engine, and how many jobs go through one."""
+"""Engines, which run jobs, and the loop that runs many jobs by one engine."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 class Engine(Protocol):
     """Where jobs run, such as `pool.Pool` or `slurm.engine.Slurm`; a context manager around them.
 
-    One that ``queues`` takes jobs whose turn has not come: those that need another job, and those
-    that another process is at. About ``at_once`` jobs run at the same time, and whoever waits for
-    some looks again after ``pause`` seconds.
+    An engine that ``queues`` also takes jobs that cannot run yet: jobs that need another job, and
+    jobs that another process is at. About ``at_once`` jobs run at the same time. A caller that
+    waits for jobs looks again after ``pause`` seconds.
     """
 
     queues: bool
@@ -50,7 +50,7 @@ class Engine(Protocol):
         """Why ``job``, which was started, does not run now; None if it does."""
 
     def runs_for(self, job: Job) -> float:
-        """For how many seconds ``job``, which does not wait, has run before this was seen."""
+        """The seconds for which ``job``, which does not wait, has run already."""
 
     def stop(self, job: Job) -> None:
         """Ask ``job`` to end, or end it before it begins."""
@@ -58,13 +58,13 @@ class Engine(Protocol):
     def ended(self) -> Iterator[tuple[Job, int | None]]:
         """The jobs that have ended since the last look, with their exit statuses.
 
-        None for a job that never ran, because the one it needs failed.
+        The status is None for a job that never ran, because the job it needs failed.
         """
 
 
 @dataclass(frozen=True)
 class JobResult:
-    """``returncode`` is None for a job that never started, because the one it needs failed."""
+    """How a job ended; ``returncode`` is None if it never started, as the job it needs failed."""
 
     job: Job
     returncode: int | None
@@ -74,13 +74,13 @@ class JobResult:
 def run_jobs(
     jobs: Sequence[Job], engine: Engine, *, console: Console | None = None
 ) -> list[JobResult]:
-    """Run ``jobs`` by ``engine``, and wait for all; results in their order.
+    """Run ``jobs`` by ``engine``, and wait for all; their results in the same order.
 
-    A job waits for the one it needs, which must be among ``jobs``, for whoever else does its work,
-    and, on this machine, for memory where it is known to take more than is free, while others go
-    on. A failed job does not stop the others, but those that need it are not started. On Ctrl-C or
-    SIGTERM (which the command line turns into an exception) the engine is left before the exception
-    goes on.
+    A job waits for the job it needs, which must be among ``jobs``, and for any other process that
+    does its work. On this machine it also waits for memory if it is known to take more than is
+    free. Other jobs go on meanwhile. A failed job does not stop the others, except jobs that need
+    it, which are not started. On Ctrl-C or SIGTERM, which the command line turns into an exception,
+    the context of the engine is left before the exception goes on.
     """
     with Overview(len(jobs), engine.at_once, console or plain_console()) as overview, engine:
         queue = _Queue(jobs, engine, overview)
@@ -105,7 +105,7 @@ class _Queue:
         self._engine, self._overview = engine, overview
 
     def next(self) -> Job | None:
-        """Take the first job that may start now, and out of the queue those that never may."""
+        """Take the first job that may start now from the queue, and drop jobs that never may."""
         for job in list(self.waiting):
             needed = self.results.get(job.needs) if job.needs else None
             if needed is not None and needed.returncode != 0:
@@ -126,7 +126,7 @@ class _Queue:
         return None
 
     def started(self, job: Job) -> None:
-        """The engine has ``job`` now, running or not."""
+        """Note that the engine has ``job`` now, running or waiting."""
         self._started[job] = why = self._engine.waits(job)
         if why is None:
             self._overview.started(job, self._engine.runs_for(job))
@@ -140,9 +140,9 @@ class _Queue:
                 self.started(job)
 
     def ended(self, job: Job, returncode: int | None) -> None:
-        """Keep how ``job`` ended, or put it back where another process was at its work."""
+        """Keep how ``job`` ended, or put it back if another process was at its work."""
         if self._started.pop(job) is not None and returncode is not None:
-            self._overview.started(job)  # between two looks
+            self._overview.started(job)  # it began after the last look
         if returncode is None:
             self._leave_out(job)
         elif returncode == HeldElsewhereError.exit_status and job.busy is not None:

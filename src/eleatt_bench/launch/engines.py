@@ -14,7 +14,7 @@ from eleatt_bench.launch.pool import Pool
 from eleatt_bench.launch.process import Job
 from eleatt_bench.launch.settings import pool_settings
 
-_TRIALS = 8  # that are queued or run at once: later ones learn from earlier ones
+_TRIALS = 8  # trials that are queued or run at once: later ones learn from earlier ones
 
 
 def is_local(config: Mapping[str, Any]) -> bool:
@@ -31,12 +31,12 @@ def engine_for(
     journal: Journal | None = None,
     trials: bool = False,
 ) -> Engine:
-    """The engine for ``jobs`` jobs of the sweep ``name``; ``folder`` has those of all sweeps.
+    """The engine for ``jobs`` jobs of the sweep ``name``; ``folder`` is the one of all sweeps.
 
     With ``trials`` only a few jobs are handed over at once: later trials learn from earlier ones.
 
     Raises:
-        UserError: ``config`` asks a cluster for what it cannot give, or that does not answer.
+        UserError: the cluster cannot give what ``config`` asks for, or does not answer.
     """
     say = partial(print, flush=True)
     match config["launcher"]["name"]:
@@ -67,9 +67,9 @@ def submit(
     folder: Path,
     name: str,
 ) -> str:
-    """Hand ``jobs`` to a cluster and do not wait for them; how to look at them.
+    """Hand ``jobs`` to a cluster and do not wait for them; a sentence says how to look at them.
 
-    With Ray it is ``command``, the sweep's own, that runs there.
+    Ray gets the sweep's own ``command``, which runs the jobs there.
 
     Raises:
         UserError: the cluster does not take them.
@@ -87,7 +87,7 @@ def submit(
 
 
 def cancel(config: Mapping[str, Any], *, folder: Path, name: str) -> int:
-    """End the jobs of the sweep ``name`` that a cluster was handed; how many there were.
+    """End the jobs of the sweep ``name`` on its cluster; how many there were.
 
     Raises:
         UserError: the cluster does not do it.
@@ -102,9 +102,9 @@ def cancel(config: Mapping[str, Any], *, folder: Path, name: str) -> int:
 
 
 def for_cluster(jobs: Sequence[Job], *, anew: bool) -> list[Job]:
-    """``jobs`` with logs that are found by whoever wants the same ones at another time.
+    """``jobs`` with logs that are named by key, so that later commands find those of the same jobs.
 
-    Those that are to be done ``anew`` are not done because they were done before.
+    With ``anew``, a job that was done before does not count as done.
     """
     made: dict[Job, Job] = {}
     for job in jobs:

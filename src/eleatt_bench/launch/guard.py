@@ -1,9 +1,9 @@
-"""Kills what is left of the jobs when their launcher ends, however that comes about.
+"""The guard, which kills what is left of the jobs when their launcher ends, however it ends.
 
 ``kill -9`` leaves a launcher no time to end its jobs, and the warm server's children and the ranks
 of a distributed run would not notice. So a small process, the guard, reads the jobs' process
-groups from a pipe of which the launcher alone holds the other end; when that closes, it kills the
-groups still listed. It is nobody's child: Ray ends a worker with its children, and no others.
+groups from a pipe. Only the launcher holds the other end; when that closes, the guard kills the
+groups still listed. The guard is not the launcher's child, since Ray ends children with a worker.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Guard:
 
     def __enter__(self) -> Guard:
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", __file__],  # the standard library alone: up in no time
+            [sys.executable, "-I", "-S", __file__],  # only the standard library: it starts fast
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -37,15 +37,15 @@ class Guard:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.close()
-        self._process.stdout.read()  # nothing, when the guard has done all
+        self._process.stdout.read()  # returns when the guard has ended
         self._process.stdout.close()
 
     def watch(self, pid: int) -> None:
-        """The group of ``pid`` is to end with this process."""
+        """Let the group of ``pid`` end with this process."""
         self._tell(pid)
 
     def release(self, pid: int) -> None:
-        """The group of ``pid`` has ended."""
+        """Forget the group of ``pid``, which has ended."""
         self._tell(-pid)
 
     def _tell(self, number: int) -> None:
@@ -55,18 +55,18 @@ class Guard:
 
 
 def signal_group(pid: int, number: signal.Signals) -> None:
-    """Send a signal to ``pid`` and all it has started; nothing happens where all have ended."""
+    """Send a signal to ``pid`` and all that it started; nothing happens if all have ended."""
     try:
         os.killpg(pid, number)
     except ProcessLookupError:  # not yet a group of its own, or gone
         with suppress(ProcessLookupError):
             os.kill(pid, number)
-    except PermissionError:  # how macOS says that all have ended, but are not yet waited for
+    except PermissionError:  # macOS: all have ended, but nobody has waited for them yet
         pass
 
 
 def guard(lines: Iterable[str]) -> None:
-    """Keep the list that ``lines`` tells of, and kill what is on it when they end."""
+    """Keep a list of groups as ``lines`` say, and kill the groups on it when the lines end."""
     groups: set[int] = set()
     for line in lines:
         pid = int(line)

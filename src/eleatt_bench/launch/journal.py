@@ -17,11 +17,11 @@ class Journal:
         self._path = path
 
     def started(self, job: str, pid: int, device: str | None, **where: str) -> None:
-        """``job`` runs as process ``pid``, with the device that it leases, if any."""
+        """Note that ``job`` runs as process ``pid``, with the device that it leases, if any."""
         self._write(event="started", job=job, pid=pid, device=device, **where)
 
     def ended(self, job: str, pid: int, device: str | None, returncode: int, **where: str) -> None:
-        """It has ended, and its device is free again; ``where`` is the same as before."""
+        """Note that ``job`` has ended, and its device is free; ``where`` as in `started`."""
         self._write(event="ended", job=job, pid=pid, device=device, returncode=returncode, **where)
 
     def _write(self, **values: str | int | None) -> None:

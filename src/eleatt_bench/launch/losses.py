@@ -16,7 +16,7 @@ class Losses:
         return job in self._known
 
     def too_often(self, job: Job) -> int | None:
-        """Count that ``job`` is lost now; how often, if that is more often than it may be."""
+        """Count one more loss of ``job``; the count if there are too many, else None."""
         often, reached = self._known.get(job, (0, -1.0))
         now = progress(job)
         often = often + 1 if now == reached else 1
@@ -25,7 +25,7 @@ class Losses:
 
 
 def progress(job: Job) -> float:
-    """How far a job has got: a number that changes when it gets on."""
+    """How far a job has got: a number that changes when the job makes progress."""
     try:
         return 0.0 if job.grows is None else job.grows.stat().st_mtime
     except OSError:

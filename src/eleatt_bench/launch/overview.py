@@ -21,9 +21,9 @@ from eleatt_bench.common.text import duration, printable
 from eleatt_bench.launch.endings import CANCELLED_STATUS
 from eleatt_bench.launch.process import Job
 
-_AROUND = 6  # lines of the overview that are no running jobs, and the cursor's
-_FEW = 50  # jobs, of which all logs are read whenever they are shown
-_READS = 100  # of the logs of more jobs in a second, at most
+_AROUND = 6  # lines of the overview that show no running job, and the cursor's line
+_FEW = 50  # jobs at most whose logs are all read whenever they are shown
+_READS = 100  # with many more jobs, about so many logs are read in a second
 _TAIL = 4096  # bytes of a log that are looked at for its last lines
 
 
@@ -34,10 +34,10 @@ class Overview:
         self._total, self._num_jobs, self._console = total, num_jobs, console
         self._running: dict[Job, float] = {}  # job: when it started
         self._queued: dict[Job, str] = {}  # job: why it does not run yet
-        self._seconds: list[float] = []  # of the jobs that ended
+        self._seconds: list[float] = []  # that ended jobs took
         self._failed = self._cancelled = self._left_out = 0
-        self._lines: dict[Job, tuple[float, str]] = {}  # of their logs, and when they were read
-        self._said: set[tuple[Job, str]] = set()  # why jobs wait
+        self._lines: dict[Job, tuple[float, str]] = {}  # job: when its log was read, the last line
+        self._said: set[tuple[Job, str]] = set()  # job, why it waits: what was printed
         self._began = time.monotonic()
         self._live: Live | None = None
         if console.is_terminal and not console.is_dumb_terminal:
@@ -73,7 +73,7 @@ class Overview:
         return [f"{count} {word}" for word, count in counts.items() if count]
 
     def started(self, job: Job, seconds: float = 0.0) -> None:
-        """``job`` runs now, and has for so many seconds."""
+        """Show that ``job`` runs now, and has run for so many seconds."""
         self._queued.pop(job, None)
         self._running[job] = time.monotonic() - seconds
         if self._live is None:
@@ -81,7 +81,7 @@ class Overview:
             self._say(f"{self._count(number)} started  {job.label}")
 
     def ended(self, job: Job, returncode: int) -> float:
-        """``job`` has ended; how many seconds it took."""
+        """Show that ``job`` has ended; the seconds it took."""
         seconds = time.monotonic() - self._running.pop(job)
         self._seconds.append(seconds)
         cancelled = returncode == CANCELLED_STATUS
@@ -92,24 +92,24 @@ class Overview:
         return seconds
 
     def queued(self, job: Job, why: str) -> None:
-        """``job`` was handed over, and does not run yet, or again, for the reason ``why``."""
+        """Show that ``job`` was handed over but does not run, or no longer, and ``why``."""
         self._queued[job] = why
         if self._running.pop(job, None) is not None:
             self._say(f"{self._count(self._ended)} queued again  {job.label}: {why}")
 
     def put_back(self, job: Job) -> None:
-        """``job`` has ended because another process is at its work; it will start again."""
+        """Show that ``job`` ended because another process is at its work; it will start again."""
         del self._running[job]
         self.waits(job, "another process is at it")
 
     def waits(self, job: Job, why: str) -> None:
-        """``job`` could start but for the reason ``why``, which is said once."""
+        """Show ``why`` a job that could start has to wait; each reason is shown once."""
         if (job, why) not in self._said:
             self._said.add((job, why))
             self._say(f"{self._count(self._ended)} waits  {job.label}: {why}")
 
     def left_out(self, job: Job) -> None:
-        """``job`` will not be started: the one it needs failed."""
+        """Show that ``job`` will not be started, because the job it needs failed."""
         self._queued.pop(job, None)
         self._left_out += 1
         assert job.needs is not None
@@ -140,7 +140,7 @@ class Overview:
         return Group(*parts)
 
     def _rows(self, running: Sequence[tuple[Job, float, str]]) -> Table:
-        """A row per job: what it is, for how long it runs, what it said last; cut, not wrapped."""
+        """A row per job: its label, its time, the last line of its log; cut, not wrapped."""
         width = self._console.width
         times = [duration(seconds) for _, seconds, _ in running]
         longest = max((len(job.label) for job, *_ in running), default=0)
@@ -167,7 +167,7 @@ class Overview:
         return ", ".join(counts) + (f"; {left}" if left else "")
 
     def _said_by(self, job: Job) -> str:
-        """The last line of its log; of hundreds of jobs one that may be some seconds old."""
+        """The last line of the job's log; with hundreds of jobs it may be some seconds old."""
         now = time.monotonic()
         read, line = self._lines.get(job, (-math.inf, ""))
         if now - read >= max(0, len(self._running) - _FEW) / _READS:
@@ -176,14 +176,14 @@ class Overview:
         return line
 
     def _why(self) -> str:
-        """The reasons of most of those that are queued."""
+        """The three most frequent reasons why jobs are queued."""
         often = Counter(self._queued.values()).most_common(3)
         return printable(", ".join(why for why, _ in often))
 
     def _left(self, now: float) -> str:
-        """How long it will take, as far as ended jobs and what running ones say tell."""
+        """The time left, estimated from ended jobs and from the logs of running ones."""
         known, work = list(self._seconds), 0.0
-        silent: list[float] = []  # how long those run that have not said how far they are
+        silent: list[float] = []  # seconds of running jobs whose logs do not say how far they are
         for job, began in self._running.items():
             seconds = now - began
             if said := seconds_said(self._said_by(job)):
@@ -206,7 +206,7 @@ _EPOCH = re.compile(r"\w+ +(\d+)/(\d+)\b(?:.* ([\d.]+) s  )?")
 
 
 def share_done(line: str) -> float | None:
-    """How much of a job is done, where its last line says so: "epoch  3/15  …" is a fifth."""
+    """The done share of a job if its last line tells it: "epoch  3/15  …" is a fifth."""
     found = _EPOCH.match(line)
     if found is None or found[2] == "0":
         return None
@@ -214,7 +214,7 @@ def share_done(line: str) -> float | None:
 
 
 def seconds_said(line: str) -> tuple[float, float] | None:
-    """What all epochs of a job take, and those that are left, where its last line says that."""
+    """The seconds of all epochs of a job, and of those left, if its last line tells them."""
     found = _EPOCH.match(line)
     if found is None or found[3] is None:
         return None
@@ -223,7 +223,7 @@ def seconds_said(line: str) -> tuple[float, float] | None:
 
 
 def last_lines(path: Path, count: int) -> list[str]:
-    """The last ``count`` lines of a log that hold anything."""
+    """The last ``count`` lines of a log that are not blank."""
     try:
         with path.open("rb") as file:
             file.seek(max(0, path.stat().st_size - _TAIL))
@@ -239,7 +239,7 @@ def last_line(path: Path) -> str:
 
 
 def failure(job: Job, returncode: int | None) -> str:
-    """What a person needs to know about a job that failed, or was not started for that reason."""
+    """What a person needs to know about a job that failed, or whose needed job failed."""
     if returncode is None:
         assert job.needs is not None
         return f"{job.label}: not started, because {job.needs.label} failed, which it needs"
@@ -262,7 +262,7 @@ def _why_silent(log: Path) -> list[str]:
 def failures_message(failed: Sequence[tuple[Job, int | None]], total: int) -> str:
     """The error that ends a sweep: each failed job with the end of its log.
 
-    Those that somebody cancelled, and those that needed one of them, are counted.
+    Jobs that somebody cancelled, and jobs that needed one of these, are only counted.
     """
     ended = dict(failed)
     cancelled = {job for job, status in failed if CANCELLED_STATUS in (

@@ -25,9 +25,9 @@ POLL = 0.05
 class Pool:
     """Jobs that run side by side, at most ``num_jobs`` of them; a context manager around them.
 
-    Every job is told its share of CPU threads and, with ``devices``, the one device it leases.
-    What starts and ends is written to ``journal``. What still runs when the context is left, on
-    Ctrl-C for one, is ended; on Ctrl-Z the jobs stop with this process.
+    Every job is told its share of CPU threads and, with ``devices``, the one device it leases. The
+    ``journal`` notes each start and end. Jobs that still run when the context is left, e.g. on
+    Ctrl-C, are ended. On Ctrl-Z the jobs stop together with this process.
     """
 
     queues = False
@@ -46,7 +46,7 @@ class Pool:
         self._devices, self._journal = devices, journal
         self._memory = Budget(free_memory())
         self._running: dict[Job, tuple[Running, str | None]] = {}
-        self._stopped: dict[Job, float] = {}  # when those told to end will be killed
+        self._stopped: dict[Job, float] = {}  # when jobs that were told to end will be killed
 
     def __enter__(self) -> Pool:
         self._guard = Guard().__enter__()
@@ -63,7 +63,7 @@ class Pool:
             self._guard.__exit__(*exception)
 
     def _suspend(self, number: int, frame: object) -> None:
-        """Stop on Ctrl-Z with all jobs, which their terminal knows nothing of; go on with them."""
+        """Stop and go on, by Ctrl-Z and `fg`, together with all jobs, which have no terminal."""
         stopped = [process.pid for process, _ in self._running.values()]
         for pid in stopped:
             signal_group(pid, signal.SIGSTOP)
@@ -84,11 +84,11 @@ class Pool:
         return len(self._running) < self.at_once
 
     def waits(self, job: Job) -> str | None:
-        """Nothing: what is started here runs."""
+        """None: a job that was started here runs."""
         return None
 
     def runs_for(self, job: Job) -> float:
-        """No time: it is seen to start."""
+        """Zero: a job is seen from its start."""
         return 0.0
 
     def fits(self, job: Job) -> bool:
@@ -105,7 +105,7 @@ class Pool:
             device = self._devices.find(job.memory.device)
             assert device is not None  # it fits
             self._devices.lease(device, job.memory.device)
-        with interrupted_afterwards():  # else nobody would know of what has just started
+        with interrupted_afterwards():  # otherwise nobody might know the process just started
             process = start(job, of_job(self._threads, device), warm=self._warm)
             self._guard.watch(process.pid)
             self._running[job] = (process, device)
@@ -142,7 +142,7 @@ class Pool:
 def _end(processes: Sequence[Running]) -> None:
     """Ask ``processes`` to end and wait for `GRACE` seconds; the guard kills what is left then.
 
-    So it does when a second Ctrl-C cuts the waiting short.
+    The guard does so too when a second Ctrl-C cuts the waiting short.
     """
     for process in processes:
         signal_group(process.pid, signal.SIGTERM)

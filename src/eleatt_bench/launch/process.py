@@ -36,10 +36,10 @@ PLANNED = "ELEATT_PLANNED_RUN"
 class Job:
     """One command line, ``eleatt-bench`` and ``arguments``; its output goes to ``log_path``.
 
-    It starts after the job that it ``needs`` has ended well, and while nobody is ``busy`` with its
-    work. One that ends as `HeldElsewhereError` came too late and has to wait its turn again. It is
-    told the ``run_id`` that it was planned as, and refuses to do another run. Whether its work is
-    ``done``, by whomever, can be asked; the file ``grows`` is written whenever it has got on.
+    It starts after the job that it ``needs`` has ended well, and while no other process is ``busy``
+    with its work. A job that ends with `HeldElsewhereError` came too late and has to wait again. A
+    job is told the ``run_id`` that it was planned as, and refuses to do another run. ``done`` tells
+    whether its work is done, by any process. The job writes the file ``grows`` when it gets on.
     """
 
     arguments: tuple[str, ...]
@@ -55,13 +55,13 @@ class Job:
 
     @property
     def key(self) -> str:
-        """What two jobs that do the same work agree in."""
+        """A name that is the same for two jobs that do the same work."""
         digest = hashlib.sha256("\0".join(self.arguments).encode()).hexdigest()
         return self.run_id or f"{self.arguments[0]}-{digest[:16]}"
 
 
 def of_job(threads: int, devices: str | None) -> dict[str, str]:
-    """The variables that tell a job what it leases; None: whatever devices there are."""
+    """The variables that tell a job what it leases; ``devices`` None: all that there are."""
     # A warm job has its libraries loaded already: there ELEATT_NUM_THREADS alone has an effect.
     environment = dict.fromkeys(
         ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "ELEATT_NUM_THREADS"), str(threads)
@@ -83,13 +83,13 @@ class Running(Protocol):
 
 
 def start(job: Job, environment: dict[str, str], *, warm: bool) -> Running:
-    """Start ``job`` with ``environment`` added to this process's (less the rank variables)."""
+    """Start ``job`` with ``environment`` added to this process's, without the rank variables."""
     job.log_path.parent.mkdir(parents=True, exist_ok=True)
     everything = without_ranks(os.environ) | environment
     if job.run_id is not None:
         everything[PLANNED] = job.run_id
     if warm and job.warm_ok and sys.platform == "linux":
-        with suppress(OSError, EOFError):  # no room for its socket or its process; or it was killed
+        with suppress(OSError, EOFError):  # the server has no room for a socket, or was killed
             return _Warm(job, everything)
     return cold(job.arguments, job.log_path, everything)
 
@@ -137,18 +137,21 @@ class _Warm:
             return status
         if _lives(self.pid):
             return None
-        # What was to be begun anew may have been done before.
+        # The run of a job that begins anew may have been finished before the job.
         done = None if begins_anew(self._job.arguments) else self._job.done
         return 0 if done is not None and done() else status
 
 
 _UNTOLD = 255
-"""The status that multiprocessing gives a job whose server has died, as by a signal to all that is
-in a terminal or a service; the job, a session of its own, may well live."""
+"""The status that multiprocessing gives a job whose server has died.
+
+A signal to all processes of a terminal or a service may kill the server, while the job, which is a
+session of its own, goes on.
+"""
 
 
 def _lives(pid: int) -> bool:
-    """Whether that process has not ended yet; what nobody has waited for has."""
+    """Whether the process ``pid`` has not ended yet; a zombie has."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:

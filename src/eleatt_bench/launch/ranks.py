@@ -1,9 +1,9 @@
 """Which process of a distributed run this one is, whatever others left in the environment.
 
-Lightning and torch take decisions from variables that SLURM, torchrun, MPI and others set for
-tasks of *theirs*: a run under `srun` would requeue itself and begin with another run's weights, one
-with ``RANK=1`` would take itself for the second of several and record nothing. A run starts its
-further processes itself, so none of these variables is ever meant for it.
+Lightning and torch decide by variables that SLURM, torchrun, MPI and others set for *their* tasks.
+Under `srun` a run would requeue itself and begin with another run's weights; with ``RANK=1`` it
+would take itself for the second of several and record nothing. A run starts its further processes
+itself, so none of these variables is ever meant for it.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ _FOREIGN = re.compile(
 
 
 def without_ranks(environment: Mapping[str, str]) -> dict[str, str]:
-    """``environment`` less all that tells a process which of several it is."""
+    """``environment`` without the variables that tell a process which of several it is."""
     return {k: v for k, v in environment.items() if k != _OURS and not _FOREIGN.fullmatch(k)}
 
 
 def forget_other_launchers() -> None:
-    """Drop these variables from this process, unless it is a rank that a run of ours started."""
+    """Drop other launchers' variables, unless a run of ours started this process as a rank."""
     if is_first():
         for name in os.environ.keys() - without_ranks(os.environ).keys():
             del os.environ[name]
@@ -43,7 +43,7 @@ def mark_ranks() -> None:
     os.environ[_OURS] = str(os.getpid())
 
 
-@cache  # once: whoever started this process may end before it
+@cache  # asked once: the parent process may end before this one
 def is_first() -> bool:
     """Whether this is the only process of its run, or the first: the one that writes."""
     ours = os.environ.get(_OURS) == str(os.getppid())

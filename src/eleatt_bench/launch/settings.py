@@ -1,5 +1,4 @@
-"""What the launcher and trainer sections say of a sweep, and what of the command line and the
-environment goes to its jobs."""
+"""What the launcher and trainer sections say of a sweep, and which words and variables jobs get."""
 
 from __future__ import annotations
 
@@ -11,7 +10,7 @@ from eleatt_bench.common.parallel import available_cores
 from eleatt_bench.launch.devices import DevicePool, free_device_memory, visible_devices
 
 SWEEPS = "sweeps"
-"""The folder in a folder of runs for what is of no run: logs, and who is queued where."""
+"""The folder in a folder of runs for the logs of sweeps and the lists of queued jobs."""
 
 
 def is_about_launcher(word: str) -> bool:
@@ -20,35 +19,35 @@ def is_about_launcher(word: str) -> bool:
 
 
 def without_launcher(arguments: Sequence[str]) -> list[str]:
-    """``arguments`` without those about the launcher, for what launches nothing itself."""
+    """``arguments`` without those about the launcher, for a command that launches nothing."""
     return [word for word in arguments if not is_about_launcher(word)]
 
 
 def without_force(arguments: Sequence[str]) -> list[str]:
-    """The words of a job that goes on with what it began anew."""
+    """``arguments`` without ``force``, for a job that goes on with a run that it began anew."""
     return [word for word in arguments if word.lstrip("+").partition("=")[0] != "force"]
 
 
 def begins_anew(arguments: Sequence[str]) -> bool:
-    """Whether the words of a job let it begin anew what is finished."""
+    """Whether the ``arguments`` of a job let it begin a finished run anew."""
     return without_force(arguments) != [*arguments]
 
 
 def outer_variables() -> dict[str, str]:
-    """What of this process's environment is meant for its jobs; a cluster may pass on nothing."""
+    """The environment variables that jobs should have; a cluster may pass none on by itself."""
     ours = ("ELEATT_RUNS", "ELEATT_DATA", "ELEATT_DEBUG", "ELEATT_SWEEP", "MLFLOW_TRACKING_URI")
     return {key: os.environ[key] for key in ours if key in os.environ}
 
 
 def credentials() -> dict[str, str]:
-    """What lets jobs speak with the loggers' servers; not for files or lists that others read."""
+    """Variables with passwords for loggers' servers; not for files or lists that others read."""
     ours = ("MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN",
             "WANDB_API_KEY")  # fmt: skip
     return {key: os.environ[key] for key in ours if key in os.environ}
 
 
 def leased_gpus(config: Mapping[str, Any], there_are: Callable[[], bool]) -> Any:
-    """How many GPUs each job of a cluster has: one for each process of a trainer that wants any."""
+    """GPUs of each job on a cluster; by default one per process if the trainer wants GPUs."""
     trainer, said = config["trainer"], config["launcher"]["gpus"]
     if said is not None:
         return said
@@ -57,7 +56,7 @@ def leased_gpus(config: Mapping[str, Any], there_are: Callable[[], bool]) -> Any
 
 
 class PoolSettings(TypedDict):
-    """How a `Pool` is set up: what it takes."""
+    """The arguments of a `Pool` that follow from the settings."""
 
     num_jobs: int
     threads_per_job: int  # of each of its processes, if it has several
@@ -66,7 +65,7 @@ class PoolSettings(TypedDict):
 
 
 def pool_settings(config: Mapping[str, Any], jobs: int) -> PoolSettings:
-    """How to run ``jobs`` jobs, by the launcher and trainer sections of ``config``, plain."""
+    """The settings of a pool for ``jobs`` jobs; ``config`` is plain."""
     devices, pool = _devices(config), None
     single = one_device(config)
     if devices and single:
@@ -81,7 +80,7 @@ def pool_settings(config: Mapping[str, Any], jobs: int) -> PoolSettings:
 
 
 def one_device(config: Mapping[str, Any]) -> bool:
-    """Whether each job has one device; others start processes themselves and cannot be forked."""
+    """Whether a job has one device; with more it starts processes itself and cannot be forked."""
     return bool(config["trainer"]["devices"] == 1)
 
 
@@ -90,7 +89,7 @@ def _devices(config: Mapping[str, Any]) -> list[str]:
 
 
 def _num_jobs(config: Mapping[str, Any], devices: int, jobs: int) -> int:
-    """How many jobs run at once; jobs of several devices have them all, one after the other."""
+    """How many jobs run at once; a job of several devices runs alone and has all of them."""
     if config["trainer"]["devices"] > 1:
         return 1
     places = devices * config["launcher"]["jobs_per_device"] if devices else available_cores()

@@ -14,7 +14,7 @@ from eleatt_bench.common.files import alone
 
 @contextmanager
 def submitting(folder: Path) -> Iterator[int]:
-    """Hold the lock of ``folder``, in which one process at a time submits; its descriptor.
+    """Hold the lock of ``folder``, so that one process at a time submits; the lock's descriptor.
 
     Raises:
         UserError: the folder is another user's, or its file system has no locks.

@@ -35,7 +35,7 @@ Overrides = Sequence[str]
 
 
 class Planned(NamedTuple):
-    """What a job of a sweep is to do: ``run`` is None where it tests a run that is there."""
+    """What a job of a sweep does; ``run`` is None if it tests a run that is there."""
 
     overrides: Overrides
     config: dict[str, Any]
@@ -46,15 +46,15 @@ class Planned(NamedTuple):
 def sweep(
     hydra: DictConfig, jobs: Sequence[Overrides], first: int, detach: bool = False
 ) -> Sequence[JobReturn]:
-    """What Hydra's launcher does: run ``jobs``, of which the number of the first is ``first``.
+    """What Hydra's launcher does: run ``jobs``, which are numbered from ``first``.
 
     ``hydra`` is the configuration of the sweep, Hydra's section included. Runs that are finished
-    are not started again, unless ``force`` says so. With ``detach`` they are submitted to a cluster
-    and not waited for.
+    are not started again, unless ``force`` says so. With ``detach`` the jobs are submitted to a
+    cluster, and the sweep does not wait for them.
 
     Raises:
-        UserError: a job that cannot be composed, or is the same run as another, before any is
-            started; or, after all have ended, the jobs that failed.
+        UserError: before any job starts, if one cannot be composed or is the same run as another;
+            after all have ended, if some failed.
     """
     this = sweep_of(hydra)
     verb, config, logs = this.verb, this.config, this.logs
@@ -83,10 +83,10 @@ def sweep(
 
 
 def plan_jobs(verb: str, jobs: Sequence[Overrides]) -> list[Planned]:
-    """What each of ``jobs`` is, all of them composed.
+    """What each of ``jobs`` does; all of them are composed.
 
     Raises:
-        UserError: the first that cannot be composed, by its number; or two that are the same run.
+        UserError: a job cannot be composed; the message has its number. Or two are the same run.
     """
     composer, planned = Composer(verb), list[Planned]()
     for number, overrides in enumerate(jobs, start=1):
@@ -114,7 +114,7 @@ def labels(jobs: Sequence[Overrides]) -> list[str]:
 
 
 def _check_distinct(planned: Sequence[Planned]) -> None:
-    """One run cannot be two jobs: what they differ in would have no effect on any number."""
+    """Refuse two jobs that are one run: what they differ in has no effect on any number."""
     often = Counter(one.folder.run_id for one in planned)
     for run_id in (name for name, count in often.items() if count > 1):
         same = [one for one in planned if one.folder.run_id == run_id]
@@ -131,7 +131,7 @@ def _check_distinct(planned: Sequence[Planned]) -> None:
 
 
 def launch(this: Sweep, left: Sequence[Planned], first: int, detach: bool = False) -> None:
-    """Do what is ``left``, pre-trainings first; raises as `sweep`."""
+    """Do the jobs that are ``left``, pre-trainings first; raises as `sweep`."""
     this = _laid_out(this, left)
     config, warm_ok = this.config, one_device(this.config)
     runs = [one.run for one in left if one.run is not None]
@@ -166,11 +166,12 @@ _LAYOUT = ("accelerator", "devices", "strategy")
 
 
 def _laid_out(this: Sweep, left: Sequence[Planned]) -> Sweep:
-    """``this`` with the devices of its jobs, which a table, an experiment or a swept choice may
-    set for each.
+    """``this`` with the device settings of its jobs.
+
+    A table, an experiment or a swept choice may set them for each job.
 
     Raises:
-        UserError: they are not the same for all.
+        UserError: they are not the same for all jobs.
     """
     first = {key: left[0].config["trainer"][key] for key in _LAYOUT}
     for one in left:
@@ -186,8 +187,10 @@ def _laid_out(this: Sweep, left: Sequence[Planned]) -> Sweep:
 
 
 def _evaluation(one: Planned) -> tuple[int, ...] | None:
-    """The state of an evaluation's file, to see later whether it was written anew; None if there is
-    none, or the job trains."""
+    """The state of the file of an evaluation, to see later whether it was written anew.
+
+    None if there is no such file, or the job trains.
+    """
     if one.run is not None:
         return None
     state = FileState.at(str(one.folder.evaluation(_checkpoint(one))))
@@ -195,17 +198,17 @@ def _evaluation(one: Planned) -> tuple[int, ...] | None:
 
 
 def _checkpoint(one: Planned) -> str:
-    """Whose weights an evaluation is of."""
+    """The checkpoint that an evaluation tests, ``best`` or ``last``."""
     return str(one.config["checkpoint"] or (one.folder.read() or {}).get("selection", "best"))
 
 
 def training_jobs(
     runs: Sequence[WantedRun], runs_dir: Path, logs: Path, first: int, warm_ok: bool
 ) -> list[Job]:
-    """A job for each of ``runs``, and before them the pre-trainings they lack, each once.
+    """A job for each of ``runs``, after one for each pre-training that they lack.
 
-    Each carries the name of its run and knows whether another process is at it, and what memory it
-    will take.
+    Each job has the name of its run, and knows whether another process is at that run and how much
+    memory it is expected to take.
     """
     own = {run.run_id: run for run in runs}
     lacking = {
@@ -238,7 +241,7 @@ def _is_held(folder: RunFolder) -> bool:
 
 
 def _check_finished(planned: Sequence[Planned]) -> None:
-    """A sweep has done what it planned, or says what it has not."""
+    """Raise a `UserError` that names planned runs which are not finished, if there are any."""
     lack = [one for one in planned if one.run is not None and not one.folder.is_finished()]
     if lack:
         some = ", ".join(one.folder.run_id for one in lack[:5])
@@ -255,10 +258,10 @@ def _job_return(one: Planned) -> JobReturn:
 
 
 def print_results(planned: Sequence[Planned], before: Sequence[tuple[int, ...] | None]) -> None:
-    """A line per job: the accuracy it came to, what tells it from the others, and its run.
+    """Print a line per job: its accuracy, what tells it from the others, and its run.
 
-    ``before`` has, of each evaluation, the state of its file before the sweep: where that has not
-    changed, the job tested nothing.
+    ``before`` has the state of each evaluation's file before the sweep. If a state has not changed,
+    the job tested nothing.
     """
     tell = differing([one.overrides for one in planned])
     rows = []
@@ -267,13 +270,13 @@ def print_results(planned: Sequence[Planned], before: Sequence[tuple[int, ...] |
             texts = [accuracy_text(one.folder.read()), one.folder.status()]
         else:
             checkpoint = _checkpoint(one)
-            result = one.folder.read_evaluation(checkpoint)  # first: NFS looks anew where it opens
+            result = one.folder.read_evaluation(checkpoint)  # first: opening makes NFS look anew
             anew = _evaluation(one) not in (None, before[place])
             texts = [
                 accuracy_text(result if anew else None),
                 f"{checkpoint} checkpoint" if anew else "not tested",
             ]
-            values.pop("run", None)  # which the last column says in full
+            values.pop("run", None)  # the last column has it in full
         last = {"status": texts[1], "run": one.folder.run_id}
         rows.append({"test accuracy": texts[0]} | values | last)
     for line in columns([*rows[0]], [[*row.values()] for row in rows], terminal_width()):
@@ -281,7 +284,7 @@ def print_results(planned: Sequence[Planned], before: Sequence[tuple[int, ...] |
 
 
 def differing(jobs: Sequence[Overrides]) -> list[dict[str, str]]:
-    """For each of ``jobs`` the overrides that are not said of all of them, by their keys."""
+    """For each of ``jobs``, the overrides in which the jobs differ, by their keys."""
     said = [dict(o.partition("=")[::2] for o in overrides) for overrides in jobs]
     keys = dict.fromkeys(key for one in said for key in one)
     apart = [key for key in keys if len({one.get(key) for one in said}) > 1]
@@ -289,7 +292,7 @@ def differing(jobs: Sequence[Overrides]) -> list[dict[str, str]]:
 
 
 def _close(config: dict[str, Any], planned: Sequence[Planned], logs: Path | None) -> None:
-    """Where everything lies, and what to type next."""
+    """Print where everything lies, and what to type next."""
     where = {"runs": str(config["runs_dir"])}
     if logs is not None:
         where["logs"] = str(logs)

@@ -1,6 +1,6 @@
-"""The jobs that tables still lack, as a sweep: a look at a time, until nothing more is wanted.
+"""Sweeps over the runs that tables still lack, look by look, until nothing more is wanted.
 
-They are those of Hydra's sweepers ``eleatt_table`` and ``eleatt_until_decided``.
+Hydra's sweepers ``eleatt_table`` and ``eleatt_until_decided`` do this.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from eleatt_bench.tables.records import with_pretrainings
 
 
 def asked_tables(arguments: Sequence[str]) -> list[Plan]:
-    """The tables that ``arguments`` ask for: ``table=NAME``, and overrides said of every run.
+    """The tables that ``arguments`` ask for: ``table=NAME``, and overrides for every run.
 
     Raises:
         UserError: no table is chosen.
@@ -32,7 +32,7 @@ def asked_tables(arguments: Sequence[str]) -> list[Plan]:
 
 
 def lacking_data(made: Sequence[Plan]) -> str:
-    """A sentence that names the data sets which are not prepared; nothing if all are."""
+    """A sentence that names the data sets which are not prepared; empty if all are."""
     tables: dict[str, list[str]] = {}
     for plan in made:
         for name in plan.unprepared:
@@ -49,26 +49,26 @@ def sweep_tables(
 ) -> list[JobReturn]:
     """What Hydra's table sweepers do: let ``launcher`` do the runs that the tables still lack.
 
-    That is their first look; ``until_decided`` goes on, look by look, with the rows of claims that
-    are undecided. A run that fails is not tried again, and its claims wait for whoever mends it.
+    These are the runs of the first look. ``until_decided`` goes on, look by look, with the rows of
+    claims that are undecided. A run that fails is not tried again, and its claims stay undecided.
 
     Raises:
-        UserError: after all that could be done, the jobs that failed, the data sets that lack, and
-            runs that the tables lack although they were done.
+        UserError: all that could be done was done, but jobs failed, runs are not finished, or data
+            sets are not prepared.
     """
     made = asked_tables(arguments)
     for plan in made:
         record_plan(plan)
     lack, failures = lacking_data(made), list[str]()
     returned: list[JobReturn] = []
-    tried: set[str | None] = {None}  # the data of these are not here
+    tried: set[str | None] = {None}  # runs without an id, because their data are not here
     while runs := _untried(made, until_decided, tried):
         first = len(tried) - 1
         if first:
             print(f"Undecided claims need {len(runs)} more runs", flush=True)
         elif lack:
             print(lack, flush=True)
-        tried |= {run.run_id for run in with_pretrainings(runs)}  # each has a log by its number
+        tried |= {run.run_id for run in with_pretrainings(runs)}  # each has a numbered log
         try:
             returned += launcher.launch([list(run.overrides) for run in runs], first)
         except UserError as failed:
@@ -83,6 +83,6 @@ def sweep_tables(
 def _untried(
     made: Sequence[Plan], until_decided: bool, tried: Collection[str | None]
 ) -> list[WantedRun]:
-    """The runs that the tables want now, each once."""
+    """The runs that the tables want now and that were not ``tried``, each once."""
     runs = {run.run_id: run for plan in made for run in wanted_now(plan, until_decided)}
     return [run for name, run in runs.items() if name not in tried]

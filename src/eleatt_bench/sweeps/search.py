@@ -1,4 +1,4 @@
-"""A search as it goes: trials are taken, run, watched, pruned and told."""
+"""A search as it runs: trials are taken, run, watched, pruned and reported."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class _Running:
     max_epochs: int
     curves: CurveReader
     began: float
-    stage: str  # whose accuracy it is judged by
+    stage: str  # val or test, by whose accuracy it is judged
     pruned: int | None = None  # after which epoch it was told to end
 
     def curve(self) -> Curve:
@@ -47,7 +47,7 @@ class _Running:
         return self.curves.read()["val/accuracy"]
 
     def waits_for(self) -> str:
-        """What another process is at; nothing if it can be started."""
+        """The run that another process is at, in words; empty if the trial can start."""
         status = self.folder.status()
         if status == "running":
             return f"the same run, {self.folder.run_id}"
@@ -73,15 +73,15 @@ class Search:
         self._space, self._trials, self._engine = space, trials, engine
         self._most, self._warm_ok, self._composer, self._say = most, warm_ok, composer, say
         self._running: dict[Job, _Running] = {}
-        self._waiting: dict[Job, _Running] = {}  # for whoever is at the same run
+        self._waiting: dict[Job, _Running] = {}  # somebody else is at the same run
 
     def go(self) -> None:
-        """Return when nothing is left that this process could do."""
+        """Search, until nothing is left that this process could do."""
         left, looked = True, -math.inf
         while left or self._running or self._waiting:
             ended = list(self._engine.ended())
             for job, returncode in ended:
-                assert returncode is not None  # none needs another
+                assert returncode is not None  # no job of a search needs another job
                 self._end(self._running.pop(job), job, returncode)
             if ended or time.monotonic() - looked > _LOOK:
                 self._look_at_waiting()
@@ -135,7 +135,7 @@ class Search:
         )
 
     def _waits_for(self, one: _Running) -> str:
-        """As `_Running.waits_for`; an engine may also have the same run queued."""
+        """As `_Running.waits_for`; the engine of this search may also have the same run queued."""
         queued = any(other.folder.run_id == one.folder.run_id for other in self._running.values())
         return one.waits_for() or (f"the same run, {one.folder.run_id}" if queued else "")
 
@@ -150,7 +150,7 @@ class Search:
             self._start(job, one)
 
     def _judge(self, one: _Running) -> bool:
-        """Whether it is to be pruned, by its curve so far, if that is of what it is judged by."""
+        """Whether its curve so far should prune the trial; never if the test set judges it."""
         if one.stage != "val":
             return False
         one.pruned = self._trials.judge(one.trial, one.curve(), one.max_epochs)
@@ -167,14 +167,14 @@ class Search:
         self._tell(one.trial, f"waits     another job is at {what}")
 
     def _look_at_waiting(self) -> None:
-        """Go on with trials whose run nobody is at any more, and take over what came of it."""
+        """Go on with trials whose run nobody is at any more, or take over its result."""
         for job, one in list(self._waiting.items()):
             if self._engine.has_room and not self._waits_for(one):
                 del self._waiting[job]
                 self._go_on(job, one, "finished by another job")
 
     def _look(self) -> None:
-        """Report the curves of all that run, and stop what is not worth going on with."""
+        """Report the curves of all running trials, and stop those that should be pruned."""
         for job, one in self._running.items():
             if one.pruned is None and self._judge(one):
                 self._engine.stop(job)
@@ -214,5 +214,5 @@ class Search:
 
 
 def train_command(overrides: list[str]) -> str:
-    """The command line that does a trial's run, to paste."""
+    """The command line that does a trial's run, for a person to paste."""
     return command("train", *overrides)

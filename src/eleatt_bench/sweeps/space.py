@@ -26,9 +26,11 @@ _NO_DIMENSION = frozenset(
     {"experiment", "seed", "quick", "hydra", "data", "data.name", "data.protocol", "data.fold",
      "data.val_seed", "data.val_fraction", "data.limit", "trainer.selection"}
 )  # fmt: skip
-"""Settings that cannot be searched, because runs that differ in them cannot be compared: they train
-or validate on other samples, or are judged by another epoch (the best epoch always validates at
-least as well as the last)."""
+"""Settings that cannot be searched, because runs that differ in them cannot be compared.
+
+Such runs train or validate on other samples, or are judged by another epoch (the best epoch always
+validates at least as well as the last).
+"""
 
 _MOST_STEPS = 10_000  # of a range
 
@@ -90,13 +92,13 @@ Dimension = Choices | Interval | Steps
 
 @dataclass(frozen=True)
 class Space:
-    """What is said of every trial, and along what they differ."""
+    """The overrides of every trial, and the dimensions in which trials differ."""
 
     fixed: tuple[str, ...]
     dimensions: tuple[Dimension, ...]
 
     def overrides(self, trial: BaseTrial) -> list[str]:
-        """The overrides of the run that ``trial`` is to be."""
+        """The overrides of the run that ``trial`` does."""
         return [*self.fixed, *(f"{d.key}={d.suggest(trial)}" for d in self.dimensions)]
 
     @property
@@ -113,13 +115,13 @@ class Space:
         """Compose runs at the ends of every dimension, and at each of its choices.
 
         Raises:
-            UserError: one of them is no configuration, or a dimension makes no other runs.
+            UserError: one of them is no configuration, or a dimension does not change the run.
         """
         far = [*self.fixed, *(f"{d.key}={d.samples[-1]}" for d in self.dimensions)]
         for place, dimension in enumerate(self.dimensions, start=len(self.fixed)):
             if _differ(self.corner, place, dimension, composer):
                 continue
-            with suppress(UserError):  # perhaps not with all the other ends together
+            with suppress(UserError):  # the other ends together may be no configuration
                 if _differ(far, place, dimension, composer):
                     continue
             raise UserError(
@@ -142,11 +144,11 @@ def _differ(base: Sequence[str], place: int, dimension: Dimension, composer: Com
 
 
 def read_space(fixed: Sequence[str], overrides: Sequence[str]) -> Space:
-    """The space of ``overrides``, some of which are sweeps, beside what is ``fixed``.
+    """The space of the ``fixed`` overrides and of ``overrides``, some of which are sweeps.
 
     Raises:
-        UserError: a key that does not exist or that is said twice, an empty sweep, no sweep at
-            all, or one over what does not make another run.
+        UserError: a key does not exist or comes twice, a sweep is empty or does not change the
+            run, or there is no sweep at all.
     """
     said, dimensions = list(fixed), list[Dimension]()
     keys = {parse(text).key_or_group for text in fixed}
@@ -173,10 +175,10 @@ def read_file(path: Path) -> list[str]:
     """The overrides in a YAML file that maps keys to sweeps or values.
 
     Raises:
-        UserError: it is not there, or holds something else; with the key at fault.
+        UserError: it is not there, or holds something else; the message names the key at fault.
     """
     try:
-        # Its nodes, not its values: what a number or a time is only Hydra decides.
+        # Nodes, not values: only Hydra decides what is a number or a time.
         content = yaml.compose(path.read_text(encoding="utf-8"), yaml.SafeLoader)
     except FileNotFoundError:
         raise UserError(f"There is no file {path}") from None
@@ -218,7 +220,7 @@ def _dimension(key: str, override: Override, text: str) -> Dimension:
     if isinstance(value, RangeSweep):
         _check_range(value, text)
     if isinstance(value, ChoiceSweep | RangeSweep):
-        value.shuffle = False  # the same command is to be the same search
+        value.shuffle = False  # the same command must be the same search
     try:
         with hydra_ready():
             words = list(override.sweep_string_iterator())

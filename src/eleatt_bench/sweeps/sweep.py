@@ -1,4 +1,4 @@
-"""A sweep as a whole: what was said of all its jobs, and what it is called on a cluster."""
+"""A sweep as a whole: the settings that all its jobs share, and its name on a cluster."""
 
 from __future__ import annotations
 
@@ -18,10 +18,9 @@ from eleatt_bench.launch.settings import SWEEPS, is_about_launcher, without_forc
 
 
 class Sweep(NamedTuple):
-    """What was said of all jobs of a sweep, and where it leaves what is of none of them.
+    """The settings that all jobs of a sweep share, and the folder of its logs.
 
-    ``name`` is what its jobs are called on a cluster; the same ``command``, its words, always has
-    the same name.
+    ``name`` is the name of the jobs on a cluster. The same ``command`` always has the same name.
     """
 
     verb: str
@@ -47,7 +46,7 @@ def sweep_of(hydra: DictConfig) -> Sweep:
     named = [w.partition("=")[2] for key in ("table=", "experiment=") for w in said
              if w.startswith(key)]  # fmt: skip
     label = re.sub(r"[^A-Za-z0-9_]+", "_", [*named, verb][0])[:40]
-    # With force=true it is begun anew, and looked at afterwards without.
+    # People begin a sweep with force=true and look at it without: the name must be the same.
     told = json.dumps([verb, without_force(said), str(runs_dir.resolve())])
     name = f"{label}-{hashlib.sha256(told.encode()).hexdigest()[:8]}"
     logs = Path(hydra.hydra.sweep.dir) if is_local(config) else runs_dir / SWEEPS / name
@@ -61,7 +60,7 @@ def cancel(hydra: DictConfig) -> None:
     """End the jobs that the same command has submitted to a cluster.
 
     Raises:
-        UserError: they are no cluster's, or the cluster does not do it.
+        UserError: the launcher is not one of a cluster, or the cluster does not end them.
     """
     this = sweep_of(hydra)
     check_cluster(this, "--cancel")

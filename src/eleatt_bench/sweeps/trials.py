@@ -1,7 +1,7 @@
 """The trials of a search in their database, shared by all processes that search at once.
 
-A process holds a lock while it lives; a trial says by a token whose it is. A trial that is marked
-as running, but whose process is gone, is taken over and continued.
+A process holds a lock while it lives, and puts its token on its trials. A trial that is marked as
+running, but whose process is gone, is taken over and continued.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from eleatt_bench.common.files import alone
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial, Trial
 
-_OWNER = "owner"  # an attribute of a trial: the token of the process whose it is
+_OWNER = "owner"  # an attribute of a trial: the token of its process
 RUN, FAILURE = "run", "failure"
 """Attributes of a trial: the name of its run, and why it failed."""
 
 _alone = partial(alone, variable="ELEATT_RUNS")
 _BUSY = 60.0  # seconds that a writer waits for the others
 STARTUP_TRIALS = 5
-"""Trials that are whole before any is pruned."""
+"""Trials that must be complete before any is pruned."""
 
 
 def require_optuna() -> None:
     """Import Optuna.
 
     Raises:
-        UserError: it is not installed; with the command that installs it.
+        UserError: it is not installed; the message has the command that installs it.
     """
     require("search", "search")
     import optuna
@@ -46,9 +46,9 @@ def require_optuna() -> None:
 
 
 class Trials:
-    """The trials in the database ``path``; a context manager, for this process's lock.
+    """The trials in the database ``path``; a context manager that holds this process's lock.
 
-    ``seed`` is that of the sampler.
+    ``seed`` is the seed of the sampler.
 
     Raises:
         UserError: whenever the database cannot be read or written, or its file system has no locks.
@@ -91,7 +91,7 @@ class Trials:
     def take(self, most: int) -> Trial | None:
         """A trial to work on: one whose process is gone, else a new one if there are not ``most``.
 
-        None where all ``most`` are done or being done.
+        None if all ``most`` are done or being done.
         """
         import optuna
 
@@ -99,8 +99,8 @@ class Trials:
             known = self.all()
             for frozen in known:
                 if not frozen.state.is_finished() and not self._is_alive(frozen):
-                    self._draw_as(frozen.number)  # what was not drawn before the process died
-                    # Optuna's own name for the number in the database; `Trial` wants that one.
+                    self._draw_as(frozen.number)  # for values not drawn before the process died
+                    # `Trial` wants the id of the trial in the database, which has only this name.
                     trial = optuna.trial.Trial(self.study, frozen._trial_id)
                     break
             else:
@@ -112,10 +112,10 @@ class Trials:
         return trial
 
     def _draw_as(self, number: int) -> None:
-        """Draw the values of trial ``number``.
+        """Let the values that are drawn next be those of trial ``number``.
 
-        One state per trial: searches that share trials draw other ones, and a search that is
-        continued does not draw its first ones again.
+        Each trial has its own state of the sampler: searches that share trials draw different
+        values, and a continued search does not draw its first values again.
         """
         import optuna
 
@@ -128,12 +128,13 @@ class Trials:
             return self.study.get_trials(deepcopy=False)
 
     def report(self, trial: Trial, curve: Mapping[int, float]) -> None:
-        """Remember what is new of ``curve``, the validation accuracy by epoch."""
+        """Store the new epochs of ``curve``, the validation accuracy by epoch."""
         self._report(trial, curve, math.inf)
 
     def judge(self, trial: Trial, curve: Mapping[int, float], max_epochs: int) -> int | None:
-        """As `report`, up to the first epoch after which the trial should be pruned; that epoch, or
-        None. The first quarter of ``max_epochs`` never prunes.
+        """As `report`, up to the first epoch after which the trial should be pruned; that epoch.
+
+        None if there is no such epoch. The first quarter of ``max_epochs`` never prunes.
         """
         return self._report(trial, curve, max_epochs / 4)
 
@@ -147,19 +148,19 @@ class Trials:
         return None
 
     def complete(self, trial: Trial, value: float) -> None:
-        """``trial`` has come to the validation accuracy ``value``."""
+        """Mark ``trial`` as complete, with the accuracy ``value``."""
         with self.readable():
             self.study.tell(trial, value)
 
     def prune(self, trial: Trial) -> None:
-        """``trial`` was not worth going on with."""
+        """Mark ``trial`` as pruned."""
         import optuna
 
         with self.readable():
             self.study.tell(trial, state=optuna.trial.TrialState.PRUNED)
 
     def fail(self, trial: Trial, reason: str) -> None:
-        """The run of ``trial`` failed."""
+        """Mark ``trial`` as failed, for ``reason``."""
         import optuna
 
         with self.readable():
@@ -167,7 +168,7 @@ class Trials:
             self.study.tell(trial, state=optuna.trial.TrialState.FAIL)
 
     def note_run(self, trial: Trial, run_id: str) -> None:
-        """Remember the name of the run that ``trial`` is."""
+        """Store the name of the run that ``trial`` does."""
         with self.readable():
             trial.set_user_attr(RUN, run_id)
 
@@ -185,7 +186,7 @@ class Trials:
         return self.path.with_suffix(f".{token}.lock")
 
     def _is_alive(self, trial: FrozenTrial) -> bool:
-        """Whether the process whose ``trial`` is lives."""
+        """Whether the process that ``trial`` belongs to is alive."""
         token = trial.user_attrs.get(_OWNER)
         if token == self._token:
             return True
@@ -202,7 +203,7 @@ class Trials:
 
     @contextmanager
     def readable(self) -> Iterator[None]:
-        """Say of a damaged or unwritable database which it is and what helps."""
+        """Turn errors of a damaged or unwritable database into one that says what helps."""
         from optuna.exceptions import StorageInternalError
         from sqlalchemy.exc import SQLAlchemyError
 

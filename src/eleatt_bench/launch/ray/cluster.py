@@ -1,4 +1,4 @@
-"""Ray itself: found, connected to without a word of its own, and what its nodes have."""
+"""The Ray cluster: how to reach it, without output of Ray's own, and what its nodes have."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ _QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_CLIENT_LOG_LEVEL": "CRITICAL",
 }
-"""What keeps Ray from telling others, and the terminal, what it does."""
+"""Variables that keep Ray from sending statistics and from writing to the terminal."""
 
-_STORE = 80 << 20  # bytes: no job hands over anything, and this is about the least Ray takes
+_STORE = 80 << 20  # bytes, about the least that Ray takes: jobs hand over nothing
 _SECONDS = 10.0  # that a cluster may take to answer at all
-_FRESH = 5.0  # seconds for which what the nodes have is not asked again
+_FRESH = 5.0  # seconds before Ray is asked again what the nodes have
 _SIZES = {"": 20, "K": 10, "M": 20, "G": 30, "T": 40}  # as SLURM writes them
 
 
 @dataclass(frozen=True)
 class Lease:
-    """What every job of a sweep leases of a node; ``memory`` in bytes, None: what it will take."""
+    """What every job of a sweep leases of a node; ``memory`` in bytes, None: what the job needs."""
 
     cpus: int
     gpus: float
@@ -55,10 +55,10 @@ class Lease:
 
 
 def number_of_bytes(size: str) -> int:
-    """``16G`` as SLURM reads it.
+    """The bytes of a size such as ``16G``, as SLURM reads it.
 
     Raises:
-        ValueError: it is no size.
+        ValueError: ``size`` is no size.
     """
     match = re.fullmatch(r"(\d+)([KMGT]?)", size, re.I)
     if match is None or int(match[1]) == 0:
@@ -70,7 +70,7 @@ def require_ray() -> Any:
     """Import Ray.
 
     Raises:
-        UserError: it is not installed; with the command that installs it.
+        UserError: it is not installed; the message has the command that installs it.
     """
     for key, value in _QUIET.items():
         os.environ.setdefault(key, value)
@@ -81,22 +81,22 @@ def require_ray() -> Any:
         warnings.simplefilter("ignore")
         import ray
         from ray._private import worker
-    worker.print_to_stdstream = lambda *data, **how: None  # of lost nodes; there is no setting
+    worker.print_to_stdstream = lambda *data, **how: None  # no setting hides news of lost nodes
     return ray
 
 
 def _has_token() -> bool:
     """Whether there is a token where Ray looks for one.
 
-    Ray's commands ask for it wherever there is one, and so does ``ray.init`` on a cluster that it
-    finds by itself; clients and the submission of jobs would not.
+    If there is one, Ray's commands use it, and so does ``ray.init`` for a cluster that it finds by
+    itself. Clients and the submission of jobs would not.
     """
     path = os.environ.get("RAY_AUTH_TOKEN_PATH") or Path.home() / ".ray" / "auth_token"
     return bool(os.environ.get("RAY_AUTH_TOKEN")) or Path(path).is_file()
 
 
 class Cluster:
-    """The Ray cluster that ``launcher.address`` names, connected to; ``leave`` it at the end.
+    """A connection to the Ray cluster that ``launcher.address`` names; `leave` it at the end.
 
     Raises:
         UserError: Ray is not installed, there is no such cluster, or it takes no jobs from here.
@@ -106,7 +106,7 @@ class Cluster:
         self.ray = require_ray()
         self.is_own = address is None
         self._nodes: list[dict[str, float]] = []
-        self._asked = -_FRESH  # when
+        self._asked = -_FRESH  # when Ray was asked for its nodes
         own: dict[str, Any] = {
             "include_dashboard": False, "num_cpus": available_cores(),
             "object_store_memory": _STORE,
@@ -121,27 +121,27 @@ class Cluster:
                     log_to_driver=False, logging_level=logging.CRITICAL,
                     **(own if address is None else {}),
                 )  # fmt: skip
-        except Exception as error:  # Ray raises what it likes, bare ones as well
+        except Exception as error:  # Ray raises exceptions of many kinds, plain ones as well
             raise _unreachable(address, error) from error
         finally:
-            signal.signal(signal.SIGTERM, usual)  # Ray would end this process in a way of its own
+            signal.signal(signal.SIGTERM, usual)  # Ray's handler would end this process its own way
 
     def leave(self) -> None:
         """End what is left of this process's tasks, and a cluster that it started itself."""
         self.ray.shutdown()
 
     def nodes(self) -> list[dict[str, float]]:
-        """What each living node has for jobs, free or not; as of some seconds ago."""
+        """The resources of each living node, free or not; they may be some seconds old."""
         if time.monotonic() > self._asked + _FRESH:
             self._nodes = [node["Resources"] for node in self.ray.nodes() if node["Alive"]]
             self._asked = time.monotonic()
         return self._nodes
 
     def lease(self, config: Mapping[str, Any]) -> Lease:
-        """What each job has, by the launcher and trainer sections of ``config``, plain.
+        """What each job leases, by the launcher and trainer sections of ``config``, plain.
 
         Raises:
-            UserError: a cluster of its own could never give it.
+            UserError: a Ray on this machine alone could never give it.
         """
         launcher, devices = config["launcher"], config["trainer"]["devices"]
         nodes = self.nodes()
@@ -157,14 +157,14 @@ class Cluster:
         return lease
 
     def lacks(self, lease: Lease) -> str:
-        """Why no node could ever do such a job as things are; nothing if one could."""
+        """Why none of the present nodes could ever do such a job; empty if one could."""
         nodes = self.nodes()
         if any(map(lease.places, nodes)):
             return ""
         return f"no node has {lease}: the largest has {_what(nodes)}"
 
     def fitted(self, lease: Lease, expected: int | None) -> Lease:
-        """``lease`` for a job that is expected to take so many bytes, if nobody says how many."""
+        """``lease`` with the memory that a job is expected to take, unless the lease has some."""
         if lease.memory is not None or expected is None:
             return lease
         others = replace(lease, memory=0)
@@ -183,10 +183,10 @@ def _what(nodes: list[dict[str, float]]) -> str:
 
 
 def reach(address: str | None) -> None:
-    """See whether anybody answers at ``address``, where it names a host: Ray would wait long.
+    """Check that a host answers at ``address``, if it names one: Ray itself would wait long.
 
     Raises:
-        UserError: nobody does.
+        UserError: nobody answers.
     """
     if address in (None, "auto"):
         return
@@ -199,7 +199,7 @@ def reach(address: str | None) -> None:
 
 
 def token_missing(error: Exception) -> UserError | None:
-    """What mends ``error`` if Ray asked for its token and did not get it."""
+    """An error with the remedy if ``error`` says that Ray's token is missing; else None."""
     if type(error).__name__ != "AuthenticationError" and "AuthToken" not in str(error):
         return None
     return UserError(
@@ -220,7 +220,7 @@ def _unreachable(address: str | None, error: Exception) -> UserError:
             "(ray get-auth-token) answers nobody without it"
         )
     said, *more = lines_of(error) or ["no reason"]
-    if more and said.endswith(":"):  # a traceback of Ray's, which ends in what happened
+    if more and said.endswith(":"):  # a traceback of Ray's, whose last line says what happened
         said += f" {more[-1]}"
     if address is None:
         return UserError(f"Ray does not start here: {said}")
@@ -230,5 +230,5 @@ def _unreachable(address: str | None, error: Exception) -> UserError:
 
 
 def lines_of(error: Exception) -> list[str]:
-    """What Ray says of ``error``, which may begin and end in empty lines."""
+    """The lines of Ray's message for ``error``, without the empty ones."""
     return [line.strip() for line in str(error).splitlines() if line.strip()]

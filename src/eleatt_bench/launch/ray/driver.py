@@ -26,7 +26,7 @@ from eleatt_bench.launch.settings import (
 )
 
 _LOOK = 1.0  # seconds between looks at which jobs have begun
-_SLACK = 5.0  # seconds beyond `GRACE` that ended jobs have to be heard of
+_SLACK = 5.0  # seconds beyond `GRACE` to wait for the news that jobs have ended
 
 
 @dataclass
@@ -34,18 +34,18 @@ class _Task:
     """A job that Ray has."""
 
     ref: Any
-    why: str  # it does not run yet
+    why: str  # why it does not run yet
     began_at: float  # how far it had got, as `losses.progress` tells
     place: Place | None = None
     stopped: bool = False
 
 
 class Ray:
-    """An engine whose jobs end with it, and are begun again where Ray loses them; see `Engine`.
+    """An engine that ends its jobs with itself, and begins jobs again that Ray loses; see `Engine`.
 
-    Each leases ``lease`` of a node, and finds ``variables`` in its environment. A job that was lost
-    more than ``retries`` times without the end of an epoch in between has failed. At most ``most``
-    are in Ray's hands at the same time; None: as many as the cluster has room for.
+    Each job leases ``lease`` of a node, and finds ``variables`` in its environment. A job that was
+    lost more than ``retries`` times without the end of an epoch in between has failed. Ray has at
+    most ``most`` jobs at the same time; None: as many as the cluster has room for.
     """
 
     queues = False
@@ -60,7 +60,7 @@ class Ray:
         journal: Journal | None,
         say: Callable[[str], None],
     ) -> Self:
-        """The engine that ``config``, plain, asks for; as in `__init__`."""
+        """The engine that ``config``, plain, asks for; other arguments as in `__init__`."""
         launcher = config["launcher"]
         cluster = Cluster(launcher["address"])
         try:
@@ -94,7 +94,7 @@ class Ray:
         self._most = self.at_once if most is None else most
         self._tasks: dict[Job, _Task] = {}
         self._results: dict[Job, int] = {}
-        self._began: set[Job] = set()  # those that go on where they were, not anew
+        self._began: set[Job] = set()  # jobs that go on where they were, even if forced to begin
         self._looked = 0.0
         environment = {"env_vars": self._variables} if variables else None
         if lack := cluster.lacks(lease):
@@ -105,11 +105,11 @@ class Ray:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        """Ask all that run to end, and wait for them; Ray ends what is left."""
+        """Ask all jobs to end, and wait for them; Ray ends what is left."""
         ray = self._cluster.ray
         try:
             refs = [task.ref for task in self._tasks.values()]
-            with suppress(ConnectionError):  # nothing of this process's goes on there then
+            with suppress(ConnectionError):  # then Ray has ended this process's tasks itself
                 for ref in refs:
                     ray.cancel(ref)
                 if refs:
@@ -132,11 +132,11 @@ class Ray:
         return None if task is None or task.place is not None else task.why
 
     def runs_for(self, job: Job) -> float:
-        return 0.0  # but for the time between two looks
+        return 0.0  # up to the time between two looks
 
     def start(self, job: Job) -> None:
         job.log_path.parent.mkdir(parents=True, exist_ok=True)
-        if job.log_path.is_symlink():  # another sweep's
+        if job.log_path.is_symlink():  # a link to another sweep's log
             job.log_path.unlink()
         ended_file(job.log_path).unlink(missing_ok=True)
         started_file(job.log_path).unlink(missing_ok=True)
@@ -177,7 +177,7 @@ class Ray:
             yield job, self._results.pop(job)
 
     def _look(self) -> None:
-        """See which jobs run by now; one listing tells, of however many."""
+        """See which jobs run by now, by one listing of each folder of logs."""
         if time.monotonic() < self._looked + _LOOK:
             return
         self._looked = time.monotonic()
@@ -222,7 +222,7 @@ class Ray:
         self._results[job] = status
 
     def _go_on(self, job: Job, why: str) -> None:
-        """Hand it over once more, if it has not been lost too often without getting on."""
+        """Hand ``job`` over once more, unless it was lost too often without progress."""
         self._is_at(job, _place(job))
         task = self._tasks.pop(job)
         if progress(job) != task.began_at:
@@ -244,7 +244,7 @@ def _place(job: Job) -> Place | None:
     try:
         said = started_file(job.log_path).read_text(encoding="utf-8")
         return Place(**json.loads(said))
-    except (OSError, ValueError, TypeError):  # not seen here yet
+    except (OSError, ValueError, TypeError):  # the file is not visible here yet
         return None
 
 
@@ -254,7 +254,7 @@ _LOST = {
     "NodeDiedError": "its node was lost",
     "OutOfMemoryError": "its node ran out of memory: launcher.memory says what a job takes",
 }
-"""After which of Ray's errors a job goes on in a new task, in words."""
+"""Ray's errors after which a job goes on in a new task, in words."""
 
 
 def _cause(error: Exception) -> str:

@@ -20,20 +20,20 @@ from eleatt_bench.launch.ray.cluster import lines_of, reach, require_ray, token_
 from eleatt_bench.launch.settings import begins_anew, outer_variables
 from eleatt_bench.launch.submitting import submitting
 
-_HERE = "ELEATT_RAY_SWEEP"  # in the submitted process: the sweep that it is
+_HERE = "ELEATT_RAY_SWEEP"  # in the submitted process: the name of its sweep
 _MOST = 1 << 26  # bytes of the list of jobs
 _NO_AGENT = "No available agent"  # a busy head says so, and asks to try again later
 _POLL = 2.0  # seconds between looks
-_PATIENCE = 60.0  # seconds in which a Ray that has just begun may find who takes jobs
+_PATIENCE = 60.0  # seconds that a Ray that has just started may need before it takes jobs
 
 
 def submit(
     config: Mapping[str, Any], jobs: Sequence[Job], command: Sequence[str], logs: Path
 ) -> int:
-    """Let Ray run the sweep ``command`` whose ``jobs`` have their logs in ``logs``; how many.
+    """Let Ray run the sweep ``command``, whose ``jobs`` have their logs in ``logs``; how many jobs.
 
     Raises:
-        UserError: Ray cannot be asked, or does not take it.
+        UserError: Ray cannot be asked, or does not take the sweep.
     """
     sweeps = _Sweeps(_address(config, "--detach"))
     with submitting(logs.parent):
@@ -52,7 +52,7 @@ def submit(
             **outer_variables(), **own, _HERE: logs.name, "PYTHONUNBUFFERED": "1",
             "RAY_JOB_STOP_WAIT_TIME_S": str(int(GRACE) * 2),
         }  # fmt: skip
-        # What was meant for this program where Ray was started is not meant for this sweep.
+        # Variables for this program that Ray was started with are not meant for this sweep.
         kept = shlex.quote(f" {' '.join(variables)} ")
         others = """/^ELEATT_/ && !index(kept, " "$1" ") {print "-u", $1}"""
         others = f"$(env | awk -F= -v kept={kept} {shlex.quote(others)})"
@@ -83,7 +83,7 @@ def cancel(config: Mapping[str, Any], logs: Path) -> int:
 def submitted(
     config: Mapping[str, Any], logs: Path, say: Callable[[str], None]
 ) -> Submitted | None:
-    """What looks at the sweep that was submitted and goes on; None where there is none."""
+    """The engine that watches a sweep that was submitted and still runs; None if there is none."""
     address = config["launcher"]["address"]
     if address is None or os.environ.get(_HERE) == logs.name or not _list(logs).exists():
         return None
@@ -92,9 +92,9 @@ def submitted(
 
 
 class Submitted:
-    """An engine whose jobs another process does, which Ray was handed; see `engine.Engine`.
+    """An engine that watches the jobs of a sweep that Ray runs elsewhere; see `engine.Engine`.
 
-    How they are it knows from the files beside their logs; leaving it ends none of them.
+    It knows their state from the files beside their logs. Leaving it ends none of them.
     """
 
     queues = True
@@ -152,7 +152,7 @@ class Submitted:
         if time.monotonic() < self._next:
             return
         self._next = time.monotonic() + _POLL
-        status = self._sweeps.status(self._logs.name)  # before looking at the files
+        status = self._sweeps.status(self._logs.name)  # first: the files then have all it wrote
         if status not in ("alive", "SUCCEEDED", "FAILED", self._status):
             self._say(f"The sweep that was submitted is {status}")
         self._status = status
@@ -175,7 +175,7 @@ class Submitted:
 
 
 def _list(logs: Path) -> Path:
-    """Where the keys of the jobs are that were submitted last."""
+    """The file with the keys of the jobs that were submitted last."""
     return logs / "submitted.txt"
 
 
@@ -197,10 +197,10 @@ def _address(config: Mapping[str, Any], flag: str) -> str:
 
 
 class _Sweeps:
-    """The sweeps that Ray was handed as jobs of its own, by their names.
+    """The sweeps that Ray was given as jobs of its own, by their names.
 
     Raises:
-        UserError: there is no Ray, or it does not take or know jobs; so do the methods.
+        UserError: there is no Ray, or it cannot take jobs; the methods raise this too.
     """
 
     def __init__(self, address: str) -> None:
@@ -212,7 +212,7 @@ class _Sweeps:
             self._client: Any = JobSubmissionClient(address)
 
     def status(self, name: str) -> str:
-        """How ``name`` is in Ray's words, ``alive`` before its end; ``unknown`` to Ray."""
+        """How ``name`` ended, in Ray's words; before that ``alive``, or ``unknown`` to Ray."""
         with _sentence():
             found = [job.status for job in self._client.list_jobs() if job.submission_id == name]
         if not found:
@@ -220,7 +220,7 @@ class _Sweeps:
         return str(found[0]) if found[0].is_terminal() else "alive"
 
     def submit(self, name: str, entrypoint: str, variables: Mapping[str, str]) -> None:
-        """Let Ray run a line of shell; an ended sweep of that name it forgets."""
+        """Let Ray run a line of shell as ``name``; an ended sweep of that name is deleted."""
         known = self.status(name) != "unknown"
         with _sentence():
             if known:  # Ray takes each name once
@@ -249,10 +249,10 @@ class _Sweeps:
 
 @contextmanager
 def _sentence() -> Iterator[None]:
-    """Tell in a sentence what Ray's client for jobs cannot do."""
+    """Turn the errors of Ray's client for jobs into a sentence."""
     try:
         yield
-    except Exception as error:  # Ray raises what it likes
+    except Exception as error:  # Ray raises exceptions of many kinds
         if (asked := token_missing(error)) is not None:
             raise asked from error
         expected = (ConnectionError, RuntimeError, ValueError, OSError, ModuleNotFoundError)

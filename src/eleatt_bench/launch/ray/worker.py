@@ -1,4 +1,4 @@
-"""In a worker of Ray's, on whichever node: one job, as a process group that ends with it."""
+"""What a worker of Ray's does on its node: run a job as a process group that ends with it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a job runs: the devices that it leases, if any, as CUDA names them."""
+    """Where a job runs; ``device`` has the GPUs that it leases, if any, as CUDA names them."""
 
     pid: int
     host: str
@@ -45,7 +45,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Ending:
-    """How a job ended; ``place`` is None, and ``told`` says why, where it did not begin."""
+    """How a job ended; if it did not begin, ``place`` is None and ``told`` says why."""
 
     status: int
     place: Place | None
@@ -53,7 +53,7 @@ class Ending:
 
 
 def run(work: Work) -> Ending:
-    """Do ``work``; Ray cancels it by SIGINT, on which the job has `GRACE` seconds to end."""
+    """Do ``work``; Ray cancels it by SIGINT, and the job then has `GRACE` seconds to end."""
     stops: list[float] = []
     usual = signal.signal(signal.SIGINT, lambda *_: stops.append(time.monotonic()))
     try:
@@ -68,7 +68,7 @@ def _run(work: Work, stops: list[float]) -> Ending:
         if not path.is_dir():
             return Ending(status, None, f"{path} is not on {host}")
     devices = _devices()
-    # What was meant for this program where Ray was started is not meant for this sweep.
+    # Variables for this program that Ray was started with are not meant for this sweep.
     here = {k: v for k, v in without_ranks(os.environ).items() if not k.startswith("ELEATT_")}
     variables = {
         **here,
@@ -100,7 +100,7 @@ def _run(work: Work, stops: list[float]) -> Ending:
 
 
 def _devices() -> str:
-    """The GPUs of this task, as CUDA_VISIBLE_DEVICES names them; empty where it has none."""
+    """The GPUs of this task, as CUDA_VISIBLE_DEVICES names them; empty if it has none."""
     import ray
 
     leased = ray.get_runtime_context().get_accelerator_ids()["GPU"]

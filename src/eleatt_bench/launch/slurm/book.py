@@ -1,8 +1,8 @@
-"""Which task of which array is which job: ``<runs_dir>/sweeps/<name>.json``, written beforehand.
+"""The book of a sweep, ``<runs_dir>/sweeps/<name>.json``: which task of which array is which job.
 
-SLURM tells the name and the index of whatever is queued; a sweep's book tells what that is. So
-everybody who works on a folder of runs knows what is queued for it, and nothing but the books has
-to be remembered when a submitting process is killed.
+SLURM tells the array's name and the index of a queued task; the book, which is written before jobs
+are submitted, tells which job that is. So each process that works on a folder of runs knows what is
+queued for it, even after a submitting process was killed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _MOST = 1 << 26  # bytes
 class Book:
     """The jobs of the sweep ``name``, numbered as they came: their keys and logs.
 
-    A number of ``array_size`` or more is an index of a further array, of another name.
+    Jobs with numbers of ``array_size`` or more are in further arrays, which have other names.
     """
 
     path: Path
@@ -34,25 +34,25 @@ class Book:
         return self.path.stem
 
     def log(self, key: str) -> Path:
-        """Where the job ``key`` writes what it says."""
+        """The log of the job ``key``."""
         return self.path.parent / self.logs[key]
 
     def places(self) -> dict[str, tuple[str, int]]:
-        """Of each key the name of its array, and its index there."""
+        """For each key the name of its array, and its index there."""
         return {
             key: (self._array(number // self.array_size), number % self.array_size)
             for number, key in enumerate(self.logs)
         }
 
     def arrays(self) -> list[str]:
-        """The names of all its arrays."""
+        """The names of all arrays of the sweep."""
         return [self._array(part) for part in range(-(-len(self.logs) // self.array_size))]
 
     def _array(self, part: int) -> str:
         return f"{self.name}.{part}" if part else self.name
 
     def write(self) -> None:
-        """Write it, atomically."""
+        """Write the book, atomically."""
         content = {"array_size": self.array_size, "logs": self.logs}
         write_text(self.path, json.dumps(content, indent=0) + "\n")
 
@@ -96,7 +96,7 @@ def own_book(path: Path, array_size: int) -> Book:
 def books_of(folder: Path, keys: Sequence[str]) -> list[Book]:
     """The books in ``folder`` that know one of ``keys``.
 
-    A damaged one knows none: the locks of runs see to it that no run is trained twice.
+    A damaged book is left out: the locks of runs see to it that no run is trained twice.
     """
     wanted, found = set(keys), []
     for path in sorted(folder.glob("*.json")):

@@ -1,4 +1,4 @@
-"""SLURM's commands, asked by a program: no variable of the user's changes what they answer."""
+"""SLURM's commands, called so that no variable of the user's changes what they answer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SECONDS = 120  # that a command may take; a busy controller answers within that
 _KEPT = ("SLURM_CONF", "SLURM_CLUSTERS")
 _OURS = ("SBATCH_WAIT", "SBATCH_ARRAY_INX", "SBATCH_DEPENDENCY", "SBATCH_HINT",
          "SBATCH_CLUSTERS")  # fmt: skip
-"""What would make another thing of a submission than was asked, or send it where nobody looks."""
+"""Variables that would change a submission, or send it to a cluster where nobody looks."""
 
 RUNNING = frozenset(
     ("RUNNING", "COMPLETING", "SIGNALING", "STAGE_OUT", "SUSPENDED", "STOPPED", "RESIZING")
@@ -26,17 +26,17 @@ ACTIVE = RUNNING | {
     "PENDING", "CONFIGURING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT",
     "RESV_DEL_HOLD",
 }  # fmt: skip
-"""States of a job that is in the queue, or runs; it may run again after each of them."""
+"""States of a job that is in the queue, or runs; after each of them it may run again."""
 
 _PASSING = re.compile("timed? ?out|contact|connect|temporarily|try again|does not answer", re.I)
 
 
 class SlurmError(UserError):
-    """A command of SLURM's did not do what it was asked, with the reason it gave."""
+    """A command of SLURM's failed; the message has the reason that it gave."""
 
     @property
     def passes(self) -> bool:
-        """Whether it is of a controller that does not answer now, and not of what was asked."""
+        """Whether the error may pass: the controller does not answer now."""
         return _PASSING.search(str(self)) is not None
 
 
@@ -49,8 +49,8 @@ class QueueEntry:
     name: str
     state: str
     reason: str
-    nodes: str = ""  # it runs there, or ran last; empty where it never did
-    seconds: float = 0.0  # for which it runs
+    nodes: str = ""  # where it runs, or ran last; empty if it never did
+    seconds: float = 0.0  # how long it has run
 
     @property
     def task(self) -> str:
@@ -59,7 +59,7 @@ class QueueEntry:
 
 
 def queue(names: Iterable[str]) -> list[QueueEntry]:
-    """All tasks of the arrays with these names, whosever they are, also in hidden partitions.
+    """All tasks of the arrays with these names, of all users, also in hidden partitions.
 
     Raises:
         SlurmError: SLURM does not answer.
@@ -69,7 +69,7 @@ def queue(names: Iterable[str]) -> list[QueueEntry]:
     found = []
     for line in said.splitlines():
         array, index, name, state, reason, nodes, ran = line.split("|", 6)
-        if index.isdecimal():  # others are no arrays
+        if index.isdecimal():  # other entries are no tasks of arrays
             seconds = _seconds(ran)
             found.append(QueueEntry(array, int(index), name, state, reason, nodes, seconds))
     return found
@@ -85,16 +85,16 @@ def _seconds(ran: str) -> float:
 
 
 def newest(entries: Iterable[QueueEntry]) -> dict[tuple[str, int], QueueEntry]:
-    """Of each name and index the entry that counts: one that is active, else the last one."""
+    """For each name and index the entry that counts: an active one, else the last one."""
     ordered = sorted(entries, key=lambda one: (one.state in ACTIVE, int(one.array)))
     return {(one.name, one.index): one for one in ordered}
 
 
 def submit(*words: str, keep_open: int) -> str:
-    """Hand ``words`` to sbatch, as `ask`; the id of the array.
+    """Hand ``words`` to sbatch, as `ask` does; the id of the array.
 
     Raises:
-        SlurmError: it does not take them, with what may help.
+        SlurmError: sbatch does not take them; the message says what may help.
     """
     try:
         return ask("sbatch", "--parsable", *words, keep_open=keep_open).strip().partition(";")[0]
@@ -129,7 +129,7 @@ def _partitions() -> str:
 
 
 def cancel(tasks: Sequence[str]) -> None:
-    """Take these from the queue, or end them; what has ended is left alone.
+    """Take ``tasks`` from the queue, or end them; tasks that have ended are left alone.
 
     Raises:
         SlurmError: SLURM does not answer, or the tasks belong to another user.
@@ -157,7 +157,7 @@ def time_limit(task: str) -> str:
 
 def has_gpus(partition: str | None) -> bool:
     """Whether a node of the partition, by default the cluster's default, has GPUs."""
-    which = f"--partition={partition}" if partition else "--all"  # it takes no more than one
+    which = f"--partition={partition}" if partition else "--all"  # sinfo takes only one of the two
     said = ask("sinfo", which, "--noheader", "--format=%P|%G")
     lines = [line.split("|", 1) for line in said.splitlines() if "|" in line]
     if partition is None and any(name.endswith("*") for name, _ in lines):
@@ -168,11 +168,11 @@ def has_gpus(partition: str | None) -> bool:
 def ask(*words: str, keep_open: int | None = None) -> str:
     """What the command line ``words`` prints.
 
-    It has the descriptor ``keep_open``, and what is locked by it, as long as it lives, and ends by
-    itself: neither Ctrl-C nor the end of this process reaches it.
+    The command holds the descriptor ``keep_open``, and so its lock, as long as it lives. Neither
+    Ctrl-C nor the end of this process reaches it.
 
     Raises:
-        SlurmError: it is not here, fails, or takes too long.
+        SlurmError: the command is not here, fails, or takes too long.
     """
     try:
         process = subprocess.Popen(
@@ -196,12 +196,12 @@ def ask(*words: str, keep_open: int | None = None) -> str:
         lines = [line for line in errors.splitlines() if line.strip()] or ["no reason given"]
         told = "; ".join(line.removeprefix(f"{words[0]}: error: ").strip() for line in lines[-3:])
         raise SlurmError(f"{words[0]}: {told}")
-    # With SLURM_CLUSTERS, older versions name each cluster, whatever they are asked.
+    # With SLURM_CLUSTERS, older versions print a line with the cluster's name in any case.
     return re.sub(r"^(CLUSTER: .*)?\n", "", said, flags=re.M)
 
 
 def _environment(own: Mapping[str, str]) -> dict[str, str]:
-    """The user's, less what formats answers, and less the job that this may itself run in."""
+    """The user's variables, without those that format answers or tell of a surrounding job."""
     return {
         key: value
         for key, value in without_ranks(own).items()

@@ -1,4 +1,4 @@
-"""Jobs as tasks of SLURM's arrays: submitted once, found again by whoever wants the same ones."""
+"""Jobs as tasks of SLURM's arrays: submitted once, and found again by later commands."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ from eleatt_bench.launch.slurm.lanes import Lanes
 from eleatt_bench.launch.slurm.script import Request, index_list, script
 from eleatt_bench.launch.submitting import submitting
 
-_SLOWEST = 6  # times the usual time between two looks, at a queue in which nothing happens
+_SLOWEST = 6  # times the usual pause between two looks, if nothing happens in the queue
 _PATIENCE = 40.0  # seconds that a file may take to be seen from another machine
 _BUSY = "another process is at it"
 _GONE = "GONE"
-"""Ours, for a job of which SLURM says nothing."""
+"""Our own state, for a job that SLURM does not list."""
 _LOST = {"TIMEOUT": "time limit", "NODE_FAIL": "node lost", "PREEMPTED": "preempted",
          "BOOT_FAIL": "its node did not start", "REVOKED": "revoked",
          _GONE: "SLURM knows it no more"}  # fmt: skip
-"""States after which a job goes on in a new submission, in words."""
+"""States after which a job is submitted again, in words."""
 _FAILED = {"OUT_OF_MEMORY": "out of memory: raise launcher.mem", "CANCELLED": "cancelled",
            "DEADLINE": "its deadline passed",
            _GONE: "gone from the queue before it began, as a job that is cancelled"}  # fmt: skip
@@ -58,8 +58,8 @@ class _Task:
     reason: str = "submitted"
     since: float | None = None  # when it was first seen to have ended without an exit status
     began: bool = False  # whether it was ever seen to run
-    nodes: str = ""  # where it was last seen to
-    seconds: float = 0.0  # for which it runs, as SLURM says
+    nodes: str = ""  # where it was last seen to run
+    seconds: float = 0.0  # how long it has run, as SLURM says
     stopped: bool = False
 
     @property
@@ -67,7 +67,7 @@ class _Task:
         return f"{self.array}_{self.index}"
 
     def see(self, entry: QueueEntry | None) -> None:
-        """Take over what SLURM says of it; None: nothing any more."""
+        """Take over what SLURM says of the task; None: it does not list the task any more."""
         if entry is None:
             self.state, self.reason = _GONE, ""
             return
@@ -79,11 +79,11 @@ class _Task:
 
 
 class Slurm:
-    """An engine that leaves its jobs to SLURM, also when it is left; see `engine.Engine`.
+    """An engine whose jobs stay with SLURM, even when the engine is left; see `engine.Engine`.
 
-    ``folder`` has the books of all sweeps of a folder of runs, ``name`` is this one's. A job that
-    is queued already, by whichever sweep of that folder, is not submitted again. At most ``most``
-    jobs are in its hands at the same time; None: as many as there are.
+    ``folder`` has the books of all sweeps of a folder of runs; ``name`` is the name of this sweep.
+    A job that any sweep of that folder has queued is not submitted again. The engine has at most
+    ``most`` jobs at the same time; None: as many as there are.
     """
 
     queues = True
@@ -101,7 +101,7 @@ class Slurm:
         self._wanted, self._folder, self._name = wanted, folder, name
         self.at_once, self._most, self._say = at_once, most, say
         self.pause = min(2.0, max(0.1, wanted.poll / 5))
-        self._new: dict[Job, str] = {}  # started and not submitted, and why
+        self._new: dict[Job, str] = {}  # started but not submitted yet, and why
         self._tasks: dict[Job, _Task] = {}
         self._results: dict[Job, int | None] = {}
         self._told: dict[Job, int | None] = {}  # results that were given out
@@ -118,7 +118,7 @@ class Slurm:
             again = " and begins anew what is finished by then" if anew else ""
             ends = "with --cancel"
             if self._most is not None:  # a search, which has no such flag
-                # Not by their arrays, of which others' jobs may be.
+                # Not by arrays, since these may hold jobs of other processes.
                 ends = f"by scancel {' '.join(task.name for task in self._tasks.values())}"
             self._say(
                 f"{len(self._tasks):,} jobs stay in SLURM's queue or go on ({self._known_as()}): "
@@ -160,7 +160,7 @@ class Slurm:
             self._results[job] = CANCELLED_STATUS
         elif (task := self._tasks.get(job)) is not None:
             task.stopped = True
-            with suppress(SlurmError):  # it goes on: whoever stops it looks again
+            with suppress(SlurmError):  # then the job goes on to its end
                 commands.cancel([task.name])
             self._next = 0.0
 
@@ -185,7 +185,7 @@ class Slurm:
             yield job, self._told[job]
 
     def submit(self, jobs: Sequence[Job]) -> int:
-        """Submit ``jobs``, also what another process is at; how many are queued or run now.
+        """Submit ``jobs``, even if another process is at them; how many are queued or run now.
 
         Raises:
             SlurmError: SLURM does not take them.
@@ -236,7 +236,7 @@ class Slurm:
                 before = lanes.last
 
     def _adopt(self, books: Sequence[Book], entries: Mapping[tuple[str, int], QueueEntry]) -> None:
-        """Take for ours what others have queued, and what is done."""
+        """Take over jobs that others have queued, and jobs that are done."""
         queued: dict[str, tuple[Book, QueueEntry]] = {}
         for book in books:
             for key, place in book.places().items():
@@ -257,14 +257,14 @@ class Slurm:
             self._say(f"SLURM has {found:,} of the jobs already ({self._known_as()})")
 
     def _is_held(self, job: Job) -> bool:
-        """Whether a process is at ``job``, or at what it needs, that SLURM knows nothing of."""
+        """Whether a process outside SLURM is at ``job``, or at the job that it needs."""
         needed = job.needs is not None and job.needs in self._new and self._is_held(job.needs)
         return needed or (job.busy is not None and job.busy())
 
     def _groups(
         self, ready: set[Job], places: Mapping[str, tuple[str, int]]
     ) -> dict[tuple[str, str | None], list[Job]]:
-        """Those of ``ready`` whose turn it is, by array and by the task that they need."""
+        """The jobs of ``ready`` whose turn it is, by array and by the task that they need."""
         groups = defaultdict[tuple[str, str | None], list[Job]](list)
         for job in [job for job in self._new if job in ready]:
             if job.needs is not None and job.needs in self._new:
@@ -287,7 +287,7 @@ class Slurm:
         book: Book,
         lock: int,
     ) -> str:
-        """Submit ``jobs`` as tasks of one array, with ``words`` of sbatch's; its id."""
+        """Submit ``jobs`` as tasks of one array, with ``words`` for sbatch; the array's id."""
         for job in jobs.values():
             job.log_path.parent.mkdir(parents=True, exist_ok=True)
             if job.log_path.is_symlink():
@@ -314,7 +314,7 @@ class Slurm:
     # Looking.
 
     def _look(self) -> bool:
-        """Ask once for all that is queued; whether anything has changed."""
+        """Ask SLURM once about all tasks; whether the state of any has changed."""
         if not self._tasks:
             return True
         names = {task.array_name for task in self._tasks.values()}
@@ -329,7 +329,7 @@ class Slurm:
         if task.state in ACTIVE:
             task.since = None
             if task.state == "COMPLETING" and exit_status(job.log_path) == "0":
-                self._end(job, 0)  # cleaning up may take its node for ever
+                self._end(job, 0)  # its node may never come to the end of cleaning up
             return
         said = exit_status(job.log_path)
         if said == AGAIN:
@@ -344,7 +344,7 @@ class Slurm:
             del self._tasks[job]
             self._results[job] = None
         elif task.state == "CANCELLED" and task.reason == "DependencyNeverSatisfied":
-            del self._tasks[job]  # what it needs goes on as another job, or ended meanwhile
+            del self._tasks[job]  # the job it needs was submitted again, or has ended
             self._new[job] = "for what it needs"
         elif task.stopped or task.state == "CANCELLED":
             self._end(job, CANCELLED_STATUS, _FAILED.get(task.state))
@@ -362,7 +362,7 @@ class Slurm:
                 self._go_on(job, _LOST.get(task.state, "it left no exit status"))
 
     def _is_orphan(self, job: Job) -> bool:
-        """Whether what ``job`` needs has failed."""
+        """Whether the job that ``job`` needs has failed."""
         return job.needs is not None and (self._told | self._results).get(job.needs, 0) != 0
 
     def _end(self, job: Job, status: int, told: str | None = None) -> None:
@@ -373,7 +373,7 @@ class Slurm:
         self._results[job] = status
 
     def _go_on(self, job: Job, why: str) -> None:
-        """Submit it once more, if it has not been lost too often without getting on."""
+        """Submit ``job`` once more, unless it was lost too often without progress."""
         task = self._tasks.pop(job)
         why += f" ({task.nodes})" if task.nodes else ""
         if often := self._lost.too_often(job):

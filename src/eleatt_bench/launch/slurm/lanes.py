@@ -1,4 +1,4 @@
-"""How the arrays of a sweep share the number of its jobs that may run at once."""
+"""Lanes, by which the arrays of a sweep share the number of jobs that may run at once."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Iterable
 class Lanes:
     """How arrays that are submitted together share the ``parallel`` jobs that may run at once.
 
-    Each lane has a part of them, and arrays in it come one after the other; all come after those
-    that were submitted ``before``. Without a limit there are none.
+    Each lane has a part of that number, and its arrays run one after the other. All of them run
+    after the arrays that were submitted ``before``. With ``parallel`` None no array waits.
     """
 
     def __init__(self, parallel: int | None, arrays: int, before: Iterable[str]) -> None:
@@ -17,7 +17,7 @@ class Lanes:
         self._last = dict.fromkeys(range(self._count), sorted(before, key=int))
 
     def of(self, number: int) -> tuple[str, list[str]]:
-        """What array ``number`` adds to sbatch's words: its limit, and what it comes after."""
+        """The limit of array ``number`` in sbatch's words, and the dependencies it waits for."""
         if self._parallel is None:
             return "", []
         lane = number % self._count
@@ -26,10 +26,10 @@ class Lanes:
         return f"%{share + (lane < rest)}", [f"afterany:{':'.join(last)}"] if last else []
 
     def add(self, number: int, array: str) -> None:
-        """It was submitted as ``array``."""
+        """Note that array ``number`` was submitted as ``array``."""
         self._last[number % self._count] = [array]
 
     @property
     def last(self) -> set[str]:
-        """The arrays after whose end all have ended."""
+        """The last array of each lane: once these have ended, all arrays have."""
         return {array for arrays in self._last.values() for array in arrays}

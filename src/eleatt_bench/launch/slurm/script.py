@@ -52,11 +52,11 @@ class Request:
 
 
 def request(config: Mapping[str, Any]) -> Request:
-    """What ``config``, plain, says; a GPU and some CPUs for each process of the trainer.
+    """The request that ``config``, plain, makes: CPUs, and perhaps a GPU, per trainer process.
 
     Raises:
-        UserError: an option of sbatch that is not the user's to set; SLURM does not say whether
-            there are GPUs.
+        UserError: an option of sbatch that users may not set; or SLURM does not say whether there
+            are GPUs.
     """
     launcher, trainer = config["launcher"], config["trainer"]
     gpus = int(leased_gpus(config, lambda: has_gpus(launcher["partition"])))
@@ -105,7 +105,7 @@ def index_list(indices: Sequence[int]) -> str:
 
 
 def script(jobs: Mapping[int, Job], wanted: Request) -> str:
-    """The script of an array whose task of each index is that job."""
+    """The script of an array whose tasks are ``jobs``, by index."""
     cases = "\n".join(_case(index, job) for index, job in jobs.items())
     exports = {
         **outer_variables(),
