@@ -37,7 +37,7 @@ def parse(text: str) -> Override:
     """``text`` as Hydra understands it.
 
     Raises:
-        UserError: ``text`` is no override; the message shows how to quote a value.
+        UserError: ``text`` is no override; the message shows how to quote a value, if that helps.
     """
     match = _KEY.fullmatch(text)
     assert match is not None  # it matches anything

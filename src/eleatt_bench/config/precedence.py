@@ -40,7 +40,7 @@ def settle(cfg: DictConfig, overrides: Sequence[str], name: str) -> None:
 
 
 def _choice(override: Override) -> str | None:
-    """The file that ``override`` chooses, e.g. model/gru; None for one that sets a value."""
+    """The file that ``override`` chooses, e.g. model/gru; None if it sets a value."""
     repository: Any = GlobalHydra.instance().config_loader().repository  # type: ignore[attr-defined]
     option = override.value() if not override.is_delete() else None
     path = f"{override.key_or_group}/{option}"

@@ -1,4 +1,4 @@
-"""The typed schema of ``configs/``: what may be said, and of what type.
+"""The typed schema of ``configs/``: which settings there are, and of what type.
 
 Hydra merges every YAML file and override into `TrainConfig`; an unknown key, a wrong type or a
 word that is not a choice fails there, before anything heavy is imported. What Hydra lets through

@@ -13,7 +13,7 @@ NO_FOLDER, NO_LOG = 71, 73
 
 AGAIN = "again"
 CANCELLED = "cancelled"
-"""Words in the place of an exit status: the job must be submitted again; somebody cancelled it.
+"""Words in the place of an exit status: submit the job again, or somebody cancelled the job.
 
 SLURM keeps no trace of a task that was cancelled before it began.
 """

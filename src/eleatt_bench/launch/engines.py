@@ -67,7 +67,7 @@ def submit(
     folder: Path,
     name: str,
 ) -> str:
-    """Hand ``jobs`` to a cluster and do not wait for them; a sentence says how to look at them.
+    """Hand ``jobs`` to a cluster and do not wait; a sentence about how to look at them.
 
     Ray gets the sweep's own ``command``, which runs the jobs there.
 

@@ -3,7 +3,7 @@
 ``kill -9`` leaves a launcher no time to end its jobs, and the warm server's children and the ranks
 of a distributed run would not notice. So a small process, the guard, reads the jobs' process
 groups from a pipe. Only the launcher holds the other end; when that closes, the guard kills the
-groups still listed. The guard is not the launcher's child, since Ray ends children with a worker.
+groups still listed. It is nobody's child, because Ray ends a worker together with its children.
 """
 
 from __future__ import annotations

@@ -206,7 +206,7 @@ _EPOCH = re.compile(r"\w+ +(\d+)/(\d+)\b(?:.* ([\d.]+) s  )?")
 
 
 def share_done(line: str) -> float | None:
-    """The done share of a job if its last line tells it: "epoch  3/15  …" is a fifth."""
+    """The share of a job that is done, if its last line tells it: "epoch  3/15  …" is a fifth."""
     found = _EPOCH.match(line)
     if found is None or found[2] == "0":
         return None

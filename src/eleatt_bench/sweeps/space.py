@@ -48,7 +48,7 @@ class Choices:
         return self.values
 
     def suggest(self, trial: BaseTrial) -> str:
-        """The value that ``trial`` is to have, as it is written in an override."""
+        """The value for ``trial``, as it is written in an override."""
         return str(trial.suggest_categorical(self.key, self.values))
 
 

@@ -89,7 +89,7 @@ class Trials:
         self._stack.close()
 
     def take(self, most: int) -> Trial | None:
-        """A trial to work on: one whose process is gone, else a new one if there are not ``most``.
+        """A trial to work on: one whose process is gone, else a new one, up to ``most`` in all.
 
         None if all ``most`` are done or being done.
         """

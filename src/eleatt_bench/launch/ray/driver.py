@@ -94,7 +94,7 @@ class Ray:
         self._most = self.at_once if most is None else most
         self._tasks: dict[Job, _Task] = {}
         self._results: dict[Job, int] = {}
-        self._began: set[Job] = set()  # jobs that go on where they were, even if forced to begin
+        self._began: set[Job] = set()  # jobs that go on where they were, despite force=true
         self._looked = 0.0
         environment = {"env_vars": self._variables} if variables else None
         if lack := cluster.lacks(lease):
