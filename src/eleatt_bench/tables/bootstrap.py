@@ -1,4 +1,4 @@
-"""An interval of a difference over folds whose test sets may overlap, by drawing samples anew."""
+"""A bootstrap interval of a difference over folds whose test sets may overlap."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy.typing as npt
 from eleatt_bench.tables.statistics import CONFIDENCE, Bounds
 
 _REPLICATES = 2000
-_CHUNK = 100  # of them at once: some megabytes
+_CHUNK = 100  # replicates at once: some megabytes
 
 Integers = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -17,11 +17,11 @@ Floats = npt.NDArray[np.float64]
 def paired_bootstrap(
     gain: npt.NDArray[np.number], sample: Integers, fold: Integers, *, replicates: int = _REPLICATES
 ) -> Bounds:
-    """A 95 % interval of the difference in accuracy over folds whose test sets may overlap.
+    """A 95 % interval of the difference in accuracy, in percentage points.
 
-    ``gain`` (M,) is 1 where the first classifier alone is right, −1 where the second alone is, else
-    0; entry m is of the test sample ``sample[m]`` in fold ``fold[m]``. Test samples are drawn with
-    replacement, each with all its entries, and the statistic is the mean over folds of the
+    ``gain`` (M,) is 1 where only the first classifier is right, −1 where only the second is, else
+    0. Entry m belongs to the test sample ``sample[m]`` in fold ``fold[m]``. Test samples are drawn
+    with replacement, each with all its entries. The statistic is the mean over folds of the
     difference in each. The same input always gives the same interval.
     """
     samples, row = np.unique(sample, return_inverse=True)
@@ -41,14 +41,14 @@ def paired_bootstrap(
 
 
 def _draws(random: np.random.RandomState, draws: int, size: int) -> Floats:
-    """How often each of ``size`` samples is among so many drawn with replacement: (draws, size)."""
+    """How often each of ``size`` samples is in each resample with replacement: (draws, size)."""
     drawn = random.randint(0, size, (draws, size)) + size * np.arange(draws)[:, None]
     counts: Floats = np.bincount(drawn.ravel(), minlength=draws * size).astype(np.float64)
     return counts.reshape(draws, size)
 
 
 def _mean_over_folds(gains: Floats, counts: Floats) -> Floats:
-    """(draws, folds) to (draws,), over the folds of which any sample was drawn."""
+    """The mean of each draw over the folds with a drawn sample: (draws, folds) to (draws,)."""
     drawn = counts > 0
     shares = np.divide(gains, counts, out=np.zeros_like(gains), where=drawn)
     means: Floats = shares.sum(axis=1) / drawn.sum(axis=1)

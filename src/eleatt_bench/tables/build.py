@@ -34,9 +34,9 @@ from eleatt_bench.tables.table import (
 
 
 def table(plan: Plan, records: Mapping[str, Summary] | None = None) -> Table:
-    """The cells of ``plan`` from the finished runs in its ``runs_dir``.
+    """The table of ``plan``, from the finished runs in its ``runs_dir``.
 
-    ``records`` are those of `find_records`, of whoever has read them already.
+    A caller that has called `find_records` already passes its ``records``.
     """
     spec, records = plan.spec, find_records(plan) if records is None else records
     comparisons = Comparisons(plan, records)
@@ -74,7 +74,7 @@ def table(plan: Plan, records: Mapping[str, Summary] | None = None) -> Table:
 
 
 def runs_of(plan: Plan, place: Place, cell: TableCell) -> list[PlannedRun]:
-    """Those whose results are in the ``cell`` at ``place``, or are to be."""
+    """The runs whose results the ``cell`` at ``place`` shows, or will show."""
     seeds = {result.seed for result in cell.results}
     return [run for run in plan.by_cell[place] if run.seed in seeds]
 
@@ -95,7 +95,7 @@ def _cell(
             accuracies = tuple(comparisons.accuracy(one, metric) for one in folds)
             results.append(SeedResult(seed, accuracies, _sources(folds, records)))
             shown += folds
-    # A plain row is its own only member.
+    # A plain row is treated as an ensemble of one.
     members = list(zip(*(one.runs for one in tested), strict=True))
     done = [
         [records[key(run)] for run in runs if key(run) in records]
@@ -132,11 +132,11 @@ def _parameters(run: PlannedRun, done: Sequence[Summary]) -> int | None:
 
 
 def _seconds(records: Sequence[Summary]) -> dict[str, float]:
-    """The seconds of an epoch on each device, the median of all runs there."""
+    """The seconds of an epoch on each device: the median of the runs there."""
     found: dict[str, list[float]] = defaultdict(list)
     for record in records:
         seconds = record["timing"].get("seconds_per_epoch")
-        if seconds is not None:  # resumed after its last epoch, a run has trained none
+        if seconds is not None:  # a run resumed after its last epoch has no time
             found[device(record)].append(float(seconds))
     return {name: median(found[name]) for name in sorted(found)}
 
@@ -205,7 +205,7 @@ def _remarks(plan: Plan, records: Mapping[str, Summary]) -> list[str]:
 
 
 def _collapsed(cells: Mapping[Place, TableCell]) -> list[str]:
-    """Of each row, the seeds that collapsed, how, and in which of its columns if not in all."""
+    """Sentences on the seeds of each row that collapsed: how, and where if not in all columns."""
     columns: dict[tuple[str, str], list[str]] = {}
     found: dict[tuple[str, str, tuple[str, ...], str], list[str]] = {}
     for (section, row, column), cell in cells.items():
@@ -223,12 +223,12 @@ def _collapsed(cells: Mapping[Place, TableCell]) -> list[str]:
 
 
 def _commits(record: Summary) -> set[str | None]:
-    """Those that trained a run, of which there are several if it was continued by another."""
+    """The commits that trained a run: several if another commit continued it."""
     return {name or None for name, _ in record.get("commits", [])} or {record.get("git_commit")}
 
 
 def _of_commits(commits: Counter[str | None]) -> list[str]:
-    """That the runs are not all of one commit, or not of what is committed."""
+    """A remark if the runs are of several commits, or of a checkout that may have had changes."""
     changed = sum(count for name, count in commits.items() if (name or "").endswith(_CHANGES))
     unsure = sum(count for name, count in commits.items() if (name or "").endswith(_UNKNOWN))
     if len(commits) < 2 and not changed and not unsure:
@@ -243,10 +243,11 @@ def _of_commits(commits: Counter[str | None]) -> list[str]:
 
 
 def _of_inputs(plan: Plan, records: Mapping[str, Summary]) -> list[str]:
-    """That some runs saw the same arrays with other classes, in another layout or from elsewhere.
+    """Remarks on data that runs saw with different classes, layouts or origins.
 
-    Records of earlier versions have the digest of a store's attributes alone: they saw what a later
-    run with the same one has seen. Of features that says nothing of what they saw.
+    Records of earlier versions have only the digest of a store's attributes. Such a run saw what a
+    later run with the same attributes saw. Features are left out, because for them that digest does
+    not tell what a run saw.
     """
     later = {
         record["attributes_digest"]: record["inputs_digest"]
@@ -269,7 +270,7 @@ def _of_inputs(plan: Plan, records: Mapping[str, Summary]) -> list[str]:
 
 
 def _digests_of_features(plan: Plan, records: Mapping[str, Summary]) -> set[str]:
-    """Of the data on which ``records`` are, those that a backbone made."""
+    """The digests of the data in ``records`` that are features from a backbone."""
     from eleatt_bench.data.datasets import entry
 
     return {
@@ -280,7 +281,7 @@ def _digests_of_features(plan: Plan, records: Mapping[str, Summary]) -> set[str]
 
 
 def _unmeasured(plan: Plan, records: Mapping[str, Summary]) -> Iterator[str]:
-    """That a column shows what its finished runs have not measured."""
+    """Remarks on columns whose metric some of their finished runs did not measure."""
     metrics = {column["name"]: column["metric"] for column in plan.spec["columns"]}
     lacking: dict[str, set[str]] = defaultdict(set)
     for run in plan.runs:
@@ -296,7 +297,7 @@ def _unmeasured(plan: Plan, records: Mapping[str, Summary]) -> Iterator[str]:
 
 
 def _some(sentences: Sequence[str]) -> list[str]:
-    """The first of ``sentences``, and how many more there are."""
+    """The first few of ``sentences``, and how many more there are."""
     more = len(sentences) - _NAMED
     return [*sentences[:_NAMED], *([f"and {more:,} more like these"] if more > 0 else [])]
 
@@ -304,7 +305,7 @@ def _some(sentences: Sequence[str]) -> list[str]:
 def _short(commit: str | None) -> str:
     if commit is None:
         return "unknown"
-    name, plus, state = commit.partition("+")  # of the checkout
+    name, plus, state = commit.partition("+")  # the state is the checkout's
     return name[:_HASH] + plus + state
 
 
@@ -313,5 +314,5 @@ def _several(count: int, word: str) -> str:
 
 
 _CHANGES, _UNKNOWN = "+changes", "+unknown"  # as `eleatt_bench.training.environment` marks them
-_NAMED = 3  # of what there may be many
+_NAMED = 3  # entries of a list that may be long
 _HASH = 7  # characters of a commit

@@ -1,14 +1,14 @@
 """Two sources of chance: other seeds, and other people's sequences.
 
-An interval over seeds says whether other seeds would say the same of this test set. Whether they
-would say it of other subjects too (or of other samples, where nobody knows whose they are) is the
-question of a second interval, in which seeds and subjects are crossed random effects: every seed is
-tested on every subject, and a difference is μ + seed + subject + what is left.
+An interval over seeds says whether other seeds would give the same result on this test set. A
+second interval says whether they would on other subjects too (or other samples, if the subjects are
+not known). In it, seeds and subjects are crossed random effects: every seed is tested on every
+subject, and a difference is μ + seed + subject + what is left.
 
-The variance of its mean is V_seeds + V_subjects − V_left, each estimated from the same matrix, and
-its degrees of freedom are Satterthwaite's (1946). Subjects with more samples weigh more, so the
-degrees of freedom of V_subjects are those of Bell and McCaffrey (2002) for weighted groups; of
-groups of one size they are the number of groups − 1, and all is the classical analysis of variance.
+The variance of the mean difference is V_seeds + V_subjects − V_left, each estimated from the same
+matrix. Its degrees of freedom are Satterthwaite's (1946). Subjects with more samples weigh more, so
+V_subjects has the degrees of freedom of Bell and McCaffrey (2002) for weighted groups. For groups
+of one size these are the number of groups − 1, and the whole is the classical analysis of variance.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ def over_seeds_and_groups(
 ) -> Crossed | None:
     """The difference of two rows with its two-sided interval at ``level``, as `crossed` finds it.
 
-    ``better`` and ``than`` (S, M) say which test samples each seed of either row has right; entry m
-    is of a sample of ``group[m]``, tested in ``fold[m]``.
+    ``better`` and ``than`` (S, M) say which test samples each seed of a row has right. Entry m
+    belongs to a sample of ``group[m]``, tested in ``fold[m]``.
     """
     return crossed(*contributions(better.astype(np.float64) - than, group, fold), level)
 
@@ -39,9 +39,9 @@ def over_seeds_and_groups(
 def contributions(gain: Floats, group: Integers, fold: Integers) -> tuple[Floats, Floats]:
     """What each group adds to a seed's difference, and the groups' weights: (S, G) and (G,).
 
-    ``gain`` (S, M) is, of each seed, 1 where the first row alone is right, −1 where the second
-    alone is, else 0. A seed's difference is the mean over folds of the mean over the samples of
-    each, so every entry has a weight, and a group has the sum of those of its entries.
+    ``gain`` (S, M) is, for each seed, 1 where only the first row is right, −1 where only the second
+    is, else 0. A seed's difference is the mean over folds of the mean over the samples of each.
+    That gives every entry a weight, and a group the sum of its entries' weights.
     """
     _, at, sizes = np.unique(fold, return_inverse=True, return_counts=True)
     weight = 1 / (len(sizes) * sizes[at])  # (M,)
@@ -51,13 +51,13 @@ def contributions(gain: Floats, group: Integers, fold: Integers) -> tuple[Floats
 
 
 def crossed(parts: Floats, weights: Floats, level: float = ERROR) -> Crossed | None:
-    """The interval at that two-sided ``level`` over seeds and groups.
+    """The mean difference, with its interval over seeds and groups at the two-sided ``level``.
 
-    ``parts`` (S, G) and ``weights`` (G,) are those of `contributions`. None of fewer than
-    `LEAST_SEEDS` seeds or two groups, and where nothing varies.
+    ``parts`` (S, G) and ``weights`` (G,) are those of `contributions`. None for fewer than
+    `LEAST_SEEDS` seeds or two groups, and if nothing varies.
 
-    Where groups differ little it may be a little narrower than the interval over seeds alone, for
-    its degrees of freedom are more.
+    If groups differ little, the interval may be slightly narrower than the one over seeds alone,
+    because it has more degrees of freedom.
     """
     if len(parts) < LEAST_SEEDS or len(weights) < 2:
         return None
@@ -69,7 +69,7 @@ def crossed(parts: Floats, weights: Floats, level: float = ERROR) -> Crossed | N
 
 
 def intervals(parts: Floats, weights: Floats, level: float) -> tuple[Floats, Floats, Floats]:
-    """Means, halves of their intervals and degrees of freedom of ``parts`` (..., S, G)."""
+    """Means, half-widths and degrees of freedom of intervals: (..., S, G) to (...) each."""
     from scipy.special import stdtrit
 
     variance, degrees = variance_of_mean(parts, weights)
@@ -95,20 +95,21 @@ def variance_of_mean(parts: Floats, weights: Floats) -> tuple[Floats, Floats]:
 
 
 def _spread(parts: Floats, total: Floats, weights: Floats) -> Floats:
-    """How far groups are from the mean of all: the sum of squares over (..., G)."""
+    """The sum of squares, over groups, of ``parts`` (..., G) less their shares of ``total``."""
     found: Floats = ((parts - weights * total[..., None]) ** 2).sum(axis=-1)
     return found
 
 
 def _weighted(weights: Floats) -> tuple[float, float]:
-    """What share of the variance of a weighted mean `_spread` is, and its degrees of freedom.
+    """The ratio of `_spread` to the variance of a weighted mean, and its degrees of freedom.
 
-    Of groups that vary alike; 1 − 1/G and G − 1 where all ``weights`` are 1/G.
+    Both hold for groups of equal variance. If all ``weights`` are 1/G, they are 1 − 1/G and G − 1.
     """
     second, third, fourth = (float((weights**k).sum()) for k in (2, 3, 4))
     own = 1 - 2 * weights + second
     trace = float((weights**2 * own).sum())
-    # the square of the matrix, by its diagonal and, less it, by the moments of the weights
+    # The sum of squares of the matrix: ``across`` has it with the off-diagonal formula everywhere,
+    # from the moments of the weights; the first term corrects the diagonal.
     other = second - 2 * weights
     across = second**4 + 2 * second * fourth - 4 * second**2 * third + 2 * third**2
     squared = float((weights**4 * (own**2 - other**2)).sum()) + across

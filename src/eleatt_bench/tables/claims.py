@@ -1,4 +1,4 @@
-"""What has become of the claims "A is better than B"."""
+"""The claims "A is better than B" of a table, judged by its finished runs."""
 
 from __future__ import annotations
 
@@ -29,11 +29,15 @@ if TYPE_CHECKING:
     from eleatt_bench.tables.crossing import Floats
 
 Pair = tuple[Tested, Tested]
-"""What both rows have of the same seed and fold."""
+"""The two rows of a claim at the same seed and fold."""
 
 
 class _Files(NamedTuple):
-    """What is another whenever the predictions, or what vouches for them, are."""
+    """The state of files of predictions.
+
+    ``key`` changes whenever the files, or the digests that vouch for them, do. A file that is not
+    ``settled`` may still change unseen.
+    """
 
     key: list[Any]
     settled: bool
@@ -45,9 +49,9 @@ def claims(
     failed: Collection[str],
     comparisons: Comparisons,
 ) -> tuple[Claim, ...]:
-    """Every claim of the table, in each section and column that it is made of.
+    """Every claim of the table, in each section and column that it is about.
 
-    ``failed`` are the keys of runs that have.
+    ``failed`` are the keys of the runs that failed.
     """
     found = [
         _claim(plan, section["name"], claim, column, design, cells, failed, comparisons)
@@ -91,7 +95,7 @@ def _claim(
 
 
 def _failed(pairs: Sequence[Pair], failed: Collection[str]) -> list[int]:
-    """The seeds of which a run has, or that whose weights it was to begin with."""
+    """The seeds with a failed run, or with a run whose pre-training failed."""
     if not failed:
         return []
     runs = (run for pair in pairs for one in pair for run in one.runs)
@@ -100,7 +104,7 @@ def _failed(pairs: Sequence[Pair], failed: Collection[str]) -> list[int]:
 
 
 def _name(pairs: Sequence[Pair], metric: str) -> str:
-    """The runs of the first seed stand for those of all."""
+    """A name for the runs of a claim; those of the first seed stand for those of all seeds."""
     first = [
         [list(map(key, one.runs)) for one in pair]
         for pair in pairs
@@ -109,18 +113,20 @@ def _name(pairs: Sequence[Pair], metric: str) -> str:
     return hashlib.sha256(json.dumps([metric, first]).encode()).hexdigest()[:16]
 
 
-_MOST = 20_000  # of a kilobyte each
+_MOST = 20_000  # answers of a kilobyte each
 _LIBRARIES = dict.fromkeys(("h5py", "numpy", "scipy"), "version.py")
 
 
 class Comparisons:
     """Comparisons of the finished runs of ``plan``.
 
-    Reading the predictions of two thousand runs takes seconds, and importing what reads them a
-    third of one. So what came of them is kept, and found again as long as the code, the `FileState`
-    of each and the digests that the records have of them are the same; once the files are settled.
+    Reading the predictions of two thousand runs takes seconds, and importing the code that reads
+    them a third of a second. So results are cached. A cached result is used as long as the code,
+    the `FileState` of each file and the digests in the records are the same. Nothing is cached from
+    files that are not settled.
 
-    ``problems`` are sentences about predictions that are damaged; these are left out.
+    ``problems`` are sentences about predictions and curves that are damaged or missing, and so are
+    left out.
     """
 
     def __init__(self, plan: Plan, records: Mapping[str, Summary]) -> None:
@@ -138,7 +144,7 @@ class Comparisons:
         design: Design,
         failed: Sequence[int],
     ) -> Judgement:
-        """As `judge`."""
+        """The result of `judge`, cached."""
         rows = [sorted(row.items()) for row in (better, than)]
 
         def find() -> dict[str, Any]:
@@ -150,9 +156,9 @@ class Comparisons:
         return Judgement.of_plain(found)
 
     def samples(self, pairs: Sequence[Pair], metric: str, design: Design) -> Compared:
-        """What the seeds say all of whose folds are finished in both rows of ``pairs``.
+        """The comparison of predictions, over seeds that are finished in both rows and all folds.
 
-        Left out are seeds of which predictions are not there, or are not of the same samples.
+        Seeds are left out whose predictions are missing, damaged or not of the same samples.
         """
         seeds: dict[int, list[Pair]] = {}
         states: list[Any] = []
@@ -184,10 +190,10 @@ class Comparisons:
         return Compared.of_plain(answer["found"])
 
     def accuracy(self, tested: Tested, metric: str) -> float | None:
-        """What a run came to, in %, or the mean of an ensemble's probabilities.
+        """The ``metric`` in % of a run, or of the mean of an ensemble's probabilities.
 
-        None while a run is not finished, where it was not measured, and of an ensemble whose
-        members' predictions are damaged, not there, or of other samples than each other's.
+        None while a run is not finished, if the metric was not measured, and for an ensemble whose
+        members' predictions are damaged, missing or not of the same samples.
         """
         if len(tested.runs) == 1:
             record = self._records.get(key(tested.runs[0]))
@@ -214,7 +220,7 @@ class Comparisons:
         return found
 
     def collapsed(self, tested: Sequence[Tested], metric: str) -> dict[int, Collapse]:
-        """The seeds of a cell that collapsed, in any of its folds."""
+        """The seeds of a cell that collapsed in any of its folds, and how."""
         by_fold: dict[int, dict[int, Tested]] = {}
         for one in tested:
             if all(key(run) in self._records for run in one.runs):
@@ -226,7 +232,7 @@ class Comparisons:
         return dict(sorted(found.items()))
 
     def _collapsed(self, tested: Mapping[int, Tested], metric: str) -> list[tuple[int, str]]:
-        """Of one fold, by seed; an ensemble has no curves."""
+        """The seeds that collapsed in one fold, and how; an ensemble has no curves to look at."""
         known = {seed: self.accuracy(one, metric) for seed, one in tested.items()}
         accuracies = {seed: value for seed, value in known.items() if value is not None}
         records = {
@@ -256,7 +262,7 @@ class Comparisons:
         return [(seed, how) for seed, how in answer["found"]]
 
     def keep(self) -> None:
-        """Write what was found to where it is kept."""
+        """Write new results to the cache."""
         self._cache.write()
 
     def _find(
@@ -284,7 +290,7 @@ class Comparisons:
         return {"found": compared.plain(), "damaged": damaged}
 
     def _read(self, tested: Tested, metric: str) -> Predictions | None:
-        """As `read_predictions`; of an ensemble their `average`."""
+        """The predictions of a run, or the `average` of an ensemble's; as `read_predictions`."""
         read = [self._read_run(run, metric) for run in tested.runs]
         members = [one for one in read if one is not None]
         if len(members) < len(read):
@@ -300,7 +306,10 @@ class Comparisons:
             raise UserError(f"{names} make no ensemble: {error}") from error
 
     def _read_run(self, run: PlannedRun, metric: str) -> Predictions | None:
-        """As `read_predictions`; to find out that they are damaged may take long, so only once."""
+        """The predictions of a run, as `read_predictions`.
+
+        Damaged ones are remembered, because finding the damage may take long.
+        """
         from eleatt_bench.runs.predictions import read_predictions
 
         folder = self._folder(self._records[key(run)])
@@ -312,14 +321,14 @@ class Comparisons:
         raise UserError(self._damaged[folder.run_id])
 
     def _read_subjects(self, data: str) -> dict[bytes, int] | None:
-        """Whose the samples of a data set are; None where it is not here, or does not say."""
+        """The subject of each sample, by its name; None if the data are not here or do not say."""
         return None if data in self._plan.unprepared else self._plan.data.subjects(data)
 
     def _folder(self, record: Summary) -> RunFolder:
         return RunFolder(self._plan.runs_dir, record["run_id"])
 
     def _predictions_of(self, tested: Tested) -> _Files | None:
-        """Those of all runs; None where one is not finished or has none."""
+        """The state of all runs' predictions; None if a run is not finished or has none."""
         records = [self._records.get(key(run)) for run in tested.runs]
         files = [self._file(record, PREDICTIONS) for record in records]
         known = [
@@ -332,7 +341,7 @@ class Comparisons:
         return _Files([state for _, state in known], all(file.settled for file, _ in known))
 
     def _without_predictions(self, runs: Iterable[PlannedRun]) -> list[str]:
-        """The names of those ``runs`` that are finished and have none."""
+        """The names of the finished ``runs`` that have no predictions."""
         records = [self._records[key(run)] for run in runs if key(run) in self._records]
         return [one["run_id"] for one in records if self._file(one, PREDICTIONS) is None]
 
@@ -343,7 +352,7 @@ class Comparisons:
 
 
 def _curves(reader: CurveReader) -> tuple[Floats, Floats]:
-    """Learning rate and training accuracy, of the epochs of which both are known."""
+    """Learning rate and training accuracy of the epochs that have both, (E,) each."""
     import numpy as np
 
     found = reader.read()

@@ -1,12 +1,14 @@
-"""Seeds that collapsed: their mean is of two kinds of runs, and no t interval describes it.
+"""Seeds that collapsed: their row is a mix of two kinds of runs, which no t interval describes.
 
-A flag changes no verdict, since leaving runs out for what they came to would. Two signs are looked
-for. A seed's accuracy lies below an outlier bound of its row: the median less five robust standard
-deviations (1.4826 times the median absolute deviation), and by five points at least, as of three or
-five close values the robust deviation is often far too small. Of normal values that spread over two
-points or less, under 2 % of the rows have such a seed. Or its learning rate fell to half or less
-while the accuracy was still below half of what the row's seeds end with, in the median: what a
-plateau scheduler does to a run whose start is slow.
+They are flagged and change no verdict, since leaving out runs for their results would bias it. A
+seed is flagged for one of two signs:
+
+- Its accuracy is below its row's median by more than five robust standard deviations (1.4826 times
+  the median absolute deviation), and by more than five points. The points are needed because the
+  robust deviation of three or five close values is often far too small. With normal values whose
+  spread is two points or less, under 2 % of the rows have such a seed.
+- Its learning rate fell to half or less while its training accuracy was still below half of what
+  the row's seeds end with, in the median. A plateau scheduler does this to a run with a slow start.
 """
 
 from __future__ import annotations
@@ -23,11 +25,14 @@ DEVIATIONS = 5.0
 POINTS = 5.0
 FALLEN = RISEN = 0.5
 
-_ROBUST = 1.4826  # makes the median absolute deviation that of a normal distribution
+_ROBUST = 1.4826  # a normal distribution's standard over its median absolute deviation
 
 
 def outlier_bound(accuracies: Floats) -> Floats:
-    """Below it a row's accuracies (..., S), in %, are outliers: (..., 1). −∞ under three seeds."""
+    """The bound below which a row's accuracies (..., S), in %, are outliers: (..., 1).
+
+    −∞ for fewer than three seeds.
+    """
     if accuracies.shape[-1] < LEAST_SEEDS:
         return np.full((*accuracies.shape[:-1], 1), -np.inf)
     middle = np.median(accuracies, axis=-1, keepdims=True)
@@ -37,10 +42,10 @@ def outlier_bound(accuracies: Floats) -> Floats:
 
 
 def fell_early(learning_rate: Floats, accuracy: Floats, ends_with: float) -> bool:
-    """Whether a run's learning rate fell before its accuracy rose, both an array over epochs.
+    """Whether a run's learning rate fell before its accuracy rose, each (E,) over epochs.
 
-    It fell where it was at most `FALLEN` times its highest so far; accuracy rose where it was at
-    least `RISEN` times ``ends_with``.
+    The rate has fallen when it is at most `FALLEN` times its highest value so far. The accuracy has
+    risen when it is at least `RISEN` times ``ends_with``.
     """
     fallen = learning_rate <= FALLEN * np.maximum.accumulate(learning_rate)
     if not fallen.any():
@@ -51,10 +56,10 @@ def fell_early(learning_rate: Floats, accuracy: Floats, ends_with: float) -> boo
 def collapsed(
     accuracies: Mapping[int, float], curves: Mapping[int, tuple[Floats, Floats]] | None = None
 ) -> dict[int, Collapse]:
-    """The seeds of a row that collapsed.
+    """The seeds of a row that collapsed, and how.
 
-    ``accuracies`` (%) are those of the test, by seed; ``curves`` have, of as many seeds as are
-    known, the learning rate and the training accuracy after each epoch, of the same epochs.
+    ``accuracies`` are test accuracies in %, by seed. ``curves`` have the learning rate and the
+    training accuracy of the same epochs, (E,) each, for the seeds for which both are known.
     """
     curves = curves or {}
     found: dict[int, Collapse] = {}

@@ -1,7 +1,8 @@
-"""What of a table's claims departs from the plan that was recorded before their seeds were seen.
+"""How a table's claims depart from the plan that was recorded before their seeds were seen.
 
-A claim that compares or is judged otherwise than was recorded is exploratory, and so is one that
-was typed on the command line or added to the table's file when seeds of it were finished.
+A claim is exploratory if it compares something else, or is judged in another way, than was
+recorded. So is a claim that was typed on the command line or added to the table's file after seeds
+of it were finished.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from eleatt_bench.tables.table import Claim
 
 
 def held_against(plan: Plan, claims: Sequence[Claim]) -> tuple[tuple[Claim, ...], list[str]]:
-    """``claims``, exploratory where they are not judged as was recorded in time; and why."""
+    """``claims``, exploratory where they depart from the recorded plan, and remarks on that."""
     if plan.quick:
         return tuple(claims), []
     recorded, told = read_plan(plan), _Told(plan)
@@ -47,7 +48,7 @@ _UNRECORDED = "not recorded before seeds of them were seen"
 
 
 class _Told:
-    """What has to be said of claims and their plan, each with the claims that it is said of."""
+    """Remarks on claims and their plan, each with the claims that it is about."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
@@ -57,7 +58,7 @@ class _Told:
         self._claims.setdefault(what, []).append(place)
 
     def of(self, place: ClaimPlace, now: Declared, recorded: Recorded) -> bool:
-        """Whether a claim of which seeds were seen is exploratory."""
+        """Whether the claim at ``place``, whose seeds were seen, is exploratory; adds why."""
         declared = recorded.claims.get(place)
         if declared is None:
             late = recorded.there or self._plan.undeclared
@@ -82,7 +83,7 @@ class _Told:
 
 
 def _changes(before: Declared, now: Declared) -> str:
-    """In what a plan was changed, and from what to what."""
+    """What was changed in a plan, from what to what."""
     said = [*_redesigned(before.design, now.design)]
     if before.measured is not None and now.measured is not None:
         said += _remeasured(before.measured, now.measured)
@@ -126,7 +127,7 @@ def _points(value: float | None) -> str:
     return "none" if value is None else f"{value:.4g}"
 
 
-_NAMED = 3  # of what there may be many
+_NAMED = 3  # claims in a list that may be long
 _DIGEST = 12  # characters
 
 

@@ -1,9 +1,10 @@
-"""How long runs will take, how much disk and how much memory: from those that are done.
+"""How much time, disk and memory runs will take, estimated from runs that are done.
 
-A run is expected to be like the finished runs of the same configuration with another seed or fold;
-where there is none, like those of the same data set and cell, by epochs, samples and parameters,
-which stand for width and layers; where there is none either, as the table's recipe says. Runs on
-GPUs tell nothing of runs on CPUs, and rehearsals tell nothing.
+A run is expected to be like the finished runs of the same configuration with another seed or fold.
+If there are none, it is expected to be like those of the same data set and cell, scaled by epochs,
+samples and parameters (which stand for width and layers). If there are none either, the table's
+file may give the minutes of a run. Runs on a GPU tell nothing about ``trainer.accelerator=cpu``,
+nor the reverse, and rehearsals tell nothing about other runs.
 """
 
 from __future__ import annotations
@@ -30,14 +31,14 @@ from eleatt_bench.tables.records import find_records, is_finished, key, with_pre
 
 @dataclass(frozen=True)
 class Expected:
-    """A run that is to be done; ``seconds`` and ``bytes`` are None where nothing is like it."""
+    """A run that is to be done; ``seconds`` and ``bytes`` are None if there is no estimate."""
 
     run: WantedRun
     tables: tuple[str, ...]
     seconds: float | None = None
     bytes: float | None = None
-    source: str = ""  # of what is known
-    waits_for: tuple[str, ...] = ()  # the data sets that it cannot start without
+    source: str = ""  # of the estimate
+    waits_for: tuple[str, ...] = ()  # data sets that have to be prepared first
 
 
 class _Done:
@@ -62,31 +63,34 @@ class _Done:
         return sum(path.stat().st_size for path in files)
 
     def is_on(self, accelerator: str) -> bool:
-        """Whether it tells of runs with ``trainer.accelerator`` of that value."""
+        """Whether this run tells about runs whose ``trainer.accelerator`` is ``accelerator``."""
         return accelerator == "auto" or (accelerator == "cpu") == (
             self._record["accelerator"] == "cpu"
         )
 
     def scales(self, identity: Mapping[str, Any]) -> Iterator[tuple[float, float]]:
-        """How many times its seconds per epoch, and its bytes, a run takes; nothing if unknown."""
+        """The factors from this run's seconds per epoch, and bytes, to those of ``identity``.
+
+        Yields nothing if they are not known.
+        """
         wanted = parameters(identity)
         samples = self._record.get("samples", {}).get("train")
         limits = [self._record[LIKENESS]["limit"], identity["data"].get("limit")]
         if limits[0] not in (None, limits[1]):
-            return  # how many there are without the limit is not known
+            return  # this run does not tell how many samples there are without its limit
         share = min(1.0, limits[1] / samples) if samples and limits[0] != limits[1] else 1.0
         size = wanted / self._record["parameters"] if wanted and self._record["parameters"] else 1.0
         yield share * size, size
 
     def peak(self, of: str) -> int:
-        """Bytes of ``memory`` or ``device_memory``; 0 where the record does not say."""
+        """The peak in bytes of ``memory`` or ``device_memory``; 0 if the record does not say."""
         return int(self._record["timing"].get(f"peak_{of}") or 0)
 
 
 def expected(plans: Sequence[Plan]) -> list[list[Expected]]:
-    """Every run that ``plans`` lack, look by look, as `wanted_by_look`; pre-trainings included.
+    """The runs that ``plans`` lack, look by look as `wanted_by_look`, with their pre-trainings.
 
-    Each is there once, at the first look that needs it.
+    Each run is there once, at the first look that needs it.
     """
     looks: list[dict[str, tuple[WantedRun, Plan, list[str]]]] = []
     told: dict[str, list[str]] = {}
@@ -133,8 +137,10 @@ def _waits_for(run: WantedRun) -> tuple[str, ...]:
 
 
 def expected_memory(identities: Sequence[Mapping[str, Any]], runs_dir: Path) -> list[Memory]:
-    """What runs will take at most: as much as finished ones that are alike but for seed, fold,
-    recipe and the digest of their data."""
+    """The peak memory of each run: the most that any finished run of its configuration took.
+
+    Such runs may differ in seed, fold, recipe and the digest of their data.
+    """
     done = _finished(runs_dir)
     found = []
     for identity in identities:
@@ -148,7 +154,7 @@ def expected_memory(identities: Sequence[Mapping[str, Any]], runs_dir: Path) -> 
 
 
 def _finished(runs_dir: Path) -> dict[str, list[_Done]]:
-    """What finished runs took, by what each of them is like."""
+    """The finished runs by configuration (`but_numbers`) and, except for rehearsals, by kind."""
     found: dict[str, list[_Done]] = defaultdict(list)
     summaries = Summaries(runs_dir)
     for folder, record in summaries.every():
@@ -164,7 +170,7 @@ def _finished(runs_dir: Path) -> dict[str, list[_Done]]:
 def _like(
     identity: Mapping[str, Any], accelerator: str, done: Mapping[str, list[_Done]]
 ) -> tuple[float | None, float | None]:
-    """Seconds and bytes of such a run."""
+    """Seconds and bytes of a run, in the median of the finished runs that are most like it."""
     this = likeness(identity)
     for level in ("but_numbers", "kind"):
         timed = [

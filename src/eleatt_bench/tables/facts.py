@@ -1,4 +1,4 @@
-"""What a table has to know of its data sets: from their stores, or as it was published."""
+"""What a table has to know about its data sets, from their stores or from published files."""
 
 from __future__ import annotations
 
@@ -16,35 +16,35 @@ _MOST = 1 << 24  # bytes; the subjects of NTU RGB+D 120 take a fifth
 
 
 class DataFacts:
-    """Those of the data sets whose stores lie in ``data_dir``.
+    """Facts about the data sets whose stores lie in ``data_dir``.
 
-    Every method raises `UserError` of a store that is damaged.
+    Every method raises `UserError` if a store is damaged.
     """
 
     def __init__(self, data_dir: Path) -> None:
         self._data_dir, self._prepared = data_dir, DataSets(data_dir)
 
     def digest(self, name: str) -> str | None:
-        """The content digest; None of a data set that is not prepared."""
+        """The content digest; None for a data set that is not prepared."""
         found = self._prepared.of(name)
         return None if found is None else found.digest
 
     def is_untrained(self, name: str) -> bool:
-        """Whether its features come from a network with random weights."""
+        """Whether the data set is features from a network with random weights."""
         found = self._prepared.of(name)
         return found is not None and found.untrained
 
     def incomplete(self, name: str) -> str | None:
-        """What of the data set is not here, in words; None of a whole one."""
+        """What is missing from the data set, in words; None if it is complete."""
         found = self._prepared.of(name)
         return None if found is None else found.incomplete
 
     def state(self, name: str) -> str | None:
-        """What is another whenever `subjects` are, of the same content."""
+        """A value that changes whenever `subjects` do while the content stays the same."""
         return None
 
     def subjects(self, name: str) -> dict[bytes, int] | None:
-        """Whose each sample is, by its name; None where the data set does not say."""
+        """The subject of each sample, by the sample's name; None if the data set does not say."""
         from eleatt_bench.data import catalog
 
         store = catalog.open_store(self._data_dir, name)
@@ -56,9 +56,9 @@ class DataFacts:
 
 
 class PublishedFacts(DataFacts):
-    """Those in the files ``<name>.json`` of ``folder``, which `described` makes; no store is read.
+    """Facts from the files ``<name>.json`` in ``folder``, which `described` makes; reads no store.
 
-    Every method raises `UserError` of a file that is damaged.
+    Every method raises `UserError` if a file is damaged.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -87,15 +87,15 @@ class PublishedFacts(DataFacts):
 
     def _of(self, name: str) -> Mapping[str, Any]:
         found = self._read(name)
-        assert found is not None  # nobody asks of a data set without a digest
+        assert found is not None  # nobody asks about a data set without a digest
         return found
 
 
 def described(data_dir: Path, name: str) -> str:
-    """The file from which `PublishedFacts` takes what there is to know of a data set.
+    """The text of the file from which `PublishedFacts` reads the facts about a data set.
 
     Raises:
-        UserError: it is not prepared, or damaged.
+        UserError: the data set is not prepared, or its store is damaged.
     """
     from eleatt_bench.data import catalog
 

@@ -1,4 +1,4 @@
-"""Many claims: which hold for all of them together, and how many say what."""
+"""Many claims: which of them hold for all together, and how many have each verdict."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from eleatt_bench.tables.statistics import ERROR
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """Holm's (1979) adjusted values of ``p``, those of one family.
+    """The p values of one family, adjusted as by Holm (1979).
 
-    Where those at most 0.05 are called different, any of them is so by chance in at most 5 % of the
-    families, however the claims depend on each other. Repeated p values have to be given, not those
-    of the look at which a claim stopped.
+    If claims with an adjusted p of at most 0.05 are called different, at most 5 % of families call
+    any claim so by chance, however the claims depend on each other. Give repeated p values, not
+    those of the look at which a claim stopped.
     """
     found, least = [0.0] * len(p), 0.0
     for rank, place in enumerate(sorted(range(len(p)), key=p.__getitem__)):
@@ -26,14 +26,14 @@ def holm(p: Sequence[float]) -> list[float]:
 
 @dataclass(frozen=True)
 class Family:
-    """Distinct claims, counted by verdict in the order of `Verdict`; some of them exploratory."""
+    """Distinct claims: all, and the ``exploratory`` ones, counted in the order of `Verdict`."""
 
     counts: dict[Verdict, int]
     exploratory: dict[Verdict, int]
     adjusted: dict[Hashable, float]
-    """Holm's p of each claim; 1 of one that has had no look."""
+    """Holm's p of each claim; 1 for a claim that has had no look."""
     planned: frozenset[Hashable]
-    """Those that are not exploratory."""
+    """The claims that are not exploratory."""
 
     @property
     def claims(self) -> int:
@@ -41,15 +41,18 @@ class Family:
 
     @property
     def holding(self) -> frozenset[Hashable]:
-        """Those that differ at 5 % for all claims of the family together; for an exploratory one
-        nothing keeps that error."""
+        """The claims that differ at 5 % for all claims of the family together.
+
+        Exploratory claims are not among them, since nothing bounds their error.
+        """
         return frozenset(claim for claim in self.planned if self.adjusted[claim] <= ERROR)
 
 
 def family(claims: Iterable[tuple[Hashable, Judgement]]) -> Family:
-    """The family of ``claims``, each named by the runs that it is made of.
+    """The family of ``claims``, each named by its runs.
 
-    Claims of the same runs are one, and count as the first of them does that is not exploratory.
+    Claims of the same runs are one claim. Its judgement is that of the first of them that is not
+    exploratory, or else of the first.
     """
     distinct: dict[Hashable, Judgement] = {}
     for runs, judgement in claims:

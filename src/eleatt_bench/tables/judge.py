@@ -1,4 +1,4 @@
-"""What may be said of one claim: its word, its estimate, and what more seeds would tell."""
+"""The judgement of one claim: its verdict, its estimate, and what more seeds would tell."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ def judge(
     design: Design,
     failed: Collection[int] = (),
 ) -> Judgement:
-    """What the accuracies (%) of two rows, by seed, say of the claim that one is ``better``.
+    """The judgement of the claim that row ``better`` has a higher accuracy than row ``than``.
 
-    A look counts when all of its seeds are finished in both rows; ``failed`` are seeds of which a
-    run has failed in either.
+    Rows are accuracies in %, by seed. A look counts when all its seeds are finished in both rows.
+    ``failed`` are the seeds that have a failed run in either row.
     """
     differences = {s: better[s] - than[s] for s in sorted(better.keys() & than.keys())}
     levels, counts = levels_of(design.looks), deciding(design.looks)
@@ -82,7 +82,7 @@ def _prediction(look: Look, level: float) -> Bounds:
 def _looks(
     differences: Mapping[int, float], counts: Looks, levels: Levels, design: Design
 ) -> tuple[tuple[Look, ...], tuple[Look, ...]]:
-    """All looks at the first so many seeds, and those up to the first that decides."""
+    """All looks, at the first ``counts`` seeds, and those up to the first look that decides."""
     if not counts:
         return (), ()
     values = np.array([differences[seed] for seed in design.seeds[: counts[-1]]])
@@ -97,7 +97,7 @@ def _looks(
 
 
 def _estimate(differences: Sequence[float], level: float) -> dict[str, Any]:
-    """The fields of a `Judgement` that tell where all differences are."""
+    """The fields of a `Judgement` that estimate the mean of all ``differences``."""
     count, center, spread = len(differences), mean(differences), std(differences)
     if center is None or spread is None or count < LEAST_SEEDS:
         return {"count": count, "mean": center, "std": spread, "low": None, "high": None}
@@ -114,7 +114,7 @@ def _repeated_p(seen: Sequence[float], counts: Looks) -> float | None:
 
 
 def _foresight(count: int, spread: float | None, level: float, design: Design) -> dict[str, Any]:
-    """The fields of a `Judgement` that tell what so many seeds, or more, find."""
+    """The fields of a `Judgement` that tell what ``count`` seeds, or more, can find."""
     found = dict.fromkeys(("detectable", "seeds_needed", "power"))
     if spread is None or spread <= NO_SPREAD or count < LEAST_SEEDS:
         return found

@@ -1,6 +1,6 @@
-"""What is declared of a claim, and what became of it: the words and numbers, without arithmetic.
+"""The design of a claim and its judgement: words and numbers, without arithmetic.
 
-A table whose comparisons are kept is shown from these alone; NumPy is not even imported.
+A table whose comparisons are cached is shown from these alone, without importing NumPy.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from eleatt_bench.tables.power import MOST_SEEDS
 from eleatt_bench.tables.statistics import Bounds, Looks
 
 MARGIN = 1.0
-"""Differences below it do not matter, unless the paper's own is small or the table says another."""
+"""Points below which a difference does not matter; see `margin_of`. A table may set another."""
 NO_SPREAD = 1e-9
-"""Differences that are alike to so many points have no t statistic, and decide nothing."""
+"""Differences whose spread is at most so many points have no t statistic, and decide nothing."""
 
 
 class Verdict(StrEnum):
@@ -38,24 +38,25 @@ class Verdict(StrEnum):
 
     @property
     def signed(self) -> bool:
-        """Whether it says in which direction the rows differ."""
+        """Whether the verdict says in which direction the rows differ."""
         return self.decided and self is not Verdict.NO_DIFFERENCE
 
 
 def margin_of(paper: float | None) -> float:
-    """The smaller one of `MARGIN` and half the paper's difference, if it has one."""
+    """The smaller of `MARGIN` and half the paper's difference, if it has one."""
     return min(MARGIN, abs(paper) / 2) if paper else MARGIN
 
 
 @dataclass(frozen=True)
 class Design:
-    """What is declared of a claim before its runs: look after so many of the ``seeds``, in their
-    order, at whether the difference, that is ``paper`` in the paper, is above 0 or within ±
-    ``margin``.
+    """What is declared of a claim before its runs.
+
+    Each of the ``looks`` is at the first so many ``seeds``, and asks whether the difference is on
+    one side of 0 or within ± ``margin``. ``paper`` is the difference in the paper.
 
     Raises:
-        UserError: looks that do not rise, or of more seeds than there are or than anyone will
-            train; a margin of 0 or less.
+        UserError: no looks, looks that do not rise, or that take more seeds than there are or than
+            `MOST_SEEDS`; a margin that is not a number above 0.
     """
 
     seeds: tuple[int, ...]
@@ -107,60 +108,61 @@ class Look:
 
 @dataclass(frozen=True)
 class Judgement:
-    """A claim, judged. Ranges of what depends on the spread are those of `spread_range`."""
+    """The judgement of a claim. What depends on the spread is a range, over its `spread_range`."""
 
     verdict: Verdict
     decided_at: int | None
-    """The first look that decided; its verdict stays whatever later seeds say."""
+    """The seeds of the first look that decided; its verdict stays, whatever later seeds say."""
     count: int
-    """How many seeds both rows have finished. The estimate is of all of them; it has an interval
-    from `eleatt_bench.tables.statistics.LEAST_SEEDS` on."""
+    """How many seeds are finished in both rows. The estimate is from all of them; it has an
+    interval from `eleatt_bench.tables.statistics.LEAST_SEEDS` seeds on."""
     mean: float | None
     std: float | None
     low: float | None
     high: float | None
     confidence: float
-    """Of intervals at one look; over all looks together it is 95 %."""
+    """The confidence of the interval at one look; over all looks together it is 95 %."""
     paper: float | None
     margin: float
     looks: tuple[Look, ...]
-    """Those whose seeds are finished in both rows and that have seeds enough to decide."""
+    """The looks that have enough seeds to decide, all of them finished in both rows."""
     within_margin: bool
     """A direction was found, but all of the deciding look's interval is within ± ``margin``."""
     prediction: Bounds | None
-    """Where one more pair of runs would be, by the deciding look, or else the latest."""
+    """The prediction interval of one more pair of runs, at the deciding or else the latest look."""
     stopped_early: bool
-    """Decided before the last look, so the estimate is likely too far from 0 where a direction was
-    found, and too near to it where none was."""
+    """The claim is decided and the last look is still open. So the estimate is likely too far from
+    0 if a direction was found, and too near 0 if none was."""
     exploratory: bool
-    """Seeds outside the plan are among those of the estimate, or the plan is not what was declared
-    before they were seen (`eleatt_bench.tables.recorded`)."""
+    """The estimate uses seeds outside the plan, or the plan is not the one that was recorded before
+    its seeds were seen (`eleatt_bench.tables.recorded`)."""
     next_look: int | None
     """How many seeds the next look needs; None once decided, or after the last look."""
     blocked_by: tuple[int, ...]
-    """Seeds of the next look of which a run has failed."""
+    """The seeds of the next look that have a failed run."""
     p: float | None
-    """The repeated p: the least overall level at which this would be decided by now."""
+    """The repeated p: the least overall level at which a direction would be decided by now."""
     detectable: Bounds | None
-    """The difference that so many seeds find in 80 % of the cases, at the level of a look."""
+    """The difference that ``count`` seeds find in 80 % of the cases, at the level of a look."""
     seeds_needed: tuple[int | None, int | None] | None
-    """How many find the paper's difference in 80 %; None of two is more than a thousand."""
+    """How many seeds find the paper's difference in 80 % of the cases; an end that is None is more
+    than a thousand."""
     power: Bounds | None
     """How often the last look finds the paper's difference."""
 
     @property
     def otherwise_since(self) -> bool:
-        """Whether the latest look by itself has another word than the one that decided."""
+        """Whether the latest look by itself has another verdict than the one that decided."""
         return self.decided_at is not None and self.looks[-1].verdict is not self.verdict
 
     def plain(self) -> dict[str, Any]:
-        """It as JSON holds it."""
+        """The judgement as plain values, which JSON can hold."""
         values = {**asdict(self), "looks": [asdict(look) for look in self.looks]}
         return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
 
     @classmethod
     def of_plain(cls, values: Mapping[str, Any]) -> Judgement:
-        """What `plain` was made of."""
+        """The judgement whose `plain` values are ``values``."""
         found = {**values, "verdict": Verdict(values["verdict"])}
         found["looks"] = tuple(
             Look(**{**look, "verdict": Verdict(look["verdict"])}) for look in values["looks"]

@@ -1,8 +1,8 @@
-"""Levels of declared looks: how sure each has to be, so that all of them together err in 5 %.
+"""The level of declared looks, at which all of them together err in 5 % of the cases.
 
-Whoever looks at a 95 % interval after 5, 10 and 20 seeds errs in more than 5 % of the cases where
-nothing is there. So all looks are taken at one nominal level below 5 % (Pocock 1977; here for t
-tests, whose spread is estimated anew at every look).
+Looking at a 95 % interval after 5, 10 and 20 seeds errs in more than 5 % of the cases without a
+difference. So all looks are taken at one nominal level below 5 % (Pocock 1977; here for t tests,
+whose spread is estimated anew at every look).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.polynomial import Chebyshev
 from eleatt_bench.tables.crossing import Floats, Squared, crossing, of_mean
 from eleatt_bench.tables.statistics import ERROR, Looks
 
-_SMALLEST = 1e-9  # level: below it the overall one is proportional
+_SMALLEST = 1e-9  # nominal level: below it the overall one is proportional to it
 
 
 @lru_cache(maxsize=256)
@@ -41,7 +41,7 @@ def nominal_level(
 
 
 def overall_level(looks: Looks, nominal: Floats) -> Floats:
-    """How often any of ``looks`` rejects at those ``nominal`` two-sided levels, by chance."""
+    """How often any of ``looks`` rejects by chance, at each of the two-sided ``nominal`` levels."""
     from scipy.special import ndtri
 
     if len(looks) == 1:
@@ -53,7 +53,7 @@ def overall_level(looks: Looks, nominal: Floats) -> Floats:
 
 @lru_cache(maxsize=64)
 def _ratio(looks: Looks) -> Chebyshev:
-    """By what the looks multiply a two-sided level, of the normal quantile of that level."""
+    """The overall over the nominal two-sided level, by the nominal level's normal quantile."""
     from scipy.special import ndtr, ndtri
 
     def ratio(quantiles: Floats) -> Floats:

@@ -11,11 +11,11 @@ _BLOCKS = {"rnn": 1, "lstm": 4, "gru": 3}  # gates and candidates, each with mat
 
 
 def parameters(config: Mapping[str, Any]) -> int | None:
-    """The number of trainable values; None for a data set whose frames are not known.
+    """The number of trainable values; None for an unknown data set.
 
     ``config`` is a run's configuration or identity, as plain values.
     """
-    from eleatt_bench.data import datasets  # takes longer than showing a table whose runs are there
+    from eleatt_bench.data import datasets  # slower than showing a table whose runs are done
     from eleatt_bench.data.layout import step_size
     from eleatt_bench.data.protocols import find
 

@@ -12,10 +12,10 @@ from eleatt_bench.tables.table import Claim
 
 
 def wanted_now(plan: Plan, until_decided: bool) -> list[PlannedRun]:
-    """The runs without a finished record, each once, seed by seed: rows grow together.
+    """The wanted runs without a finished record, each once, seed by seed: rows grow together.
 
-    Those of the first look and, ``until_decided``, of the next look of each undecided claim.
-    Pre-trainings are left out: whoever starts a run sees to what it needs.
+    They are the runs of the first look and, if ``until_decided``, of the next look of each
+    undecided claim. Pre-trainings are left out: whoever starts a run adds them.
     """
     runs, records = list(plan.first_look), find_records(plan)
     if until_decided:
@@ -25,7 +25,7 @@ def wanted_now(plan: Plan, until_decided: bool) -> list[PlannedRun]:
 
 
 def wanted_by_look(plan: Plan, records: Mapping[str, Summary]) -> Iterator[list[PlannedRun]]:
-    """What each look lacks, as `wanted_now`; of later looks what they need at most."""
+    """The runs that each look lacks, as `wanted_now`; for later looks, all that they may need."""
     claims = table(plan, records).claims
     looks = {column["name"]: column["looks"] for column in plan.spec["columns"]}
     told: set[str] = set()

@@ -34,11 +34,11 @@ class PlannedRun(WantedRun):
     column: str
     seed: int
     fold: int
-    turn: int  # the place of its seed among its column's
+    turn: int  # the place of its seed among the column's seeds
 
 
 class Tested(NamedTuple):
-    """What one seed and fold of a row is made of: a run, or those of the members of an ensemble."""
+    """One seed and fold of a row: its run, or the runs of an ensemble's members."""
 
     seed: int
     fold: int
@@ -47,7 +47,7 @@ class Tested(NamedTuple):
 
 @dataclass(frozen=True)
 class Plan:
-    """A table's specification (a `tables.spec.declared` one) and its runs: those of all looks."""
+    """A table's specification, as `tables.spec.declared` makes it, and its runs at all looks."""
 
     spec: Spec
     runs_dir: Path
@@ -55,20 +55,20 @@ class Plan:
     runs: tuple[PlannedRun, ...]
     variation: tuple[str, ...]  # the user's overrides, if they change what is run
     unprepared: tuple[str, ...]  # the data sets that are not on this machine
-    untrained: tuple[str, ...] = ()  # those whose features a network with random weights made
+    untrained: tuple[str, ...] = ()  # data sets of features from a network with random weights
     quick: bool = False  # a rehearsal
-    undeclared: bool = False  # looks, seeds or claims are not those of the table's file
-    accelerator: str = "auto"  # what runs are computed on, as `trainer.accelerator` says it
-    facts: DataFacts | None = None  # those of data sets that are not in `data_dir`
+    undeclared: bool = False  # the specification is not that of the table's file
+    accelerator: str = "auto"  # the runs' `trainer.accelerator`
+    facts: DataFacts | None = None  # None: taken from the stores in `data_dir`
 
     @cached_property
     def data(self) -> DataFacts:
-        """What there is to know of the data sets."""
+        """The facts about the data sets."""
         return self.facts or DataFacts(self.data_dir)
 
     @cached_property
     def tested(self) -> dict[Place, list[Tested]]:
-        """What every cell is made of, seed by seed and within a seed fold by fold."""
+        """What every cell is made of, seed by seed, and fold by fold within a seed."""
         found: dict[Place, list[Tested]] = defaultdict(list)
         for run in self.runs:
             found[run.section, run.row, run.column].append(Tested(run.seed, run.fold, (run,)))
@@ -82,8 +82,7 @@ class Plan:
 
     @cached_property
     def by_cell(self) -> dict[Place, list[PlannedRun]]:
-        """The runs of every cell, those of an ensemble's members too, seed by seed and within a
-        seed fold by fold."""
+        """The runs of every cell, in the order of `tested`; an ensemble has its members' runs."""
         return {
             place: [run for one in tested for run in one.runs]
             for place, tested in self.tested.items()
@@ -91,19 +90,21 @@ class Plan:
 
     @cached_property
     def first_look(self) -> list[PlannedRun]:
-        """The runs that the table needs before anything else."""
+        """The runs of the first look of each column."""
         first = {column["name"]: column["looks"][0] for column in self.spec["columns"]}
         return [run for run in self.runs if run.turn < first[run.column]]
 
     @property
     def as_declared(self) -> bool:
-        """Whether the table's runs are those that its file describes, whichever their seeds."""
+        """Whether this is no rehearsal, and no setting but those of ``table.`` was typed."""
         return not self.quick and all(_key(o).startswith("table.") for o in self.variation)
 
     @property
     def file_stem(self) -> str:
-        """The name of the table's files: nothing but the table itself overwrites them, in whatever
-        order and spelling its overrides were typed."""
+        """The stem of the names of the table's files.
+
+        A variation has a stem of its own, in whatever order and spelling its overrides were typed.
+        """
         name = f"{self.spec['name']}{'-quick' if self.quick else ''}"
         if not self.variation:
             return name
@@ -114,7 +115,7 @@ class Plan:
 
     @property
     def command(self) -> str:
-        """The command line that does the runs which the table lacks."""
+        """The command line that trains the runs that the table lacks."""
         said = [*(["quick=true"] if self.quick else []), *self.variation]
         return command("reproduce", str(self.spec["name"]), *said)
 
@@ -126,7 +127,7 @@ def plans(table: str, overrides: Sequence[str] = ()) -> list[Plan]:
 
 
 def members(table: str, composer: Composer) -> list[str]:
-    """The tables that ``table`` is made of, which may be itself alone.
+    """The tables that ``table`` is made of, or ``table`` alone.
 
     Raises:
         UserError: an unknown table.
@@ -150,9 +151,9 @@ def plan(
     composer: Composer | None = None,
     facts: DataFacts | None = None,
 ) -> Plan:
-    """The runs of ``table``; ``overrides`` are said of every one of them.
+    """The plan of ``table``; ``overrides`` vary the table (``table.…``) or all its runs.
 
-    ``facts`` are what there is to know of the data sets; by default their stores say it.
+    ``facts`` are the facts about the data sets; by default they are taken from the stores.
 
     Raises:
         UserError: an unknown table, an override that does not apply, or one that a table sets.
@@ -193,22 +194,23 @@ def plan(
 
 
 def _that_matter(changes: Sequence[str], quickly: Sequence[str], cells: _Cells) -> list[str]:
-    """Those of ``changes`` without which the runs would be others than ``cells`` has.
+    """The ``changes`` that the runs of ``cells`` depend on.
 
-    What says where and how runs are computed is no part of a table: typed with ``launcher=slurm``
-    it has the files, and the recorded plan, that it has without.
+    A choice of a group is left out if the runs are the same without it; single settings stay.
+    Settings of where and how runs are computed are no part of a table: with ``launcher=slurm`` it
+    has the same files and recorded plan as without.
     """
     kept = [one for one in changes if not is_place(_key(one)) or _key(one) == "data_dir"]
-    for change in [one for one in kept if "." not in _key(one)]:  # a group, or that folder
+    for change in [one for one in kept if "." not in _key(one)]:  # a group, or data_dir
         others = [one for one in kept if one != change]
-        with suppress(UserError):  # where others are about what this one chooses
+        with suppress(UserError):  # others may set what this one chooses
             if _same(cells.given([*quickly, *others]), cells):
                 kept = others
     return kept
 
 
 def _same(some: _Cells, others: _Cells) -> bool:
-    """Whether both have the same runs; data that are not in a folder are as they are elsewhere."""
+    """Whether both have the same runs; the digest of data counts only if both know it."""
     return len(some.runs) == len(others.runs) and all(
         one == other or (not (is_named(one) and is_named(other)) and content(one) == content(other))
         for one, other in zip(some.identities, others.identities, strict=True)
@@ -230,7 +232,7 @@ def _check_user(override: str) -> None:
 
 
 def _check_rows(spec: Spec, user: Sequence[str]) -> None:
-    """Refuse what is typed and a row sets otherwise: it would be without effect there."""
+    """Refuse an override that a row or section sets to another value: it has no effect there."""
     typed = {_key(override): override for override in user}
     for part in (*sections_of(spec), *spec["rows"]):
         for override in part["overrides"]:
@@ -244,7 +246,7 @@ def _check_rows(spec: Spec, user: Sequence[str]) -> None:
 
 
 class _Cells:
-    """The ``runs`` of a table, and the names of data sets of which something has to be said."""
+    """The ``runs`` of a table, and the names of its ``unprepared`` and ``untrained`` data sets."""
 
     def __init__(
         self,
@@ -270,7 +272,7 @@ class _Cells:
         self.runs = tuple(runs)
 
     def given(self, user: Sequence[str]) -> _Cells:
-        """The runs of the same table where ``user`` is said of every one."""
+        """The runs of the same table with the overrides ``user``."""
         return _Cells(self._spec, user, self._quick, self._composer, self._given)
 
     @property
@@ -278,7 +280,7 @@ class _Cells:
         return [run.identity for run in self.runs]
 
     def _cell(self, place: Place, column: Spec, said: tuple[str, ...]) -> Iterator[PlannedRun]:
-        """The runs of one cell, seed by seed and within a seed fold by fold."""
+        """The runs of one cell, seed by seed, and fold by fold within a seed."""
         section, row, name = place
         config = self._composer.config(said)
         digest = self._digest(config)
@@ -300,7 +302,7 @@ class _Cells:
     def _of_fold(
         self, cell: tuple[str, ...], of_fold: list[str], seeds: Sequence[int], digest: str | None
     ) -> Iterator[WantedRun]:
-        """The runs of one fold of what the overrides of a ``cell`` compose."""
+        """The runs of one fold of a cell, which is composed by the overrides ``cell``."""
         said = merge(cell, of_fold)
         config = self._composer.config(said)
         keys = self._composer.seed_keys(said, seeds) if config["pretraining"] is None else None
@@ -344,7 +346,7 @@ def cells_of(spec: Spec) -> Iterator[tuple[Spec, Spec, Spec]]:
 
 
 def merge(*parts: Sequence[str]) -> tuple[str, ...]:
-    """All overrides in order; of several for one key only the last stays."""
+    """The overrides of all ``parts`` in order; of several for one key only the last stays."""
     by_key: dict[str, str] = {}
     for override in (o for part in parts for o in part):
         key = override.split("=")[0]

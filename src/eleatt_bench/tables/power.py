@@ -1,8 +1,8 @@
-"""How large a difference so many seeds find, and how many seeds find a difference.
+"""How large a difference a number of seeds finds, and how many seeds find a difference.
 
-A t test of the paired differences at a two-sided level finds a difference where it rejects in its
-direction; how often it does follows the noncentral t distribution. Spreads are sample deviations,
-known from a few seeds to a factor only, so whatever follows from one is a range.
+A two-sided t test of the paired differences finds a difference if it rejects in the difference's
+direction. How often it does follows from the noncentral t distribution. A spread is a sample
+deviation, which a few seeds tell only up to a factor, so whatever follows from it is a range.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ MOST_SEEDS = 1000
 
 
 def spread_range(spread: float, count: int) -> Bounds:
-    """The 95 % interval of the standard deviation of which ``count`` values show ``spread``.
+    """The 95 % interval of a standard deviation that is ``spread`` in a sample of ``count`` values.
 
-    By the chi-square distribution of the sample variance, for normal values.
+    It follows from the chi-square distribution of the sample variance of normal values.
     """
     from scipy.special import chdtri
 
@@ -39,8 +39,8 @@ def power(difference: float, spread: float, count: int, level: float) -> float:
     shift = abs(difference) / spread * math.sqrt(count)
     if shift < _FAR:
         return 1 - float(nctdtr(freedom, shift, least))
-    # So far out SciPy's answer is not a number in places: the mean over the normal part of t is
-    # taken here, of how often the χ² part is small enough.
+    # SciPy gives NaN in places this far out. So this is the mean, over the normal part of t, of how
+    # often the χ² part is small enough.
     nodes, weights = np.polynomial.hermite_e.hermegauss(40)
     found = gammainc(freedom / 2, freedom / 2 * ((shift + nodes) / least) ** 2)
     return float(weights @ found / weights.sum())

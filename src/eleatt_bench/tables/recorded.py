@@ -1,8 +1,8 @@
 """The plan of a table as it was recorded before its seeds were seen.
 
-``runs/tables/<stem>.plan.json`` holds what each claim compares and how it is to be judged. It is
-written by the first ``reproduce`` of the table; of what has been seen since, nothing in it is
-replaced. `eleatt_bench.tables.departures` holds a table's claims against it.
+``runs/tables/<stem>.plan.json`` holds what each claim compares and how it is to be judged. The
+first ``reproduce`` of the table writes it. A later one replaces a claim in it only if none of its
+seeds were seen. `eleatt_bench.tables.departures` compares a table's claims with it.
 """
 
 from __future__ import annotations
@@ -31,30 +31,30 @@ ClaimPlace = tuple[str, str, str, str]
 class Measured(NamedTuple):
     """What a claim compares: the mean of ``metric`` over ``folds``, in runs of these settings.
 
-    Settings are those that all seeds and folds of a row share, one digest for each of its members
-    where it is an ensemble, of `eleatt_bench.runs.identity.but_numbers`.
+    ``better`` and ``than`` are digests (`eleatt_bench.runs.identity.but_numbers`) of the settings
+    that all seeds and folds of a row share. An ensemble has one for each of its members.
     """
 
     metric: str
     folds: tuple[int, ...]
-    data: tuple[str, ...]  # digests of the data sets; none where one of them was not there
+    data: tuple[str, ...]  # digests of the data sets; empty if one was not there
     better: tuple[str, ...]
     than: tuple[str, ...]
 
     def says(self, now: Measured) -> bool:
-        """Whether what is compared ``now`` is this, as far as the data of both are known."""
+        """Whether ``now`` is the same; data are only compared if both are known."""
         data = self.data if self.data and now.data else now.data
         return self._replace(data=data) == now
 
 
 @dataclass(frozen=True)
 class Declared:
-    """How a claim is to be judged, and how many of its seeds were finished when that was said."""
+    """How a claim is to be judged, and how many of its seeds were finished when it was recorded."""
 
     design: Design
-    measured: Measured | None  # None: an earlier version recorded it, without
+    measured: Measured | None  # None: recorded by an earlier version
     seen: int = 0
-    late: bool = False  # it was not said by the table's own file from the beginning
+    late: bool = False  # added or typed when seeds of it were finished
 
     def says(self, now: Declared) -> bool:
         """Whether the claim as it is made ``now`` is the one that was declared."""
@@ -63,7 +63,7 @@ class Declared:
         return not (self.measured and now.measured) or self.measured.says(now.measured)
 
     def lacks(self, now: Declared) -> bool:
-        """Whether the claim as it is made ``now`` tells more of what is compared."""
+        """Whether ``now`` says more about what is compared."""
         if self.measured is None or now.measured is None:
             return self.measured is None
         return len(self.measured.data) < len(now.measured.data)
@@ -71,7 +71,7 @@ class Declared:
 
 @dataclass(frozen=True)
 class Recorded:
-    """What is recorded of a table; nothing, if nothing was, or if the file is ``damaged``."""
+    """The recorded plan of a table; empty if there is none or if its file is ``damaged``."""
 
     claims: Mapping[ClaimPlace, Declared] = field(default_factory=dict)
     damaged: str = ""
@@ -89,11 +89,12 @@ def plan_among(runs_dir: Path, stem: str) -> Path:
 
 
 def record_plan(plan: Plan) -> None:
-    """Record what each claim compares and how it is to be judged, if no seed of it was seen; a
-    rehearsal has no plan.
+    """Record what each claim compares and how it is to be judged; a rehearsal has no plan.
+
+    A claim that is recorded already is replaced only if no seed of it was seen.
 
     Raises:
-        UserError: what was recorded is damaged.
+        UserError: the recorded plan is damaged.
     """
     if plan.quick:
         return
@@ -121,7 +122,7 @@ def record_plan(plan: Plan) -> None:
 
 
 def read_plan(plan: Plan) -> Recorded:
-    """What is recorded of the table."""
+    """The recorded plan of the table."""
     path = plan_path(plan)
     try:
         return Recorded(dict(_parsed(json.loads(read_bounded(path, _MOST)))), there=True)
@@ -138,8 +139,10 @@ def read_plan(plan: Plan) -> Recorded:
 def declarations(
     plan: Plan, places: Collection[ClaimPlace] | None = None
 ) -> dict[ClaimPlace, Declared]:
-    """What the table declares of its claims now, of all of them or those in ``places``; a margin is
-    the one that counts."""
+    """What the table declares now of all its claims, or of those in ``places``.
+
+    A margin is given in points, even if the table sets none.
+    """
     found = {}
     for section, claim, column, design in claims_of(plan.spec):
         place = (section["name"], claim["better"], claim["than"], column["name"])
@@ -152,7 +155,7 @@ def declarations(
 
 def _measured(plan: Plan, place: ClaimPlace, metric: str) -> Measured:
     section, *rows, column = place
-    # A setting that follows the seed is known by two of them: it is not that of the first alone.
+    # Two seeds tell a setting that follows the seed from one that is fixed.
     better, than = (
         [run for run in plan.by_cell[section, row, column] if run.turn < 2] for row in rows
     )
@@ -166,14 +169,14 @@ def _measured(plan: Plan, place: ClaimPlace, metric: str) -> Measured:
 
 
 def _data(run: WantedRun) -> Iterator[str | None]:
-    """The digests of the data of a run and its pre-training; None where they are not here."""
+    """The digests of the data of a run and its pre-training; None for data that are not here."""
     yield run.identity["data"]["digest"]
     if run.before is not None:
         yield from _data(run.before)
 
 
 def _seen(plan: Plan, places: Collection[ClaimPlace]) -> dict[ClaimPlace, int]:
-    """How many seeds are finished in both rows."""
+    """How many seeds of each of ``places`` are finished in both rows."""
     records = find_records(plan)
     found = {}
     for section, better, than, column in places:
@@ -184,10 +187,11 @@ def _seen(plan: Plan, places: Collection[ClaimPlace]) -> dict[ClaimPlace, int]:
 
 
 def _was_seen(done: Collection[str], *compared: Measured | None) -> bool:
-    """Whether runs are ``done`` in both rows, with any of the settings that were ``compared`` and
-    any seed: also with one that was taken out of the table since.
+    """Whether both rows have finished runs with any of the ``compared`` settings.
 
-    What an earlier version recorded does not say which settings: it alone counts as seen.
+    ``done`` are the settings of all finished runs, so seeds count that the table no longer has.
+    Earlier versions recorded no settings (None): if there are none at all, the claim counts as
+    seen.
     """
     known = [one for one in compared if one is not None]
     rows = ([d for one in known for d in one.better], [d for one in known for d in one.than])

@@ -15,11 +15,11 @@ from eleatt_bench.tables.plan import Plan, PlannedRun
 
 
 def find_records(plan: Plan) -> dict[str, Summary]:
-    """The summaries of the records of the plan's finished runs, by `key`.
+    """The summaries of the plan's finished runs, by `key`.
 
-    Where the data are on this machine a run is found by its name. Where they are not, finished runs
-    are taken that agree in everything but the data's digest, all on the version of a data set on
-    which there are most.
+    If the data are on this machine, a run is found by its name. If not, a finished run is taken
+    that agrees in everything but the data's digest. All runs taken of a data set are on one version
+    of it: the one with the most of them.
     """
     with without_collector():
         return _find(plan)
@@ -41,7 +41,7 @@ def _find(plan: Plan) -> dict[str, Summary]:
 
 
 def _alike(runs: Iterable[WantedRun], finished: Iterable[Summary]) -> dict[str, Summary]:
-    """Those of ``finished`` like ``runs``, by `key`; of each data set on one version of it."""
+    """The ``finished`` runs that are like ``runs``, by `key`; on one version of each data set."""
     by_content: dict[str, dict[str, Summary]] = {}
     for record in finished:
         by_content.setdefault(record[LIKENESS]["content"], {})[record["data_digest"]] = record
@@ -60,7 +60,7 @@ def _alike(runs: Iterable[WantedRun], finished: Iterable[Summary]) -> dict[str, 
 
 
 def finished_alike(runs_dir: Path) -> set[str]:
-    """Of all finished runs in a folder what `eleatt_bench.runs.identity.but_numbers` is of them."""
+    """The `eleatt_bench.runs.identity.but_numbers` of all finished runs in a folder."""
     summaries = Summaries(runs_dir)
     found = {one[LIKENESS]["but_numbers"] for _, one in summaries.every() if is_finished(one)}
     summaries.keep()
@@ -104,11 +104,11 @@ def failed(plan: Plan, records: Mapping[str, Summary]) -> set[str]:
 
 
 def accuracy(record: Summary, metric: str) -> float | None:
-    """What a finished run came to, in %; None where it was not measured."""
+    """The ``metric`` of a finished run, in %; None if it was not measured."""
     found = record["metrics"]["test"].get(metric)
     return None if found is None else 100 * float(found)
 
 
 def key(run: WantedRun) -> str:
-    """What two cells that show the same run agree in."""
+    """What identifies a run in all cells that show it: its name or, without one, its content."""
     return run.run_id if run.run_id is not None else content(run.identity)

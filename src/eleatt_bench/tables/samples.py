@@ -17,7 +17,7 @@ Pair = tuple[Predictions | None, Predictions | None]
 
 
 class Gains(NamedTuple):
-    """Of one seed, over all folds: 1 where the first row alone is right, −1 where the second is."""
+    """One seed, all folds: 1 where only the first row is right, −1 where only the second is."""
 
     gain: Integers  # (M,)
     names: np.ndarray[Any, np.dtype[np.bytes_]]  # (M,)
@@ -25,7 +25,7 @@ class Gains(NamedTuple):
 
 
 def gains(folds: Mapping[int, Pair]) -> Gains | None:
-    """Those of the two runs of each fold; None where two of them are not of the same samples."""
+    """The gains of the two runs of each fold; None if some are missing or of other samples."""
     gain, names, fold_of = [], [], []
     for fold, (ours, theirs) in folds.items():
         if ours is None or theirs is None or not np.array_equal(ours.names, theirs.names):
@@ -41,8 +41,8 @@ def compare(
 ) -> Compared:
     """A test for each seed, and the interval over seeds and ``subjects`` at a two-sided ``level``.
 
-    ``subjects`` are by the names of samples; where they are not known samples take their place. The
-    interval is of the seeds that were tested on the same samples as the first.
+    ``subjects`` are by the names of samples. If they are not all known, samples take their place.
+    The interval is over the seeds that were tested on the same samples as the first seed.
     """
     tests = tuple(_test(seed, found) for seed, found in by_seed.items())
     if not by_seed:

@@ -21,11 +21,11 @@ QUICK = 2
 
 
 def declared(spec: Spec, typed: Collection[str] = (), *, quick: bool = False) -> Spec:
-    """``spec`` in which each column has its own ``seeds`` and ``looks``, of a rehearsal if `quick`.
+    """``spec`` with ``seeds`` and ``looks`` in each column; those of a rehearsal if ``quick``.
 
-    A column's looks win over the table's, and what is ``typed`` of "seeds" and "looks" over what
-    the table's file says. Seeds without looks are one look at all of them; looks without seeds are
-    at 0, 1, … as far as the last one goes.
+    A column's looks win over the table's. ``typed`` are the table's settings that the user typed:
+    "seeds" and "looks" then win over the table's file. Seeds without looks mean one look at all of
+    them. Looks without seeds mean the seeds 0, 1, … up to what the last look needs.
     """
     columns = []
     for column in spec["columns"]:
@@ -50,15 +50,15 @@ def design_of(column: Spec, paper: float | None = None, margin: float | None = N
 
 
 def sections_of(spec: Spec) -> list[Spec]:
-    """The table's sections; one without a name where it has none."""
+    """The table's sections, or one without a name if it has none."""
     return spec["sections"] or [{"name": "", "overrides": [], "in_paper": True, "paper_note": ""}]
 
 
 def folds_of(column: Spec, data: Mapping[str, Any]) -> list[int]:
-    """The folds whose mean a cell of ``column`` is; ``data`` is its runs' data section.
+    """The folds that a cell of ``column`` is the mean of; ``data`` is its runs' data section.
 
     Raises:
-        UserError: the protocol has no folds that could be all.
+        UserError: all folds are asked for, and the data set or the protocol is unknown.
     """
     if column["folds"] is None:
         return [data["fold"]]
@@ -70,7 +70,7 @@ def folds_of(column: Spec, data: Mapping[str, Any]) -> list[int]:
 
 
 def claims_of(spec: Spec) -> Iterator[tuple[Spec, Spec, Spec, Design]]:
-    """Every claim of a `declared` table in every (section, claim, column), and how it is judged."""
+    """Every claim of a `declared` table, as (section, claim, column, design)."""
     papers = {row["name"]: row["paper"] for row in spec["rows"]}
     for section in sections_of(spec):
         for claim in spec["claims"]:
@@ -84,12 +84,12 @@ def claims_of(spec: Spec) -> Iterator[tuple[Spec, Spec, Spec, Design]]:
 
 
 def check_spec(spec: Spec) -> None:
-    """Refuse a `declared` table that speaks of what it does not have.
+    """Refuse a `declared` table that makes no sense.
 
     Raises:
         UserError: no seeds, columns or rows, a name given twice, folds that are no list of numbers,
             looks, minutes or a margin that make no sense, an unknown row, column or metric, a row
-            better than itself, or an ensemble of something else than two or more other rows.
+            better than itself, or an ensemble with overrides or not of two or more other rows.
     """
     name = spec["name"]
     for part in ("columns", "rows"):

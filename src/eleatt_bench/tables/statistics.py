@@ -1,7 +1,7 @@
 """What may be concluded from a few seeds and one test set. Differences are in percentage points.
 
-``scipy.special`` is imported where it is needed: that takes as long as showing a table whose
-comparisons are kept (`eleatt_bench.tables.claims`).
+``scipy.special`` is imported only where it is needed: the import takes as long as showing a table
+whose comparisons are cached (`eleatt_bench.tables.claims`).
 """
 
 from __future__ import annotations
@@ -12,34 +12,34 @@ from typing import NamedTuple
 
 CONFIDENCE = 0.95
 LEAST_SEEDS = 3
-"""Under so many pairs nothing is decided: an interval from two is wider than any effect."""
+"""Under so many pairs nothing is decided: an interval from two pairs is wider than any effect."""
 
 ERROR = 0.05
 """How often a claim may be decided falsely, over all of its looks."""
 
 Looks = tuple[int, ...]
-"""Numbers of seeds, rising; none is below 3."""
+"""Rising numbers of seeds; those that can decide are `LEAST_SEEDS` or more."""
 
 
 def mean(values: Sequence[float]) -> float | None:
-    """The arithmetic mean, None of nothing."""
+    """The arithmetic mean; None if there are no values."""
     return statistics.fmean(values) if values else None
 
 
 def std(values: Sequence[float]) -> float | None:
-    """The sample standard deviation (n − 1), None for fewer than two values."""
+    """The sample standard deviation (n − 1); None for fewer than two values."""
     return statistics.stdev(values) if len(values) > 1 else None
 
 
 def deciding(looks: Sequence[int]) -> Looks:
-    """Those of ``looks`` that have seeds enough to decide anything."""
+    """The ``looks`` that have enough seeds to decide anything."""
     return tuple(count for count in looks if count >= LEAST_SEEDS)
 
 
 def quantile(count: int, level: float, sides: int = 2) -> float:
-    """What the t statistic of ``count`` values exceeds with probability ``level``, by chance.
+    """The value that t of ``count`` values exceeds with probability ``level``, by chance.
 
-    With two ``sides``, what its absolute value exceeds.
+    With two ``sides``, the value that the absolute t exceeds.
     """
     from scipy.special import stdtrit
 
@@ -66,10 +66,10 @@ class Bounds(NamedTuple):
 
 
 def proportion(right: int, count: int) -> Bounds:
-    """The exact 95 % interval (Clopper and Pearson) of a share of which ``right`` of ``count`` are.
+    """The exact 95 % interval (Clopper and Pearson) of the share ``right`` / ``count``, in [0, 1].
 
-    In [0, 1]. It says how far the share would change with other test samples of the same kind, not
-    with another seed.
+    It says how far the share would change with other test samples of the same kind, not with
+    another seed.
     """
     from scipy.special import betaincinv
 

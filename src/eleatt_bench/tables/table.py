@@ -1,4 +1,4 @@
-"""What a table shows: its numbers, as they are; how they are written is `eleatt_bench.report`'s."""
+"""The numbers that a table shows; `eleatt_bench.report` writes them for people."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Crossed(NamedTuple):
     high: float
     groups: int
     degrees: float
-    """of freedom"""
+    """Degrees of freedom of the interval."""
 
     @property
     def direction(self) -> int:
@@ -35,7 +35,7 @@ class Crossed(NamedTuple):
 
 
 class RunSource(NamedTuple):
-    """The run that an accuracy is of, and the content digest of its data."""
+    """The run that has an accuracy, and the content digest of its data."""
 
     run_id: str
     data_digest: str
@@ -47,7 +47,7 @@ class SeedResult:
 
     seed: int
     accuracies: tuple[float | None, ...]
-    runs: tuple[RunSource | None, ...] = ()  # none of an ensemble: its members' rows have them
+    runs: tuple[RunSource | None, ...] = ()  # empty for an ensemble: its members' rows have them
 
     @property
     def done(self) -> tuple[float, ...]:
@@ -55,24 +55,24 @@ class SeedResult:
 
     @property
     def mean(self) -> float | None:
-        """Over all folds; None while one is missing."""
+        """The mean over all folds; None while one is missing."""
         return mean(self.done) if len(self.done) == len(self.accuracies) else None
 
 
 @dataclass(frozen=True)
 class TableCell:
-    """One row and column: what its runs came to, beside the paper's value.
+    """One row and column: the results of its runs, and the paper's value.
 
-    ``results`` are those of the seeds of the first look, and of later looks as far as there are
-    runs of them; none of a cited row. ``seconds`` are those of an epoch, the median of the runs on
-    each device.
+    ``results`` are those of the seeds of the first look, and of later seeds that have a finished
+    run; a cited row has none. ``seconds`` are those of an epoch, by device: the median of the runs
+    there.
     """
 
     results: tuple[SeedResult, ...]
     paper: float | None
     parameters: int | None = None
     seconds: Mapping[str, float] | None = None
-    collapsed: Mapping[int, Collapse] = field(default_factory=dict)  # of these seeds, and how
+    collapsed: Mapping[int, Collapse] = field(default_factory=dict)  # seeds that collapsed, and how
 
     @cached_property
     def by_seed(self) -> dict[int, float]:
@@ -95,8 +95,10 @@ class TableCell:
 
     @property
     def interval(self) -> Bounds | None:
-        """The 95 % t interval of the mean over seeds, as far as it is within 0 and 100; None of
-        fewer than `LEAST_SEEDS`."""
+        """The 95 % t interval of the mean over seeds, cut off at 0 and 100.
+
+        None for fewer than `LEAST_SEEDS` seeds.
+        """
         if self.mean is None or self.std is None or len(self.values) < LEAST_SEEDS:
             return None
         count = len(self.values)
@@ -111,12 +113,12 @@ class TableCell:
 
     @property
     def difference(self) -> float | None:
-        """From the paper's value."""
+        """The mean less the paper's value."""
         return None if self.mean is None or self.paper is None else self.mean - self.paper
 
     @property
     def runs(self) -> int:
-        """How many the cell needs, seeds × folds."""
+        """How many runs the cell needs, seeds × folds."""
         return sum(len(result.accuracies) for result in self.results)
 
     @property
@@ -138,10 +140,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Section:
-    """The rows of this project, under one name; ``paper_note`` is said of their paper values.
+    """The rows of this project, under one name; ``paper_note`` is about their paper values.
 
-    The paper's values of a section that is not ``in_paper`` are of something else; no claim in it
-    has a difference of the paper's.
+    If a section is not ``in_paper``, its paper values belong to something else, and its claims have
+    no difference of the paper's.
     """
 
     name: str
@@ -151,22 +153,23 @@ class Section:
 
     @property
     def done(self) -> tuple[Row, ...]:
-        """The rows of which a seed is finished."""
+        """The rows with a finished seed."""
         return tuple(row for row in self.rows if row.is_done)
 
 
 @dataclass(frozen=True)
 class Column:
     name: str
-    folds: int = 1  # of which a cell is the mean
+    folds: int = 1  # a cell is the mean of so many
 
 
 @dataclass(frozen=True)
 class SampleTest:
     """Whether two runs of one seed differ on the same test samples.
 
-    With one fold McNemar's exact ``p`` of the samples that only one of the two has right; with
-    several, whose test sets may overlap, the 95 % bootstrap ``interval`` of the difference.
+    ``better_only`` and ``than_only`` count the samples that only one of them has right. With one
+    fold there is McNemar's exact ``p``. With several, whose test sets may overlap, there is the
+    95 % bootstrap ``interval`` of the difference.
     """
 
     seed: int
@@ -179,16 +182,16 @@ class SampleTest:
 class Compared(NamedTuple):
     tests: tuple[SampleTest, ...]
     crossed: Crossed | None
-    groups: str  # those of ``crossed``: subjects, or samples
+    groups: str  # what ``crossed`` is over: subjects or samples
 
     def plain(self) -> dict[str, Any]:
-        """It as JSON holds it."""
+        """The comparison as plain values, which JSON can hold."""
         tests = [{**vars(test), "interval": _listed(test.interval)} for test in self.tests]
         return {"tests": tests, "crossed": _listed(self.crossed), "groups": self.groups}
 
     @classmethod
     def of_plain(cls, values: Mapping[str, Any]) -> Compared:
-        """What `plain` was made of."""
+        """The comparison whose `plain` values are ``values``."""
         ends = [None if t["interval"] is None else Bounds(*t["interval"]) for t in values["tests"]]
         tests = zip(values["tests"], ends, strict=True)
         return cls(
@@ -207,7 +210,7 @@ NOTHING_COMPARED = Compared((), None, "samples")
 
 @dataclass(frozen=True)
 class Claim:
-    """That one row is better than another, in one section and column, and what became of it."""
+    """The claim that one row is better than another in a section and column, and its judgement."""
 
     section: str
     better: str
@@ -215,14 +218,14 @@ class Claim:
     column: str
     judgement: Judgement  # the paper's difference is in it
     runs: str
-    """Names the runs of both rows: claims of the same runs, in whatever tables, are one."""
+    """A name for the runs of both rows: claims of the same runs, in whatever tables, are one."""
     crossed: Crossed | None = None
-    """The difference over seeds and ``groups``, of the seeds in ``tests``; at the same level."""
+    """The difference with its interval over seeds and ``groups``, at the level of a look."""
     groups: str = "samples"  # or subjects
     holm: float | None = None
-    """Its adjusted p among the claims of the table; None before its first look."""
-    collapsed: tuple[int, ...] = ()  # seeds that did in either row
-    tests: tuple[SampleTest, ...] = ()  # one per seed of which the predictions are there
+    """The claim's adjusted p among the claims of the table; None before its first look."""
+    collapsed: tuple[int, ...] = ()  # seeds that collapsed in either row
+    tests: tuple[SampleTest, ...] = ()  # one per seed whose predictions are there
 
 
 @dataclass(frozen=True)
@@ -237,25 +240,25 @@ class Table:
     claims: tuple[Claim, ...]
     paper_note: str
     notes: tuple[str, ...]
-    runs: int  # of the first look, and what is there of later ones; pre-trainings included
+    runs: int  # of the first look, and finished ones of later looks; pre-trainings included
     finished: int
-    command: str  # does what is lacking of the first look
+    command: str  # trains the runs that the first look lacks
     rehearsal: bool = False  # its numbers mean nothing
-    is_part: bool = False  # claims were left out, its own or of tables beside it
+    is_part: bool = False  # claims of it, or of tables shown with it, were left out
 
     @property
     def placed_rows(self) -> tuple[tuple[str, Row, bool], ...]:
-        """The cited ones, then all others: each with its section, and whether it is cited."""
+        """The cited rows, then all others, each as (section, row, whether it is cited)."""
         ours = ((section.name, row, False) for section in self.sections for row in section.rows)
         return (*(("", row, True) for row in self.cited), *ours)
 
     @property
     def rows(self) -> tuple[Row, ...]:
-        """The cited ones, then all others."""
+        """The cited rows, then all others."""
         return tuple(row for _, row, _ in self.placed_rows)
 
     @property
     def in_paper(self) -> tuple[bool, ...]:
-        """Of each column, whether the paper has a number for any of its cells."""
+        """For each column, whether the paper has a number for any of its cells."""
         by_column = zip(*(row.cells for row in self.rows), strict=True)
         return tuple(any(cell.paper is not None for cell in cells) for cells in by_column)

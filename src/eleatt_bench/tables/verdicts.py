@@ -1,8 +1,8 @@
-"""What the paired differences of a claim say, look by look, and the word that is said of them.
+"""What the paired differences of a claim say, look by look, in numbers and in a word.
 
 Differences, spreads and margins are in percentage points. `words` judges any number of claims at
-once: it is what `judge` asks about one, and what scripts/simulate_verdicts.py asks about thousands.
-docs/verdicts.md says what the words mean, and how often they are wrong.
+once: `judge` passes it one, scripts/simulate_verdicts.py thousands. docs/verdicts.md says what the
+words mean, and how often they are wrong.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ class Levels(NamedTuple):
     """The nominal levels of every look of a plan."""
 
     sign: float
-    """two-sided, of an interval on one side of 0"""
+    """Two-sided: of the interval that has to be on one side of 0."""
     margin: float
-    """one-sided, of each of the two tests that the difference is within the margin"""
+    """One-sided: of each of the two tests that the difference is within the margin."""
     size: float
-    """two-sided, of the prediction interval that the paper's difference has to be in"""
+    """Two-sided: of the prediction interval that the paper's difference has to be in."""
 
 
 def levels_of(looks: Sequence[int]) -> Levels:
-    """Those at which all ``looks`` together err in `ERROR` of the cases, for each question."""
+    """The levels at which all ``looks`` together err in `ERROR` of the cases, for each question."""
     counted = deciding(looks)
     if not counted:  # nothing will be decided; intervals are as wide as those of one look
         return Levels(ERROR, ERROR, ERROR)
@@ -50,7 +50,7 @@ def levels_of(looks: Sequence[int]) -> Levels:
 
 
 def moments(differences: Floats, counts: Sequence[int]) -> tuple[Floats, Floats]:
-    """Means and sample deviations of the first so many ``differences`` (..., N): (..., K) each."""
+    """Means and deviations of the first ``counts`` of ``differences`` (..., N): (..., K) each."""
     firsts = [differences[..., :count] for count in counts]
     means = [first.mean(axis=-1) for first in firsts]
     return np.stack(means, axis=-1), np.stack([f.std(axis=-1, ddof=1) for f in firsts], axis=-1)
@@ -61,7 +61,8 @@ def words(
 ) -> Codes:
     """The word of each look by itself, from the moments (..., K) of its differences.
 
-    ``paper`` and ``margin`` fit (..., K) by broadcasting; a ``paper`` of NaN or 0 is none.
+    ``paper`` and ``margin`` broadcast to (..., K). A ``paper`` of NaN or 0 means that the paper has
+    no difference.
     """
     root = np.sqrt(counts)
     wide = std / root * [quantile(count, levels.sign) for count in counts]
@@ -86,9 +87,9 @@ def words(
 
 
 def one_pair(count: int, level: float) -> float:
-    """Half the prediction interval of one more pair of runs, in the deviations of ``count``.
+    """Half the prediction interval of one more pair, in sample deviations of ``count`` pairs.
 
-    The paper's difference is such a pair.
+    The paper's difference is that of such a pair of runs.
     """
     return quantile(count, level) * math.sqrt(1 + 1 / count)
 
@@ -96,7 +97,7 @@ def one_pair(count: int, level: float) -> float:
 def first_decided(codes: Codes) -> tuple[Codes, npt.NDArray[np.intp]]:
     """The word that stays, and the place of its look: (..., K) to (...) each.
 
-    It is the first that decides anything; without one it is the last look's.
+    It is the word of the first look that decides or, if none does, of the last look.
     """
     decides = np.isin(codes, [code for code, word in enumerate(WORDS) if word.decided])
     at = np.where(decides.any(axis=-1), decides.argmax(axis=-1), codes.shape[-1] - 1)
@@ -104,7 +105,7 @@ def first_decided(codes: Codes) -> tuple[Codes, npt.NDArray[np.intp]]:
 
 
 def p_values(mean: Floats, std: Floats, counts: Looks) -> Floats:
-    """The nominal two-sided p of the t test at each look, from moments (..., K); 1 of no spread."""
+    """The nominal two-sided p of the t test at each look, from moments (..., K); 1 if no spread."""
     from scipy.special import stdtr
 
     flat = std <= NO_SPREAD
