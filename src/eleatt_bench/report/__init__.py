@@ -1,1 +1,1 @@
-"""What a person looks at."""
+"""What people look at: tables and claims in terminals and files, figures, and pages."""

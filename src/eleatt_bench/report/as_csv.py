@@ -30,17 +30,20 @@ CLAIM_FIELDS = (
 
 
 def csv(tables: Sequence[Table]) -> str:
-    """A line per cell: the mean accuracy (%) of ``n`` seeds, their sample standard deviation and
-    the 95 % t interval of the mean, beside the paper's value.
+    """A line per cell: the mean accuracy in % over ``n`` seeds, and the paper's value.
 
-    What is not known is empty; ``folds_sd`` is the spread over the folds of a seed.
+    ``sd`` is the sample standard deviation over seeds, ``low`` and ``high`` are the 95 % t interval
+    of the mean, and ``folds_sd`` is the spread over the folds of a seed. Unknown values are empty.
     """
     return _written(CELL_FIELDS, (line for table in tables for line in cell_lines(table)))
 
 
 def csv_claims(tables: Sequence[Table]) -> str:
-    """A line per claim: the mean difference of ``better`` less ``than`` in percentage points, over
-    ``n`` seeds that both have, with the interval that it is judged by."""
+    """A line per claim: the mean of ``better`` less ``than`` in percentage points.
+
+    It is over the ``n`` seeds that both rows have. ``low`` and ``high`` are its interval with the
+    ``confidence`` of a look.
+    """
     return _written(CLAIM_FIELDS, (line for table in tables for line in claim_lines(table)))
 
 

@@ -22,7 +22,7 @@ FORMATS = ("png", "pdf", "svg")
 
 
 def new_figure(width: float, height: float) -> Figure:
-    """An empty figure of that size in inches.
+    """An empty figure, ``width`` by ``height`` inches.
 
     Raises:
         UserError: matplotlib is not installed.
@@ -34,12 +34,12 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def add_title(figure: Figure, text: str) -> None:
-    """Write ``text`` above everything, in as many lines as the figure's width makes of it."""
+    """Write ``text`` above everything, wrapped to the figure's width."""
     figure.suptitle("\n".join(wrap(text, int(figure.get_figwidth() / _SIGN))), fontsize=10)
 
 
 def add_legend(figure: Figure, handles: Sequence[Artist], title: str | None = None) -> None:
-    """Explain ``handles`` below everything, in as many columns as the figure's width holds."""
+    """Explain ``handles`` below everything, in as many columns as fit the figure's width."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     renderer: Any = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
@@ -60,15 +60,15 @@ def save(figure: Figure, path: Path) -> None:
     """Write ``figure`` to ``path``, in the format of its suffix, whole or not at all.
 
     Raises:
-        UserError: another suffix than those of `FORMATS`.
+        UserError: the suffix is not one of `FORMATS`.
     """
     form = path.suffix.removeprefix(".").lower()
     if form not in FORMATS:
         raise UserError(f"{path}: a picture's name ends in one of .{', .'.join(FORMATS)}")
     import matplotlib
 
-    # Fonts as outlines that can be searched and edited, not as pictures of letters.
-    content = io.BytesIO()  # what is left of a full disk makes many errors of Pillow's
+    content = io.BytesIO()  # Pillow raises many kinds of errors on a full disk
+    # Text stays text, which can be searched and edited, and does not become pictures of letters.
     with matplotlib.rc_context({"pdf.fonttype": 42, "svg.fonttype": "none"}):
         figure.savefig(content, format=form)
     with replacing(path) as temporary:

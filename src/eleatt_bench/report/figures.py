@@ -18,13 +18,15 @@ if TYPE_CHECKING:
 PAPER, QUIET = "#D55E00", "#767676"
 _OURS = "#0072B2"
 _LINES = ("-", "--", ":", "-.")
-_ACROSS = 3  # columns beside each other: as many as a page is wide
+_ACROSS = 3  # columns side by side: as many as fit a page
 _COLOURS = ("#1f4e8c", "#c44e00", "#2a8a5c", "#8a5a9e", "#666666")
 
 
 def accuracies(table: Table) -> Figure:
-    """A dot for the mean of every row that has a finished seed, with its 95 % interval; its seeds,
-    and the paper's value where there is one."""
+    """The mean of every row that has a finished seed, as a dot with its 95 % interval.
+
+    The row's seeds are shown too, and the paper's value if there is one.
+    """
     sections = [(section, section.done) for section in table.sections if section.done]
     names = max(len(row.name) for _, rows in sections for row in rows)
     across = min(_ACROSS, len(table.columns))
@@ -100,9 +102,9 @@ def _marks(in_paper: bool) -> list[Any]:
 
 
 def losses(table: Table, panels: Panels, count: str) -> Figure:
-    """The losses of ``panels``: the mean of a row's runs, and a band of ± s.
+    """The losses of ``panels``: for each row, the mean of its runs with a band of ± s.
 
-    ``count`` says in words what the runs of a row are.
+    ``count`` says in words which runs a row has.
     """
     figure = new_figure(3.7 * len(LOSSES), 2.6 * len(panels) + 0.7)
     add_title(figure, title(table))

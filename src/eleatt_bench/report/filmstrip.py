@@ -21,7 +21,7 @@ _INCHES = 1.5  # the width of a skeleton
 
 
 def draw_sequence(frames: Array, layout: Mapping[str, Any], title: str) -> Figure:
-    """``frames`` (T, D) as what ``layout`` (see `eleatt_bench.data.store`) says they are."""
+    """A picture of ``frames`` (T, D), of the kind in ``layout`` (see `eleatt_bench.data.store`)."""
     draw = {"skeleton": filmstrip, "image": image}.get(layout["kind"], heat_map)
     return draw(frames, layout, title)
 
@@ -88,7 +88,7 @@ def draw_pose(
 
 
 def bodies_of(joints: int, bones: list[list[int]]) -> npt.NDArray[np.int64]:
-    """(J,): the number of each joint's body, which is what bones connect, from 0 on."""
+    """The number of each joint's body, from 0 on: (J,). Bones connect the joints of a body."""
     body = np.arange(joints)
     for a, b in bones:
         body[body == body[b]] = body[a]

@@ -1,6 +1,6 @@
 """What a forest plot shows: the claims of some tables, line by line, and how each is marked.
 
-The plots in print, on pages and in terminals have this in common.
+The plots in print, on pages and in terminals share it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from eleatt_bench.tables.statistics import Bounds
 from eleatt_bench.tables.table import Claim, Table
 
 CLAIM, SECTION, TABLE = range(3)
-"""What a `Heading` names, from the least to the greatest."""
+"""What a `Heading` names, from the smallest part to the largest."""
 
 
 class Heading(NamedTuple):
@@ -25,7 +25,7 @@ class Heading(NamedTuple):
 
 @dataclass(frozen=True)
 class ForestLine:
-    """A claim that was tested; what its headings say is not in the ``label``."""
+    """A tested claim; its ``label`` does not repeat the headings above it."""
 
     label: str
     claim: Claim
@@ -36,9 +36,10 @@ class ForestLine:
 
 
 class Mark(NamedTuple):
-    """How a verdict looks: shapes differ as well as colours, which differ for everyone.
+    """How a verdict looks. Marks differ in shape as well as in colour.
 
-    Colours are after Okabe and Ito's, for white; ``place`` is that in the palette of the pages.
+    The colours follow Okabe and Ito, for a white background, so everyone can tell them apart.
+    ``place`` is the colour's place in the palette of the pages.
     """
 
     sign: str
@@ -46,7 +47,7 @@ class Mark(NamedTuple):
     symbol: str  # as Plotly calls it
     colour: str
     place: int | None
-    style: str  # of a terminal
+    style: str  # in a terminal
 
 
 _FOR = Mark("●", "o", "circle", "#0072B2", 0, "cyan")
@@ -72,10 +73,10 @@ IS_OPEN = frozenset(verdict for verdict, mark in MARKS.items() if mark is _OPEN)
 
 
 def forest(table: Table, *, named: bool = False) -> list[Heading | ForestLine]:
-    """The tested claims of ``table`` below the names of what they are about.
+    """The tested claims of ``table``, below headings that say what they are about.
 
-    Where all are of one column a line is called by its claim, else by its column. The name of the
-    table comes first if it is ``named``.
+    If all claims are of one column, the label of a line is its claim, else its column. The table's
+    title comes first if the table is ``named``.
     """
     tested = [claim for claim in table.claims if is_tested(claim)]
     single = len({claim.column for claim in table.claims}) == 1
@@ -95,7 +96,7 @@ def forest(table: Table, *, named: bool = False) -> list[Heading | ForestLine]:
 
 
 def whole_forest(tables: Sequence[Table]) -> list[Heading | ForestLine]:
-    """The tested claims of all ``tables``; their names stand above them where there are several."""
+    """The tested claims of all ``tables``, below the tables' titles if there are several."""
     return [one for table in tables for one in forest(table, named=len(tables) > 1)]
 
 
@@ -105,9 +106,9 @@ def lines_of(shown: Iterable[Heading | ForestLine]) -> list[ForestLine]:
 
 
 def reach(judgements: Iterable[Judgement]) -> Bounds:
-    """From where to where an axis goes: past 0, every difference, the paper's and the margins.
+    """The ends of an axis that shows 0, every difference, the paper's differences and the margins.
 
-    Intervals are whole on it, unless they are much wider than all that.
+    It shows whole intervals too, unless they are much wider than all that.
     """
     core, ends = [0.0], []
     for found in judgements:

@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
 PAPER, INK, BAND = "#222222", "#222222", "#e6e6e6"
 _HEIGHT = 0.19  # inches of a line
-_BELOW = 0.27  # of it: so far below is the second interval
+_BELOW = 0.27  # lines: so far below the first interval is the second
 _WEIGHT = {TABLE: "bold", SECTION: "normal"}
 _STYLE = {SECTION: "italic"}
 
 
 def forest_figure(tables: Sequence[Table], title: str) -> Figure:
-    """The tested claims of ``tables``, of which there is one at least."""
+    """The forest plot of the tested claims of ``tables``; there must be at least one."""
     shown = whole_forest(tables)
     lines = lines_of(shown)
     names = max(len(one.label if isinstance(one, ForestLine) else one.text) for one in shown)
@@ -59,7 +59,7 @@ def forest_figure(tables: Sequence[Table], title: str) -> Figure:
 
 
 def _align(axes: Any, shown: Sequence[Heading | ForestLine], inches: float) -> None:
-    """Let all names begin at one place, headings in their own styles."""
+    """Let all names begin at the same place, and give headings their own styles."""
     for label, one in zip(axes.get_yticklabels(), shown, strict=True):
         label.set_horizontalalignment("left")
         if isinstance(one, Heading):
@@ -91,7 +91,7 @@ def _draw(axes: Any, height: int, line: ForestLine, limits: Bounds) -> None:
 def _point_beyond(
     axes: Any, height: float, low: float, high: float, limits: Bounds, colour: str
 ) -> None:
-    """An arrow's head where an interval goes on beyond the axis."""
+    """Draw an arrowhead where an interval goes on beyond the axis."""
     for beyond, end, shape in ((low < limits.low, limits.low, "<"),
                                (high > limits.high, limits.high, ">")):  # fmt: skip
         if beyond:

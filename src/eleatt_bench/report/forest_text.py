@@ -17,15 +17,15 @@ from eleatt_bench.tables.statistics import Bounds
 
 _ZERO, _BAND, _PAPER = "│", "░", "◇"
 _WITHIN = {" ": "─", _BAND: "═", _ZERO: "┼"}
-"""An interval, where it is on these."""
-_LABEL, _VERDICT = 30, 15  # characters: what is longer is broken
-_PLOT = (15, 64)  # at least, or it says nothing, and at most
+"""The sign of an interval where it covers each of these signs."""
+_LABEL, _VERDICT = 30, 15  # characters: longer texts are wrapped
+_PLOT = (15, 64)  # characters: at least (a shorter one says nothing), and at most
 _STYLES = {TABLE: "bold", SECTION: "italic"}
 _GAP = "  "
 
 
 def forest_text(shown: Sequence[Heading | ForestLine], width: int, digits: int) -> Iterator[Text]:
-    """Lines of at most ``width`` characters, where that is enough for the words."""
+    """The plot in lines of at most ``width`` characters, if that is enough for the words."""
     lines = lines_of(shown)
     limits = reach(line.judgement for line in lines)
     indent = _GAP if any(isinstance(one, Heading) for one in shown) else ""
@@ -56,7 +56,7 @@ def forest_text(shown: Sequence[Heading | ForestLine], width: int, digits: int) 
 
 
 def key(lines: Sequence[ForestLine]) -> str:
-    """What the signs mean, as far as there are any."""
+    """What the signs in ``lines`` mean."""
     said = [f"{_BAND} {_WITHIN[_BAND]} differences that do not matter"]
     if any(line.judgement.paper is not None for line in lines):
         said.append(f"{_PAPER} the paper's")
@@ -64,14 +64,14 @@ def key(lines: Sequence[ForestLine]) -> str:
 
 
 def _cells(line: ForestLine, indent: str, digits: int) -> tuple[list[str], list[str], list[str]]:
-    """Its label, its interval and its verdict, each in lines."""
+    """The label, the interval and the verdict of ``line``, each wrapped to lines of text."""
     label = wrap(printable(line.label), _LABEL, initial_indent=indent, subsequent_indent=indent)
     verdict = line.judgement.verdict + verdict_signs(line.claim)
     return label, [interval_text(line.judgement, digits)], wrap(verdict, _VERDICT)
 
 
 def strip(found: Judgement, limits: Bounds, width: int) -> str:
-    """The interval of ``found`` on an axis of so many characters."""
+    """The interval of ``found`` on an axis of ``width`` characters."""
     at = _Places(limits, width)
     signs = [" "] * width
     for place in range(at(-found.margin), at(found.margin) + 1):
@@ -91,7 +91,7 @@ def strip(found: Judgement, limits: Bounds, width: int) -> str:
 
 
 def scale(limits: Bounds, width: int) -> str:
-    """Numbers above the places that they are at, 0 among them."""
+    """The numbers of an axis, 0 among them, above their places on it."""
     at = _Places(limits, width)
     signs = [" "] * width
     for value in _ticks(limits, width):
@@ -103,7 +103,7 @@ def scale(limits: Bounds, width: int) -> str:
 
 
 class _Places:
-    """From percentage points to characters; what lies beyond is at the end."""
+    """From percentage points to characters; points beyond the axis are at its end."""
 
     def __init__(self, limits: Bounds, width: int) -> None:
         self._low, self._width = limits.low, width
@@ -115,7 +115,7 @@ class _Places:
 
 
 def _ticks(limits: Bounds, width: int) -> Sequence[float]:
-    """Round numbers, one for every eight characters or more."""
+    """Round numbers that are at least eight characters apart."""
     least = 8 * (limits.high - limits.low) / width
     power = 10.0 ** math.floor(math.log10(least))
     step = next(power * times for times in (1, 2, 5, 10) if power * times >= least)

@@ -24,7 +24,7 @@ _MILLISECONDS = 66  # a frame of an animation: two of the camera's
 
 
 def sizes(attention: Sequence[Array]) -> list[Array]:
-    """Radii of circles whose areas are as ``attention`` (T, J); the largest of all is fixed."""
+    """Radii of circles with areas in proportion to ``attention`` (T, J); the largest is fixed."""
     most = max(float(one.max()) for one in attention)
     return [LARGEST * np.sqrt(one / most) for one in attention]
 
@@ -41,7 +41,7 @@ def save_animation(
     bodies = bodies_of(poses.shape[1], layout["bones"])
     figure = new_figure(3.4, 4)
     figure.set_layout_engine("none")
-    FigureCanvasAgg(figure)  # what the writers take pictures of
+    FigureCanvasAgg(figure)  # the writers take pictures of it
     figure.suptitle(title, fontsize=9)
     axes = figure.add_axes((0.02, 0.02, 0.96, 0.88))
 
@@ -56,14 +56,14 @@ def save_animation(
     rate = 1000 // _MILLISECONDS
     writer = FFMpegWriter(fps=rate) if path.suffix == ".mp4" else PillowWriter(fps=rate)
     with tempfile.TemporaryDirectory() as folder:
-        made = Path(folder) / f"film{path.suffix}"  # its format follows from this
+        made = Path(folder) / f"film{path.suffix}"  # the suffix sets the format
         film.save(made, writer=writer, dpi=100)
         with replacing(path) as temporary:
             temporary.write_bytes(made.read_bytes())
 
 
 def heat_map(values: Array, names: Sequence[str] | None, title: str, steps: str) -> Figure:
-    """``values`` (T, D): a row per element, or per joint where they have ``names``."""
+    """A heat map of ``values`` (T, D): a row per element, or per joint if there are ``names``."""
     figure = new_figure(6, 3.2 if names is None else max(3.2, 0.17 * len(names) + 1))
     figure.suptitle(title, fontsize=10)
     axes = figure.add_subplot()
@@ -92,7 +92,7 @@ def on_image(image: Array, values: Array, title: str) -> Figure:
 def by_class(
     means: Array, classes: Sequence[str], elements: Sequence[str], title: str, *, of_joints: bool
 ) -> Figure:
-    """``means`` (classes, elements): the mean relative attention, a row per class."""
+    """A heat map of ``means`` (classes, elements), the mean relative attention: a row per class."""
     figure = new_figure(max(5.0, 0.26 * len(elements) + 2.6), max(2.6, 0.26 * len(classes) + 1.6))
     figure.suptitle(title, fontsize=10)
     axes = figure.add_subplot()
@@ -106,10 +106,10 @@ def by_class(
 def _draw(
     figure: Figure, axes: Axes, values: Array, *, of_joints: bool = False, square: bool = False
 ) -> None:
-    """``values`` in colours that are white where attention is average, with what they mean.
+    """Draw ``values`` in colours that are white where attention is average, with a colour bar.
 
-    A gate that has learned little differs by hundredths from there: the colours reach as far as the
-    values do. An element that is zero in all samples has no attention to speak of, and is grey.
+    A gate that has learned little differs from the average by hundredths, so the colours reach only
+    as far as the values do. An element that is zero in all samples has no attention, and is grey.
     """
     average = 3.0 if of_joints else 1.0
     seen = values[values > 0]

@@ -21,7 +21,7 @@ CLAIM_HEADER = ("claim", "column", "over seeds", "over samples too", "paper", "v
 
 @dataclass(frozen=True)
 class Group:
-    """Lines below one title, which may be empty; ``cited`` are other people's results."""
+    """Lines below one title, which may be empty; if ``cited``, they are other people's results."""
 
     title: str
     lines: tuple[tuple[str, ...], ...]
@@ -35,13 +35,13 @@ class Grid:
 
     @property
     def width(self) -> int:
-        """In characters, two of them between columns."""
+        """The width in characters, two of them between columns."""
         lines = [self.header, *(line for group in self.groups for line in group.lines)]
         return sum(2 + max(map(len, column)) for column in zip(*lines, strict=True))
 
 
 def lay_out(table: Table, width: int | None = None, digits: int = DIGITS) -> Grid:
-    """A line for each row, or where that is wider than ``width`` one for each row and column."""
+    """A line for each row, or one for each row and column if that is wider than ``width``."""
     wide = _wide(table, digits)
     return wide if width is None or wide.width <= width else _long(table, digits)
 
@@ -49,8 +49,8 @@ def lay_out(table: Table, width: int | None = None, digits: int = DIGITS) -> Gri
 def lay_out_claims(table: Table, digits: int = DIGITS) -> Grid:
     """A line for each claim and column that was tested, below the names of the sections.
 
-    What the paper has no number for, and what was not tested over samples or subjects too, has no
-    column for it.
+    The columns of the paper's differences and of the intervals over samples or subjects are left
+    out if no claim has any.
     """
     tested = [claim for claim in table.claims if is_tested(claim)]
     unknown = {

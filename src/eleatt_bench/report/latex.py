@@ -1,8 +1,8 @@
 r"""The accuracies of a table in LaTeX, for \input into a paper that has the package booktabs.
 
-What stands in print is what is done: rows with a finished seed, other people's rows, a caption. The
-notes are comments. A table is as wide as one column of a two-column paper, or else as a narrow
-page; where that is not enough its columns are continued below.
+It prints what is done: rows with a finished seed, other people's rows, a caption. The notes are
+comments. A table is as wide as one column of a two-column paper, or else as a narrow page. If that
+is not enough, its columns are continued below.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from eleatt_bench.tables.table import Row, Table, TableCell
 
 PACKAGE = r"\usepackage{booktabs}"
 COLUMN = 219.0
-"""Points: a column of the narrowest of the usual two-column styles."""
+"""Points: the width of a column in the narrowest of the usual two-column styles."""
 PAGE = 345.0
-"""Points: a page of the narrowest of the usual styles of one column."""
+"""Points: the width of the text in the narrowest of the usual styles of one column."""
 SMALL = 9.0  # points: the size of \small
 
 _GAP, _WIDEST_GAP = 3.0, 6.0  # points on either side of a column, at least and at most
@@ -29,12 +29,12 @@ _MEASURED = ("measured", "paper")
 
 
 def latex(tables: Sequence[Table], digits: int = DIGITS) -> str:
-    """Each table as a ``table`` environment; one without a finished run as comments alone."""
+    """Each table as a floating environment, or only as comments if it has no finished seed."""
     return document([_one(table, digits) for table in tables])
 
 
 def document(parts: Sequence[str]) -> str:
-    """``parts`` in one file that says what it needs."""
+    """``parts`` in one file, which says what package it needs."""
     return "\n\n".join([comment(f"needs {PACKAGE}"), *parts]) + "\n"
 
 
@@ -47,8 +47,10 @@ def environment(
     gap: float,
     size: str = r"\small",
 ) -> str:
-    """A floating environment below what is ``said``, as comments; ``gap`` points are on either side
-    of a column."""
+    """A floating environment below comments of what is ``said``.
+
+    ``gap`` is the space in points on either side of a column.
+    """
     return "\n".join(
         [
             *map(comment, said),
@@ -64,7 +66,7 @@ def environment(
 
 
 def heading(table: Table) -> str:
-    """The table's title without the number that it has elsewhere."""
+    """The table's title, escaped, without a leading "Table 1:" or "Figure 2:"."""
     text = re.sub(r"^(REHEARSAL: )?(?:Table|Figure) \d+: ", r"\1", title(table))
     return escape(text[:1].upper() + text[1:])
 
@@ -78,7 +80,7 @@ def seeds_text(counts: Sequence[int]) -> str:
 
 
 def row(cells: Sequence[str]) -> str:
-    """A line of a tabular, of texts that are escaped."""
+    """A line of a tabular, from ``cells`` that are escaped already."""
     # A bracket or a star that begins a row would be read as an option of the \\ before it.
     protected = (f"{{{cell}}}" if cell[:1] in {"[", "*"} else cell for cell in cells)
     return " & ".join(protected).rstrip() + r" \\"
@@ -92,7 +94,7 @@ class _Group:
 
 @dataclass(frozen=True)
 class _Part:
-    """A column of the table, which is one or two of the tabular."""
+    """A column of the table, which takes one or two columns of the tabular."""
 
     title: str
     heads: tuple[str, ...]
@@ -182,7 +184,7 @@ def _paper(cell: TableCell, digits: int) -> str:
 
 
 def _blocks(parts: Sequence[_Part], limit: float) -> Iterator[list[_Part]]:
-    """As many of ``parts`` beside each other as ``limit`` points hold, at least one."""
+    """``parts`` in blocks of as many as fit ``limit`` points side by side, at least one."""
     block: list[_Part] = []
     for part in parts:
         if block and sum(p.width for p in (*block, part)) > limit:
@@ -193,7 +195,7 @@ def _blocks(parts: Sequence[_Part], limit: float) -> Iterator[list[_Part]]:
 
 
 def _gap(block: Sequence[_Part], limit: float) -> float:
-    """What of ``limit`` points there is room for on either side of each column."""
+    """The points for which ``limit`` has room on either side of each column."""
     spare = (limit - sum(part.width for part in block)) / (2 * sum(len(p.heads) for p in block))
     return min(_WIDEST_GAP, math.floor(2 * (_GAP + max(0.0, spare))) / 2)
 
@@ -224,7 +226,7 @@ def _tabular(block: Sequence[_Part], groups: Sequence[_Group], name_width: float
 
 
 def _section_line(name: str, columns: int) -> list[str]:
-    """The line of a section's name above its rows."""
+    """The line with a section's name above its rows; none without a name."""
     if not name:
         return []
     return [rf"\multicolumn{{{columns}}}{{@{{}}l}}{{\textit{{{escape(name)}}}}} \\"]

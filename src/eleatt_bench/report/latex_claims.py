@@ -33,12 +33,11 @@ from eleatt_bench.tables.table import Claim, Table
 
 SIZE = 8.0  # points: the size of \footnotesize
 _GAP = 3.0
-_RAISED = 0.75  # of the size: what is raised is so large
+_RAISED = 0.75  # of the size: the size of raised signs
 
 
 def latex_claims(tables: Sequence[Table], digits: int = DIGITS) -> str:
-    """The claims of each table as a ``table`` environment; as comments alone where none is
-    tested."""
+    """The claims of each table as a floating environment, or only as comments if none is tested."""
     return document([_one(table, digits) for table in tables if table.claims])
 
 
@@ -65,7 +64,7 @@ def _in_full(claim: Claim, digits: int) -> str:
 def _tabular(
     shown: Sequence[Heading | ForestLine], lines: Sequence[ForestLine], digits: int
 ) -> tuple[str, list[str]]:
-    """The environment that is wide enough, and what is in it."""
+    """The name of the environment that is wide enough, and the lines in it."""
     in_paper = any(line.judgement.paper is not None for line in lines)
     head = ["", "difference", *["paper"] * in_paper, "verdict"]
     numbers = {id(line): _numbers(line, in_paper, digits) for line in lines}
@@ -101,7 +100,7 @@ def _tabular(
 
 
 def _widest(texts: Iterable[str]) -> float:
-    """In points."""
+    """The width of the widest of ``texts``, in points."""
     return SIZE * max(map(width, texts))
 
 
@@ -125,6 +124,6 @@ def _signs(claim: Claim) -> str:
 def _key(lines: Sequence[ForestLine]) -> list[str]:
     claims = [line.claim for line in lines]
     said = [f"Intervals: {levels_text(claims)}", margins_text(claims)]
-    # a sign begins no line alone
+    # The blank after a sign must not break, so that no line ends in a sign.
     signs = "; ".join(escape(note).replace(" ", "~", 1) for note in sign_notes(claims))
     return [rf"\par\smallskip {'. '.join([*map(escape, said), signs]).rstrip()}"]

@@ -36,7 +36,7 @@ _SIGNS = {
 
 
 def escape(text: str) -> str:
-    """``text`` such that LaTeX prints it; what its default fonts lack becomes the nearest ASCII."""
+    """``text`` escaped for LaTeX; what its default fonts lack becomes the nearest ASCII."""
     return "".join(_SIGNS.get(sign) or _ascii(sign) for sign in text)
 
 
@@ -48,7 +48,7 @@ def _ascii(sign: str) -> str:
 
 
 def plain(name: str) -> str:
-    """The name of a column as words, between which a line may be broken."""
+    """The name of a column as words, so that a line can break between them."""
     return name.replace("_", " ")
 
 
@@ -73,13 +73,15 @@ _WIDTH_OF = {sign: width for width, signs in _WIDTHS.items() for sign in signs}
 
 
 def width(text: str) -> float:
-    """At most how wide ``text`` is in Computer Modern at 8 pt or more, in its size; most other
-    fonts are narrower."""
+    """The greatest width that ``text`` can have, in units of the font size.
+
+    It is that in Computer Modern at 8 pt or more; most other fonts are narrower.
+    """
     return sum(_WIDTH_OF.get(sign, 0.54 if sign.isascii() else 1.1) for sign in text)
 
 
 def halves(text: str) -> tuple[str, ...]:
-    """``text`` broken at the blank that makes it narrowest; whole where it has none."""
+    """``text`` broken at the blank that makes it narrowest, or whole if it has none."""
     words = text.split(" ")
     broken = [(" ".join(words[:k]), " ".join(words[k:])) for k in range(1, len(words))]
     return min([(text,), *broken], key=lambda lines: max(map(width, lines)))

@@ -1,4 +1,4 @@
-"""The losses of a table's runs, by what of the table they belong to."""
+"""The losses of a table's runs, by section, column and row."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from eleatt_bench.tables.records import find_records, key
 LOSSES = {"train/loss": "training loss", "val/loss": "validation loss"}
 
 Curves = Sequence[Curve]
-"""Of the runs of one row, one per seed and fold."""
+"""The curves of the runs of one row, one per seed and fold."""
 Panels = Mapping[str, Mapping[str, Mapping[str, Curves]]]
-"""By section and column, by row, by tag."""
+"""Curves by section and column, then by row, then by tag."""
 Read = Callable[[RunFolder], Mapping[str, Curve]]
 Floats = npt.NDArray[np.float64]
 
 
 class Band(NamedTuple):
-    """The mean over ``runs`` curves at each of the ``epochs`` that all of them have, and ± s."""
+    """The mean of ``runs`` curves at each of the ``epochs`` that all of them have, and ± s."""
 
     runs: int
     epochs: list[int]
@@ -36,7 +36,7 @@ class Band(NamedTuple):
 def panels(plan: Plan, read: Read) -> Panels:
     """The losses of all finished runs of ``plan``; ``read`` gives those of a run.
 
-    Columns that show other numbers of the same runs are one panel.
+    Columns that show different numbers of the same runs share one panel.
     """
     records = find_records(plan)
     by_panel: dict[tuple[str, str], dict[str, list[PlannedRun]]] = {}
@@ -68,7 +68,7 @@ def _losses(curves: Sequence[Mapping[str, Curve]]) -> dict[str, Curves]:
 def band(curves: Curves) -> Band:
     """Mean and sample standard deviation of ``curves``, up to the shortest one's end.
 
-    The band stays within what was seen on its lower side: a loss is not below zero.
+    The band never goes below the lowest curve, because a loss is not below zero.
     """
     logged = [curve for curve in curves if curve]
     epochs = sorted(set.intersection(*(set(curve) for curve in logged))) if logged else []

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 NOTHING = "–"
 DIGITS = 1
-"""After the point, unless others are asked for."""
+"""Digits after the point, unless another number is asked for."""
 MOST_DIGITS = 9
-"""More than single precision has."""
+"""The most digits that may be asked for: more than single precision has."""
 
 
 def signed(value: float, digits: int = DIGITS) -> str:

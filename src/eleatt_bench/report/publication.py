@@ -1,8 +1,9 @@
-"""A folder of published results: tables with all that they were made from, so that anyone can.
+"""A folder of published results: tables, and all that anyone needs to make them again.
 
-``runs/`` is a folder of runs like any other, of compact ones without weights; ``data/`` says what
-there is to know of the data sets, since these are not here; beside them lie the tables, and
-``published.json`` says which these are; ``weights/`` has those of a few runs.
+- ``runs/`` is a folder of runs like any other; they are compact and without weights.
+- ``data/`` has the facts about the data sets, which are not here themselves.
+- ``weights/`` has the weights of a few runs.
+- ``published.json`` lists the tables, whose files lie in the folder itself.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from eleatt_bench.tables.recorded import plan_among
 from eleatt_bench.tables.table import Table
 
 COMPARED = ("json", "csv", "tex", "md")
-"""What follows from the runs alone, however it is drawn."""
+"""The formats whose files follow from the runs alone, not from how anything is drawn."""
 WRITTEN = (*COMPARED, "svg")
 
 _MOST = 1 << 26  # bytes of a table
@@ -76,7 +77,7 @@ class Publication:
         """Refuse a folder in which nothing was published.
 
         Raises:
-            UserError: with the command that publishes.
+            UserError: nothing was published there; the message names the command that publishes.
         """
         if not self.index.is_file():
             raise UserError(
@@ -88,7 +89,7 @@ class Publication:
         """The published tables, by the names of their files.
 
         Raises:
-            UserError: what says so is damaged.
+            UserError: ``published.json`` is damaged.
         """
         try:
             found = json.loads(read_bounded(self.index, _MOST))
@@ -101,18 +102,18 @@ class Publication:
             ) from error
 
     def enter(self, stem: str, entry: Entry) -> None:
-        """Say that a table is published."""
+        """Enter a table in ``published.json``."""
         found = {name: vars(one) for name, one in {**self.entries(), stem: entry}.items()}
         write_text(self.index, json.dumps(dict(sorted(found.items())), indent=1) + "\n")
 
     def older(self) -> list[str]:
-        """The tables that lie here without their runs, by the names of their files."""
+        """The tables that lie here without an entry, by the names of their files."""
         paths = (path for form in WRITTEN for path in self.folder.glob(f"*.{form}"))
         stems = {path.stem.removesuffix("-claims") for path in paths if path != self.index}
         return sorted(stems - self.entries().keys() - {"README"})
 
     def run_folders(self) -> list[RunFolder]:
-        """Whatever lies among the runs, by name."""
+        """The folders among the runs, whatever is in them, by name."""
         paths = sorted(self.runs.iterdir()) if self.runs.is_dir() else []
         return [
             RunFolder(self.runs, path.name)
@@ -121,10 +122,10 @@ class Publication:
         ]
 
     def shown_runs(self, stem: str) -> dict[str, list[float]]:
-        """Whose accuracies (%) a table's file shows, and these.
+        """The accuracies (%) that a table's file shows, by run.
 
         Raises:
-            ValueError: it cannot be read.
+            ValueError: the file cannot be read.
         """
         shown: dict[str, list[float]] = {}
         try:
@@ -138,7 +139,7 @@ class Publication:
         return shown
 
     def plan(self, entry: Entry, composer: Composer) -> Plan:
-        """The plan of a published table, whose runs lie here; its data are known by what is here.
+        """The plan of a published table, from the runs and the facts about data that lie here.
 
         Raises:
             UserError: as `plan`.
@@ -147,10 +148,10 @@ class Publication:
         return replace(made, runs_dir=self.runs)
 
     def digest_of_plan(self, stem: str) -> str | None:
-        """What an entry has of the recorded plan of a table; None where none is recorded.
+        """The SHA-256 of a table's recorded plan, for its entry; None if none is recorded.
 
         Raises:
-            OSError, ValueError: it cannot be read.
+            OSError, ValueError: the plan cannot be read.
         """
         try:
             return sha256(read_bounded(plan_among(self.runs, stem), _MOST)).hexdigest()
@@ -158,7 +159,7 @@ class Publication:
             return None
 
     def changed_plan(self, stem: str, entry: Entry) -> Iterator[str]:
-        """That the recorded plan is not the one that was published, if so."""
+        """A sentence if the recorded plan is not the one that was published."""
         name = plan_among(self.runs, stem).relative_to(self.folder)
         try:
             if self.digest_of_plan(stem) != entry.plan:
@@ -171,7 +172,7 @@ class Publication:
         return files(made.file_stem, self._table(made), forms)
 
     def _table(self, made: Plan) -> Table:
-        """The table; it names what is here by its path in this folder, and nothing elsewhere."""
+        """The table, with paths relative to this folder, and no ``--config-dir`` in its command."""
         found = table(made)
         flags = shlex.join(config_flags())
         return replace(
@@ -186,7 +187,7 @@ class Publication:
             write_text(self.folder / name, text)
 
     def differences(self, made: Plan) -> Iterator[str]:
-        """Where the files of a table are not what follows from the runs that are here."""
+        """Where the files of a table differ from what follows from the runs that are here."""
         for name, text in self.files(made, COMPARED).items():
             try:
                 was = read_bounded(self.folder / name, _MOST).decode()
@@ -200,12 +201,12 @@ class Publication:
 
 
 def of_no_table(publication: Publication, records: Mapping[str, Record]) -> list[str]:
-    """The runs that no table shows, and whose weights no run of one began with."""
+    """The runs that no table shows, and that are no pre-training of a run that one shows."""
     needed: set[str] = set()
     for stem in publication.entries():
         try:
             needed |= publication.shown_runs(stem).keys()
-        except ValueError:  # which is told where the table is compared
+        except ValueError:  # told where the table is compared
             return []
     needed |= {str(one.get("pretraining")) for name, one in records.items() if name in needed}
     return sorted(records.keys() - needed)
@@ -227,7 +228,7 @@ def is_current(entry: Entry) -> bool:
 
 
 def _of_json(name: str, was: str, now: str) -> Iterator[str]:
-    """Every value that differs, by the cell or claim that it is of."""
+    """Every value that differs, with the cell or claim that it belongs to."""
     try:
         pairs = list(_values(json.loads(was)))
     except (ValueError, TypeError, AttributeError, KeyError, RecursionError) as error:
@@ -262,7 +263,7 @@ _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 
 
 def _of_lines(name: str, was: str, now: str) -> Iterator[str]:
-    """The first line that differs: there may be many, and JSON has said what is in them."""
+    """The first line that differs: there may be many, and their values are told from the JSON."""
     lines = zip_longest(was.split("\n"), now.split("\n"), fillvalue="nothing")
     for number, (before, after) in enumerate(lines, start=1):
         same = _NUMBER.split(before) == _NUMBER.split(after) and all(
@@ -278,7 +279,7 @@ def _floats(line: str) -> list[float]:
 
 
 def _alike(was: Any, now: Any) -> bool:
-    """Whether two values are the same, but for the last digits, which libraries differ in."""
+    """Whether two values are the same, except for the last digits, in which libraries differ."""
     if type(was) in (int, float) and type(now) in (int, float):
         return math.isclose(was, now, rel_tol=1e-9, abs_tol=1e-12)
     return type(was) is type(now) and was == now

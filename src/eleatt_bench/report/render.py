@@ -15,12 +15,14 @@ from eleatt_bench.report.terminal import svg, svg_claims, terminal, terminal_cla
 from eleatt_bench.tables.table import Table
 
 Write = Callable[..., str]
-"""Of tables, and maybe the number of digits after the point."""
+"""Writes tables; some functions also take the number of digits after the point."""
 
 
 class Format(NamedTuple):
-    """How tables are written, and their claims alone; without the latter they are among the
-    former."""
+    """How tables are written, and how their claims alone.
+
+    If ``claims`` is None, the claims are part of what ``tables`` writes.
+    """
 
     tables: Write
     claims: Write | None
@@ -43,7 +45,7 @@ def render(
     """``tables``, or their ``claims`` alone, in the format ``form``, ending in a newline.
 
     Raises:
-        UserError: ``digits`` of a format that has all of them, or ``claims`` of one that does not
+        UserError: ``digits`` for a format that has all of them, or ``claims`` for one that does not
             set them apart.
     """
     made = FORMATS[form]

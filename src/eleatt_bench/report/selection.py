@@ -11,8 +11,10 @@ from eleatt_bench.tables.table import Row, Section, Table
 
 @dataclass(frozen=True)
 class Selection:
-    """What is shown of a table, by name; nothing named is everything. ``rows`` may be cited ones;
-    without ``cited`` only those are shown that are named."""
+    """The parts of a table to show, by name; an empty list means all.
+
+    ``rows`` may name cited rows. If ``cited`` is false, cited rows are shown only if named.
+    """
 
     columns: tuple[str, ...] = ()
     rows: tuple[str, ...] = ()
@@ -21,10 +23,10 @@ class Selection:
 
 
 def select(tables: Sequence[Table], chosen: Selection) -> list[Table]:
-    """What ``chosen`` leaves of ``tables``, in their own order; those of which nothing is left go.
+    """The ``chosen`` parts of ``tables``, in their own order; tables without any are left out.
 
     Raises:
-        UserError: a name that none of them has, or names that no table has together.
+        UserError: a name that no table has, or names that no table has together.
     """
     _check("column", chosen.columns, (c.name for t in tables for c in t.columns))
     _check("row", chosen.rows, (row.name for t in tables for row in t.rows))

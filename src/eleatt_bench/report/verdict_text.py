@@ -16,7 +16,7 @@ from eleatt_bench.tables.table import Claim, Table
 def judgement_text(found: Judgement) -> str:
     """``smaller than the paper's at 5 seeds (within the margin, stopped early)``.
 
-    An undecided one goes on with `outlook`.
+    The text of an undecided claim goes on with its `outlook`.
     """
     if found.verdict is Verdict.NOT_TESTED:
         return found.verdict
@@ -32,11 +32,11 @@ SIGNS = {
     "exploratory": "§",
     "otherwise at the latest look": "¶",
 }
-"""What may be said of a verdict besides, and a sign for it where there is no room."""
+"""Remarks on a verdict, each with a sign that stands for it where there is no room."""
 
 
 def marks(found: Judgement) -> list[str]:
-    """Those of `SIGNS` that are true of ``found``."""
+    """The remarks of `SIGNS` that are true of ``found``."""
     true = (
         found.within_margin, found.stopped_early, found.exploratory, found.otherwise_since
     )  # fmt: skip
@@ -69,8 +69,10 @@ def percent_range(shares: Bounds) -> str:
 
 
 def counting_line(found: Family, *, is_whole: bool = True) -> str:
-    """``12 claims: 3 reproduced (1 exploratory), 9 undecided; 2 hold for the whole family
-    (Holm)``, the last of which is not said of a part of the family."""
+    """``12 claims: 3 reproduced (1 exploratory), 9 undecided; 2 hold for the whole family (Holm)``.
+
+    The last part is left out if the family is not whole.
+    """
     if not found.claims:
         return "no claims"
     text = f"{found.claims} claim{'s' * (found.claims != 1)}: {verdicts_line(found)}"
@@ -88,16 +90,16 @@ def verdicts_line(found: Family) -> str:
 
 
 def of_all(tables: Sequence[Table]) -> str:
-    """`counting_line` of the claims of all ``tables``: those of the same runs count once.
+    """`counting_line` of the claims of all ``tables``; claims of the same runs count once.
 
-    Of a part of their claims the verdicts alone are counted: the family is all of them.
+    If some claims were left out, only verdicts are counted, since the family is all claims.
     """
     found = family((claim.runs, claim.judgement) for table in tables for claim in table.claims)
     return counting_line(found, is_whole=not any(table.is_part for table in tables))
 
 
 def standing(claims: Iterable[Claim]) -> Iterator[str]:
-    """Which claims are not decided, for each reason why."""
+    """Which claims are not decided, a sentence for each reason."""
     found: dict[str, list[str]] = {}
     for claim in claims:
         said = claim.judgement
@@ -117,7 +119,7 @@ def standing(claims: Iterable[Claim]) -> Iterator[str]:
         yield f"{len(named)} {why}: {', '.join(named[:_NAMED])}{more}"
 
 
-_NAMED = 4  # claims of what may be many
+_NAMED = 4  # claims in a list that may be long
 
 
 def _seeds(count: int) -> str:

@@ -25,19 +25,19 @@ def cell_text(cell: TableCell, digits: int = DIGITS) -> str:
 
 
 def paper_text(cell: TableCell, digits: int = DIGITS) -> str:
-    """The paper's value and how far this project's is from it: ``84.3 (−19.2)``."""
+    """The paper's value, and this project's difference from it: ``84.3 (−19.2)``."""
     if cell.paper is None or cell.difference is None:
         return number(cell.paper, digits)
     return f"{number(cell.paper, digits)} ({signed(cell.difference, digits)})"
 
 
 def devices(table: Table) -> list[str]:
-    """What the table's runs were computed on; a time names one by its place, from 1 on."""
+    """What the table's runs were computed on; a time names one by its place, counted from 1."""
     return sorted({name for row in table.rows for cell in row.cells for name in cell.seconds or ()})
 
 
 def section_title(section: Section) -> str:
-    """The section's name, or nothing where a table has but one."""
+    """The section's name, capitalised; empty in a table without sections."""
     return section.name[:1].upper() + section.name[1:]
 
 
@@ -52,7 +52,7 @@ def claim_place(claim: Claim) -> str:
 
 
 def open_text(claim: Claim) -> str:
-    """What an undecided claim waits for, in one line; nothing of others."""
+    """What an undecided claim waits for, in one line; empty for other claims."""
     said = "; ".join(outlook(claim.judgement))
     return f"{claim_place(claim)}: {said}." if said else ""
 
@@ -62,7 +62,7 @@ def is_tested(claim: Claim) -> bool:
 
 
 def claim_line(claim: Claim, digits: int = DIGITS) -> list[str]:
-    """A claim, as `grid.CLAIM_HEADER` says."""
+    """The texts of a claim, in the columns of `grid.CLAIM_HEADER`."""
     found = claim.judgement
     return [
         claim_text(claim),
@@ -85,18 +85,18 @@ def interval_text(found: Judgement | Crossed | None, digits: int = DIGITS) -> st
 
 
 def family_mark(claim: Claim) -> str:
-    """A star for a claim that holds for all of the table together; none for an exploratory one."""
+    """A star if the claim is not exploratory and holds for all claims of the table together."""
     holds = claim.holm is not None and claim.holm <= ERROR and not claim.judgement.exploratory
     return "*" if holds else ""
 
 
 def verdict_signs(claim: Claim) -> str:
-    """A sign for each thing that is to be said of the verdict besides: ``*‡``."""
+    """The signs for all remarks on the verdict: ``*‡``."""
     return family_mark(claim) + "".join(SIGNS[mark] for mark in marks(claim.judgement))
 
 
 def sign_notes(claims: Sequence[Claim]) -> list[str]:
-    """What the signs of `verdict_signs` mean, as far as ``claims`` have them."""
+    """What the signs of `verdict_signs` mean, for those that ``claims`` have."""
     used = {mark for claim in claims for mark in marks(claim.judgement)}
     signs = (f"{sign} {mark}" for mark, sign in SIGNS.items() if mark in used)
     return [*family_note(claims), *signs]
@@ -116,12 +116,12 @@ _REHEARSAL = (
 
 
 def title(table: Table) -> str:
-    """What stands above the table."""
+    """The title above the table."""
     return f"REHEARSAL: {table.title}" if table.rehearsal else table.title
 
 
 def notes(table: Table) -> list[str]:
-    """What has to be said below the table and its claims."""
+    """The notes below the table and its claims."""
     return [*cell_notes(table), *claim_notes(table), *crossed_notes(table), *remarks(table)]
 
 
@@ -150,7 +150,7 @@ def cell_notes(table: Table) -> list[str]:
 
 
 def remarks(table: Table) -> list[str]:
-    """What has to be said of all numbers of the table: that it is a rehearsal, what is missing."""
+    """Remarks on all numbers of the table, such as that it is a rehearsal, or what is missing."""
     found = [_REHEARSAL] if table.rehearsal else []
     if table.finished < table.runs:
         found.append(f"{table.finished} of {table.runs} runs are done. The others: {table.command}")
@@ -188,8 +188,10 @@ def claim_notes(table: Table) -> list[str]:
 
 
 def levels_text(claims: Sequence[Claim]) -> str:
-    """``98.05 %, over the looks of a claim 95 %``, or ``95 %`` of single looks; where there are
-    several, each by its columns."""
+    """``98.05 %, over the looks of a claim 95 %``, or for single looks ``95 %``.
+
+    If there are several levels, each names its columns.
+    """
     columns: dict[float, dict[str, None]] = {}
     for claim in claims:
         columns.setdefault(claim.judgement.confidence, {})[claim.column] = None
@@ -218,7 +220,7 @@ def crossed_notes(table: Table) -> list[str]:
 
 
 def seconds_text(cell: TableCell, table: Table) -> str:
-    """Seconds of an epoch; where there are several, each with the number of its device."""
+    """The seconds of an epoch, each with its device's number if the table has several devices."""
     if not cell.seconds:
         return NOTHING
     places = devices(table)

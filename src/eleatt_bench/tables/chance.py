@@ -108,8 +108,8 @@ def _weighted(weights: Floats) -> tuple[float, float]:
     second, third, fourth = (float((weights**k).sum()) for k in (2, 3, 4))
     own = 1 - 2 * weights + second
     trace = float((weights**2 * own).sum())
-    # The sum of squares of the matrix: ``across`` has it with the off-diagonal formula everywhere,
-    # from the moments of the weights; the first term corrects the diagonal.
+    # The sum of squares of the quadratic form's matrix: ``across`` uses the off-diagonal formula
+    # everywhere, by moments of the weights; the first term of ``squared`` corrects the diagonal.
     other = second - 2 * weights
     across = second**4 + 2 * second * fourth - 4 * second**2 * third + 2 * third**2
     squared = float((weights**4 * (own**2 - other**2)).sum()) + across

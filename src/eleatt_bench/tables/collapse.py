@@ -25,7 +25,7 @@ DEVIATIONS = 5.0
 POINTS = 5.0
 FALLEN = RISEN = 0.5
 
-_ROBUST = 1.4826  # a normal distribution's standard over its median absolute deviation
+_ROBUST = 1.4826  # standard over median absolute deviation of a normal distribution
 
 
 def outlier_bound(accuracies: Floats) -> Floats:

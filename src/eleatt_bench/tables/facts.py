@@ -35,7 +35,7 @@ class DataFacts:
         return found is not None and found.untrained
 
     def incomplete(self, name: str) -> str | None:
-        """What is missing from the data set, in words; None if it is complete."""
+        """What is missing from the data set, in words; None if it is complete or not prepared."""
         found = self._prepared.of(name)
         return None if found is None else found.incomplete
 

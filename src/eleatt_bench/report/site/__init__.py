@@ -1,7 +1,8 @@
 """The report: a folder of pages that needs neither a server nor a network.
 
-``index.html`` tells how far every table is, ``runs.html`` lists the runs; each table and each run
-has a page. Pages are templates, charts are drawn by Plotly in the browser from numbers in the page.
+``index.html`` tells how far every table is, ``runs.html`` lists the runs, and each table and each
+run has a page. Pages come from templates. In the browser, Plotly draws charts from numbers in the
+page.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from eleatt_bench.tables.plan import Plan
 from eleatt_bench.tables.records import find_records
 
 Step = Callable[[int, int], None]
-"""Called with how many pages of runs are made, and of how many."""
+"""Called with how many pages of runs are made, and how many there will be."""
 
 _FEW = 16  # runs: for so few another process does not pay
 _PICTURES = (3, 12)  # of misclassified samples, at least and at most
@@ -39,9 +40,10 @@ _ALL_PICTURES = 3000  # on all pages: some 15 MB
 
 
 def write_site(plans: Sequence[Plan], out: Path, step: Step = lambda done, total: None) -> int:
-    """Write the report about ``plans`` and all runs beside them to ``out``; the number of runs.
+    """Write to ``out`` the report about ``plans`` and all runs in their folder.
 
-    An earlier report in ``out`` stays until the new one is complete, then it is replaced.
+    The result is the number of runs. An earlier report in ``out`` stays until the new one is
+    complete, then it is replaced.
 
     Raises:
         UserError: ``out`` holds something else, or a library is missing.
@@ -98,7 +100,7 @@ def _write(plans: Sequence[Plan], folders: Sequence[RunFolder], out: Path, step:
 
 
 def _tables_of_runs(plans: Sequence[Plan]) -> dict[str, list[tuple[str, str]]]:
-    """Of every run, the tables that show it: title and page."""
+    """For every run, the title and the page of each table that shows it."""
     found: dict[str, list[tuple[str, str]]] = {}
     for plan in plans:
         for record in find_records(plan).values():
@@ -134,7 +136,7 @@ def _replace(out: Path, new: Path) -> None:
 
 
 def _clean_up_after_killed(out: Path) -> None:
-    """Remove what processes that are no more left of their reports in ``out``."""
+    """Remove the unfinished reports that killed processes left beside ``out``."""
     for path in out.parent.glob(f".{glob.escape(out.name)}*.tmp"):
         left = re.fullmatch(r"(-old)?\.(\d+)\.tmp", path.name.removeprefix(f".{out.name}"))
         if left is not None and not may_live(path, int(left[2])):

@@ -17,12 +17,14 @@ from eleatt_bench.runs.curves import Curve
 
 Json = dict[str, Any]
 _DASHES = ("solid", "dash", "dot", "dashdot")
-_FEW = 20  # classes: as many have room for numbers in their squares
+_FEW = 20  # classes: with more there is no room for numbers in the squares
 
 
 class Chart(NamedTuple):
-    """``says`` is for those who do not see it, beside the numbers that can be unfolded; ``notes``
-    stand below it."""
+    """A chart, with ``notes`` below it.
+
+    ``says`` describes it to those who do not see it; they can unfold its numbers, too.
+    """
 
     title: str
     says: str
@@ -131,5 +133,8 @@ def _classes(title: str) -> Json:
 
 
 def short(value: float | None) -> float | None:
-    """Four digits: more than is seen. JSON has no word for what is not finite."""
+    """``value`` to four digits, more than is seen.
+
+    None if it is not finite, since JSON has no word for that.
+    """
     return None if value is None or not math.isfinite(value) else float(f"{value:.4g}")

@@ -13,7 +13,7 @@ Counts = npt.NDArray[np.int64]
 
 
 class ClassResult(NamedTuple):
-    """Of the test ``samples`` of a class, so many are ``right``."""
+    """How many test ``samples`` a class has, and how many of them are ``right``."""
 
     name: str
     samples: int
@@ -21,12 +21,12 @@ class ClassResult(NamedTuple):
 
     @property
     def share(self) -> float | None:
-        """In %; None of a class without test samples."""
+        """The share of right samples in %; None for a class without test samples."""
         return 100 * self.right / self.samples if self.samples else None
 
 
 class Confused(NamedTuple):
-    """Of the ``of`` test samples of class ``actual``, so many are taken for ``predicted``."""
+    """How many of the ``of`` test samples of class ``actual`` are taken for ``predicted``."""
 
     actual: str
     predicted: str
@@ -44,7 +44,7 @@ class Mistake(NamedTuple):
 
 
 def confusion_counts(found: Predictions) -> Counts:
-    """How many test samples of each class are taken for each: (C, C), actual by predicted."""
+    """How many test samples of each class are taken for each class: (C, C), actual by predicted."""
     size = len(found.class_names)
     places = found.labels * size + found.predicted
     return np.bincount(places, minlength=size * size).reshape(size, size)
@@ -70,7 +70,7 @@ def most_confused(counts: Counts, names: tuple[str, ...], most: int) -> list[Con
 
 
 def mistakes(found: Predictions, most: int) -> list[Mistake]:
-    """Up to ``most`` misclassified samples, those first of which the network was surest."""
+    """Up to ``most`` misclassified samples, those of the highest confidence first."""
     wrong = np.flatnonzero(~found.right)
     logits = found.logits[wrong].astype(np.float64)
     odds = np.exp(logits - logits.max(axis=1, keepdims=True))

@@ -29,7 +29,7 @@ def write_page(out: Path, path: str, template: str, **content: Any) -> None:
 
 
 def write_assets(out: Path) -> None:
-    """The style, the script and the plotting library that all pages load."""
+    """Write the style, the script and the plotting library that all pages load."""
     assets = out / "assets"
     assets.mkdir()
     for source in resources.files(_PACKAGE).joinpath("assets").iterdir():

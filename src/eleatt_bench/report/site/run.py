@@ -37,8 +37,11 @@ _ENVIRONMENT = (
 
 
 class RunPage(NamedTuple):
-    """A page to make below ``out``: with so many ``pictures`` of misclassified samples, and links
-    to the tables, title and page, that show the run."""
+    """The page of a run, to be made below ``out``.
+
+    It has up to ``pictures`` misclassified samples in pictures, and links to the ``tables`` that
+    show the run, each given by title and page.
+    """
 
     folder: RunFolder
     data_dir: Path
@@ -48,7 +51,7 @@ class RunPage(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A run in a list; what it does not have is None."""
+    """A run in a list of runs; what is not known of it is None."""
 
     run_id: str
     title: str
@@ -110,19 +113,19 @@ def write_run(job: RunPage) -> Made:
 
 
 def _incomplete(record: Record, data_dir: Path) -> list[str]:
-    """That the data here, if the run was trained on these, are not all that were published."""
+    """A remark if the run was trained on the data here and these are incomplete."""
     data = record.get("identity", {}).get("data", {})
     try:
         if data and catalog.data_digest(data_dir, data["name"]) == data["digest"]:
             remark = catalog.incomplete(data_dir, data["name"])
             return [f"Data set {data['name']}: {remark} with published results"] if remark else []
-    except UserError:  # said where the pictures are missing
+    except UserError:  # the page says it in place of the pictures
         pass
     return []
 
 
 def _line(folder: RunFolder, record: Record) -> Line:
-    """What of a run is in its record; one without has not even a name for people."""
+    """The line of a run, from its record; without one, its title is the name of its folder."""
     timing, test = record.get("timing", {}), record.get("metrics", {}).get("test", {})
     data = record["identity"]["data"] if record else {}
     return Line(
@@ -141,7 +144,10 @@ def _line(folder: RunFolder, record: Record) -> Line:
 
 
 def _seconds(record: Record) -> float | None:
-    """How long the run took; of a continued one, whose last process alone is timed, its epochs."""
+    """How many seconds the run took.
+
+    Only the last process of a continued run is timed, so its time is estimated from its epochs.
+    """
     timing = record.get("timing", {})
     if not timing.get("resumed_after_epoch"):
         found: float | None = timing.get("seconds")
@@ -151,7 +157,7 @@ def _seconds(record: Record) -> float | None:
 
 
 def _metrics(record: Record, found: Predictions | None) -> list[tuple[str, str]]:
-    """What the run came to; shares of test samples with the interval of their number."""
+    """The metrics of the run as text; the test accuracy with its interval over test samples."""
     shown = []
     metrics = record.get("metrics", {})
     for stage in ("test", "val", "train"):
@@ -187,7 +193,7 @@ def _mistakes(found: Predictions, job: RunPage, record: Record) -> dict[str, Any
 def _pictures(
     worst: Sequence[Mistake], data_dir: Path, record: Record
 ) -> tuple[list[charts.Chart | None], str]:
-    """One for each, as far as they can be drawn, and why not."""
+    """A picture of each sample, or None, and a sentence on why there are none."""
     none: list[charts.Chart | None] = [None] * len(worst)
     if not record:
         return none, "No pictures: what the run was tested on is not known."

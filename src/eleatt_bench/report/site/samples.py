@@ -11,20 +11,20 @@ from eleatt_bench.report.filmstrip import Array, bodies_of, frame_limits
 from eleatt_bench.report.site.charts import Chart, Json
 
 _FRAMES = 6
-_TALL = 300  # twice as much as there are pixels
+_TALL = 300  # units: twice as many as there are pixels
 _TONES = 99  # of an image: more are not told apart
 _BARE: Json = {"visible": False, "fixedrange": True}
 
 
 def picture(frames: Array, layout: Mapping[str, Any], title: str) -> Chart | None:
-    """``frames`` (T, D) as what ``layout`` says they are; None of what nobody would recognise."""
+    """A picture of ``frames`` (T, D), of the kind in ``layout``; None for features of a network."""
     if layout["kind"] == "skeleton":
         return _skeleton(frames, layout, title)
     return _image(frames, title) if layout["kind"] == "image" else None
 
 
 def _skeleton(frames: Array, layout: Mapping[str, Any], title: str) -> Chart:
-    """Some frames side by side, seen from the camera; whole numbers, so many from head to foot."""
+    """Some frames side by side, seen from the camera, in whole units, `_TALL` of them in height."""
     poses = frames.reshape(len(frames), -1, 3)
     steps = np.unique(np.linspace(0, len(poses) - 1, _FRAMES).round().astype(int))
     left, right, bottom, top = frame_limits(poses[steps])
@@ -61,7 +61,7 @@ def _skeleton(frames: Array, layout: Mapping[str, Any], title: str) -> Chart:
 
 
 def _strokes(bones: Sequence[tuple[int, int]]) -> Iterator[int | None]:
-    """The joints of ``bones`` in one line, with None where the pen is lifted."""
+    """The joints of ``bones`` as one line, with None where the pen is lifted."""
     last: int | None = None
     for a, b in bones:
         if last == b:

@@ -47,7 +47,7 @@ class SquareGroup(NamedTuple):
 
 
 class CellRun(NamedTuple):
-    """A run of a cell; ``run_id`` is that of a page, None where there is none."""
+    """A run of a cell; ``run_id`` is None if the run has no page."""
 
     seed: int
     fold: int
@@ -103,7 +103,7 @@ def write_table(plan: Plan, out: Path, pages: frozenset[str], read: Read) -> Pro
 
 
 def _verdicts(made: Table) -> str:
-    """How many claims came out how; ``not tested`` where no run is done."""
+    """How many claims have each verdict; only ``not tested`` if no claim is tested."""
     found = family((claim.runs, claim.judgement) for claim in made.claims)
     if found.counts.keys() == {Verdict.NOT_TESTED}:
         return Verdict.NOT_TESTED

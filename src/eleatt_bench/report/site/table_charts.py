@@ -1,4 +1,4 @@
-"""Charts of tables, as those of `eleatt_bench.report.site.charts`: accuracies, claims, losses."""
+"""Charts of tables, made as in `eleatt_bench.report.site.charts`: accuracies, claims, losses."""
 
 from __future__ import annotations
 
@@ -22,13 +22,16 @@ from eleatt_bench.tables.judgement import Verdict
 from eleatt_bench.tables.statistics import Bounds
 from eleatt_bench.tables.table import Claim, Row, Section, Table
 
-_ACROSS = 3  # columns beside each other
+_ACROSS = 3  # columns side by side
 _LEGEND: Json = {"orientation": "h", "yref": "container", "y": 1, "yanchor": "top", "x": 0}
 
 
 def accuracies(table: Table, section: Section) -> Iterator[Chart]:
-    """The paper's Figure 2: means of the rows that are done, with their intervals, their seeds and
-    the paper's values; as many columns beside each other as there is room for."""
+    """The paper's Figure 2: the means of rows with a finished seed, with their intervals.
+
+    The seeds and the paper's values are shown too. A chart has up to `_ACROSS` columns side by
+    side.
+    """
     rows = section.done
     for first in range(0, len(table.columns), _ACROSS):
         places = range(len(table.columns))[first : first + _ACROSS]
@@ -140,12 +143,12 @@ def _two_lines(table: Table, claim: Claim, several: bool) -> str:
 
 
 def _plain(text: str) -> str:
-    """``text`` without what Plotly would take for markup."""
+    """``text`` with what Plotly would take for markup escaped."""
     return escape(text, quote=False)
 
 
 def _band(names: dict[str, Claim]) -> Iterator[Json]:
-    """Around 0, as wide as each claim's margin."""
+    """The bands around 0, each as wide as its claim's margin."""
     x: list[float | None] = []
     y: list[str | None] = []
     for name, claim in names.items():
@@ -171,7 +174,7 @@ def _verdicts(names: dict[str, Claim]) -> Iterator[Json]:
             0.0 if one.high is None or one.mean is None else one.high - one.mean
             for one in found.values()
         ]
-        # Beside each of them its verdict stands in words.
+        # No legend is needed, since each verdict stands in words beside its mark.
         yield trace | {"error_x": _interval(half, half), "showlegend": False}
 
 

@@ -121,7 +121,7 @@ function rowsOf({ data, layout }) {
   return [[byRow ? "row" : "epoch", ...traces.map(name)], ...lines];
 }
 
-// Tables: a click or a key on a column's name sorts each of their parts, what has no value last.
+// Tables: a click or a key on a column's name sorts each part of a table, rows without value last.
 
 function valueOf(row, column) {
   const cell = row.cells[column];
