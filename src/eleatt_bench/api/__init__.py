@@ -1,1 +1,1 @@
-"""What ``import eleatt_bench as eb`` gives beside the layers: runs and tables, to go on with."""
+"""What ``import eleatt_bench as eb`` offers besides the layers: training, runs and tables."""

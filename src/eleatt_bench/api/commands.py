@@ -1,7 +1,7 @@
 """Training from Python: the command line as a process of its own.
 
-So a run is the same whoever starts it, nothing of the caller's process (random states, threads,
-signals) touches it, and what is printed on the way is printed there.
+So a run is the same whoever starts it, and nothing of the caller's process (random states, threads,
+signals) affects it. The caller's process prints the output.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ _GRACE = 60.0  # seconds that an interrupted process has to put its files in ord
 
 
 def train(overrides: Sequence[str] = (), *, quiet: bool = False) -> LoadedRun:
-    """Do the run that ``overrides`` describe, as ``eleatt-bench train`` does, and give it.
+    """Do the run that ``overrides`` describe, as ``eleatt-bench train`` does, and return it.
 
-    A finished run is given at once, an interrupted one continues. Its progress is printed, unless
+    A finished run is returned at once; an interrupted run continues. Progress is printed, unless
     ``quiet``.
 
     Raises:
-        UserError: whatever the command would say.
+        UserError: the command fails, with its message.
     """
     said = listed(overrides)
     config = compose_checked(said, "train")
     _run(["train", *config_flags(), *said], quiet)
-    # Only now, for there may have been no data that a run could be named after.
+    # Only now: before, there may have been no data to name the run after.
     folder, _ = wanted_run(said, config, Composer())
     return LoadedRun(Run(folder))
 
@@ -50,10 +50,10 @@ def reproduce(
     until_decided: bool = False,
     quiet: bool = False,
 ) -> Tables:
-    """Do the runs that the table ``name`` lacks, as ``eleatt-bench reproduce`` does, and give it.
+    """Do the missing runs of the table ``name``, as ``eleatt-bench reproduce`` does; return it.
 
     Raises:
-        UserError: whatever the command would say.
+        UserError: the command fails, with its message.
     """
     said = listed(overrides)
     flags = ["--until-decided"] if until_decided else []
@@ -65,7 +65,7 @@ def _run(arguments: Sequence[str], quiet: bool) -> None:
     """Run ``eleatt-bench`` with ``arguments`` and print what it prints.
 
     Raises:
-        UserError: it failed; with its own sentence.
+        UserError: the command fails, with its message.
     """
     with (
         tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors,
@@ -97,7 +97,7 @@ def _run(arguments: Sequence[str], quiet: bool) -> None:
         errors.seek(0)
         said = errors.read().strip()
     if process.returncode:
-        # A sentence of a sweep holds what its jobs said, with errors of theirs in it.
+        # From the first error to the end: the message of a sweep quotes the errors of its jobs.
         own = re.search(r"^Error: (.*)", said, re.MULTILINE | re.DOTALL)
         raise UserError(own[1] if own else said or f"exit status {process.returncode}")
     if said:

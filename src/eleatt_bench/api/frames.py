@@ -1,4 +1,4 @@
-"""Frames, and tables in Python, whose cells and claims are frames."""
+"""Tables in Python, with their cells and claims as frames of pandas."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Tables:
-    """A table, or the several that one like ``paper`` is made of, from the runs that are there."""
+    """A table, or the several tables of one like ``paper``, from the runs that are finished."""
 
     def __init__(self, tables: Sequence[Table]) -> None:
         self._tables = tuple(tables)
@@ -61,15 +61,16 @@ def table(name: str, overrides: Sequence[str] = ()) -> Tables:
 
 
 def listed(overrides: Sequence[str]) -> list[str]:
-    """``overrides``, which may not be a single one without its list."""
+    """``overrides`` as a list; a single text instead of a list is a `UserError`."""
     if isinstance(overrides, str):
         raise UserError(f"Give a list of overrides: [{overrides!r}]")
     return list(overrides)
 
 
 def as_frame(rows: Iterable[Mapping[str, Any]], always: Sequence[str] = ()) -> DataFrame:
-    """A frame with a column for every key that any of ``rows`` has, and those that are ``always``
-    there; numbers that lack are NaN.
+    """A frame with a column for each of ``always`` and for every key in any of ``rows``.
+
+    Missing numbers are NaN.
 
     Raises:
         UserError: pandas is not installed.

@@ -1,4 +1,4 @@
-"""The network of a run and the data that it saw, ready to be called; torch is imported here."""
+"""The network of a run, ready to be called, and the data of the run; this imports torch."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class RunData:
         self.names, self.class_names = store.names, store.class_names
         split = self._module.split
         self.indices = {"train": split.train, "val": split.val, "test": split.test}
-        """By part, positions in ``names`` of its samples, in the order of `batches`."""
+        """By part, the positions of its samples in ``names``, in the order of `batches`."""
 
     def batches(self, part: str = "test", batch_size: int = 64) -> Iterator[Batch]:
         """The samples of ``train``, ``val`` or ``test`` in order, as the network is tested on them.
@@ -36,7 +36,7 @@ class RunData:
         ``indices`` (B,), which are positions in ``names``.
 
         Raises:
-            UserError: another part.
+            UserError: ``part`` is none of the three.
         """
         if part not in PARTS:
             raise unknown("part", part, PARTS)
@@ -46,14 +46,14 @@ class RunData:
 def network(folder: RunFolder, checkpoint: str | None, data_dir: Path) -> SequenceClassifier:
     """The network of ``folder`` with its trained weights, on the CPU, in evaluation mode.
 
-    Called, it computes in the precision of its weights; its ``classify`` in that of the run, whose
-    test was under autocast where ``trainer.precision`` is a mixed one.
+    A call computes in the precision of the weights. Its ``classify`` computes in the precision of
+    the run, as the run's test did: under autocast if ``trainer.precision`` is a mixed one.
     """
     if checkpoint is not None and checkpoint not in CHECKPOINTS:
         raise unknown("checkpoint", checkpoint, CHECKPOINTS)
     _, config, store = reopen(folder.path.parent, folder.run_id, data_dir)
     data = SequenceDataModule(config["data"], store, config["seed"])
-    config["model"]["backend"] = "auto"  # whichever trained it may not be on this machine
+    config["model"]["backend"] = "auto"  # the one that trained it may be missing here
     with own_randomness():
         found = SequenceClassifier(config, data.input_size, store.num_classes, data.transforms)
     found.load_state_dict(weights_of(folder, checkpoint, found))

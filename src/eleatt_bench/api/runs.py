@@ -1,4 +1,4 @@
-"""Runs in Python: what they were asked, what they came to, and their networks."""
+"""Runs in Python: their settings, results, data and networks."""
 
 from __future__ import annotations
 
@@ -45,13 +45,15 @@ class LoadedRun:
 
     @property
     def status(self) -> str:
-        """Finished, running, interrupted, failed, pruned, damaged or unknown, as that word; as it
-        was when the run was first asked, as its numbers are."""
+        """The word finished, running, interrupted, failed, pruned, damaged or unknown.
+
+        The status, like the numbers of the run, is read once and then stays.
+        """
         return self._values.status
 
     @property
     def record(self) -> dict[str, Any]:
-        """All of record.json; docs/file-formats.md says what stands there. Empty if damaged."""
+        """All of record.json, which docs/file-formats.md describes. Empty if damaged."""
         return self._values.record
 
     @property
@@ -72,19 +74,19 @@ class LoadedRun:
         return {key: value for key, value in self._values.results.items() if "/" in key}
 
     def __getitem__(self, key: str) -> Any:
-        """The value of ``key``, called as in ``eleatt-bench runs list``, e.g. ``model.gate``.
+        """The value of ``key``, one of the keys of ``eleatt-bench runs list``, e.g. ``model.gate``.
 
         Raises:
-            KeyError: the run has none.
+            KeyError: the run has no such key.
         """
         if not self._values.has(key):
             raise KeyError(key)
         return self._values.get(key)
 
     def curves(self) -> dict[str, npt.NDArray[np.float64]]:
-        """By column of epochs.csv, ``epoch`` first, a value per epoch; NaN where none is known.
+        """The columns of epochs.csv by name, ``epoch`` first: a value per epoch, NaN if unknown.
 
-        ``pandas.DataFrame(run.curves())`` is a frame of it.
+        ``pandas.DataFrame(run.curves())`` makes a frame of them.
         """
         found = CurveReader(self._folder).read()
         epochs = sorted({epoch for curve in found.values() for epoch in curve})
@@ -95,8 +97,10 @@ class LoadedRun:
         return {"epoch": np.array(epochs, dtype=np.float64), **columns}
 
     def predictions(self) -> Predictions:
-        """Of N test samples and C classes: ``names`` (N,), ``labels`` (N,), ``logits`` (N, C),
-        ``predicted`` (N,), ``right`` (N,), ``class_names``.
+        """The predictions for the N test samples, with C classes.
+
+        They have ``names`` (N,), ``labels`` (N,), ``logits`` (N, C), ``predicted`` (N,), ``right``
+        (N,) and ``class_names``.
 
         Raises:
             UserError: there are none, or they are damaged.
@@ -121,25 +125,25 @@ class LoadedRun:
     def network(
         self, checkpoint: str | None = None, data_dir: Folder | None = None
     ) -> SequenceClassifier:
-        """The trained network on the CPU: logits (B, C) of ``network(inputs, lengths)``.
+        """The trained network on the CPU; ``network(inputs, lengths)`` gives logits (B, C).
 
-        ``inputs`` (B, T, D) are zero-padded and as the network saw them in training, which
-        `data` gives; ``lengths`` (B,) are integers. ``checkpoint`` is "best" or "last"; without it
-        the weights are those that were tested.
+        ``inputs`` (B, T, D) are zero-padded and transformed as for the test: `data` gives them so.
+        ``lengths`` (B,) are integers. ``checkpoint`` is "best" or "last"; without it the weights
+        are those that were tested.
 
         Raises:
-            UserError: the run was trained by another recipe or on other data, or that checkpoint
-                is not there.
+            UserError: the run was trained by another recipe or on other data, or the checkpoint
+                is missing.
         """
         from eleatt_bench.api.networks import network
 
         return network(self._folder, checkpoint, _folder(data_dir, locations.data_dir))
 
     def data(self, data_dir: Folder | None = None) -> RunData:
-        """The data of the run, split and transformed as it saw them.
+        """The data of the run, with its split and its transforms.
 
         Raises:
-            UserError: they are not prepared, or other data than the run was trained on.
+            UserError: the data are not prepared, or are not those that the run was trained on.
         """
         from eleatt_bench.api.networks import RunData
 
@@ -190,7 +194,7 @@ def load_runs(runs_dir: Folder | None = None, *filters: str, **equal: Any) -> Ru
     ``seed=0``, ``**{"test/accuracy_clean": None}``.
 
     Raises:
-        UserError: there is no such folder, what is no filter, or a key that no run has.
+        UserError: there is no such folder, a text is no filter, or no run has one of the keys.
     """
     folder = _folder(runs_dir, locations.runs_dir)
     if not folder.is_dir():
@@ -200,7 +204,7 @@ def load_runs(runs_dir: Folder | None = None, *filters: str, **equal: Any) -> Ru
 
 
 def load_run(name: str, runs_dir: Folder | None = None) -> LoadedRun:
-    """The run of that id, or of which it is the beginning, or that of the id's hash.
+    """The run called ``name``: its whole id, or a beginning of the id or of its hash.
 
     Raises:
         UserError: no run, or several, answer to that name.

@@ -1,1 +1,1 @@
-"""What every room may use and that knows no science: errors, files, processes, kept answers."""
+"""Code without science that every room may use: errors, files, processes, caches."""

@@ -13,18 +13,18 @@ from typing import Any
 from eleatt_bench.common.files import read_bounded, replacing
 from eleatt_bench.common.locations import cache_dir
 
-_LARGEST = 1 << 26  # bytes of a file; what is larger is none of ours
+_LARGEST = 1 << 26  # bytes; a larger file was not written here
 _KEY = 32  # characters
 
 
 class Cache:
     """Answers to questions, both plain JSON values, in ``<cache_dir>/<name>.jsonl``.
 
-    ``fingerprint`` stands for all that every answer depends on and no question says, such as the
-    code that found it: answers of another fingerprint are forgotten. So are the oldest where there
-    are more than ``most``. The file is believed if its first line is the checksum of fingerprint
-    and answers, one a line: whatever happens to it costs time and nothing else. Two processes that
-    write at once may lose what one of them has added.
+    ``fingerprint`` stands for all that answers depend on besides their questions, such as the code
+    that finds them. Answers of another fingerprint are forgotten, and the oldest if there are more
+    than ``most``. The first line of the file is a checksum of the fingerprint and the answers,
+    which follow one a line. A file with a wrong checksum is ignored, so damage costs only time. If
+    two processes write at once, the additions of one may be lost.
     """
 
     def __init__(self, name: str, fingerprint: str, most: int) -> None:
@@ -39,9 +39,9 @@ class Cache:
         return len(self._added)
 
     def find(self, question: Any, find: Callable[[], Any], *, keep: bool = True) -> Any:
-        """The answer that is kept, or else that of ``find``.
+        """The kept answer to ``question``, or else the result of ``find``.
 
-        That is kept, too, if JSON can hold it, and if it is to be.
+        With ``keep``, a new result is kept if JSON can hold it unchanged.
         """
         if self._answers is None:
             self._answers = self._read()
@@ -55,7 +55,7 @@ class Cache:
         return answer
 
     def write(self) -> None:
-        """Write what was added, if anything, beside what others have added meanwhile."""
+        """Write the added answers, if any, and keep what other processes have added meanwhile."""
         if not self._added:
             return
         answers = self._read() | self._added
@@ -81,7 +81,7 @@ class Cache:
         return {line[:_KEY]: line[_KEY + 1 :] for line in lines.decode().split("\n")}
 
 
-_AS_JSON = json.JSONEncoder(sort_keys=True).encode  # making one takes as long as using it
+_AS_JSON = json.JSONEncoder(sort_keys=True).encode  # once: making one takes as long as using it
 
 
 def _key(question: Any) -> str:
@@ -103,9 +103,9 @@ def fingerprint(files: Iterable[Path], *words: str) -> str:
 
 
 def version_files(libraries: Mapping[str, str]) -> Iterator[Path]:
-    """Where ``libraries`` say their versions, each in the file of that name; none is imported.
+    """The files of ``libraries`` (name to file name) that state their versions; imports none.
 
-    `importlib.metadata` would take as long as all the rest of what is kept.
+    `importlib.metadata` would take as long as everything else in using the cache.
     """
     for name, file in libraries.items():
         found = find_spec(name)

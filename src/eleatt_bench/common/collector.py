@@ -1,4 +1,4 @@
-"""Python's collector of garbage, where there is much and none of it is garbage."""
+"""Python's garbage collector, paused while many objects are made and none is garbage."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ from contextlib import contextmanager
 
 @contextmanager
 def without_collector() -> Iterator[None]:
-    """Thousands of records are no garbage, and walking them again and again takes longer than
-    reading them. Afterwards they count as old, so that the next walk is no sooner than it was."""
+    """Pause the garbage collector in the body, e.g. while thousands of records are read.
+
+    Walking them again and again takes longer than reading them. Afterwards all objects count as
+    old, so they do not make the next collection come sooner.
+    """
     enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
         if enabled:
-            gc.freeze()  # with all that is there,
+            gc.freeze()  # both together move all objects
             gc.unfreeze()  # to the oldest generation
             gc.enable()

@@ -21,7 +21,7 @@ class UserError(Exception):
 
 
 class HeldElsewhereError(UserError):
-    """Another process is at the same work; a sweep comes back to it later."""
+    """Another process does the same work; a sweep comes back to it later."""
 
     exit_status = 75  # EX_TEMPFAIL of sysexits.h
 
@@ -30,7 +30,7 @@ _OF_THE_DISK = {ENOSPC, EDQUOT, EFBIG, EIO, EROFS, EACCES, EPERM}
 
 
 def disk_message(error: OSError, elsewhere: str) -> str:
-    """What a person needs to know of ``error``; of a file that cannot be written also what helps.
+    """A message about ``error``; if a file cannot be read or written, it also says what helps.
 
     ``elsewhere`` says how to choose another place.
     """
@@ -45,9 +45,10 @@ def disk_message(error: OSError, elsewhere: str) -> str:
 
 
 def unknown(kind: str, name: str, choices: Iterable[str]) -> UserError:
-    """A `UserError` for a name that is not among ``choices``: the nearest match, and some or all.
+    """A `UserError` for a ``name`` that is not among ``choices``.
 
-    ``kind`` says in words what the name stands for, e.g. ``"data set"``.
+    It suggests the nearest choice, and lists some or all. ``kind`` says in words what the name
+    stands for, e.g. ``"data set"``.
     """
     choices = sorted(choices)
     near = difflib.get_close_matches(name, choices, n=1, cutoff=0.5)

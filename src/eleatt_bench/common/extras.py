@@ -1,4 +1,4 @@
-"""Libraries that not everybody needs: asked for before the work, in one sentence."""
+"""Libraries that not everybody needs, checked before the work that needs them."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ LIBRARIES = {
     "wandb": ("wandb",),
     "weights": ("safetensors",),
 }
-"""What is imported for an extra of pyproject.toml."""
+"""The libraries that are imported for each extra of pyproject.toml."""
 
 
 def require(extra: str, what: str) -> None:
-    """Raise a `UserError` with the remedy unless all that ``what`` needs of ``extra`` is there."""
+    """Raise a `UserError` with the remedy unless ``what`` has all libraries of ``extra``."""
     for library in LIBRARIES[extra]:
         if not is_installed(library):
             raise UserError(

@@ -1,4 +1,4 @@
-"""Files that a reader sees whole, and reading such that may have been changed by others."""
+"""Files that are replaced as a whole, read with a limit, watched for changes, and locked."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from typing import NamedTuple
 from eleatt_bench.common.errors import UserError
 
 NO_LOCKS = frozenset({ENOLCK, ENOSYS, ENOTSUP, EOPNOTSUPP})
-"""What a file system answers that knows no locks, or whose lock server does not run."""
+"""The errors of a file system that has no locks, or whose lock server does not run."""
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``path``; on success it is synced and takes its place.
+    """Yield a temporary path beside ``path``; on success it is synced and replaces ``path``.
 
     If the body raises, the temporary file is removed and ``path`` stays as it was.
 
     Raises:
-        OSError: of ``path``, where it cannot be written.
+        OSError: ``path`` cannot be written; the error names it.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with naming(path, temporary):
@@ -38,15 +38,15 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.replace(path)
             _sync(path.parent)
         finally:
-            with suppress(OSError):  # what went wrong before is to be said, not this
+            with suppress(OSError):  # an earlier error matters more than this one
                 temporary.unlink(missing_ok=True)
 
 
 @contextmanager
 def naming(path: Path, temporary: Path | None = None) -> Iterator[None]:
-    """Let an OSError that names no file, as of a write to an open one, name ``path``.
+    """Let an OSError that names no file, e.g. of a write to an open file, name ``path``.
 
-    So does one that names ``temporary``, which nobody knows, or what is below it.
+    In an OSError that names ``temporary`` or a path below it, ``path`` replaces ``temporary``.
     """
     try:
         yield
@@ -60,10 +60,10 @@ def naming(path: Path, temporary: Path | None = None) -> Iterator[None]:
 
 
 def check_writable(folder: Path) -> None:
-    """Make ``folder`` and a file in it that goes at once: before the work that is to fill it.
+    """Make ``folder`` and check that it can be written to, before the work that will fill it.
 
     Raises:
-        OSError: it cannot be made, or written to.
+        OSError: ``folder`` cannot be made, or written to.
     """
     with naming(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -78,18 +78,18 @@ def write_text(path: Path, text: str) -> None:
 
 
 def append(path: Path, text: str) -> None:
-    """Add ``text`` to the end of ``path`` and sync it; whoever is killed may leave a part of it."""
+    """Add ``text`` to the end of ``path`` and sync; a killed process may leave a part of it."""
     with path.open("a", encoding="utf-8") as file:
         file.write(text)
     _sync(path)
 
 
 class FileState(NamedTuple):
-    """What is another after any change of a file, and whether that can be relied upon already.
+    """The state of a file, which differs after any change once the file is ``settled``.
 
-    The time of modification can be set back; that of the inode's change cannot. But both advance in
-    steps, and what is written in the same step as the file was may leave it the same size and
-    times: a file that is not ``settled`` yet may change unseen.
+    The time of modification can be set back; the time of the inode's change cannot. But both
+    advance in steps, and a second write within the same step may leave size and times as they were.
+    So a file that is not ``settled`` yet may change unseen.
     """
 
     device: int
@@ -101,24 +101,24 @@ class FileState(NamedTuple):
 
     @classmethod
     def of(cls, found: os.stat_result) -> FileState:
-        """As `os.stat` found the file just now."""
+        """The state of a file that `os.stat` has just looked at."""
         modified, changed = found.st_mtime_ns, found.st_ctime_ns
-        # Linux's steps are milliseconds; whole seconds are those of a file system that has no less.
+        # Linux's steps are milliseconds; whole seconds mean a file system that has no smaller ones.
         step = _FINE_STEP if modified % _SECOND or changed % _SECOND else _COARSE_STEP
         settled = time.time_ns() - max(modified, changed) > step
         return cls(found.st_dev, found.st_ino, found.st_size, modified, changed, settled)
 
     @classmethod
     def at(cls, path: str) -> FileState | None:
-        """That of the file at ``path``; None where there is none that can be looked at."""
-        try:  # of thousands, where a Path for each takes longer than all the rest
+        """The state of the file at ``path``; None if it is missing or cannot be looked at."""
+        try:  # for thousands of files: a Path for each takes longer than all the rest
             return cls.of(os.stat(path))  # noqa: PTH116
         except OSError:
             return None
 
     @property
     def key(self) -> tuple[int, ...]:
-        """What is compared."""
+        """What is compared: all except ``settled``."""
         return self[:-1]
 
 
@@ -127,13 +127,13 @@ _FINE_STEP, _COARSE_STEP = _SECOND // 10, 3 * _SECOND
 
 
 def read_bounded(path: Path, most: int) -> bytes:
-    """The content of ``path``, if that is a file of at most so many bytes.
+    """The content of ``path``, if it is a file of at most ``most`` bytes.
 
-    A pipe or a device in its place is not waited for.
+    This does not wait for a pipe or a device at ``path``.
 
     Raises:
-        OSError: it cannot be read.
-        ValueError: it is no file, or a larger one.
+        OSError: ``path`` cannot be read.
+        ValueError: ``path`` is no regular file, or is larger.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
     try:
@@ -152,14 +152,14 @@ def read_bounded(path: Path, most: int) -> bytes:
 
 @contextmanager
 def alone(path: Path, *, wait: bool = True, variable: str = "ELEATT_DATA") -> Iterator[int]:
-    """Hold the lock file ``path``, which stays where it is; the kernel frees it if this one dies.
+    """Hold the lock file ``path``; the kernel frees the lock if this process dies.
 
-    A process that is handed the descriptor, which this yields, holds it as well. ``variable`` names
-    the folder that ``path`` is in.
+    The file is not removed. Yields its descriptor; a process that gets the descriptor holds the
+    lock as well. ``variable`` is the environment variable that names the folder of ``path``.
 
     Raises:
-        BlockingIOError: another process has it, and this one is not to ``wait`` for that.
-        UserError: its file system has no locks.
+        BlockingIOError: another process holds the lock, and ``wait`` is false.
+        UserError: the file system has no locks.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
@@ -180,7 +180,7 @@ def alone(path: Path, *, wait: bool = True, variable: str = "ELEATT_DATA") -> It
 
 
 def file_system(path: Path) -> str:
-    """What ``path`` lies on, in words: ``the file system nfs4 at /home``, as far as it is known."""
+    """The file system of ``path`` in words, as far as known: ``the file system nfs4 at /home``."""
     folder, kind = _mount(path)
     return f"the file system {kind} at {folder}" if kind else "its file system"
 
@@ -192,13 +192,13 @@ _OF_ONE_HOST = frozenset(
 
 
 def may_be_shared(path: Path) -> bool:
-    """Whether several hosts may write to the file system of ``path``; False where nobody knows."""
+    """Whether several hosts may write to the file system of ``path``; False if it is unknown."""
     _, kind = _mount(path)
     return bool(kind) and kind not in _OF_ONE_HOST
 
 
 def _mount(path: Path) -> tuple[str, str]:
-    """Where the file system of ``path`` is mounted, and its kind; empty where nobody can say."""
+    """Where the file system of ``path`` is mounted, and its kind; both empty if unknown."""
     try:
         mounts = Path("/proc/self/mounts").read_text(encoding="utf-8", errors="replace")
     except OSError:  # not Linux
@@ -211,7 +211,7 @@ def _mount(path: Path) -> tuple[str, str]:
 
 
 def _unescaped(folder: str) -> str:
-    """The kernel writes blanks and the like as octal numbers."""
+    """``folder`` with its octal numbers decoded, as which the kernel writes blanks and the like."""
     return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), folder)
 
 

@@ -1,4 +1,4 @@
-"""Where things lie that no setting names."""
+"""Where code, configs, caches, data and runs lie, unless a setting says otherwise."""
 
 from __future__ import annotations
 
@@ -42,18 +42,20 @@ def add_config_dir(folder: str) -> None:
 
 
 def config_flags() -> list[str]:
-    """The words that let another command line find the user's own configs."""
+    """The arguments with which another command line finds the user's own configs."""
     return [word for folder in config_dirs() for word in ("--config-dir", str(folder))]
 
 
 def command(*words: str) -> str:
-    """A command line of this program that can be pasted: it finds the configs that this one did."""
+    """A command line of this program that can be pasted; it finds the same configs as this one."""
     return shlex.join(["eleatt-bench", *words[:1], *config_flags(), *words[1:]])
 
 
 def cache_dir() -> Path:
-    """``$XDG_CACHE_HOME/eleatt-bench``, by default ``~/.cache/eleatt-bench``; for a user
-    without a home folder, one among temporary files."""
+    """``$XDG_CACHE_HOME/eleatt-bench``, by default ``~/.cache/eleatt-bench``.
+
+    A user without a home folder gets a folder among the temporary files.
+    """
     root = os.environ.get("XDG_CACHE_HOME")
     try:
         return (Path(root) if root else Path.home() / ".cache") / "eleatt-bench"
@@ -62,7 +64,7 @@ def cache_dir() -> Path:
 
 
 def config_files(folder: Path) -> list[Path]:
-    """The configs in ``folder``, relative to it; none that is hidden, as an editor's locks are."""
+    """The configs in ``folder``, relative to it, without hidden ones such as an editor's locks."""
     found = (path.relative_to(folder) for path in folder.rglob("*.yaml"))
     return sorted(path for path in found if not any(part.startswith(".") for part in path.parts))
 
@@ -81,12 +83,12 @@ def folder_at(text: str) -> Path:
     """The folder that ``text`` names; a leading ``~`` is the home folder.
 
     Raises:
-        UserError: there is no text, or nobody of the name after ``~``.
+        UserError: ``text`` is empty, or no user has the name after ``~``.
     """
     if not text.strip():
         raise UserError("A folder's name is empty: name one, or leave the setting out")
     if not text.startswith("~"):
-        return Path(text)  # which forgets the ./ of ./~x
+        return Path(text)  # a Path drops the ./ of ./~x
     try:
         return Path(text).expanduser()
     except RuntimeError:
@@ -97,12 +99,13 @@ def folder_at(text: str) -> Path:
 
 
 def settle_folders() -> None:
-    """Name the folders in this process's environment by their paths, as jobs will have them.
+    """Expand ``~`` in ELEATT_RUNS and ELEATT_DATA of this process, for itself and its jobs.
 
-    No shell expands a ``~`` in a variable of a service or a container. An empty variable is none.
+    No shell expands a ``~`` in a variable of a service or a container. An empty variable counts as
+    unset, and is removed.
 
     Raises:
-        UserError: nobody of the name after ``~``.
+        UserError: no user has the name after ``~``.
     """
     for name in ("ELEATT_RUNS", "ELEATT_DATA"):
         text = os.environ.pop(name, "")

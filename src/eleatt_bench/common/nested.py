@@ -1,4 +1,4 @@
-"""Nested settings, and the dotted keys of what is in them, such as ``model.hidden_size``."""
+"""Nested settings, and their values by dotted keys such as ``model.hidden_size``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from typing import Any
 
 
 def leaves(content: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    """What is in nested mappings; a list is a value, and so is an empty mapping that has a key."""
+    """The dotted keys and values in nested mappings.
+
+    A list counts as a value, and so does an empty mapping, except at the top.
+    """
     if isinstance(content, Mapping) and content:
         for name, inner in content.items():
             yield from leaves(inner, f"{key}.{name}" if key else str(name))
@@ -16,7 +19,7 @@ def leaves(content: Any, key: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def scalars(content: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    """What is in nested mappings and lists, by keys such as ``a.b[0]``."""
+    """The keys, such as ``a.b[0]``, and values in nested mappings and lists."""
     if isinstance(content, Mapping):
         for name, inner in content.items():
             yield from scalars(inner, f"{key}.{name}" if key else str(name))

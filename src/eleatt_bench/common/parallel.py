@@ -23,8 +23,8 @@ Result = TypeVar("Result")
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _CGROUP = Path("/proc/self/cgroup")
 _CGROUPS = Path("/sys/fs/cgroup")
-_MOST = 8  # processes; with more, what takes their results is the slowest
-_AHEAD = 3  # pieces of work per process that are begun or done, but not asked for
+_MOST = 8  # processes; with more, taking their results is slower than they are
+_AHEAD = 3  # pieces per process that are begun or done before they are asked for
 
 
 def cores() -> int:
@@ -42,7 +42,7 @@ def available_cores() -> int:
 
 
 def _quotas() -> list[float]:
-    """Linux: the cores' worth of time granted to this process's control group and those above."""
+    """Linux: the CPU quotas, in cores, of this process's control group and those above."""
     quotas = []
     for group in control_groups():
         file = group / "cpu.max"  # "QUOTA PERIOD" in microseconds, or "max PERIOD"
@@ -68,8 +68,8 @@ def in_order(
 ) -> Iterator[Result]:
     """``function`` of each piece, in their order, computed by ``processes`` new processes.
 
-    With one process it is this one. ``pieces`` is read a few pieces ahead and no further. What
-    ``function`` raises is raised here; the processes end with the iterator, however that ends.
+    If ``processes`` is 1, this process computes. ``pieces`` is read only a few pieces ahead. An
+    error in ``function`` is raised here. The processes end with the iterator, however it ends.
 
     Processes are spawned, not forked: a fork of a program with threads (as PyTorch's) may hang.
 
@@ -83,7 +83,7 @@ def in_order(
     pending: deque[Future[Result]] = deque()
     try:
         for piece in pieces:
-            with _uninterrupted():  # it may start a process
+            with _uninterrupted():  # `submit` may start a process
                 pending.append(pool.submit(function, piece))
             if len(pending) > _AHEAD * processes:
                 yield pending.popleft().result()
@@ -100,7 +100,7 @@ def in_order(
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Let signals wait, here and in a process that is started: half a start ends in a traceback."""
+    """Hold back signals here and in a process that is started: an interrupted start fails."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
     try:
         yield
@@ -109,8 +109,8 @@ def _uninterrupted() -> Iterator[None]:
 
 
 def _begin() -> None:
-    """Ctrl-C is for the parent alone to handle; a parent that was killed takes this one along."""
-    keep_memory()  # malloc's switches are not handed on to a new program
+    """Prepare a new process: it leaves Ctrl-C to its parent, and ends when its parent is killed."""
+    keep_memory()  # a new program does not inherit malloc's settings
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING)
     threading.Thread(target=_die_with_parent, daemon=True).start()

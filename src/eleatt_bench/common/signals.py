@@ -1,4 +1,4 @@
-"""Signals that wait where what their handlers raise must not cut something in two."""
+"""Signals that are held back while their handlers must not interrupt something."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from contextlib import contextmanager
 
 @contextmanager
 def interrupted_afterwards() -> Iterator[list[int]]:
-    """Let SIGINT, SIGTERM and SIGHUP wait until the body has ended, and then come.
+    """Hold back SIGINT, SIGTERM and SIGHUP until the body has ended.
 
-    Yields the numbers of those that wait, so that a long body can end early. Handlers run in the
-    main thread alone, so in another one nothing changes.
+    Yields the numbers of the signals held back, so that a long body can end early. Handlers run in
+    the main thread only, so in another thread this does nothing.
     """
     came: list[int] = []
     if threading.current_thread() is not threading.main_thread():

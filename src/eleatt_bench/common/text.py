@@ -1,4 +1,4 @@
-"""What every verb prints, on whatever takes it: seconds, columns, the last words of a sweep."""
+"""Text that commands print: safe characters, durations, columns, closing lines."""
 
 from __future__ import annotations
 
@@ -23,12 +23,14 @@ _STAND_INS = {"−": "-", "–": "-", "—": "-", "─": "-", "━": "-", "×": 
               "│": "|", "├": "[", "┤": "]", "●": "@", "○": "o", "■": "#", "▼": "v", "◀": "(",
               "▶": ")", "◇": "^", "†": "+", "‡": "++", "§": "$", "¶": "~",
               "═": "=", "┼": "+"}  # fmt: skip
-"""For characters that an encoding lacks; others become a question mark."""
+"""Replacements for characters that an encoding lacks; others become a question mark."""
 
 
 def make_output_safe() -> None:
-    """Let every character be printed, by a stand-in where the output's encoding lacks it; what is
-    printed where nothing is open goes nowhere."""
+    """Let every character be printed, by a stand-in if the output's encoding lacks it.
+
+    Text for a stream that was closed from the beginning is discarded.
+    """
     codecs.register_error("stand-in", _stand_in)
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # it was closed when the program began
@@ -53,13 +55,13 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2
 
 
 def printable(text: str) -> str:
-    """``text`` of others, a name for one, with a question mark for what would steer a terminal."""
-    # Most texts are; asking that takes a tenth of looking for what is not.
+    """``text`` from outside, such as a name, with a ``?`` for each terminal control character."""
+    # Most texts are printable, and this check takes a tenth of the time of the substitution.
     return text if text.isprintable() else _CONTROL.sub("?", text)
 
 
 def plain_console(**options: Any) -> Console:
-    """A console of rich that takes brackets, colons and numbers in a text for what they are."""
+    """A console of rich that prints brackets, colons and numbers in a text as they are."""
     from rich.console import Console
 
     return Console(markup=False, emoji=False, highlight=False, **options)
@@ -86,8 +88,8 @@ def columns(
 ) -> Iterator[str]:
     """The lines of a table, its most important columns first.
 
-    What is wider than ``width`` loses columns from the right; where not even two fit, the others
-    stand below the first one, which is never broken.
+    A table wider than ``width`` loses columns from the right. If not even two columns fit, each row
+    becomes several lines: its first text, then below it the others with the names of their columns.
     """
     rows = [[printable(text) for text in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
@@ -112,10 +114,10 @@ def _line(texts: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def closing(where: Mapping[str, str], then: Mapping[str, Sequence[str]], runs: Path) -> None:
-    """Print the paths ``where`` things lie and the command lines to go on with, each by a word.
+    """Print the paths in ``where`` and the next commands in ``then``, each after its key.
 
-    The commands are of this program; they name the folder ``runs`` if it is not the usual one.
-    Nothing is wrapped, so that a path or a command can be copied.
+    ``then`` holds arguments of this program. The command lines name the folder ``runs`` if it is
+    not the usual one. Nothing is wrapped, so that a path or a command can be copied.
     """
     begin = "" if runs == runs_dir() else f"ELEATT_RUNS={shlex.quote(str(runs))} "
     commands = {word: begin + command(*arguments) for word, arguments in then.items()}
