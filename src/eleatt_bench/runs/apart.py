@@ -1,7 +1,6 @@
-"""Whether a file can be read at all, found out in a process that may hang or die of it.
+"""Finding out in another process, which may hang or die, whether a file can be read at all.
 
-In some damaged HDF5 files the library goes round in circles for ever, without a pause in which
-Python could stop it.
+On some damaged HDF5 files the library loops for ever, and Python cannot interrupt it.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 
-SECONDS = 3.0  # of computing, so that a busy machine has its time; no file takes one
+SECONDS = 3.0  # of CPU time, which a busy machine does not use up; no sound file takes 1 s
 
 _MEMORY = 4 << 30  # bytes of address space
 _LENGTH = struct.Struct("<Q")
@@ -26,8 +25,8 @@ _LENGTH = struct.Struct("<Q")
 class Apart:
     """Another process that calls ``parse``, a module's function, with the contents of files.
 
-    It is started when it is needed, and again when it has ended. Threads take turns; after a fork
-    each process has one of its own.
+    It is started when it is needed, and again after it has ended. Threads take turns. After a fork
+    the child starts a process of its own.
     """
 
     def __init__(self, parse: Callable[[bytes], object]) -> None:
@@ -42,10 +41,10 @@ class Apart:
         os.register_at_fork(after_in_child=self._forget)
 
     def check(self, content: bytes) -> None:
-        """Let ``parse`` have ``content``.
+        """Call ``parse`` with ``content`` in the other process.
 
         Raises:
-            ValueError: what it raised, or that it took too long or ended the process.
+            ValueError: ``parse`` raised it, took too long, or ended the process.
         """
         with self._lock:
             problem = self._ask(content)
@@ -86,13 +85,13 @@ class Apart:
 
 
 def serve(parse: Callable[[bytes], object]) -> None:
-    """Parse one content after the other from standard input, each with a line of answer."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal's, for whoever asks
+    """Parse contents from standard input; answer each with a line: what is wrong, or nothing."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asks
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     while head := sys.stdin.buffer.read(_LENGTH.size):
         content = sys.stdin.buffer.read(*_LENGTH.unpack(head))
-        signal.setitimer(signal.ITIMER_PROF, float(sys.argv[1]))  # and nobody handles the signal
+        signal.setitimer(signal.ITIMER_PROF, float(sys.argv[1]))  # not handled: it kills
         try:
             parse(content)
             problem = ""

@@ -1,4 +1,4 @@
-"""What a run writes into its folder: removed by name, and never through a link."""
+"""The files that a run writes into its folder: removed by name, and never through a link."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ _TRAINING = (
 _ATTENTION = r"attention(/layer\d+(/[^/]+\.(png|pdf|gif|mp4|csv|h5))?)?"
 
 TRAINING = re.compile(f"{_TRAINING}|{_TEMPORARY}")
-"""Paths in the folder that a training makes."""
+"""Paths in a run's folder that training makes."""
 
 EVERY = re.compile(rf"{_TRAINING}|{_TEMPORARY}|{_ATTENTION}|\.lock")
-"""Those that any command makes."""
+"""Paths in a run's folder that any command makes."""
 
 
 def contents(folder: Path, names: re.Pattern[str]) -> tuple[list[Path], list[Path]]:
-    """Whatever is below ``folder`` and no folder itself: what has one of ``names``, and the rest.
+    """The files and links below ``folder``: those whose paths match ``names``, and the others.
 
-    A link is not followed, wherever it leads.
+    Links are not followed.
     """
     named: list[Path] = []
     others: list[Path] = []
@@ -40,9 +40,9 @@ def contents(folder: Path, names: re.Pattern[str]) -> tuple[list[Path], list[Pat
 
 
 def remove(paths: Iterable[Path], folder: Path) -> list[str]:
-    """Remove ``paths``, files and links below ``folder``, and then folders that are empty.
+    """Remove ``paths``, which are files and links below ``folder``, and then empty folders.
 
-    Returns what has to be said: where links led, for that stays.
+    Returns a sentence for each link, because what it led to stays.
     """
     said = []
     for path in paths:
@@ -50,11 +50,11 @@ def remove(paths: Iterable[Path], folder: Path) -> list[str]:
             said.append(left_behind(path))
         path.unlink(missing_ok=True)
     for here, _, _ in os.walk(folder, topdown=False):
-        with suppress(OSError):  # something is in there
+        with suppress(OSError):  # it is not empty
             Path(here).rmdir()
     return said
 
 
 def left_behind(link: Path) -> str:
-    """What has to be said of a link that goes."""
+    """The sentence about a link that is removed."""
     return f"{link} was a link; what it leads to, {link.readlink()}, stays as it is"

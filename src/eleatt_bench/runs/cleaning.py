@@ -1,4 +1,4 @@
-"""What may go from a folder of runs without loss, and how much room that makes."""
+"""What can be removed from a folder of runs without loss, and how much space that frees."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from eleatt_bench.common.files import may_be_shared
 from eleatt_bench.runs.record import RunFolder, all_runs
 
 _TEMPORARY = re.compile(r"\..+\.(?P<pid>\d+)\.tmp")  # see `eleatt_bench.common.files`
-_NEEDLESS = ("last.ckpt", "previous.ckpt")  # after the end
+_NEEDLESS = ("last.ckpt", "previous.ckpt")  # once a run is finished
 _ABANDONED = 24 * 3600.0  # seconds; no writer is silent for so long
 
 
 @dataclass(frozen=True)
 class Waste:
-    """Something that may go, and the bytes on disk that only it takes."""
+    """A file or folder that can be removed, and the bytes on disk that this frees."""
 
     path: Path
     bytes: int
@@ -34,10 +34,10 @@ class Waste:
 
 
 def waste(runs_dir: Path) -> list[Waste]:
-    """The checkpoints that finished runs need no more, and what killed writers left.
+    """The checkpoints that finished runs no longer need, and what killed writers left.
 
-    A finished run keeps best.ckpt, and last.ckpt where that is what it was tested with. No link is
-    followed: what lies behind one is someone's who put it there.
+    A finished run keeps best.ckpt, unless it was tested with last.ckpt: then it keeps both. Links
+    are not followed, because somebody put there what they lead to.
     """
     doomed = [*_checkpoints(runs_dir), *_leftovers(Path(runs_dir))]
     freed = _freed(path for path, _ in doomed)
@@ -76,8 +76,10 @@ def _is_being_written(path: Path, pid: int, runs_dir: Path) -> bool:
 
 
 def may_live(path: Path, pid: int) -> bool:
-    """Whether process ``pid``, on this machine or one that shares the disk, may still write
-    ``path``: what is old is left by one that ended, whoever has its number now."""
+    """Whether process ``pid``, here or on a machine that shares the disk, may still write ``path``.
+
+    The writer of an old file has ended, even if another process has its number now.
+    """
     try:
         if time.time() - path.lstat().st_mtime >= _ABANDONED:
             return False
@@ -98,12 +100,15 @@ def lives(pid: int) -> bool:
 
 
 def size(paths: Iterable[Path]) -> int:
-    """The bytes that removing ``paths``, files or folders, would make free."""
+    """The bytes that removing ``paths``, files or folders, would free."""
     return sum(_freed(paths).values())
 
 
 def _freed(paths: Iterable[Path]) -> dict[Path, int]:
-    """What each of ``paths`` frees; a file of several names once, if all of them go."""
+    """The bytes that each of ``paths`` frees.
+
+    A file with several names counts once, and only if all of its names are removed.
+    """
     names: dict[tuple[int, int], int] = {}
     freed: dict[Path, int] = {}
     for path in paths:

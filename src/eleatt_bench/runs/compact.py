@@ -1,11 +1,11 @@
-"""A run as it is published: no weights, and predictions and curves in little room.
+"""A run as it is published: without weights, and with small files of predictions and curves.
 
-Of each sample's logits the highest is taken away, which changes no probability; what is left is
-kept in half precision, finest where two classes are close, and coarser where they are far apart.
-Whoever was below stays below, so every prediction and accuracy is exactly as it was. A probability
-is as it was within 10⁻³ (of up to 120 classes: half precision is off by 2⁻⁹ at most, and what is
-coarser takes at most 4 · 10⁻⁶ from each), and the logits themselves are lost. Curves keep the
-digits of single precision, in which they were computed.
+The highest of a sample's logits is subtracted from all of them, which changes no probability. The
+differences are kept in half precision: finest where two classes are close, coarser where they are
+far apart. A logit below the highest stays below it, so every prediction and accuracy stays exactly
+the same. A probability changes by at most 10⁻³ (with up to 120 classes: half precision is off by at
+most 2⁻⁹, and coarser steps take at most 4 · 10⁻⁶ from each). The logits themselves are lost. Curves
+keep the digits of single precision, in which they were computed.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from eleatt_bench.runs.record import Record, RunFolder
 
 _FOLDERS = re.compile(r"^(data|runs)_dir:.*\n(?:(?: .*)?\n)*", re.MULTILINE)
 OWN_SECTIONS = ("launcher", "logger")
-"""What is of a machine and its owner: accounts, addresses, which may hold passwords."""
+"""Sections about a machine and its owner: accounts, and addresses that may hold passwords."""
 _SERVICES = re.compile(rf"^(?:{'|'.join(OWN_SECTIONS)}):.*\n(?:(?: .*)?\n)*", re.MULTILINE)
 _OWN = re.compile(rf"[+~]{{0,2}}(?:(?:data|runs)_dir=|(?:{'|'.join(OWN_SECTIONS)})[.=])")
 _WHOLE = "whole_predictions_digest"
-"""The key of the digest that the predictions had before; what it names is the same run."""
+"""The record's key for the digest that the predictions had before they were made compact."""
 
 
 def compact(folder: RunFolder, record: Record) -> tuple[Record, bytes]:
     """The record and the predictions of a finished run as they are published.
 
-    What is compact already stays as it is, so the same run always makes the same files.
+    A run that is compact already stays as it is, so the same run always makes the same files.
 
     Raises:
         OSError, ValueError: the predictions cannot be read, or are damaged.
@@ -46,21 +46,24 @@ def compact(folder: RunFolder, record: Record) -> tuple[Record, bytes]:
     if _WHOLE in record:
         return record, folder.predictions.read_bytes()
     content = written(found, str(record["identity"]["data"]["name"]))
-    if digest is None:  # of an earlier version: they stay unverified
+    if digest is None:  # a record of an earlier version: they stay unverified
         return record, content
     return {**record, "predictions_digest": digest_of(content), _WHOLE: digest}, content
 
 
 def placeless(config: str) -> str:
-    """The text of a ``config.yaml`` without the folders of the machine that trained the run, and
-    without the sections of launcher and loggers, which then have their defaults."""
+    """The text of a ``config.yaml`` without what belongs to the machine that trained the run.
+
+    Its folders become ``data`` and ``runs``. The sections of launcher and loggers are left out, and
+    so have their defaults.
+    """
     return _SERVICES.sub("", _FOLDERS.sub(r"\1_dir: \1\n", config))
 
 
 def _placeless_record(record: Record) -> Record:
-    """``record`` with a command and overrides that are not of one machine alone."""
+    """``record`` without what belongs to one machine in its command and overrides."""
     command = record["command"]
-    with suppress(ValueError):  # what no shell would read stays as it is
+    with suppress(ValueError):  # a command that no shell would read stays as it is
         words = shlex.split(command)
         own = {place for place, word in enumerate(words) if _OWN.match(word)}
         for place, word in enumerate(words):
@@ -72,9 +75,9 @@ def _placeless_record(record: Record) -> Record:
 
 
 def brief(curves: str) -> str:
-    """The text of an ``epochs.csv``, seconds to the millisecond.
+    """The text of an ``epochs.csv`` with shorter numbers, and seconds to the millisecond.
 
-    Numbers that single precision holds have as few digits as tell them from others of its.
+    A number that single precision holds exactly gets just the digits that identify it there.
     """
     lines = [line.split(",") for line in curves.split("\n")]
     return "\n".join(",".join(_brief(*field) for field in enumerate(line)) for line in lines)
@@ -83,7 +86,7 @@ def brief(curves: str) -> str:
 def _brief(column: int, text: str) -> str:
     try:
         value = float(text)
-    except ValueError:  # the header, or what is not known
+    except ValueError:  # the header, or an unknown value
         return text
     if column == COLUMNS.index("seconds"):
         return repr(round(value, 3))
@@ -103,7 +106,7 @@ def _essence(record: Record) -> Record:
 
 
 def written(found: Predictions, dataset: str) -> bytes:
-    """A file of compact predictions of ``dataset``'s test samples; always the same bytes."""
+    """An HDF5 file of compact predictions of ``dataset``'s test samples; always the same bytes."""
     columns = {
         "logits": below_highest(found.logits),
         "label": found.labels.astype(np.int16),
@@ -113,7 +116,7 @@ def written(found: Predictions, dataset: str) -> bytes:
         columns["clean"] = found.clean
     content = io.BytesIO()
     with h5py.File(content, "w", libver=("v110", "v110")) as file:  # 8 KB less than the earliest
-        # Of a fixed width: h5py keeps any other text in a heap of 4 KB.
+        # Texts of a fixed width: h5py keeps any other text in a heap of 4 KB.
         file.attrs["dataset"] = np.bytes_(dataset.encode())
         file.attrs["class_names"] = np.array([name.encode() for name in found.class_names])
         for name, values in columns.items():
@@ -125,10 +128,11 @@ def written(found: Predictions, dataset: str) -> bytes:
 
 
 def below_highest(logits: npt.NDArray[np.floating]) -> npt.NDArray[np.float16]:
-    """How far each logit (N, C) is from its row's highest: 0 there, and below 0 everywhere else.
+    """Each logit (N, C) minus the highest of its row: 0 for the highest, below 0 for lower ones.
 
-    From 7 on, where a class has less than a thousandth of the highest one's probability, the steps
-    double as often as that probability halves, up to whole numbers at 12; from 16 on they are 4.
+    From a distance of 7 on, a class has less than a thousandth of the highest one's probability.
+    There the steps double whenever that probability halves, up to whole numbers at 12; from 16 on
+    they are 4.
     """
     exact = logits.astype(np.float64)
     exact -= exact.max(axis=1, keepdims=True)

@@ -1,7 +1,7 @@
 """The curves of a run, while it runs and afterwards: the lines of its epochs.csv.
 
-Runs of earlier versions have none; theirs are in TensorBoard's event files, where those of the
-gradients and of the gate are of all runs.
+Runs of earlier versions have no epochs.csv; their curves are in TensorBoard's event files. The
+curves of gradients and gates are in the event files for all runs.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ COLUMNS = (
 HEADER = ",".join(COLUMNS) + "\n"
 
 _LINE = re.compile(rb"(\d{1,9})" + rb",([-+.\deE]*)" * (len(COLUMNS) - 1))
-_COLUMN_OF = {"optimizer/lr": "lr"}  # of a tag that is called otherwise
+_COLUMN_OF = {"optimizer/lr": "lr"}  # of a tag with another name
 _MOST = 1 << 26  # bytes of a file: half a million epochs
 
 
 def as_line(epoch: int, values: Mapping[str, float]) -> str:
-    """The line of ``epoch``; what of it is not known, or not finite, stays empty."""
+    """The line of ``epoch``; a value that is unknown or not finite stays empty."""
     found = [float(values.get(name, math.nan)) for name in COLUMNS[1:]]
     return ",".join([str(epoch), *(repr(x) if math.isfinite(x) else "" for x in found)]) + "\n"
 
 
 class CurveReader:
-    """Reads the curves of the run in ``folder``, which need not be there yet, each line only once.
+    """Reads the curves of the run in ``folder``, each line only once.
 
-    A file counts up to its first line that is not one of the next epoch; a line without its end is
-    being written.
+    ``folder`` need not exist yet. The file counts up to the first line that is not that of the next
+    epoch. A line without its end is still being written.
     """
 
     def __init__(self, folder: RunFolder) -> None:
@@ -55,7 +55,7 @@ class CurveReader:
         """How many lines were read."""
 
     def read(self) -> dict[str, Curve]:
-        """What is known so far, by column; without an epochs.csv, what the event files hold."""
+        """The curves so far, by column; without an epochs.csv, those in the event files."""
         try:
             with self._folder.epochs.open("rb") as file:
                 found = os.fstat(file.fileno())
@@ -71,7 +71,7 @@ class CurveReader:
         return {name: dict(curve) for name, curve in self._curves.items()}
 
     def _take(self, content: bytes) -> str:
-        """Read the lines in ``content``; what is wrong with the first that is none."""
+        """Read the lines in ``content``; what is wrong with the first wrong line, or nothing."""
         for line in content.split(b"\n")[:-1]:
             if self._offset:
                 match = _LINE.fullmatch(line)
@@ -93,9 +93,10 @@ class CurveReader:
         return ""
 
     def wrong(self) -> str:
-        """How the file is none, as far as it was read, or not that of the run's record.
+        """What is wrong with the file, as far as it was read; empty if nothing is.
 
-        Nothing where it is in order, or not there.
+        The number of epochs of a finished run must be that of its record. A missing file is not
+        wrong.
         """
         wrong, record = self._wrong, self._folder.read() or {}
         if not wrong and self._file is not None and record.get("status") == "finished":
@@ -104,7 +105,7 @@ class CurveReader:
         return wrong
 
     def damage(self) -> str:
-        """A sentence about what is `wrong` with the file; nothing where nothing is."""
+        """A sentence about what is `wrong` with the file; empty if nothing is."""
         if not (wrong := self.wrong()):
             return ""
         return (
@@ -114,17 +115,18 @@ class CurveReader:
 
 
 def logged(folder: Path) -> dict[str, Curve]:
-    """All curves in the event files in ``folder``, by their tags or, where there is one, column.
+    """All curves in the event files in ``folder``, by column of epochs.csv or else by tag.
 
-    TensorBoard reads them, at 50 ms for 200 epochs; what it found is kept for as long as the files
-    are the same. Of an epoch that was trained twice, the second time counts.
+    TensorBoard reads the files, 200 epochs in 50 ms. The result is kept as long as the files stay
+    the same. If an epoch was trained twice, the second time counts.
     """
     files = [(path, path.stat()) for path in sorted(folder.glob("events.out.tfevents.*"))]
     if not files:
         return {}
     where = str(folder.resolve())
     states = [[path.name, found.st_size, found.st_mtime_ns] for path, found in files]
-    # A file for few runs each: many processes may write at once, and all are bounded together.
+    # Each file of the cache is for few runs, because many processes may write at once. The number
+    # of files is bounded, and so is their size.
     slot = hashlib.sha256(where.encode()).hexdigest()[:3]
     cache = Cache(f"curves/{slot}", _reader(), most=2)
     kept = cache.find([where, states], lambda: _from_events(path for path, _ in files))
@@ -138,13 +140,13 @@ def logged(folder: Path) -> dict[str, Curve]:
 
 
 def _from_events(paths: Iterable[Path]) -> dict[str, Any]:
-    """By tag, its epochs and values, None where one is not finite: as JSON can hold them."""
+    """By tag, its epochs and values; a value that is not finite, as JSON holds none, is None."""
     from tensorboard.backend.event_processing.event_file_loader import LegacyEventFileLoader
 
     curves: dict[str, dict[int, float | None]] = {}
     for path in paths:
         for event in LegacyEventFileLoader(str(path)).Load():  # up to the first damaged one
-            if event.session_log.status == event.session_log.START:  # a continued run's
+            if event.session_log.status == event.session_log.START:  # a process began
                 for curve in curves.values():
                     for epoch in [epoch for epoch in curve if epoch >= event.step]:
                         del curve[epoch]

@@ -1,4 +1,4 @@
-"""What several networks together take the test samples for."""
+"""The joint predictions of several networks for the test samples."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from eleatt_bench.runs.predictions import Predictions
 
 
 def average(members: Sequence[Predictions]) -> Predictions:
-    """The mean of the members' probabilities, samples matched by their names; two at least.
+    """Predictions by the mean of the members' probabilities; samples are matched by name.
 
-    A probability is the softmax of a sample's logits, in double precision. The logits of what is
-    returned are the logarithms of the means, in the first member's order of samples.
+    A probability is the softmax of a sample's logits, in double precision. The logits of the result
+    are the logarithms of the means, in the first member's order of samples.
 
     Raises:
-        ValueError: the members were not tested on the same samples, or a name is there twice.
+        ValueError: the members were not tested on the same samples, or a name occurs twice.
     """
     first = members[0]
     if len(np.unique(first.names)) < len(first.names):
@@ -41,7 +41,7 @@ def _probabilities(logits: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
 
 
 def _places(first: Predictions, other: Predictions) -> npt.NDArray[np.intp]:
-    """Where each sample of ``first`` is in ``other``."""
+    """The position in ``other`` of each sample of ``first``, (N,)."""
     order, sorted_first = np.argsort(other.names), np.argsort(first.names)
     places = np.empty(len(first.names), np.intp)
     same = first.logits.shape == other.logits.shape

@@ -1,6 +1,6 @@
-"""Runs as they are given away: one format for a zip, a folder, and ``results/``.
+"""Exported runs: one format for a zip, a folder, and ``results/``.
 
-It is a folder of runs: each has its record, its configuration, its curves, its predictions and,
+The format is a folder of runs. Each run has its record, configuration, curves, predictions and,
 unless it is published, the weights that were tested.
 """
 
@@ -19,18 +19,18 @@ from eleatt_bench.runs.compact import brief, compact, placeless
 from eleatt_bench.runs.record import RunFolder, as_text
 
 Files = Mapping[str, Path | bytes]
-"""Of a run, by their paths in its folder: where each is, or what is in it."""
+"""The files of a run, by their paths in its folder: where each file is, or what is in it."""
 
-_EARLIEST = (1980, 1, 1, 0, 0, 0)  # that a zip can name: the same runs always make the same file
+_EARLIEST = (1980, 1, 1, 0, 0, 0)  # a zip's earliest: the same runs always make the same file
 _CHUNK = 1 << 20
 
 
 def files_of(folder: RunFolder, *, published: bool = False) -> Files:
-    """What of a finished run is given away; of a ``published`` one no weights, and compactly.
+    """The files of a finished run to export; if ``published``, compact and without weights.
 
     Raises:
-        UserError: the run is not finished, or lacks one of these; its predictions are damaged; or a
-            link is among them, which is not followed.
+        UserError: the run is not finished, or lacks a file; a file is a link, which is not
+            followed; or the predictions to be made compact are damaged.
     """
     status = folder.status()
     if status != "finished":
@@ -71,12 +71,12 @@ def files_of(folder: RunFolder, *, published: bool = False) -> Files:
 
 
 def export(runs: Mapping[str, Files], path: Path) -> int:
-    """Write ``runs`` by their names to a zip at ``path``, atomically, and read it back; its bytes.
+    """Write ``runs``, by name, to a zip at ``path``, atomically, and verify it; its size in bytes.
 
-    Unpacked in a folder of runs they are these runs again.
+    Unpacked in a folder of runs, the zip gives these runs again.
 
     Raises:
-        UserError: a file of theirs changed meanwhile.
+        UserError: a file of a run changed meanwhile.
     """
     members = {f"{run}/{name}": file for run, files in runs.items() for name, file in files.items()}
     with replacing(path) as temporary:
@@ -93,7 +93,7 @@ def export(runs: Mapping[str, Files], path: Path) -> int:
 
 
 def opened(file: Path | bytes) -> BinaryIO:
-    """To read what is in ``file``."""
+    """The content of ``file``, opened for reading."""
     return io.BytesIO(file) if isinstance(file, bytes) else file.open("rb")
 
 

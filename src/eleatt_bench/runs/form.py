@@ -1,4 +1,4 @@
-"""What a record and a configuration must be like, so that whoever reads them may rely on it."""
+"""The checks of records and configurations, on which code that reads them may rely."""
 
 from __future__ import annotations
 
@@ -10,37 +10,38 @@ from typing import Any
 from eleatt_bench.runs.identity import RECIPE_VERSION, is_named, run_id
 
 MOST = 1 << 20
-"""Bytes that a record or a configuration may have; a run writes a few thousand."""
+"""The most bytes that a record or a configuration may have; a run writes a few thousand."""
 
-_DEEPEST = 32  # levels of what is nested
+_DEEPEST = 32  # levels of nesting
 _LARGEST = 1 << 64  # no count, seed or number of bytes is as large
 
 
 def parse_record(content: bytes, name: str) -> dict[str, Any]:
-    """The record of the run called ``name``, whose file has this content.
+    """The record of the run called ``name``, from the ``content`` of its file.
 
-    What every record has is there, and in a finished run's what all of these have; whatever else
-    is there is of its kind. All of it is plain: finite numbers, text, lists and mappings.
+    It has every key that all records have and, if the run is finished, every key that all finished
+    runs have. The value of every known key is of its kind. All values are plain: finite numbers,
+    text, lists, mappings, true, false and null.
 
     Raises:
-        ValueError: it is not the record of that run; the reason.
+        ValueError: ``content`` is not the record of that run, with the reason.
     """
     record = _parsed_json(content)
     _check_kinds(record)
     if record["run_id"] != name:
         raise ValueError(f"it is the record of {_short(record['run_id'])}")
     this = record["identity"]
-    # The names of other recipes are other programs' to give.
+    # Another program named the runs of another recipe.
     if this["recipe_version"] == RECIPE_VERSION and is_named(this) and run_id(this) != name:
         raise ValueError(f"its identity is that of another run, {_short(run_id(this))}")
     return dict(record)
 
 
 def parse_evaluation(content: bytes) -> dict[str, Any]:
-    """What ``eleatt-bench eval`` found, in a file of this content.
+    """The result of ``eleatt-bench eval``, from the ``content`` of its file.
 
     Raises:
-        ValueError: it is nothing of the kind; the reason.
+        ValueError: ``content`` is no such result, with the reason.
     """
     found = _parsed_json(content)
     if type(found) is not dict or not _mapping_to(_are_metrics)(found.get("metrics")):
@@ -57,27 +58,27 @@ def _parsed_json(content: bytes) -> Any:
         raise ValueError(f"it is not JSON: {error}") from None
     except RecursionError:
         raise ValueError(_TOO_DEEP) from None
-    except ValueError:  # of an integer, from 4,300 digits on
+    except ValueError:  # an integer of more than 4,300 digits
         raise ValueError(_TOO_LARGE) from None
     _check_plain(found)
     return found
 
 
 def parse_config(content: bytes) -> dict[str, Any]:
-    """The configuration in a ``config.yaml`` of this content: plain values, as they stand there.
+    """The configuration in a ``config.yaml`` with this ``content``: plain values, as written there.
 
     Raises:
-        ValueError: it is not what a run writes; the reason.
+        ValueError: ``content`` is not what a run writes, with the reason.
     """
-    import yaml  # lists and tables read none
+    import yaml  # only here: to list runs or to print a table, no configuration is read
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # eight times as fast, where it is
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # eight times as fast, if built
     try:
         text = content.decode()
         if "${" in text:
             raise ValueError("it has interpolations")
         depth = 0
-        for event in yaml.parse(text, Loader=loader):  # what is built of it may be much larger
+        for event in yaml.parse(text, Loader=loader):  # values may be much larger than the text
             if getattr(event, "anchor", None) is not None:
                 raise ValueError("it has anchors or aliases")
             depth += isinstance(event, yaml.CollectionStartEvent)
@@ -107,7 +108,7 @@ def _check_plain(value: Any) -> None:
             kind = type(one)
             if kind is str:
                 if not one.isascii():
-                    one.encode()  # half a pair of surrogates cannot be written anywhere
+                    one.encode()  # raises for half a pair of surrogates, which nothing can write
             elif kind is dict:
                 below += one
                 below += one.values()
@@ -147,7 +148,7 @@ def _short(text: str) -> str:
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
-_SHOWN = 60  # characters of what is wrong
+_SHOWN = 60  # characters of a wrong value
 
 Fits = Callable[[Any], bool]
 
@@ -157,7 +158,7 @@ def _is_text(value: Any) -> bool:
 
 
 def _is_line(value: Any) -> bool:
-    """Whether it is a text that steers no terminal and ends no line of a page."""
+    """Whether ``value`` is a text without line breaks and terminal control characters."""
     return type(value) is str and value.isprintable()
 
 
@@ -200,7 +201,7 @@ def _are_metrics(values: Any) -> bool:
 
 
 def _is_timing(values: Any) -> bool:
-    """Moments are texts; what was not measured is null."""
+    """Whether moments are texts and all else is numbers, or null if it was not measured."""
     return type(values) is dict and all(
         _is_text(value)
         if name in ("started", "finished")
@@ -210,7 +211,7 @@ def _is_timing(values: Any) -> bool:
 
 
 def _is_identity(value: Any) -> bool:
-    """Whether it has what is asked of every identity; so must that of a pre-training."""
+    """Whether ``value`` has what every identity has, and that of its pre-training has it too."""
     return (
         type(value) is dict
         and _has(value, {"data": _has_data, "model": _has_model})
@@ -247,7 +248,7 @@ _HEAD: dict[str, tuple[Fits, str]] = {
     "command": _TEXT,
     "data_digest": _TEXT,
 }
-"""What every record has."""
+"""The keys that every record has: a check of the value, and the check in words."""
 
 RESULT: dict[str, tuple[Fits, str]] = {
     "metrics": (_mapping_to(_are_metrics), "numbers, accuracies from 0 to 1, by stage and name"),
@@ -259,7 +260,7 @@ RESULT: dict[str, tuple[Fits, str]] = {
     "backend": _LINE,
     "timing": (_is_timing, "moments and numbers"),
 }
-"""What every finished run's has."""
+"""The keys that the record of every finished run has as well."""
 
 _REST: dict[str, tuple[Fits, str]] = {
     "seed": _COUNT,
@@ -276,4 +277,4 @@ _REST: dict[str, tuple[Fits, str]] = {
     "attributes_digest": _TEXT,
     "inputs_digest": _TEXT,
 }
-"""What some have."""
+"""The keys that some records have."""

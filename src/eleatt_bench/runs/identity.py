@@ -25,10 +25,12 @@ PLACES = (
     "trainer.num_threads",
     "trainer.profiler",
 )
-"""Sections and settings that say where and how a run is computed: no part of what it is."""
+"""Sections and settings that say where and how a run is computed: no part of its identity."""
 REDRAWN = {("sysu", "same_subject"): 2}
-"""Protocols whose random splits were drawn anew, and how often they have been drawn: runs on others
-are other runs."""
+"""How often the random splits of a protocol have been drawn, by data set and protocol.
+
+Runs on other splits are other runs.
+"""
 
 OMITTED = (
     ("data", "limit", None),
@@ -37,7 +39,7 @@ OMITTED = (
     ("", "loss", {"label_smoothing": 0.0}),
     ("trainer", "accumulate_grad_batches", 1),
 )
-"""Settings that came later, left out at the value that earlier runs had: these keep their names."""
+"""Later settings: left out at the value that earlier runs had, so these keep their names."""
 
 
 def identity(
@@ -45,12 +47,12 @@ def identity(
     data_digest: str | None,
     pretraining: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """What ``config`` (plain and resolved) trains on the data with that content digest.
+    """The identity of the run of ``config`` (plain and resolved) on the data with ``data_digest``.
 
-    Whatever is not among `PLACES` belongs to it, so that a new setting cannot be forgotten.
+    Every setting that is not among `PLACES` belongs to it, so that no new setting is forgotten.
     ``data_digest`` is None on a machine without the data: such an identity has no `run_id`.
-    ``pretraining`` is the identity of the run whose weights this one begins with. What is deeper
-    than a section is shared with ``config``, which stays as it is.
+    ``pretraining`` is the identity of the run whose weights this run begins with. ``config`` is not
+    changed; the identity shares with it the values that lie deeper than a section.
     """
     result = {
         key: dict(value) if isinstance(value, Mapping) else value
@@ -67,7 +69,7 @@ def identity(
         for name in section.split(".") if section else ():
             within[name] = dict(within[name])
             within = within[name]
-        if within.get(key, default) == default:  # earlier runs do not have it at all
+        if within.get(key, default) == default:  # earlier runs lack this setting
             within.pop(key, None)
     if number := REDRAWN.get((result["data"]["name"], result["data"]["protocol"])):
         result["data"]["splits"] = number
@@ -85,7 +87,7 @@ def is_place(key: str) -> bool:
 
 
 def gated_layers(model: Mapping[str, Any]) -> list[int]:
-    """The 0-based indices of the gated layers: one spelling for null, all and none."""
+    """The 0-based indices of the gated layers: the same list for the same network."""
     if model["gate"] is None:
         return []
     if model["gated_layers"] is None:
@@ -94,7 +96,7 @@ def gated_layers(model: Mapping[str, Any]) -> list[int]:
 
 
 def without_digest(identity: Mapping[str, Any]) -> dict[str, Any]:
-    """``identity`` with the data known by name only, those of its pre-training too."""
+    """``identity`` without the digest of its data, and without that of its pre-training's data."""
     result = {**identity, "data": {**identity["data"], "digest": None}}
     if "pretraining" in result:
         result["pretraining"] = without_digest(result["pretraining"])
@@ -102,7 +104,10 @@ def without_digest(identity: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def without_seed(identity: Mapping[str, Any]) -> dict[str, Any]:
-    """What the runs of other seeds agree with ``identity`` in, their pre-trainings too."""
+    """``identity`` without its seed, and without the seed of its pre-training.
+
+    A ``val_seed`` that equals the seed follows it, and is left out as well.
+    """
     result = {**identity, "seed": None}
     if identity["data"].get("val_seed") == identity["seed"]:
         result["data"] = {**identity["data"], "val_seed": None}
@@ -112,7 +117,7 @@ def without_seed(identity: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def without_recipe(identity: Mapping[str, Any]) -> dict[str, Any]:
-    """``identity`` as every recipe has it, its pre-training too."""
+    """``identity`` without its recipe, and without that of its pre-training."""
     result = {**identity, "recipe_version": None}
     if "pretraining" in result:
         result["pretraining"] = without_recipe(result["pretraining"])
@@ -152,14 +157,18 @@ _PLACEHOLDER = "\0seed"
 def run_ids(
     identity: Mapping[str, Any], seeds: Iterable[int], keys: Sequence[str]
 ) -> Iterator[str]:
-    """The names of runs that are as ``identity`` says but for ``seeds``, the values of ``keys``."""
+    """The names of the runs of ``identity`` with each of ``seeds`` as the value of ``keys``.
+
+    Raises:
+        ValueError: the identity lacks the digest of data.
+    """
     if not is_named(identity):
         raise ValueError("without the data's digest a run has no name")
-    # It is put into words once: that takes longer than all the rest.
+    # JSON is made once, because that takes longer than all the rest.
     parts = _canonical(with_seed(identity, _PLACEHOLDER, keys)).split(_canonical(_PLACEHOLDER))
     kind = f"{'quick-' if identity.get('quick') else ''}{identity['data']['name']}"
     for seed in seeds:
-        digest = hashlib.sha256(str(seed).join(parts).encode()).hexdigest()  # as JSON has it
+        digest = hashlib.sha256(str(seed).join(parts).encode()).hexdigest()  # str: as JSON has it
         yield f"{kind}-{model_name(identity)}-seed{seed}-{digest[:12]}"
 
 
@@ -168,7 +177,7 @@ def _canonical(value: Any) -> str:
 
 
 def content(identity: Mapping[str, Any]) -> str:
-    """A digest of all that a run is but for the digest of its data."""
+    """A digest of ``identity`` without the digest of its data."""
     return _digest(without_digest(identity))
 
 
@@ -179,9 +188,10 @@ def tested_on(identity: Mapping[str, Any]) -> list[Any]:
 
 
 def likeness(identity: Mapping[str, Any]) -> dict[str, Any]:
-    """What tells whether other runs are like that of ``identity``.
+    """What tells whether other runs are like the run of ``identity``.
 
-    ``content``; `but_numbers`; ``kind``, data set and cell; ``limit`` and whether it is ``quick``.
+    The digests `content` and `but_numbers`; ``kind``, which names data set, sequence and cell;
+    ``limit``; and whether the run is ``quick``.
     """
     data = identity["data"]
     return {
@@ -194,13 +204,12 @@ def likeness(identity: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def but_numbers(identity: Mapping[str, Any]) -> str:
-    """A digest of what runs agree in that differ in seed, fold, recipe and the digest of their data
-    alone."""
+    """A digest of ``identity`` without seed, fold, recipe and the digest of its data."""
     return _digest(_without_fold(without_recipe(without_seed(without_digest(identity)))))
 
 
 def _without_fold(identity: Mapping[str, Any]) -> dict[str, Any]:
-    """``identity`` without its fold, and that of its pre-training, which follows it."""
+    """``identity`` without its fold, and without that of its pre-training, which follows it."""
     result = {**identity, "data": {**identity["data"], "fold": None}}
     if "pretraining" in result:
         result["pretraining"] = _without_fold(result["pretraining"])

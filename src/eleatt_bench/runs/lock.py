@@ -1,8 +1,8 @@
-"""A file that one process at a time holds; the kernel lets go of it when that process dies.
+"""A lock file that one process at a time holds; the kernel frees it when that process dies.
 
-It names who holds it: process, host, user, and the cluster's job. On some file systems of several
-hosts a lock is seen on its own host alone. There whoever holds the file also touches it every now
-and then, and one that names another host is free when it has not been touched for `SILENT` seconds.
+The file names its holder: process, host, user, and the cluster's job. On some file systems of
+several hosts, a lock is seen only on the host that holds it. There the holder also touches the file
+regularly, and a file that names another host is free if it was not touched for `SILENT` seconds.
 """
 
 from __future__ import annotations
@@ -26,22 +26,23 @@ from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.files import NO_LOCKS, file_system, may_be_shared
 
 SILENT = 120.0
-"""Seconds after which a holder on another host counts as dead; caches of files last for 60."""
+"""Seconds without a touch after which a holder on another host counts as dead; hosts may see the
+times of a file 60 seconds late."""
 
 _BEAT = 15.0  # seconds between touches
 _SETTLE = 1.0  # seconds after which two hosts see what both have just written
-_LONGEST = 500  # bytes of what a file names
+_LONGEST = 500  # bytes of a holder's name
 _POLL = 0.02  # seconds between tries
 _NO_LOCKS = (*NO_LOCKS, EINVAL)
-"""What file systems without locks answer."""
+"""The errors of file systems without locks."""
 
 
 def try_lock(path: Path, seconds: float) -> int | None:
-    """Hold ``path``, made with its folder if need be; a descriptor for `unlock`.
+    """Hold ``path``, made with its folder if needed, and return a descriptor for `unlock`.
 
-    None if another process has it for so many ``seconds``. The folder may be removed at any time by
-    whoever holds the file. Then whoever waits gets hold of a file that is no more, or makes a new
-    one in a folder that has just got another name; file locks of libraries take that for success.
+    None if another process holds it for all of ``seconds``. The holder of the file may remove the
+    folder at any time. A waiting process then locks a file that no longer exists, or makes a new
+    one in a folder that was just renamed. Lock libraries take that for success; this tries again.
 
     Raises:
         UserError: the file system has no locks.
@@ -63,14 +64,14 @@ def try_lock(path: Path, seconds: float) -> int | None:
 def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except FileExistsError:  # pathlib's answer, too, where the folder vanishes between its steps
+    except FileExistsError:  # pathlib also raises this if the folder vanishes between its steps
         with suppress(FileNotFoundError):
             if not S_ISDIR(folder.stat().st_mode):
                 raise
 
 
 def _is_held_at(path: Path, descriptor: int) -> bool:
-    """Whether the file is locked now, and the one at ``path``; if not it is closed."""
+    """Whether ``descriptor`` is locked now, and is the file at ``path``; if not, it is closed."""
     held = False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -80,7 +81,7 @@ def _is_held_at(path: Path, descriptor: int) -> bool:
     except OSError as error:
         if error.errno not in _NO_LOCKS:
             raise
-        with suppress(OSError):  # what was made to be locked
+        with suppress(OSError):  # remove what was made for the lock
             path.unlink()
             path.parent.rmdir()
         raise UserError(
@@ -96,13 +97,13 @@ def _is_held_at(path: Path, descriptor: int) -> bool:
 
 
 def _takes(path: Path, descriptor: int) -> bool:
-    """Write into the file that it is this process's; False if it is one's on another host."""
+    """Write this process's name into the file; False if a process on another host holds it."""
     shared = may_be_shared(path)
     before = holder(path)
     if shared and before and not _names(before, _host()) and _is_alive(path):
         return False
     own = _own_name().encode()
-    os.pwrite(descriptor, own, 0)  # first: what is held is never empty, as `is_free` takes it
+    os.pwrite(descriptor, own, 0)  # first: a held file is never empty, as `is_free` expects
     os.ftruncate(descriptor, len(own))
     if shared:
         os.fsync(descriptor)
@@ -113,12 +114,12 @@ def _takes(path: Path, descriptor: int) -> bool:
 
 def _is_alive(path: Path) -> bool:
     """Whether the file is touched within `SILENT` seconds; no clocks of two hosts are compared."""
-    with tempfile.TemporaryFile(dir=path.parent) as now:  # by the clock that dates all files there
+    with tempfile.TemporaryFile(dir=path.parent) as now:  # has the time of that file system
         left = SILENT - (os.fstat(now.fileno()).st_mtime - path.stat().st_mtime)
     before, deadline = path.stat().st_mtime_ns, time.monotonic() + min(left, SILENT)
     while time.monotonic() < deadline:
         time.sleep(min(1.0, SILENT))
-        os.close(os.open(path, os.O_RDONLY))  # lets NFS look again
+        os.close(os.open(path, os.O_RDONLY))  # makes NFS look again
         if path.stat().st_mtime_ns != before:
             return True
     return False
@@ -126,9 +127,9 @@ def _is_alive(path: Path) -> bool:
 
 @contextmanager
 def kept(path: Path, descriptor: int) -> Iterator[None]:
-    """Show, where it takes that, that this process lives which holds ``path``.
+    """Touch ``path``, which this process holds, if other hosts need that to know that it lives.
 
-    If another took it meanwhile, thinking this one dead, this one ends as by SIGTERM.
+    If another process took it over, because this one seemed dead, this process gets SIGTERM.
     """
     if not may_be_shared(path):
         yield
@@ -138,9 +139,9 @@ def kept(path: Path, descriptor: int) -> Iterator[None]:
 
     def beat() -> None:
         while not over.wait(_BEAT):
-            with suppress(OSError):  # a server that is away for a while
+            with suppress(OSError):  # the server may be away for a while
                 found = path.read_bytes()
-                if found and found != own:  # an empty one is being written: the next look tells
+                if found and found != own:  # if it is empty, it is being written: look again
                     other = found.decode("utf-8", errors="replace")
                     print(f"{path} was taken over: {other}", file=sys.stderr, flush=True)
                     os.kill(os.getpid(), signal.SIGTERM)
@@ -157,7 +158,7 @@ def kept(path: Path, descriptor: int) -> Iterator[None]:
 
 
 def holder(path: Path) -> str:
-    """Who holds ``path``, or died with it, in words; empty where that is not known."""
+    """Who holds ``path``, or held it until killed, in words; empty if that is not known."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe would wait for ever
     except OSError:
@@ -190,9 +191,9 @@ def _names(text: str, host: str) -> bool:
 
 
 def unlock(descriptor: int) -> None:
-    """Let go of what `try_lock` returned."""
+    """Free the lock whose ``descriptor`` `try_lock` returned."""
     with suppress(OSError):
-        if os.pread(descriptor, _LONGEST, 0) == _own_name().encode():  # none took it over
+        if os.pread(descriptor, _LONGEST, 0) == _own_name().encode():  # nobody took it over
             os.ftruncate(descriptor, 0)
     fcntl.flock(descriptor, fcntl.LOCK_UN)  # also for children that have inherited it
     os.close(descriptor)
@@ -202,12 +203,12 @@ _shared: dict[int, bool] = {}  # by device, what `may_be_shared` says
 
 
 def is_free(path: str) -> bool:
-    """Whether nobody holds ``path`` for sure, found out by a look at it alone.
+    """Whether certainly nobody holds ``path``, judged by its size alone.
 
-    Whoever holds it has written into it. Where several hosts may write, and what one knows of a
-    file may be old, nothing is sure.
+    A holder has written into the file. If several hosts may write there, the size known here may be
+    old, so an existing file is never certain to be free.
     """
-    try:  # of thousands, where a Path for each takes longer than all the rest
+    try:  # for thousands of files: a Path for each takes longer than all the rest
         found = os.stat(path)  # noqa: PTH116
     except (FileNotFoundError, NotADirectoryError):
         return True
@@ -219,10 +220,11 @@ def is_free(path: str) -> bool:
 
 
 def is_locked(path: Path) -> bool | None:
-    """Whether a living process holds ``path``; nothing is written to find out.
+    """Whether a living process holds ``path``; this writes nothing.
 
-    One on another host, whose lock is not seen here, shows by touching the file that it lives. None
-    where that cannot be asked: the file system has no locks, or the file may not be read.
+    The lock of a process on another host may not be seen here; it shows that it lives by touching
+    the file. None if this cannot be found out: the file system has no locks, or the file may not be
+    read.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
@@ -231,7 +233,7 @@ def is_locked(path: Path) -> bool | None:
     except OSError:
         return None
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: lookers do not collide
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: several may look
         touched = os.fstat(descriptor).st_mtime
     except BlockingIOError:
         return True

@@ -1,4 +1,4 @@
-"""What a finished run took its test samples for."""
+"""The predictions of a finished run for its test samples."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from eleatt_bench.runs.apart import Apart
 from eleatt_bench.runs.record import RunFolder
 
 _MOST = 1 << 28  # bytes; the largest test set here takes a tenth of it
-_PACKED = 1 << 26  # bytes that packed ones may unpack to
+_PACKED = 1 << 26  # bytes that a packed array may unpack to
 _FILTERS = frozenset({h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE})
 
 CLEAN = "accuracy_clean"
@@ -29,7 +29,7 @@ CLEAN = "accuracy_clean"
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """Of N test samples and C classes."""
+    """The predictions for N test samples, with C classes."""
 
     names: npt.NDArray[np.bytes_]  # (N,)
     labels: npt.NDArray[np.int64]  # (N,)
@@ -51,11 +51,11 @@ class Predictions:
 
 
 def read_predictions(folder: RunFolder, metric: str = "accuracy") -> Predictions | None:
-    """What a run took its test samples for; of the samples that ``metric`` is about.
+    """The predictions of a run for those of its test samples that ``metric`` is about.
 
-    None where there is no such file, or no sample that the metric is about. The record vouches for
-    the file by its digest; a record of an earlier version does not, so that another process tries
-    first whether it can be read at all.
+    None if there is no such file, or no sample that the metric is about. The record has the digest
+    of the file. If a record of an earlier version lacks it, another process first tries whether the
+    file can be read at all.
 
     Raises:
         UserError: the file is damaged.
@@ -75,12 +75,12 @@ def read_predictions(folder: RunFolder, metric: str = "accuracy") -> Predictions
 
 
 def checked(folder: RunFolder, digest: str | None, *, trusted: bool = True) -> Predictions:
-    """The predictions in the folder of a run, of the ``digest`` that its record has of them.
+    """The predictions in the folder of a run, checked against the ``digest`` in its record.
 
-    Where there is none, or it is not to be ``trusted``, another process reads them first.
+    If there is no digest, or it is not ``trusted``, another process reads the file first.
 
     Raises:
-        OSError, ValueError: they cannot be read, or are damaged.
+        OSError, ValueError: the predictions cannot be read, or are damaged.
     """
     content = read_bounded(folder.predictions, _MOST)
     if digest is not None and digest_of(content) != digest:
@@ -91,7 +91,7 @@ def checked(folder: RunFolder, digest: str | None, *, trusted: bool = True) -> P
 
 
 def accuracy(found: Predictions, metric: str) -> float | None:
-    """The test ``metric`` of a record as the predictions have it; None of another than these."""
+    """The accuracy ``metric`` of the predictions; None if they do not determine it."""
     right = {"accuracy": found.right}
     if found.clean is not None and found.clean.any():
         right[CLEAN] = found.right[found.clean]
@@ -113,10 +113,10 @@ def _of(found: Predictions, metric: str, measured: bool) -> Predictions | None:
 
 
 def parse(content: bytes) -> Predictions:
-    """The predictions in an HDF5 file of this content; what it says of sizes is not believed.
+    """The predictions in an HDF5 file with this ``content``; the sizes that it states are checked.
 
     Raises:
-        ValueError: it holds no predictions; the reason.
+        ValueError: ``content`` holds no predictions, with the reason.
     """
     try:
         with h5py.File(h5py.h5f.open_file_image(content)) as file:
@@ -147,7 +147,7 @@ def parse(content: bytes) -> Predictions:
 
 
 def _texts(names: object) -> tuple[str, ...]:
-    """The class names: bytes of a fixed width, or of an earlier version texts of any."""
+    """The class names: bytes of a fixed width in a published file, else texts of any width."""
     if not isinstance(names, np.ndarray) or names.ndim != 1:
         raise ValueError("its class_names are no list")
     if not all(isinstance(name, str | bytes) for name in names):
@@ -159,9 +159,10 @@ _APART = Apart(parse)
 
 
 def _array(file: h5py.File, name: str, kinds: str, most: int) -> npt.NDArray[Any]:
-    """A data set of ``file``, which lies in it: what is written there takes at most ``most``.
+    """The array ``name`` of ``file``, which must lie in it and have at most ``most`` bytes.
 
-    ``kinds`` are those of NumPy's types that it may have.
+    A packed array may have `_PACKED` bytes instead. ``kinds`` are the kinds of NumPy's types that
+    the array may have.
     """
     if name not in file:
         raise ValueError(f"it lacks {name}")
@@ -177,12 +178,12 @@ def _array(file: h5py.File, name: str, kinds: str, most: int) -> npt.NDArray[Any
         raise ValueError(f"its {name} is larger than the file")
     array: npt.NDArray[Any] = found[...]
     if array.dtype == object and array.size * max(map(len, array.flat), default=0) > 16 * most:
-        raise ValueError(f"its {name} is larger than the file")  # once all are equally long
+        raise ValueError(f"its {name} is larger than the file")  # as texts of equal width
     return array
 
 
 def _check_packing(name: str, found: h5py.Dataset, most: int) -> None:
-    """Refuse what a published file is not packed by, and a chunk that unpacks to more."""
+    """Refuse filters that a published file does not use, and chunks of more than ``most`` bytes."""
     made = found.id.get_create_plist()
     filters = {made.get_filter(index)[0] for index in range(made.get_nfilters())}
     chunk = math.prod(found.chunks) * max(1, found.dtype.itemsize)
@@ -191,7 +192,7 @@ def _check_packing(name: str, found: h5py.Dataset, most: int) -> None:
 
 
 def digest_of(content: bytes) -> str:
-    """What a record has of a file of predictions."""
+    """The digest of a file of predictions, as a record has it."""
     return hashlib.sha256(content).hexdigest()
 
 
@@ -200,7 +201,7 @@ def write_predictions(path: Path, predictions: Predictions, dataset: str) -> str
 
     Returns its digest, for the record.
     """
-    content = io.BytesIO()  # a file that h5py cannot finish, on a full disk, it cannot close either
+    content = io.BytesIO()  # in memory: on a full disk h5py can neither finish nor close a file
     with h5py.File(content, "w") as file:
         file.attrs["dataset"] = dataset
         file.attrs["class_names"] = list(predictions.class_names)

@@ -1,9 +1,9 @@
-"""The folder that a run leaves, and the record in it.
+"""The folder of a run, and the record in it.
 
 ``<runs_dir>/<run_id>/`` holds ``config.yaml record.json epochs.csv log.txt checkpoints/
-tensorboard/ predictions.h5`` and what other verbs add (`eleatt_bench.runs.belongings`). Whoever
-works on a run holds the lock of its folder; the operating system frees the lock when that process
-dies, so "running" can never be stale.
+tensorboard/ predictions.h5`` and what other commands add (`eleatt_bench.runs.belongings`). A
+process that works on a run holds the lock of its folder. The operating system frees the lock when
+that process dies, so "running" can never be stale.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ Record = dict[str, Any]
 RECORD, EPOCHS, PREDICTIONS, LOCK = "record.json", "epochs.csv", "predictions.h5", ".lock"
 
 STATUSES = (*STATES, "interrupted", "damaged", "unknown")
-"""Of a run that was begun: what its record says, or what became of it."""
+"""The statuses of a run that was begun: those of its record, and what may have become of it."""
 
-_LOOK = 0.2  # seconds within which whoever only looks at a lock is done with it
+_LOOK = 0.2  # seconds; a process that only looks at a lock frees it sooner
 
 
 class RunFolder:
@@ -81,7 +81,7 @@ class RunFolder:
 
     @property
     def loggers(self) -> Path:
-        """What loggers other than TensorBoard's leave."""
+        """The folder of what loggers other than TensorBoard leave."""
         return self.path / "loggers"
 
     @property
@@ -89,26 +89,26 @@ class RunFolder:
         return self.path / LOCK
 
     def read(self) -> Record | None:
-        """The record, on which a reader may rely; None where there is none or it is damaged."""
+        """The record, once it is checked; None if there is none or it is damaged."""
         return self._read()[0]
 
     def damage(self) -> str | None:
-        """What is wrong with the record and what helps, in a sentence; None if it is whole."""
+        """What is wrong with the record and what helps, in a sentence; None if nothing is wrong."""
         return self._read()[1]
 
     def _read(self) -> tuple[Record | None, str | None]:
         return self._parsed(self.record, lambda content: parse_record(content, self.run_id))
 
     def read_config(self) -> tuple[dict[str, Any] | None, str | None]:
-        """The configuration, or None and, where the file is damaged, what is wrong with it."""
+        """The configuration or None, and what is wrong with the file if it is damaged."""
         return self._parsed(self.config, parse_config)
 
     def evaluation(self, checkpoint: str) -> Path:
-        """What ``eleatt-bench eval`` writes of a checkpoint."""
+        """The file that ``eleatt-bench eval`` writes about a checkpoint."""
         return self.path / f"eval-{checkpoint}.json"
 
     def read_evaluation(self, checkpoint: str) -> dict[str, Any] | None:
-        """What ``eleatt-bench eval`` found, None where it did not, or the file is damaged."""
+        """The result of ``eleatt-bench eval``; None if there is none or its file is damaged."""
         return self._parsed(self.evaluation(checkpoint), parse_evaluation)[0]
 
     def _parsed(
@@ -132,8 +132,8 @@ class RunFolder:
     def status(self, known: Mapping[str, Any] | None = None) -> str:
         """One of `STATUSES`, or ``not started``.
 
-        ``unknown`` where the file system cannot tell whether an unfinished run is running. With its
-        record, or the summary of it, ``known``, it is not read again.
+        ``unknown`` if the file system cannot tell whether an unfinished run is running. ``known``
+        is the record or its summary, if the caller has one; then the record is not read again.
         """
         if known is None and not self.path.is_dir():
             return "not started"
@@ -155,20 +155,20 @@ class RunFolder:
         return status
 
     def is_finished(self) -> bool:
-        """Whether the run is finished, and nobody is at it."""
+        """Whether the run is finished, and no process works on it."""
         return self.status() == "finished"
 
     def mark_pruned(self) -> None:
-        """Say that the run was ended because others were better, unless it is finished or held."""
+        """Record that the run was ended because others were better, unless it is done or held."""
         with suppress(HeldElsewhereError), self.held(wait=False):
             record = self.read()
             if record is not None and record["status"] != "finished":
                 self.write({**record, "status": "pruned"})
 
     def is_locked(self) -> bool | None:
-        """Whether a living process works on this run; nothing is written to find out.
+        """Whether a living process works on this run; this writes nothing.
 
-        None where the file system has no locks, or this one may not be looked at.
+        None if the file system has no locks, or the lock may not be read.
         """
         return is_locked(self._lock)
 
@@ -200,7 +200,7 @@ class RunFolder:
     def remove(self) -> list[str]:
         """Remove the run, and its folder if nothing else is in it; sentences about what stays.
 
-        Of a run that is a link, that alone goes.
+        If the run is a link, only the link is removed.
 
         Raises:
             UserError: a living process works on the run.
@@ -222,7 +222,8 @@ class RunFolder:
                     left = ", ".join(str(path.relative_to(self.path)) for path in others)
                     said.append(f"{self.path} stays, for no run wrote what is left in it: {left}")
                 return said
-            # Gone at once or not at all; what a killed process leaves of it, `runs gc` removes.
+            # Renamed first, so that the run goes at once or not at all. If this process is killed
+            # then, `runs gc` removes the rest.
             doomed = self.path.with_name(f".{self.run_id}.{os.getpid()}.tmp")
             self.path.rename(doomed)
             _remove(doomed)
@@ -231,23 +232,23 @@ class RunFolder:
             unlock(lock)
 
     def clear(self) -> list[str]:
-        """Remove what an earlier training left; the lock stays. Sentences about what else does."""
+        """Remove what an earlier training left, without the lock; sentences about what stays."""
         self.record.unlink(missing_ok=True)  # first: without it nothing here counts as finished
         own, _ = belongings.contents(self.path, belongings.TRAINING)
         return belongings.remove(own, self.path)
 
 
 def epoch_of(record: Mapping[str, Any], checkpoint: str | None = None) -> int | None:
-    """The epoch, from 1, whose weights ``checkpoint`` ("best" or "last") has, or the tested ones.
+    """The epoch, from 1, of the weights in ``checkpoint`` ("best" or "last"), else of the tested.
 
-    None where a record does not know it, as that of a run that did not finish.
+    None if the record does not tell, such as that of a run that did not finish.
     """
     chosen = checkpoint or record.get("selection", "best")
     return record.get("epochs" if chosen == "last" else "best_epoch")
 
 
 def as_text(record: Mapping[str, Any]) -> str:
-    """What a record's file has in it."""
+    """The content of a record's file."""
     return json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
@@ -256,19 +257,19 @@ def _remove(folder: Path) -> None:
         try:
             return shutil.rmtree(folder)
         except OSError as error:
-            if error.errno != ENOTEMPTY:  # someone about to wait for the lock made it anew in there
+            if error.errno != ENOTEMPTY:  # a process that waits may have made the lock anew in it
                 raise
 
 
 def all_runs(runs_dir: Path) -> list[RunFolder]:
     """Every run below ``runs_dir`` that has a record, by name."""
-    # A Path for each of thousands takes longer than all the rest.
+    # For thousands of runs: a Path for each takes longer than all the rest.
     found = [n for n in run_names(runs_dir) if os.path.exists(f"{runs_dir}/{n}/{RECORD}")]  # noqa: PTH110
     return [RunFolder(runs_dir, name) for name in found]
 
 
 def run_names(runs_dir: Path) -> list[str]:
-    """What may be the names of runs: those of all below ``runs_dir`` that is not hidden."""
+    """Possible names of runs, sorted: everything in ``runs_dir`` that is not hidden."""
     try:
         return [name for name in sorted(os.listdir(runs_dir)) if name[0] != "."]  # noqa: PTH208
     except (FileNotFoundError, NotADirectoryError, PermissionError):
@@ -278,8 +279,8 @@ def run_names(runs_dir: Path) -> list[str]:
 def find_run(runs_dir: Path, name: str) -> RunFolder:
     """The run called ``name``: its whole id, or a beginning of the id or of its hash.
 
-    A beginning that ends with a word of ids wins over what is longer there: ``digits-gru-seed1`` is
-    of seed 1, whatever seeds 10 to 19 there are.
+    A beginning that ends where a word of the id ends wins: ``digits-gru-seed1`` means seed 1, even
+    if there are seeds 10 to 19.
 
     Raises:
         UserError: no run, or several, answer to that name.

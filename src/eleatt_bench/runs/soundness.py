@@ -1,4 +1,4 @@
-"""Whether the files of a finished run are whole, and say the same of it."""
+"""Whether the files of a finished run are whole, and agree with one another."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from eleatt_bench.runs.record import Record, RunFolder, epoch_of
 
 
 def sound(folder: RunFolder) -> Record:
-    """The record of a finished run, wherever it comes from, once all of its files agree with it.
+    """The record of a finished run from anywhere, once all of the run's files agree with it.
 
-    The record is of the run that the folder is called after, the configuration has its identity,
-    the predictions have its digest, its accuracies and as many samples, the curves are of all
-    epochs and have its validation accuracy.
+    The record is that of the run that the folder is named after. The configuration has its
+    identity. The predictions have its digest, accuracies and number of samples. The curves have all
+    epochs and its validation accuracy.
 
     Raises:
-        ValueError: the first file that is missing or not so, and how.
+        ValueError: a file is missing or does not agree; it names the first such file.
     """
     return sound_with_predictions(folder)[0]
 
 
 def sound_with_predictions(folder: RunFolder) -> tuple[Record, Predictions]:
-    """What `sound` gives, and the predictions that it had to read."""
+    """The record as from `sound`, and the predictions, which it had to read."""
     with _naming("record.json"):
         record = parse_record(read_bounded(folder.record, MOST), folder.run_id)
         if record["status"] != "finished":
@@ -57,7 +57,7 @@ def sound_with_predictions(folder: RunFolder) -> tuple[Record, Predictions]:
 
 
 def _check_identity(record: Record) -> None:
-    """That what a record says twice, it says the same way."""
+    """Check that a record agrees with itself in what it says twice."""
     this = record["identity"]
     for key, said in (("seed", this["seed"]), ("data_digest", this["data"]["digest"])):
         if record.get(key, said) != said:
@@ -65,7 +65,7 @@ def _check_identity(record: Record) -> None:
 
 
 def _check_validation(curve: Curve, record: Record) -> None:
-    """That the tested epoch's validation accuracy is that of the record, in single precision."""
+    """Check that the curve has the record's validation accuracy, in single precision."""
     tested = epoch_of(record) or 0
     found, said = curve.get(tested), record["metrics"]["val"]["accuracy"]
     if found is not None and not math.isclose(found, said, abs_tol=1e-6):

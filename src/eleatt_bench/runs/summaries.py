@@ -1,4 +1,4 @@
-"""What is shown of many runs at once, without parsing their records anew each time."""
+"""Summaries of the records of many runs, kept so that records are not parsed anew each time."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from eleatt_bench.runs.identity import likeness
 from eleatt_bench.runs.record import RECORD, RunFolder, run_names
 
 Summary = dict[str, Any]
-"""A record less what is long and seldom asked for: instead of the identity its `likeness`."""
+"""A record without its long and seldom used parts, and with `likeness` instead of the identity."""
 
 LIKENESS = "likeness"
 _LONG = ("identity", "overrides", "command", "versions")
-_MOST = 50_000  # of a kilobyte each
-_WORTH = 64  # new ones: to write fewer takes longer than to read them again
+_MOST = 50_000  # summaries, of a kilobyte each
+_WORTH = 64  # new summaries: writing fewer takes longer than reading their records again
 
 
 class Summaries:
     """The summaries of the runs below ``runs_dir``, those of thousands in a tenth of a second.
 
-    A record is read and checked by `RunFolder.read`. What came of it is kept, and used as long as
-    the code and the file's `FileState`, which is asked each time, are the same. Nothing is kept of
-    a file that is not settled, or damaged.
+    `RunFolder.read` reads and checks a record. Its summary is kept, and used as long as the code
+    and the file's `FileState`, looked up each time, stay the same. No summary is kept of a file
+    that is damaged or not settled yet.
     """
 
     def __init__(self, runs_dir: Path) -> None:
@@ -38,12 +38,12 @@ class Summaries:
         self._cache = Cache(f"records/{place}", code, _MOST)
 
     def of(self, run_id: str) -> Summary | None:
-        """None where there is no record or it is damaged."""
+        """The summary of one run; None if it has no record, or a damaged one."""
         file = self._file(run_id)
         return None if file is None else self._of(run_id, file)
 
     def every(self) -> Iterator[tuple[RunFolder, Summary | None]]:
-        """Every run that has a record, by name, with its summary: None where that is damaged."""
+        """Every run that has a record, by name, with its summary, or None for a damaged record."""
         for run_id in run_names(self._runs_dir):
             file = self._file(run_id)
             if file is not None:
@@ -68,7 +68,7 @@ class Summaries:
         return summary_of(record)
 
     def keep(self) -> None:
-        """Write what was found to where it is kept, if it is much."""
+        """Write the new summaries to the cache, if there are enough of them."""
         if self._cache.added >= _WORTH:
             self._cache.write()
 

@@ -1,4 +1,4 @@
-"""Runs of another machine, or of ``results/``, put among those of a folder: whole or not at all."""
+"""Taking runs of another machine, or of ``results/``, into a folder: whole or not at all."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NAME = re.compile(r"[a-zA-Z0-9][\w.+-]{0,199}")
 
 
 class Outcome(StrEnum):
-    """What became of a run that was to be put into a folder."""
+    """What became of a run that should be put into a folder."""
 
     TAKEN = "taken over"
     SAME = "is here already"
@@ -32,9 +32,9 @@ class Outcome(StrEnum):
 
 @contextmanager
 def staging(runs_dir: Path) -> Iterator[Path]:
-    """A folder of runs that nobody sees, on the disk of ``runs_dir``; in the end it is removed.
+    """A hidden folder of runs, on the disk of ``runs_dir``; in the end it is removed.
 
-    What a killed process leaves of it, `runs gc` removes.
+    If this process is killed, `runs gc` removes the folder.
     """
     folder = runs_dir / f".taking.{os.getpid()}.tmp"
     try:
@@ -46,7 +46,7 @@ def staging(runs_dir: Path) -> Iterator[Path]:
 
 
 def put(files: Files, folder: RunFolder) -> int:
-    """Write a run's ``files`` into its ``folder``; how many bytes these are."""
+    """Write a run's ``files`` into its ``folder``; the number of bytes written."""
     if not _NAME.fullmatch(folder.run_id):
         raise ValueError(f"{folder.run_id!r} is no name of a run")
     size = 0
@@ -61,8 +61,7 @@ def put(files: Files, folder: RunFolder) -> int:
 def take(staged: Sequence[RunFolder], runs_dir: Path) -> dict[str, Outcome]:
     """Move runs that are whole, and known to be sound, into ``runs_dir``; what became of each.
 
-    None takes the place of a finished one. One that was begun here, failed or was interrupted
-    makes room for the finished one.
+    A run that is finished, being trained or damaged there stays. Any other one makes room.
     """
     return {folder.run_id: _take(folder, RunFolder(runs_dir, folder.run_id)) for folder in staged}
 
@@ -79,7 +78,7 @@ def _take(staged: RunFolder, target: RunFolder) -> Outcome:
             doomed = target.path.with_name(f".{target.run_id}.{os.getpid()}.tmp")
             target.path.rename(doomed)
             taken = _moved(staged.path, target.path)
-            if not taken:  # whoever waits for the lock has made a folder for it meanwhile
+            if not taken:  # a process that waits for the lock has made its folder meanwhile
                 _put_back(doomed, target.path)
             shutil.rmtree(doomed)
             return Outcome.TAKEN if taken else Outcome.BUSY
@@ -88,7 +87,11 @@ def _take(staged: RunFolder, target: RunFolder) -> Outcome:
 
 
 def _there(staged: RunFolder, target: RunFolder) -> Outcome | None:
-    """What is said of a run that stays as it is here; None of one that may go."""
+    """The outcome if the run at ``target`` stays as it is; None if it may be replaced.
+
+    Raises:
+        UserError: ``target`` is a link.
+    """
     if target.path.is_symlink():
         raise UserError(
             f"{target.path} is a link to {target.path.readlink()}: nothing is put there"
@@ -106,14 +109,14 @@ def _record(folder: RunFolder) -> Record:
 
 
 def _put_back(doomed: Path, target: Path) -> None:
-    """Move all of ``doomed`` to ``target`` that is not there."""
+    """Move to ``target`` everything in ``doomed`` that is not there."""
     for path in sorted(doomed.iterdir()):
         if not (target / path.name).exists():
             path.rename(target / path.name)
 
 
 def _moved(source: Path, target: Path) -> bool:
-    """Whether ``source`` is now at ``target``, where nothing else has appeared meanwhile."""
+    """Move ``source`` to ``target``; False if something else has appeared there meanwhile."""
     try:
         source.rename(target)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What a person calls a run: what was typed for it, shortened, and the beginning of its hash."""
+"""Titles of runs for people: what was typed for a run, shortened, and the beginning of its hash."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Any
 
 from eleatt_bench.runs.identity import is_place, model_name
 
-_LONGEST = 120  # bytes; it has to do as a file's name
-_FIRST = ("experiment", "model", "seed")  # said in another form
-_UNSAID = ("trainer", "hydra")  # a group option says where a run is computed
+_LONGEST = 120  # bytes; a title must be usable as a file's name
+_FIRST = ("experiment", "model", "seed")  # shown in another form
+_UNSAID = ("trainer", "hydra")  # chosen as a group, it says where a run is computed
 
 
 def title(record: Mapping[str, Any]) -> str:
-    """Such as ``eleatt_gru seed=0 hidden_size=64 digits 1a2b3c``.
+    """A title such as ``eleatt_gru seed=0 hidden_size=64 digits 1a2b3c``.
 
-    What tells runs apart comes first, because it is cut where there is little room.
+    What tells runs apart comes first, because the end is cut off where space is short.
     """
     identity = record["identity"]
     said = dict(override.lstrip("+~").partition("=")[::2] for override in record["overrides"])

@@ -1,7 +1,7 @@
-"""Runs by what they are and came to: one flat set of keys, to filter and to sort by.
+"""The settings and results of runs, under one flat set of keys to filter and to sort by.
 
-A key is that of the configuration (``model.gate``), a metric (``test/accuracy``), ``run``,
-``status``, or whatever else stands in the record (``parameters``, ``timing.seconds``).
+A key is a setting (``model.gate``), a metric (``test/accuracy``), ``run``, ``status``, or another
+key of the record (``parameters``, ``timing.seconds``).
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from eleatt_bench.runs.summaries import LIKENESS, Summaries, Summary
 
 _RENAMED = {"run_id": "run", "pretraining": "pretraining.run"}
 _TWICE = ("status", "identity", "metrics", "overrides", "data_digest")
-"""What of a record is not taken as it stands: most of it is there under another key."""
+"""Keys of a record that are not taken as they stand; most are there under another key."""
 _NOT_SHORT = frozenset({*_TWICE, *_RENAMED, LIKENESS})
-"""What is not to be looked up in a summary."""
+"""Keys that are not looked up in a summary."""
 _STAGES = ("train", "val", "test")
 
 
 class Run:
     """A run that left a record, with all its values.
 
-    With its ``summary`` the record is read only if it is asked for what a summary lacks.
+    With a ``summary``, the record is read only for values that a summary lacks.
     """
 
     def __init__(self, folder: RunFolder, summary: Summary | None = None) -> None:
@@ -39,12 +39,12 @@ class Run:
 
     @cached_property
     def record(self) -> Record:
-        """Empty where it is damaged."""
+        """The record; empty if it is damaged."""
         return self.folder.read() or {}
 
     @property
     def _known(self) -> Mapping[str, Any]:
-        """What is at hand of the record."""
+        """The summary if there is one, else the record."""
         return self.record if self._summary is None else self._summary
 
     @cached_property
@@ -54,7 +54,7 @@ class Run:
 
     @cached_property
     def results(self) -> dict[str, Any]:
-        """Its name, its status and its metrics; of a damaged one, what is wrong with it."""
+        """The run's name, status and metrics; for a damaged record also what is wrong with it."""
         found = {"run": self.folder.run_id, "status": self.status}
         if self.status == "damaged":
             found["error"] = self.folder.damage() or ""
@@ -74,9 +74,9 @@ class Run:
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """All values of the configuration, those too that are no part of the run's name.
+        """All values of the configuration, also those that are no part of the run's name.
 
-        None of them where it is damaged, which is said on standard error.
+        Empty if the file is damaged; standard error then says so.
         """
         config, damage = self.folder.read_config()
         if damage:
@@ -88,7 +88,7 @@ class Run:
         return key in self.values or key in self.config or key in _DEFAULTS
 
     def get(self, key: str) -> Any:
-        """The value for ``key``, None where there is none."""
+        """The value for ``key``; None if there is none."""
         stage, slash, name = key.partition("/")
         if slash and stage in _STAGES:
             return self._known.get("metrics", {}).get(stage, {}).get(name)
@@ -99,7 +99,7 @@ class Run:
         head = key.partition(".")[0]
         if self._summary is not None and head not in _NOT_SHORT:
             value = value_at(self._summary, key)
-            known = value is not None or head in RESULT  # which nothing but a record has
+            known = value is not None or head in RESULT  # these only a record has
             if known and not isinstance(value, dict):
                 return value
         for values in (self.values, self.config, _DEFAULTS):
@@ -136,7 +136,7 @@ def select(runs: Sequence[Run], filters: Iterable[str]) -> list[Run]:
     """Those of ``runs`` that agree with all ``filters``, each ``KEY=VALUE``.
 
     Raises:
-        UserError: what is no filter, or a key that no run has.
+        UserError: a text is no filter, or no run has its key.
     """
     selected = list(runs)
     for text in filters:
@@ -171,11 +171,11 @@ def ordered(runs: Sequence[Run], key: str, *, reverse: bool = False) -> list[Run
 
 
 _IN_THE_NAME = ("data.name", "data.digest", "data.val_seed", "model.cell", "model.gate", "seed")
-"""Settings that the name of a run tells, or that follow from those."""
+"""Settings that the name of a run tells, or that follow from such settings."""
 
 
 def differing(runs: Sequence[Run]) -> list[str]:
-    """The settings that are part of the runs' names, are not told by them, and are not the same."""
+    """The settings of the identity in which ``runs`` differ, except those that their names tell."""
     known = [dict(leaves(run.record.get("identity", {}))) for run in runs]
     keys = dict.fromkeys(key for one in known for key in one)
     told = (*_IN_THE_NAME, *(key for key in keys if key.startswith("pretraining.")))
@@ -183,7 +183,7 @@ def differing(runs: Sequence[Run]) -> list[str]:
 
 
 def _values(key: str, runs: Sequence[Run]) -> set[str]:
-    gated = key == "model.gated_layers"  # where there is a gate: without one there are none
+    gated = key == "model.gated_layers"  # counts only with a gate: without one it is empty
     return {json.dumps(run.get(key)) for run in runs if not gated or run.get("model.gate")}
 
 
@@ -201,7 +201,7 @@ def _is(value: Any, text: str) -> bool:
 
 
 def _rank(value: Any) -> tuple[int, Any]:
-    """Numbers before words, and lists by their text."""
+    """A key to sort by: numbers before texts, and lists by their text."""
     if isinstance(value, int | float):
         return 0, value
     return 1, value if isinstance(value, str) else json.dumps(value)

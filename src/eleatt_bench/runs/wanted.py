@@ -1,4 +1,4 @@
-"""A run that is to be: one shape from the plan of a table, through the launcher, to the job."""
+"""A wanted run: one type from the plan of a table, through the launcher, to the job."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from eleatt_bench.runs.record import RunFolder
 
 @dataclass(frozen=True)
 class WantedRun:
-    """What composes a run, what it is, what it is called, and the run whose weights it begins with.
+    """A run's overrides, identity and name, and the run ``before`` whose weights it begins with.
 
     ``run_id`` is None on a machine without its data.
     """
@@ -33,7 +33,7 @@ class WantedRun:
         return command("train", *self.overrides)
 
     def folder(self, runs_dir: Path) -> RunFolder:
-        """Where the run is, or will be, below ``runs_dir``; only a run that has a name has one."""
+        """The present or future folder of the run below ``runs_dir``; the run must have a name."""
         assert self.run_id is not None
         return RunFolder(runs_dir, self.run_id)
 
@@ -44,7 +44,7 @@ def wanted(
     data_digest: str | None,
     before: WantedRun | None = None,
 ) -> WantedRun:
-    """The run that ``overrides`` compose, as ``config``, on the data with that content digest."""
+    """The run of ``config``, which ``overrides`` compose, on the data with ``data_digest``."""
     this = identity_of(config, data_digest, None if before is None else before.identity)
     return WantedRun(tuple(overrides), this, name_of(this) if is_named(this) else None, before)
 
@@ -56,9 +56,9 @@ def wanted_by_seed(
     seeds: Sequence[int],
     keys: Sequence[str],
 ) -> Iterator[WantedRun]:
-    """The runs of ``config`` with these ``seeds``, which are the values of ``keys`` in it.
+    """The runs of ``config`` with each of ``seeds`` as the value of ``keys``.
 
-    ``overrides`` compose it, and say no seed. Such runs begin with no other's weights.
+    ``overrides`` compose ``config``, and set no seed. These runs begin with no other run's weights.
     """
     this = identity_of(config, data_digest)
     names = run_ids(this, seeds, keys) if is_named(this) else repeat(None)
