@@ -26,8 +26,10 @@ from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.files import NO_LOCKS, file_system, may_be_shared
 
 SILENT = 120.0
-"""Seconds without a touch after which a holder on another host counts as dead; hosts may see the
-times of a file 60 seconds late."""
+"""Seconds without a touch after which a holder on another host counts as dead.
+
+Caches may show the times of a file 60 seconds late.
+"""
 
 _BEAT = 15.0  # seconds between touches
 _SETTLE = 1.0  # seconds after which two hosts see what both have just written

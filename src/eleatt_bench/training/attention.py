@@ -39,13 +39,13 @@ def attention_to(
 ) -> list[Attended]:
     """The attention of ``layer`` (from 0) to the sequences ``indices`` of ``store``.
 
-    The network has the weights that are tested, and sees what it saw when it was tested. Of a
-    bidirectional layer it is the gate of the forward direction.
+    The network has the tested weights, and sees the sequences as in the test. For a bidirectional
+    layer, the attention is that of the forward direction.
 
     Raises:
         UserError: that layer has no gate, or there is no checkpoint.
     """
-    # Whichever trained it may not be on this machine, which computes on the CPU here.
+    # This computes on the CPU, where the backend that trained the network may be missing.
     config = {**config, "model": {**config["model"], "backend": "auto"}}
     data, classifier = build(config, store)
     gated = classifier.recurrent.gated_layers
@@ -99,8 +99,8 @@ def _below(
 def relative(found: Sequence[Attended]) -> list[Array]:
     """a_ij / ā_i (T, D) of each sample, ā_i = √(mean x̃_i² / mean x_i²) over all of their frames.
 
-    The measure of the paper's Figure 3: x̃ = a ⊙ x, and an element whose attention is that of its
-    average has 1. An element that is zero in every frame has 0.
+    This is the measure of the paper's Figure 3, with x̃ = a ⊙ x. An element has 1 where its
+    attention equals its average ā_i. An element whose input is zero in every frame has 0.
     """
     x = np.concatenate([one.inputs for one in found]).astype(np.float64)
     attended = np.concatenate([one.inputs * one.attention for one in found]).astype(np.float64)
@@ -111,6 +111,6 @@ def relative(found: Sequence[Attended]) -> list[Array]:
 
 
 def of_joints(values: Array) -> Array:
-    """(T, J): the values of x, y and z of each joint, summed, from (T, 3 · J)."""
+    """The sum over x, y and z of each joint (T, J), of ``values`` (T, 3 · J)."""
     joints: Array = values.reshape(len(values), -1, 3).sum(axis=2)
     return joints

@@ -1,4 +1,4 @@
-"""The end of every epoch: schedule, report, then `epochs`, `tensorboard`, `checkpoints`.
+"""The end of every epoch: schedule, report, then `epochs`, `loggers`, `checkpoints`.
 
 Lightning steps plateau schedulers after its own checkpoints and skips hooks when it restarts at
 an epoch's end; both would make a resumed run differ. Here the scheduler is stepped first, then
@@ -37,7 +37,7 @@ class Schedule(Callback):
         values = [classifier.epoch_metrics[section["monitor"]]] if watched else []
         try:
             scheduler.step(*values)
-        except Exception as error:  # of whatever kind its class makes of its options
+        except Exception as error:  # the kind depends on the scheduler's class and options
             raise UserError(
                 f"{section['_target_']} cannot go on after epoch {trainer.current_epoch + 1} "
                 f"({error}): change scheduler.options"

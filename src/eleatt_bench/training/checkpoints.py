@@ -23,34 +23,35 @@ from eleatt_bench.training.environment import backend_of, git_commit
 from eleatt_bench.training.expected import Expectation, check, network_of, tensors, training_of
 
 Turns = list[list[Any]]
-"""[name, epochs] in the order in which they were at it."""
+"""[name, number of epochs] for one name after the other, in the order of the epochs."""
 
 
 class Checkpoints(Callback):
-    """Write ``last.ckpt`` after every epoch and ``best.ckpt`` when validation is as good as ever.
+    """Writes ``last.ckpt`` after every epoch, and ``best.ckpt`` if none before was better.
 
     Best means the highest validation accuracy, the later epoch on ties. ``previous.ckpt`` is the
-    last.ckpt before. A file holds tensors and plain values only. `resume` makes the next ``fit``
-    begin after the epoch in last.ckpt, or in previous.ckpt where last.ckpt is damaged or gone.
+    last.ckpt of the epoch before. A file holds tensors and plain values only. `resume` makes the
+    next ``fit`` begin after the epoch in last.ckpt, or in previous.ckpt if last.ckpt is damaged or
+    gone.
     """
 
     def __init__(self, folder: Path, early_stopping: int | None) -> None:
         self.folder, self.early_stopping = folder, early_stopping
         self.best: dict[str, Any] = {}  # epoch and metrics of the best epoch
-        self.last: dict[str, Any] = {}  # the same of the last one
+        self.last: dict[str, Any] = {}  # epoch and metrics of the last epoch
         self.backends: Turns = []  # what computed the epochs
-        self.commits: Turns = []  # of the program that did; "" is none, of an installed package
+        self.commits: Turns = []  # of the program that did; "" for an installed package
         self._commit = git_commit() or ""
         self._resumed: dict[str, Any] | None = None
 
     def resume(self, say: Callable[[str], None], classifier: SequenceClassifier, steps: int) -> int:
-        """Read the newest checkpoint that is whole; the number of epochs it has done, 0 for none.
+        """Read the newest checkpoint that is whole; returns its number of epochs, 0 without one.
 
-        It must be one of ``classifier``'s run, of which an epoch has ``steps``.
+        It must belong to the run of ``classifier``, whose epochs have ``steps`` each.
 
         Raises:
-            UserError: there are checkpoints, but none that can be read; or the weights of the best
-                epoch are to be tested, and lost.
+            UserError: there are checkpoints, but none can be read; or the weights of the best epoch
+                are lost, which would be tested.
         """
         damaged: UserError | None = None
         for path in (self.folder / "last.ckpt", self.folder / "previous.ckpt"):
@@ -68,7 +69,7 @@ class Checkpoints(Callback):
             if self.best["epoch"] == self.last["epoch"]:
                 self._keep_best(path)
             elif path.name == "last.ckpt" and classifier.config["trainer"]["selection"] == "best":
-                self._check_best(classifier)  # else the epoch that is done again may be the best
+                self._check_best(classifier)  # else an epoch is done again, maybe the best
             return int(self._resumed["epoch"]) + 1
         if damaged is not None:
             raise damaged
@@ -85,7 +86,7 @@ class Checkpoints(Callback):
             if classifier.scheduler is not None:
                 classifier.scheduler.load_state_dict(state["scheduler"])
             trainer.precision_plugin.load_state_dict(state["precision"])
-        except Exception as error:  # of whatever kind the optimizer's class takes
+        except Exception as error:  # the kind depends on the optimizer's class
             raise _unreadable(self.folder / "last.ckpt", error) from error
         done = state["epoch"] + 1
         self.backends = _turns(state, "backends", done)
@@ -137,7 +138,7 @@ class Checkpoints(Callback):
             self._keep_best(last)
 
     def _check_best(self, classifier: SequenceClassifier) -> None:
-        """Before hours are spent on the epochs that are left."""
+        """Check that the best weights are there, before hours are spent on the remaining epochs."""
         epoch = int(self.best["epoch"])
         try:
             load_checkpoint(self.folder / "best.ckpt", network_of(classifier, epoch))
@@ -150,9 +151,9 @@ class Checkpoints(Callback):
     def _keep_best(self, path: Path) -> None:
         """Let best.ckpt be the checkpoint at ``path``, which says that its epoch is the best.
 
-        Called only once that checkpoint is in place. If the process is killed before this call, the
-        run does it when it continues. The other way round a kill in between would lose the best
-        weights so far: the epoch, trained again on another machine, may turn out worse.
+        This is called only once that checkpoint is in place. If the process is killed before the
+        call, the run makes the call when it continues. In the other order, a kill in between would
+        lose the best weights so far: the epoch, trained again on another machine, may be worse.
         """
         best = self.folder / "best.ckpt"
         if not best.exists() or not best.samefile(path):
@@ -160,16 +161,16 @@ class Checkpoints(Callback):
 
 
 _ONE_NAME = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
-"""What a file system says that knows no second names."""
+"""The errors of a file system that has no hard links, or no room for one more."""
 
 
 def _turns(state: Mapping[str, Any], key: str, done: int) -> Turns:
-    """Whose ``done`` epochs were; unknown where an earlier version wrote the checkpoint."""
+    """The turns of the ``done`` epochs; unknown if an earlier version wrote the checkpoint."""
     return [list(turn) for turn in state.get(key) or [["unknown", done]]]
 
 
 def _count(turns: Turns, name: str) -> None:
-    """One more epoch was that of ``name``."""
+    """Count one more epoch of ``name``."""
     if not turns or turns[-1][0] != name:
         turns.append([name, 0])
     turns[-1][1] += 1
@@ -187,8 +188,10 @@ def _packed(state: Mapping[str, Any]) -> memoryview:
 
 
 def _link(path: Path, name: Path) -> None:
-    """Make ``name`` another name of the file at ``path``, in place of what it named; a copy where a
-    file has one name, as on memory sticks and some network folders."""
+    """Make ``name`` a hard link to the file at ``path``, in place of what it named.
+
+    A file system without hard links, as on memory sticks and some network folders, gets a copy.
+    """
     with replacing(name) as temporary:
         try:
             os.link(path, temporary)
@@ -202,8 +205,8 @@ def load_checkpoint(path: Path, expected: Expectation | None = None) -> dict[str
     """The checkpoint at ``path``, on the CPU.
 
     Raises:
-        UserError: no such file, or one that is cut short, changed, of something else than is
-            ``expected``, or holds anything but tensors and plain values.
+        UserError: there is no such file, or it is cut short, changed, or not as ``expected``, or
+            holds anything except tensors and plain values.
     """
     if not path.exists():
         raise UserError(
@@ -227,15 +230,15 @@ def _unreadable(path: Path, error: Exception) -> UserError:
 
 
 def _check_archive(path: Path) -> int:
-    """The size of the file, whose parts are what was written, as they are: torch does not look.
+    """The size of the file, once the checksums of its parts are compared, which torch does not do.
 
     Raises:
-        ValueError: they are not, or would unpack to more.
+        ValueError: a part is not what was written, or the parts would unpack to more than the size.
     """
     size = path.stat().st_size
     with zipfile.ZipFile(path) as archive:
         parts = archive.infolist()
-        if sum(part.file_size for part in parts) > size:  # torch packs nothing
+        if sum(part.file_size for part in parts) > size:  # torch compresses nothing
             raise ValueError("it would unpack to more than its size")
         wrong = archive.testzip()
     if wrong is not None:
@@ -246,10 +249,11 @@ def _check_archive(path: Path) -> int:
 def weights_of(
     folder: RunFolder, checkpoint: str | None = None, classifier: SequenceClassifier | None = None
 ) -> dict[str, Tensor]:
-    """The weights in a run's ``checkpoint``, "best" or "last", or those that are tested.
+    """The weights in a run's ``checkpoint``, "best" or "last", by default those that are tested.
 
     Raises:
-        UserError: as `load_checkpoint`; they are not of the epoch that the run's record names.
+        UserError: as for `load_checkpoint`; or the weights are not of the epoch that the run's
+            record names.
     """
     record = folder.read() or {}
     number = epoch_of(record, checkpoint)
@@ -269,9 +273,9 @@ def begin_with(classifier: SequenceClassifier, source: RunFolder) -> None:
     """Take over all recurrent layers from a finished run; the linear layer stays as it is.
 
     Raises:
-        UserError: as `weights_of`; it is not finished, or its layers are others.
+        UserError: as for `weights_of`; or ``source`` is not finished, or its layers do not fit.
     """
-    # Its lock says nothing: another run that waited for it may hold it, only to read its record.
+    # Its lock says nothing: another run that waited may hold the lock, only to read the record.
     if (source.read() or {}).get("status") != "finished":
         raise UserError(f"{source.run_id}, whose weights this run begins with, is not finished")
     state = weights_of(source)

@@ -55,7 +55,7 @@ class SequenceClassifier(LightningModule):
         self.classifier = nn.Linear(features, num_classes)
         self._reset_parameters()
         if config["trainer"]["precision"] == "64-true":
-            self.double()  # which Lightning does when it trains, too late for weights to be read
+            self.double()  # Lightning does so only in training, too late for weights to be read
 
         # "disable": the mean with a NaN is NaN; by default torchmetrics would leave it out.
         self.train_loss = MeanMetric(nan_strategy="disable")
@@ -64,15 +64,15 @@ class SequenceClassifier(LightningModule):
         self.val_accuracy = MulticlassAccuracy(num_classes, average="micro")
         self.val_confusion = MulticlassConfusionMatrix(num_classes)
         self.steps = 0  # of the optimizer, in this epoch
-        self.lost_steps = 0  # of the last whole epoch: those whose gradient had no finite norm
+        self.lost_steps = 0  # in the last whole epoch: steps whose gradient had no finite norm
         self._grad_norms = torch.empty(0)  # of the steps of this epoch, before clipping
         self.epoch_metrics: dict[str, float] = {}  # of the epoch that just ended
         self.epoch_confusion = torch.empty(0)  # of its validation: (actual, predicted) class
         self.scheduler: Any = None
 
     def _reset_parameters(self) -> None:
-        # Drawn from the seed alone and the gates last, so that under one seed a gated network
-        # begins with the cells and the classifier of the plain one.
+        # Weights are drawn from the seed alone, and those of gates last, so that under one seed a
+        # gated network begins with the cells and the classifier of the plain one.
         seed_everything(self.config["seed"])
         nn.init.xavier_uniform_(self.classifier.weight)
         nn.init.zeros_(self.classifier.bias)
@@ -88,7 +88,7 @@ class SequenceClassifier(LightningModule):
             last = (lengths - 1).view(-1, 1, 1).expand(-1, 1, output.shape[2])
             features = self.dropout.of_last(output.gather(1, last).squeeze(1), self._last_layer)
         else:
-            # The mean of the frames' logits is that of their mean, and the padding is zero.
+            # The mean of the frames' logits is the logits of the mean frame; the padding is zero.
             kept = self.dropout(output.transpose(0, 1), self._last_layer)
             features = kept.sum(0) / lengths[:, None]
         logits: Tensor = self.classifier(features)
@@ -97,10 +97,10 @@ class SequenceClassifier(LightningModule):
     def classify(self, frames: Tensor, lengths: Tensor) -> Tensor:
         """Logits (B, classes) of ``frames`` (B, T, D) with ``lengths`` (B,), as they are tested.
 
-        Frames are those of a prepared data set, zero-padded, on the network's device; a network
-        that reads pixels takes whole images, too, and puts them in its order. They go through the
-        run's transforms but for the augmentation, whether or not the network is in training mode,
-        and then through the network, in the run's precision.
+        Frames are as in a prepared data set, zero-padded, on the network's device. A network that
+        reads pixels takes whole images, too, and puts their pixels in its order. The frames go
+        through the run's transforms, even in training mode without augmentation, and then through
+        the network, in the run's precision.
         """
         inputs, lengths = self.transforms.steps(frames, lengths)
         labels, indices = torch.zeros_like(lengths), np.arange(len(frames))
@@ -113,7 +113,7 @@ class SequenceClassifier(LightningModule):
         return logits
 
     def autocast(self) -> torch.autocast:
-        """A context of the run's precision: autocast where that is a mixed one, else without it."""
+        """A context of the run's precision: autocast if it is a mixed one, else no autocast."""
         dtype = _MIXED.get(self.config["trainer"]["precision"])
         kind = self.classifier.weight.device.type
         return torch.autocast(kind, dtype=dtype, enabled=dtype is not None)
@@ -123,9 +123,9 @@ class SequenceClassifier(LightningModule):
         self.dropout.draw_for(batch)
         losses = self._observe(batch, "train")
         self.dropout.forget()
-        # Gradients are averaged over the processes, and over the batches of a step as if all were
-        # whole: dividing by the number of all its samples makes the step independent of how these
-        # were shared out.
+        # Lightning averages gradients over the processes, and over the batches of a step as if all
+        # were whole. Dividing by the number of all samples of the step makes the step independent
+        # of how the samples are divided.
         shares = self.trainer.world_size * self.trainer.accumulate_grad_batches
         return losses.sum() * shares / batch.batch_size_global
 
@@ -150,9 +150,9 @@ class SequenceClassifier(LightningModule):
 
     def on_train_epoch_start(self) -> None:
         seed_everything(self.config["seed"], self.current_epoch)
-        # One place for all of them: small numbers that stay while the arrays of a step come and go
-        # would lie between the places of these, where glibc then finds no room for the next ones.
-        # The memory of a training of 784 frames grew by 12 MB a step, to 20 GB in an epoch.
+        # One array for all norms: small ones that stay while the arrays of the steps come and go
+        # would lie between those, and glibc would find no room there for the next arrays. In a
+        # training of 784 frames, memory grew by 12 MB a step, to 20 GB in an epoch.
         batches, together = self.trainer.num_training_batches, self.trainer.accumulate_grad_batches
         self._grad_norms = torch.empty(math.ceil(batches / together), device=self.device)
         self.steps = 0
@@ -161,7 +161,7 @@ class SequenceClassifier(LightningModule):
         # Validation closes the epoch, so the training metrics are complete here as well.
         norms = self._grad_norms[: self.steps]  # the same on all processes
         finite = norms.isfinite()
-        # The scaler of this precision tries how far it can go, and leaves such steps out itself.
+        # The scaler of 16-mixed raises its scale until gradients overflow, and skips such steps.
         scaled = self.config["trainer"]["precision"] == "16-mixed"
         self.lost_steps = 0 if scaled else int((~finite).sum())
         self.epoch_metrics = {
@@ -199,9 +199,9 @@ class SequenceClassifier(LightningModule):
         return optimizer
 
     def _check_steps(self, optimizer: torch.optim.Optimizer) -> None:
-        """UserError for what torch's optimizers take, but no step of a training here can do."""
+        """Raise a `UserError` for options of torch's optimizers that training here cannot use."""
         if optimizer.defaults.get("fused") and self.config["trainer"]["precision"] == "16-mixed":
-            # It would divide by the scale only after gradients were clipped.
+            # A fused optimizer divides by the scale only after the gradients are clipped.
             raise UserError(
                 "optimizer.options: fused=true steps with gradients that are still scaled, which "
                 "trainer.precision=16-mixed cannot clip: leave it out, or use bf16-mixed"
@@ -219,24 +219,24 @@ class SequenceClassifier(LightningModule):
         gradient_clip_val: float | None = None,
         gradient_clip_algorithm: str | None = None,
     ) -> None:
-        """Clip the global norm, and note what it was before; a gradient without one is zero.
+        """Clip the global norm, and note it; a gradient without a finite norm becomes zero.
 
-        A gradient can grow beyond all numbers on its way through hundreds of frames. Its norm is
-        infinite then, and clipping makes zero of what is finite, but NaN of what is not, which
-        would end the run even if it was but one step.
+        A gradient can overflow on its way through hundreds of frames. Its norm is infinite then.
+        Clipping would make its finite elements zero and the others NaN, so that a single such step
+        would end the run.
         """
         limit = self.config["trainer"]["gradient_clip_val"]
         norm = nn.utils.clip_grad_norm_(self.parameters(), float("inf") if limit is None else limit)
         self._grad_norms[self.steps] = norm
         self.steps += 1
-        lost = ~norm.isfinite()  # not asked for here: a GPU would be waited for
+        lost = ~norm.isfinite()  # stays a tensor: to read it here would wait for a GPU
         for parameter in self.parameters():
             if parameter.grad is not None:
                 parameter.grad.masked_fill_(lost, 0)
 
 
 def classifier_of(module: LightningModule) -> SequenceClassifier:
-    """``module`` as what this package gives to the trainer."""
+    """``module``, which is the classifier that this package gives to the trainer."""
     assert isinstance(module, SequenceClassifier)
     return module
 
@@ -262,7 +262,7 @@ def build_layers(model: Mapping[str, Any], input_size: int) -> Stack:
         )
     except ValueError as error:
         raise UserError(f"model: {error}") from error
-    layers.dropout = float(model["dropout"])  # afterwards: it warns where there is but one layer
+    layers.dropout = float(model["dropout"])  # set here: ``__init__`` warns if there is one layer
     return layers
 
 

@@ -19,9 +19,9 @@ from eleatt_bench.data.transforms import Transforms
 class SequenceDataModule(LightningDataModule):
     """Training, validation and test batches of one store under one protocol.
 
-    ``config`` is the plain ``data`` section of a run's configuration; ``seed`` orders the
-    training batches and draws for ``transforms``, which whoever takes a batch applies to it. As
-    many training batches as ``accumulate`` are one step of the optimizer.
+    ``config`` is the plain ``data`` section of a run's configuration. ``seed`` decides the order of
+    the training batches and the draws of ``transforms``, which the user of a batch applies to it.
+    The optimizer steps once for every ``accumulate`` training batches.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class SequenceDataModule(LightningDataModule):
 
     @property
     def steps_per_epoch(self) -> int:
-        """How often the optimizer steps."""
+        """The number of steps of the optimizer in an epoch."""
         of_a_step: int = self.config["batch_size"] * self.accumulate
         return -(-len(self.split.train) // of_a_step)
 
@@ -85,18 +85,18 @@ class SequenceDataModule(LightningDataModule):
             batch_size=None,
             sampler=sampler,
             collate_fn=_as_it_is,  # type: ignore[arg-type]  # of whole batches
-            # Of its own: the loader must not draw from the training's random numbers.
+            # A generator of its own: the loader must not draw from the training's random numbers.
             generator=torch.Generator(),
         )
 
 
 def _as_it_is(batch: Batch) -> Batch:
-    """The data set gives whole batches; torch's default would make tensors of their indices."""
+    """``batch`` unchanged; torch's default would turn its indices into a tensor."""
     return batch
 
 
 def limited(whole: Split, limit: int | None) -> Split:
-    """``whole`` with at most ``limit`` sequences in each part; a random choice, but always one."""
+    """``whole`` with at most ``limit`` sequences in each part: a random choice, always the same."""
     if limit is None:
         return whole
     chosen = {}

@@ -1,11 +1,11 @@
 """Dropout whose masks belong to samples: the same in any batch, on any device and any process.
 
 Whether an element is dropped is a function of (seed, epoch, sample, layer, frame, element) and of
-nothing else. A sample's key comes from Philox (`eleatt_bench.data.transforms.randomness`); from
-there on words of 64 bits follow by the finalizer of SplitMix64 (Steele, Lea, Flood: "Fast
-splittable pseudorandom number generators", OOPSLA 2014), once for the key of a frame and once for
-each four elements of it: additions, multiplications, shifts and exclusive ors of integers, which
-are the same everywhere. Padding is never drawn for.
+nothing else. Philox (`eleatt_bench.data.transforms.randomness`) gives each sample a key. From it
+the finalizer of SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators",
+OOPSLA 2014) makes words of 64 bits: one as the key of each frame, and from that one for every four
+elements of the frame. It only adds, multiplies, shifts and xors integers, which is the same
+everywhere. Nothing is drawn for padding.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ _GOLDEN, _FIRST, _SECOND = (
 class SampleDropout(nn.Module):
     """Drop elements with the probability ``p``, rounded to 1 / 65,536, and scale the others.
 
-    `draw_for` says, before each step of training, which samples the frames are of, and `forget`
-    ends that. Of frames that nobody has named elements are dropped as torch's own dropout does it.
+    `draw_for` says, before each step of training, which samples the frames belong to, and `forget`
+    ends that. Elements of other frames are dropped by torch's own dropout.
     """
 
     def __init__(self, p: float, seed: int) -> None:
@@ -41,14 +41,14 @@ class SampleDropout(nn.Module):
         self._lengths = torch.empty(0, dtype=torch.int64)
 
     def draw_for(self, batch: Batch) -> None:
-        """Draw for the samples of ``batch``, whose frames come next, on their device."""
+        """Draw for the samples of ``batch``, whose frames come next, on the inputs' device."""
         words = Draws(self._seed, batch.epoch, batch.indices).words(Purpose.DROPOUT, 2)
         keys = (words[:, 0] << 32) + words[:, 1]
         self._keys = torch.from_numpy(keys).to(batch.inputs.device)
         self._lengths = batch.lengths
 
     def forget(self) -> None:
-        """No longer draw for the samples that `draw_for` was told."""
+        """Stop drawing for the samples of the last `draw_for`."""
         self._keys = None
 
     def forward(self, frames: Tensor, layer: int) -> Tensor:
@@ -65,7 +65,7 @@ class SampleDropout(nn.Module):
         return frames * kept.mul_(_LEVELS / (_LEVELS - self._level))
 
     def of_last(self, last: Tensor, layer: int) -> Tensor:
-        """As `forward` of the last valid frames (B, N) alone."""
+        """As `forward`, for the last valid frames (B, N) alone."""
         if not self.training or self._level == 0:
             return last
         if self._keys is None:
@@ -74,22 +74,22 @@ class SampleDropout(nn.Module):
         return last * kept.to(last.dtype).mul_(_LEVELS / (_LEVELS - self._level))
 
     def _kept(self, keys: Tensor, step: Tensor, count: int, layer: int) -> Tensor:
-        """Which of ``count`` elements are kept, (F, count), of the frames ``step`` of ``keys``."""
+        """Which elements are kept (F, count), for F frames: sample ``keys`` (F,), ``step`` (F,)."""
         keys = _mixed(keys + _GOLDEN * (layer * _MOST_FRAMES + step + 1))
         places = torch.arange(1, -(-count // _PER_WORD) + 1, device=keys.device) * _GOLDEN
         words = _mixed(keys[:, None] + places)
-        if not len(words):  # the strides of what is empty may be such that torch cannot view it
+        if not len(words):  # torch cannot view an empty tensor with unusual strides
             return words.new_empty((0, count), dtype=torch.bool)
         return words.view(torch.int16)[:, :count] >= self._level - _LEVELS // 2
 
 
 def _mixed(words: Tensor) -> Tensor:
-    """SplitMix64's finalizer of int64 ``words``, in their place."""
+    """SplitMix64's finalizer of int64 ``words``, in place."""
     for shift, factor in ((30, _FIRST), (27, _SECOND)):
         words = words.bitwise_xor_(_right(words, shift)).mul_(factor)
     return words.bitwise_xor_(_right(words, 31))
 
 
 def _right(words: Tensor, shift: int) -> Tensor:
-    """A logical shift: int64's own repeats the sign."""
+    """``words`` shifted right logically; the shift of int64 itself repeats the sign."""
     return (words >> shift).bitwise_and_((1 << (64 - shift)) - 1)

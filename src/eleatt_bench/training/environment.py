@@ -41,11 +41,12 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
 
 
-@cache  # what was imported stays, also where somebody commits meanwhile
+@cache  # the imported code stays the same, even if somebody commits meanwhile
 def git_commit() -> str | None:
     """The commit of the checkout this package runs from, with ``+changes`` if it is not clean.
 
-    With ``+unknown`` where git does not say whether it is; None for an installed package.
+    With ``+unknown`` if git does not say whether it is clean. None for an installed package, or if
+    git does not answer at all.
     """
     top = PACKAGE.parents[1]
     if not (top / ".git").exists():
@@ -56,13 +57,13 @@ def git_commit() -> str | None:
         return None
     try:
         changed = _git(top, "status", "--porcelain", "--", "src", "configs")
-    except (OSError, subprocess.SubprocessError):  # a loaded disk may take longer than it has
+    except (OSError, subprocess.SubprocessError):  # with a busy disk it may take too long
         return f"{commit}+unknown"
     return commit + ("+changes" if changed else "")
 
 
 def backend_of(trainer: Trainer, classifier: SequenceClassifier) -> str:
-    """What runs the layers of ``classifier`` where ``trainer`` computes, as `Stack.backend_on`."""
+    """The backend of ``classifier``'s layers on ``trainer``'s device, as of `Stack.backend_on`."""
     with trainer.precision_plugin.forward_context():  # the precision may decide
         return classifier.recurrent.backend_on(trainer.strategy.root_device)
 
@@ -79,9 +80,9 @@ def cpu_name() -> str:
 
 
 def peak_memory(device: torch.device) -> dict[str, int]:
-    """Bytes that this process has taken at most: ``peak_memory``, and on a GPU of it as well.
+    """The most bytes that this process used: ``peak_memory``, on a GPU also ``peak_device_memory``.
 
-    A job forked from the warm server counts what it shares with that, too.
+    A job forked from the warm server also counts the memory that it shares with the server.
     """
     resident = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     found = {"peak_memory": resident if sys.platform == "darwin" else resident * 1024}

@@ -17,7 +17,7 @@ from eleatt_bench.training.classifier import classifier_of
 class EpochLines(Callback):
     """Writes epochs.csv on the first process of a run, after ``report`` and before ``checkpoints``.
 
-    What is there of a run that continues is cut to the ``epochs_before``, those of its checkpoint.
+    If a run continues, its file is cut to ``epochs_before``, the number of its checkpoint's epochs.
     """
 
     def __init__(
@@ -40,11 +40,11 @@ class EpochLines(Callback):
             write_text(path, text)
 
     def _lines(self) -> list[str]:
-        """Those of the epochs done before.
+        """The lines of the epochs done before.
 
-        What of them was lost is taken from the event files, whose learning rate is of single
-        precision, and from the checkpoint, which holds the last and the best epoch. Both know no
-        seconds: what is known nowhere stays empty.
+        Lost values are taken from the event files, whose learning rate is of single precision, and
+        from the checkpoint, which knows the last and the best epoch. Neither knows seconds. A value
+        that is known nowhere stays empty.
         """
         reader = CurveReader(self._folder)
         done = reader.read() if self._epochs_before else {}

@@ -38,9 +38,9 @@ def predict(
 
 
 def measure(logits: np.ndarray, data: SequenceDataModule) -> dict[str, float]:
-    """Loss and accuracy over the test set; ``accuracy_clean`` without repeated sequences.
+    """Loss and accuracy over the test set, and ``accuracy_clean`` without repeated sequences.
 
-    That is left out where the protocol tells none, and where no others are.
+    ``accuracy_clean`` is left out if the protocol tells no repeated sequences, or if all are such.
     """
     labels = torch.from_numpy(data.store.labels[data.split.test])
     scores = torch.from_numpy(logits).double()

@@ -1,7 +1,7 @@
-"""What a checkpoint of a run must hold, compared before any of it is used.
+"""What a checkpoint of a run must hold; this is checked before anything in it is used.
 
-Torch takes over much that does not fit: weights of another precision, an optimizer without its
-state, a schedule of another kind, the number of an epoch that nobody trained.
+Torch accepts much that does not fit: weights of another precision, an optimizer without its state,
+a schedule of another kind, the number of an epoch that was not trained.
 """
 
 from __future__ import annotations
@@ -18,32 +18,32 @@ from torch import Tensor
 from eleatt_bench.training.classifier import SequenceClassifier
 
 CONTENT = frozenset({"epoch", "model", "optimizer", "scheduler", "precision", "best", "last"})
-_ADDED = frozenset({"backends", "commits"})  # which those of earlier versions lack
+_ADDED = frozenset({"backends", "commits"})  # checkpoints of earlier versions lack these
 _METRICS = ("train/loss", "train/accuracy", "val/loss", "val/accuracy")
 
 
 @dataclass(frozen=True)
 class Expectation:
-    """What to compare with; what is empty is not compared."""
+    """What a checkpoint is compared with; empty fields are not compared."""
 
-    model: Mapping[str, Tensor] = field(default_factory=dict)  # their shapes and types
+    model: Mapping[str, Tensor] = field(default_factory=dict)  # their shapes and types count
     epoch: int | None = None  # from 0
     epochs: int | None = None  # of the whole run
     steps: int | None = None  # of an epoch
-    skips: bool = False  # steps may have been left out: in 16 bits those that overflow are
-    optimizer: Mapping[str, Any] = field(default_factory=dict)  # after a first step
+    skips: bool = False  # whether 16-bit training may have left out steps that overflowed
+    optimizer: Mapping[str, Any] = field(default_factory=dict)  # its state after one step
     scheduler: Mapping[str, Any] = field(default_factory=dict)
 
 
 def network_of(classifier: SequenceClassifier, epoch: int | None = None) -> Expectation:
-    """The weights of ``classifier``, if given after ``epoch``."""
+    """Expect the weights of ``classifier``, and ``epoch`` if given."""
     return Expectation(classifier.state_dict(), epoch)
 
 
 def training_of(classifier: SequenceClassifier, steps: int) -> Expectation:
-    """All that the run of ``classifier``, whose epochs have ``steps``, continues from."""
+    """Expect all that the run of ``classifier`` continues from; its epochs have ``steps`` each."""
     network = network_of(classifier)
-    optimizer = classifier.configure_optimizers()  # which Lightning will do again
+    optimizer = classifier.configure_optimizers()  # Lightning will call it again
     scheduler = classifier.scheduler
     return Expectation(
         network.model,
@@ -56,23 +56,23 @@ def training_of(classifier: SequenceClassifier, steps: int) -> Expectation:
 
 
 def _stepped(optimizer: torch.optim.Optimizer) -> Mapping[str, Any]:
-    """The state that ``optimizer``, which stays as it is, would have after a step."""
+    """The state that ``optimizer`` would have after a step; ``optimizer`` is not changed."""
     other = copy.deepcopy(optimizer)
     for group in other.param_groups:
         for parameter in group["params"]:
             parameter.grad = torch.zeros_like(parameter)
     try:
-        type(other).step(other)  # a scheduler wraps the method of the instance
-    except TypeError:  # one that evaluates the loss itself
+        type(other).step(other)  # the class's: a scheduler wraps that of the instance
+    except TypeError:  # an optimizer that evaluates the loss itself
         return {}
     return other.state_dict()
 
 
 def check(state: Any, expected: Expectation) -> None:
-    """Compare what was read of a checkpoint.
+    """Compare the ``state`` that was read from a checkpoint with ``expected``.
 
     Raises:
-        ValueError: what does not fit.
+        ValueError: something does not fit; the message says what.
     """
     if not isinstance(state, dict) or not CONTENT <= state.keys() <= CONTENT | _ADDED:
         raise ValueError("it is no checkpoint of this program")
@@ -181,7 +181,7 @@ def _check_optimizer(state: Mapping[str, Any], expected: Expectation) -> None:
 
 
 def _check_alike(there: Any, here: Any, what: str) -> None:
-    """Whether ``there`` has the keys, the lengths, the shapes and the kinds of ``here``."""
+    """Check that ``there`` has the keys, the lengths, the shapes and the kinds of ``here``."""
     parts: list[tuple[Any, Any]] = []
     if isinstance(here, Mapping):
         same = isinstance(there, Mapping) and _public(there) == _public(here)
@@ -195,7 +195,7 @@ def _check_alike(there: Any, here: Any, what: str) -> None:
         same = type(there) is type(here)
     elif isinstance(here, int | float):
         same = isinstance(there, int | float) and not math.isnan(there)
-    else:  # nothing so far
+    else:  # no value yet
         same = True
     if not same:
         raise ValueError(f"its {what} is of another kind")
@@ -204,12 +204,12 @@ def _check_alike(there: Any, here: Any, what: str) -> None:
 
 
 def _public(values: Mapping[Any, Any]) -> set[Any]:
-    """The names of a state but for torch's own, in which its versions differ."""
+    """The names in a state, without torch's private ones, in which its versions differ."""
     return {name for name in values if not str(name).startswith("_")}
 
 
 def tensors(state: Mapping[str, Any]) -> Iterator[Tensor]:
-    """The tensors in a checkpoint that were checked, or may have been."""
+    """The tensors of the model and of the optimizer in a checkpoint."""
     yield from state["model"].values()
     optimizer = state["optimizer"]
     values = optimizer.get("state") if isinstance(optimizer, dict) else None

@@ -90,10 +90,10 @@ def fit(
 ) -> dict[str, Any]:
     """Train as ``config`` says, from the last checkpoint in ``folder`` if there is one, and test.
 
-    Without one, the recurrent layers begin as those of the run ``source``, if given.
+    Without a checkpoint, the recurrent layers begin as those of the run ``source``, if given.
 
-    Returns what the record says of the result. On the first process of the run, ``predictions.h5``
-    and the event files are complete when this returns.
+    Returns what the record says about the result. When this returns on the first process of the
+    run, ``predictions.h5`` and the event files are complete.
     """
     started, clock = datetime.now().astimezone(), time.perf_counter()
     data, classifier = build(config, store)
@@ -114,7 +114,7 @@ def fit(
             "val": _stage("val", chosen["metrics"]),
             "test": measure(logits, data),
         }
-        digest = ""  # of what the first process writes, which writes the record as well
+        digest = ""  # the first process has it, which also writes the record
         if trainer.is_global_zero:
             found = predictions(logits, data)
             digest = write_predictions(folder.predictions, found, data.store.name)
@@ -143,7 +143,7 @@ def _begin(
     source: RunFolder | None,
     show: Display,
 ) -> int:
-    """Prepare for the first epoch of this process; the number of epochs done before it."""
+    """Prepare the first epoch of this process; returns the number of epochs done before."""
     epochs_before = checkpoints.resume(show.say, classifier, data.steps_per_epoch)
     if epochs_before:
         show.say(f"continuing after epoch {epochs_before}")
@@ -160,10 +160,9 @@ def _timing(
     epochs_before: int,
     device: torch.device,
 ) -> dict[str, Any]:
-    """When, how long, in how much memory; ``seconds`` are those of the epochs of this process.
+    """Times and memory of this process; ``seconds`` has the seconds of each of its epochs.
 
-    Of their seconds the median counts: where a process was stopped, or the machine slept, one
-    epoch lasts for hours.
+    Their median counts: if a process was stopped, or the machine slept, one epoch lasts for hours.
     """
     return {
         "started": started.isoformat(timespec="seconds"),
@@ -179,7 +178,7 @@ def _timing(
 def test(
     config: Config, store: SequenceStore, folder: RunFolder, checkpoint: str
 ) -> dict[str, Any]:
-    """Test the ``best`` or ``last`` checkpoint of a run, where its trainer section says."""
+    """Test the ``best`` or ``last`` checkpoint of a run, on the device of the trainer section."""
     clock = time.perf_counter()
     data, classifier = build(config, store)
     trainer = make_trainer(config["trainer"], folder, [])
@@ -200,7 +199,7 @@ def build(config: Config, store: SequenceStore) -> tuple[SequenceDataModule, Seq
     threads = config["trainer"]["num_threads"] or leased_threads()
     if threads:
         torch.set_num_threads(threads)
-        if config["trainer"]["devices"] > 1:  # or Lightning shares the cores out once more
+        if config["trainer"]["devices"] > 1:  # or Lightning would divide the cores again
             os.environ["OMP_NUM_THREADS"] = str(threads)
     accumulate = config["trainer"]["accumulate_grad_batches"]
     data = SequenceDataModule(config["data"], store, config["seed"], accumulate)
@@ -219,9 +218,9 @@ def make_trainer(section: Config, folder: RunFolder, callbacks: list[Callback]) 
         precision=section["precision"],
         max_epochs=section["max_epochs"],
         accumulate_grad_batches=section["accumulate_grad_batches"],
-        # Lightning looks there for checkpoints of SLURM jobs: nobody makes that folder.
+        # Lightning looks here for checkpoints of SLURM jobs; nothing makes this folder.
         default_root_dir=folder.path / "lightning",
-        plugins=[LightningEnvironment()],  # no other launcher's, SLURM's for one
+        plugins=[LightningEnvironment()],  # no other launcher's, such as SLURM's
         deterministic=True,
         logger=False,
         profiler=_profiler(section["profiler"], folder),
@@ -244,7 +243,7 @@ def make_trainer(section: Config, folder: RunFolder, callbacks: list[Callback]) 
 
 
 def _profiler(name: str | None, folder: RunFolder) -> Profiler | None:
-    """The profiler of Lightning's that is called so; it writes to the folder of the run."""
+    """Lightning's profiler called ``name``; it writes to the folder of the run."""
     if name is None:
         return None
     classes: dict[str, Callable[..., Profiler]] = {
@@ -260,7 +259,10 @@ def load_and_predict(
     classifier: SequenceClassifier,
     data: SequenceDataModule,
 ) -> np.ndarray:
-    """Logits of the test set by the weights in ``checkpoint``, those after ``epoch`` if given."""
+    """Logits (N, classes) of the N test samples, by the weights in ``checkpoint``.
+
+    If ``epoch`` (from 0) is given, a checkpoint of another epoch is refused.
+    """
     trainer.strategy.barrier()
     state = load_checkpoint(checkpoint, network_of(classifier, epoch))
     classifier.load_state_dict(state["model"])
@@ -293,7 +295,7 @@ def _quiet_lightning() -> None:
 
 
 def _said_once(failure: threading.ExceptHookArgs) -> None:
-    """Print what ended a thread, unless TensorBoard's writer hands it on to whoever logs next."""
+    """Print what ended a thread, except TensorBoard's writer, which raises it at its next call."""
     if not type(failure.thread).__module__.startswith("tensorboard."):
         threading.__excepthook__(failure)
 

@@ -29,11 +29,11 @@ Config = Mapping[str, Any]
 def wanted_run(
     overrides: Sequence[str], config: Config, composer: Composer
 ) -> tuple[RunFolder, WantedRun]:
-    """The run that ``overrides`` compose, as ``config``, its pre-training, and its folder.
+    """The folder of the run of ``config``, which ``overrides`` compose, and this run itself.
 
     Raises:
-        UserError: a data set is not prepared, or a pre-training's layers take other frames than
-            this run has, or have learnt from what it tests on.
+        UserError: a data set is not prepared; or the pre-training's layers take frames of another
+            size than this run has, or have learnt from what this run tests on.
     """
     source, before = source_of(config, composer, is_place), None
     if source is not None:
@@ -53,7 +53,7 @@ def _digest(config: Config) -> str:
 
 
 def _check_frames(config: Config, source: Pretraining) -> None:
-    """Before hours are spent on it: do the source's layers take frames of this size?"""
+    """Check, before hours are spent on it, that the source's layers take frames of this size."""
     ours, theirs = _frame_size(config), _frame_size(source.config)
     if ours != theirs:
         raise UserError(
@@ -63,7 +63,7 @@ def _check_frames(config: Config, source: Pretraining) -> None:
 
 
 def _check_unseen(config: Config, source: Pretraining) -> None:
-    """Before hours are spent on it: do the source's layers learn from what this run tests on?"""
+    """Check, before hours are spent on it, that the source learns from nothing tested here."""
     learnt, tested, such = _learnt(*(_fold(one) for one in (config, source.config)))
     if learnt:
         raise UserError(
@@ -83,7 +83,7 @@ def _fold(config: Config) -> _Fold:
 
 @cache
 def _learnt(ours: _Fold, theirs: _Fold) -> tuple[int, int, str]:
-    """How many of our test sequences are learnt from there, of how many, and one of them."""
+    """How many test sequences of ``ours`` ``theirs`` learns from, of how many, and one's name."""
     stores = [catalog.open_store(folder, name) for folder, name, _, _ in (ours, theirs)]
     tested = sides(stores[0], *ours[2:]).test
     seen = seen_before(stores[0], tested, stores[1], sides(stores[1], *theirs[2:]).learn)
@@ -107,8 +107,8 @@ def reopen(
     """The run called ``name``, its configuration, and its data with its protocol's labels.
 
     Raises:
-        UserError: no such run, or none that has a record; it was trained by another recipe, or on
-            other data than those in ``data_dir``.
+        UserError: there is no such run, or it has no record; or it was trained by another recipe,
+            or on other data than those in ``data_dir``.
     """
     folder = find_run(runs_dir, name)
     record = folder.read()
@@ -141,7 +141,7 @@ def reopen(
 
 
 def _config(folder: RunFolder, record: Record) -> dict[str, Any]:
-    """The configuration of a run, once it is known to be the one that its record is about.
+    """The configuration of a run, once it is known to agree with the run's record.
 
     Settings that came after the run have their defaults.
 

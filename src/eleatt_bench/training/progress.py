@@ -1,4 +1,4 @@
-"""What a person sees of a run: a bar in a terminal, elsewhere a line per epoch; log.txt."""
+"""What a person sees of a run: a bar in a terminal, elsewhere a line per epoch; and log.txt."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from eleatt_bench.launch.ranks import is_first
 
 
 class Display:
-    """Made by `display`. Everything said goes to the log as well."""
+    """The output of a run, made by `display`. Everything printed goes to the log as well."""
 
     def __init__(self, log: TextIO, *, echo: bool, bar: Progress | None = None) -> None:
         self._log, self._echo, self._bar = log, echo, bar
         self._task = bar.add_task("", summary="") if bar else None
 
     def say(self, line: str) -> None:
-        """Write a line that matters in any case."""
+        """Print ``line``, whether or not there is a bar."""
         self.log(line)
         if self._echo:
             print(line, flush=True)
 
     def epoch(self, line: str) -> None:
-        """Write the line of an epoch, to the log alone where a bar says the same."""
+        """Print the line of an epoch, or only log it if a bar shows the same."""
         if self._bar is None:
             self.say(line)
         else:
@@ -40,7 +40,7 @@ class Display:
         print(f"{datetime.now():%Y-%m-%d %H:%M:%S}  {text}", file=self._log, flush=True)
 
     def advance(self, epochs: float, total: int, metrics: dict[str, float]) -> None:
-        """``epochs`` of ``total`` are done; ``metrics`` are the last whole epoch's."""
+        """Show that ``epochs`` of ``total`` are done; ``metrics`` are the last whole epoch's."""
         if self._bar is None or self._task is None:
             return
         summary = f"epoch {min(int(epochs) + 1, total)}/{total}"
@@ -51,7 +51,7 @@ class Display:
 
 @contextmanager
 def display(log: Path) -> Iterator[Display]:
-    """A `Display` that appends to ``log``; on all but the first process of a run, a silent one."""
+    """A `Display` that appends to ``log``; a silent one, except on the first process of a run."""
     if not is_first():
         with open(os.devnull, "w", encoding="utf-8") as nowhere:  # noqa: PTH123
             yield Display(nowhere, echo=False)

@@ -1,8 +1,8 @@
-"""The tested weights of a run as a file of their own: safetensors, with all that belongs to them.
+"""The tested weights of a run as a file of safetensors, with all that is needed to use them.
 
-Its metadata has one entry, ``card``, a JSON object: ``run_id``, ``config``, ``metrics`` (of the
-test, which the weights must give), ``data_digest``, and of the data ``class_names``, ``layout``
-(what a frame is) and ``origin_applied``.
+Its metadata have one entry, ``card``, a JSON object: ``run_id``, ``config``, ``metrics`` (of the
+test, which the weights must reproduce), ``data_digest`` and, about the data, ``class_names``,
+``layout`` (what a frame is) and ``origin_applied``.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ _MOST = 1 << 28  # bytes
 
 
 def write_weights(path: Path, runs_dir: Path, run_id: str, data_dir: Path) -> Card:
-    """Write the weights that a finished run was tested with to ``path``, atomically; their card.
+    """Write the tested weights of a finished run to ``path``, atomically; returns their card.
 
-    Always the same bytes. Its data have to be here, for they say what a frame is.
+    The same run gives the same bytes. Its data must be in ``data_dir``: they say what a frame is.
 
     Raises:
-        UserError: as `reopen`; the run has no result, or no weights.
+        UserError: as for `reopen`; or the run is not finished, or has no weights.
     """
     require("weights", "A file of weights")
     from safetensors.torch import save
@@ -58,7 +58,7 @@ def write_weights(path: Path, runs_dir: Path, run_id: str, data_dir: Path) -> Ca
     card = {
         "run_id": folder.run_id,
         "config": {key: value for key, value in config.items() if key not in OWN_SECTIONS}
-        | {"data_dir": "data", "runs_dir": "runs"},  # nothing that is of a machine and its owner
+        | {"data_dir": "data", "runs_dir": "runs"},  # nothing about a machine and its owner
         "metrics": record["metrics"]["test"],
         "data_digest": record["data_digest"],
         "class_names": list(store.class_names),
@@ -72,15 +72,15 @@ def write_weights(path: Path, runs_dir: Path, run_id: str, data_dir: Path) -> Ca
 
 
 def load_network(path: str | Path) -> tuple[SequenceClassifier, Card]:
-    """The network whose weights are in a file that `write_weights` made, to be used, and its card.
+    """The network in a file that `write_weights` made, in evaluation mode, and its card.
 
     ``network.classify(frames, lengths)`` gives logits (B, classes) of frames (B, T, D) as a
-    prepared data set holds them, with lengths (B,). ``network(inputs, lengths)`` takes what the
-    run's transforms make of them and computes in the precision of the weights; to train on, call
-    this one.
+    prepared data set holds them, with lengths (B,). ``network(inputs, lengths)`` takes frames after
+    the run's transforms, and computes in the precision of the weights. To continue training, call
+    ``network(inputs, lengths)``.
 
     Raises:
-        UserError: no such file, a damaged one, or one of something else.
+        UserError: there is no such file, it is damaged, or it holds something else.
     """
     card, state = _read(Path(path))
     try:
@@ -100,7 +100,7 @@ def load_network(path: str | Path) -> tuple[SequenceClassifier, Card]:
 
 
 def retest(network: SequenceClassifier, card: Card, store: SequenceStore) -> dict[str, float]:
-    """What `load_network` gave comes to on the test samples of ``store``, on the CPU.
+    """The metrics of what `load_network` gave, on the test samples of ``store``, on the CPU.
 
     Raises:
         UserError: the store holds other data than the run was trained on.
@@ -144,7 +144,7 @@ def _config(card: Card) -> dict[str, Any]:
 
 
 def _empty_store(card: Card, config: dict[str, Any], path: Path) -> SequenceStore:
-    """A store without sequences of what the network was trained on."""
+    """A store without sequences, else like the one that the network was trained on."""
     none = np.empty(0, np.int64)
     return SequenceStore(
         name=config["data"]["name"], path=path, content_digest=card["data_digest"],

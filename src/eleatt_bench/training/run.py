@@ -30,14 +30,14 @@ from eleatt_bench.training.progress import Display, display
 
 
 def train(config: dict[str, Any], overrides: Sequence[str]) -> tuple[RunFolder, Record]:
-    """Do the run that ``overrides`` compose, as ``config``, unless it is done; folder and record.
+    """Do the run of ``config``, which ``overrides`` compose, unless it is done; folder and record.
 
-    An interrupted run continues from its last checkpoint; ``force`` begins anew. If another
-    process is at this very run, wait for it and take its result; in a sweep, which has other things
-    to do meanwhile, `HeldElsewhereError` is raised instead. The run whose weights it begins
-    with, if any, is done before.
+    An interrupted run continues from its last checkpoint; ``force`` begins anew. If another process
+    works on this run, wait for it and take its result. The run whose weights this run begins with,
+    if any, is done first.
 
     Raises:
+        HeldElsewhereError: in a sweep, which has other work meanwhile, another process works on it.
         UserError: the sweep that started this process planned another run.
     """
     composer = Composer()
@@ -90,8 +90,10 @@ def _train(
 
 
 def _wait_for_each_other() -> None:
-    """Of processes that have done a pre-training together the first one still wrote its record,
-    and cleared the run's folder."""
+    """Wait for the other processes of this run, if they have done a pre-training together.
+
+    The first process still had to write its record and to clear the folder of this run.
+    """
     if (torch := sys.modules.get("torch")) is not None:
         dist = torch.distributed
         if dist.is_available() and dist.is_initialized():
@@ -102,7 +104,11 @@ def _wait_for_each_other() -> None:
 
 
 def _opened(config: Mapping[str, Any], this: WantedRun) -> SequenceStore:
-    """The store of a run; it may have been hours since ``this`` run was named after its data."""
+    """The store of ``this`` run, which may have been named after its data hours ago.
+
+    Raises:
+        UserError: the store holds other data now.
+    """
     store = catalog.open_store(folder_at(config["data_dir"]), config["data"]["name"])
     if store.content_digest != this.identity["data"]["digest"]:
         raise UserError(
@@ -113,7 +119,7 @@ def _opened(config: Mapping[str, Any], this: WantedRun) -> SequenceStore:
 
 
 def _check_attributes(folder: RunFolder, store: SequenceStore) -> None:
-    """Do not continue a run by frames that mean something else; they are no part of its name."""
+    """Refuse to continue a run on frames that mean something else now: its name does not tell."""
     begun = any((folder.checkpoints / name).exists() for name in ("last.ckpt", "previous.ckpt"))
     if begun and not store.was_seen_by(folder.read() or {}):
         raise UserError(
@@ -124,14 +130,14 @@ def _check_attributes(folder: RunFolder, store: SequenceStore) -> None:
 
 
 def _check_record(config: Mapping[str, Any], folder: RunFolder) -> None:
-    """Whatever a damaged record is of, it is lost only to those who say so."""
+    """Refuse a run whose record is damaged, unless ``force`` says that it may be lost."""
     damage = folder.damage()
     if damage and not config["force"]:
         raise UserError(damage)
 
 
 def _finished(config: Mapping[str, Any], folder: RunFolder) -> Record | None:
-    """The record of the run if it is finished, unless it is to be trained anew."""
+    """The record of the run if it is finished, unless ``force`` trains it anew."""
     record = folder.read()
     if config["force"] or record is None or record["status"] != "finished":
         return None
@@ -145,7 +151,7 @@ def _work(
     store: SequenceStore,
     before: RunFolder | None,
 ) -> Record:
-    """Train and test; the record is written by the first process alone."""
+    """Train and test; only the first process has a ``head``, and writes the record."""
     with display(folder.log) as show:
         if head:
             show.say(folder.run_id)
@@ -179,7 +185,7 @@ def _fit(
 
 
 def _head(folder: RunFolder, this: WantedRun, store: SequenceStore) -> Record:
-    """What is known of a run before it starts."""
+    """The part of a record that is known before the run starts."""
     identity = this.identity
     return {
         "run_id": folder.run_id,
@@ -200,7 +206,7 @@ def _head(folder: RunFolder, this: WantedRun, store: SequenceStore) -> Record:
 def evaluate(asked: Mapping[str, Any]) -> tuple[RunFolder, Record]:
     """Test the run ``asked["run"]`` again as it was trained, on the device that ``asked`` says.
 
-    The weights are those of its ``checkpoint``, or by default those that it was tested with.
+    The weights are those of ``asked["checkpoint"]``, by default those that the run was tested with.
     """
     folder, config, store = reopen(
         folder_at(asked["runs_dir"]), asked["run"], folder_at(asked["data_dir"])

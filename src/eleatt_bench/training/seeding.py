@@ -14,8 +14,8 @@ def seed_everything(seed: int, epoch: int | None = None) -> None:
     """Seed Python, NumPy and torch for the start of ``epoch`` (None: before the first one).
 
     Every epoch starts from a state of its own, so a run that was killed and resumed draws
-    exactly what an undisturbed one draws. What is drawn before the first one are weights, on the
-    CPU: no other device is touched for them, nor told of a seed for when it is.
+    exactly what an undisturbed one draws. Before the first epoch only weights are drawn, on the
+    CPU, so no other device is touched or seeded.
     """
     entropy = [seed, 0 if epoch is None else epoch + 1]
     state = np.random.SeedSequence(entropy).generate_state(2)
@@ -27,7 +27,7 @@ def seed_everything(seed: int, epoch: int | None = None) -> None:
 
 @contextmanager
 def own_randomness() -> Iterator[None]:
-    """What is drawn in here, for weights that are replaced at once, changes nobody's numbers."""
+    """Restore all random states after the body, which draws weights that are replaced at once."""
     python, numpy = random.getstate(), np.random.get_state()
     # Where CUDA is unused, asking for its states would start it on every GPU.
     used = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]

@@ -20,17 +20,17 @@ from eleatt_bench.training.datamodule import SequenceDataModule
 Array = npt.NDArray[np.float32]
 
 WATCHED = 8
-"""Samples that the statistics are of."""
+"""The number of samples that the statistics are about."""
 PICTURED = 3
-"""How many of them are drawn."""
+"""The number of these samples that are drawn."""
 CLOSED = 0.1
-"""Below this, attention counts as nearly closed; of a softmax over D elements, below 1/D of it."""
+"""Attention below this counts as nearly closed; for a softmax over D elements, below this / D."""
 
 
 class Gates:
-    """The gates of ``classifier``, and `WATCHED` validation samples: the same in every epoch.
+    """The gates of ``classifier``, and `WATCHED` validation samples, the same in every epoch.
 
-    Nothing here draws a random number or leaves anything behind in the network.
+    Nothing here draws a random number or changes the network.
     """
 
     def __init__(
@@ -78,14 +78,14 @@ class Gates:
         return found
 
     def panels(self, layer: str, attention: Array) -> list[Panel]:
-        """Drawings of the ``attention`` (B, T, D) of one layer to a few of the samples."""
+        """What to draw of the ``attention`` (B, T, D) of one layer to a few of the samples."""
         return [
             self._panel(layer, position, attention[position, self._valid[position]])
             for position in _spread(len(self._valid), PICTURED)
         ]
 
     def _panel(self, layer: str, position: int, values: Array) -> Panel:
-        """Of ``values`` (T, D), the attention to the sample at ``position`` of the batch."""
+        """The panel of ``values`` (T, D), the attention to the sample at ``position``."""
         store, index = self._dataset.store, int(self._batch.indices[position])
         title = f"{store.names[index]}\n{store.class_names[store.labels[index]]}"
         layout = store.layout
@@ -104,5 +104,5 @@ class Gates:
 
 
 def _spread(length: int, most: int) -> Integers:
-    """At most so many positions below ``length``, equally far apart."""
+    """At most ``most`` positions below ``length``, equally far apart."""
     return np.unique(np.linspace(0, length - 1, most).round().astype(np.int64))

@@ -1,4 +1,4 @@
-"""What TensorBoard's HPARAMS page shows of a run: few settings, and the final numbers."""
+"""What TensorBoard's HPARAMS page shows of a run: a few settings, and the final numbers."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ FINALS = {
 }
 """The columns of results and their headings, the same for every run."""
 _AT_ONCE = ("data", "hidden_size", "lr", "model", "seed")
-"""The page opens with five settings: those that it is told differ, then by the alphabet."""
+"""The page opens with five settings: first those marked as differing, then by the alphabet."""
 
 
 def finals(metrics: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
-    """Those of `FINALS` that ``metrics``, a record's, hold."""
+    """The values of `FINALS` that are in the ``metrics`` of a record."""
     found = {f"result/test_{name}": value for name, value in metrics["test"].items()}
     return found | {"result/val_accuracy": metrics["val"]["accuracy"]}
 
@@ -49,7 +49,7 @@ def _arrange(experiment: Experiment) -> None:
 
 
 def settings(config: Mapping[str, Any]) -> dict[str, str | float]:
-    """What tells the runs of a sweep apart, as a person would say it; seeds are no quantities."""
+    """What tells the runs of a sweep apart, in a person's words; a seed is a text, no quantity."""
     model = config["model"]
     return {
         "data": _data(config["data"]),

@@ -1,4 +1,4 @@
-"""What TensorBoard says of each curve, where one points at the sign beside its name."""
+"""The description of each curve, which TensorBoard shows at the sign beside its name."""
 
 from __future__ import annotations
 
@@ -28,5 +28,5 @@ LEGEND = {
 
 
 def meaning(tag: str) -> str:
-    """Of a curve, without the layer at the end of its name."""
+    """The description of the curve ``tag``, whatever layer the end of the tag names."""
     return LEGEND[tag.split("_layer")[0]]

@@ -1,6 +1,6 @@
 """Drawings for TensorBoard, by matplotlib (the extra ``figures``), which is imported when needed.
 
-They are made while a network waits: no layout engine, few words, no more pixels than are seen.
+Training waits while they are made: no layout engine, few words, no more pixels than are seen.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ Array = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]  # (height, width, 3)
 _SMALL = 6.5  # points
 _LETTER = 0.0085  # the width of a letter in inches, per point
-_FEW = 20  # classes: as many have room for numbers in their squares
-_NAMES = 60  # as many have room for themselves
+_FEW = 20  # so many classes have room for numbers in their squares
+_NAMES = 60  # so many names have room beside the rows
 
 
 class Panel(NamedTuple):
@@ -32,13 +32,13 @@ class Panel(NamedTuple):
     across: str = ""  # what the columns are
     down: str = ""  # what the rows are
     names: Sequence[str] | None = None  # of the rows
-    image: Array | None = None  # what was seen, where ``values`` are of its pixels
+    image: Array | None = None  # the input, if ``values`` are of its pixels
 
 
 def confusion(counts: npt.NDArray[np.int64], names: Sequence[str], title: str) -> Pixels:
-    """A confusion matrix (actual, predicted) drawn: a row's shares are its colours.
+    """A drawing of a confusion matrix (actual, predicted), whose colours are shares of the row.
 
-    ``counts`` (C, C) are written into their squares where there are few classes.
+    If there are few classes, ``counts`` (C, C) are written into their squares.
     """
     short = [name if len(name) <= 24 else f"{name[:23]}…" for name in names]
     size = _SMALL if len(names) <= 30 else 4.0
@@ -62,7 +62,7 @@ def confusion(counts: npt.NDArray[np.int64], names: Sequence[str], title: str) -
 
 
 def attention(panels: Sequence[Panel], title: str, highest: float | None) -> Pixels:
-    """Heat maps side by side, in one scale from 0 to ``highest`` (None: what occurs)."""
+    """Heat maps side by side, in one scale from 0 to ``highest`` (None: the highest value)."""
     first = panels[0]
     rows = max(len(panel.values) for panel in panels)
     left, bottom = (0.55, 0.45) if first.image is None else (0.1, 0.1)
@@ -91,7 +91,7 @@ def attention(panels: Sequence[Panel], title: str, highest: float | None) -> Pix
 
 
 def _heat(axes: Axes, panel: Panel, highest: float, *, with_names: bool) -> AxesImage:
-    """Draw the values of ``panel``, which are from 0 to ``highest``; the picture they became."""
+    """Draw the values of ``panel``, which are from 0 to ``highest``; returns the picture."""
     rows, columns = panel.values.shape
     picture = axes.imshow(
         panel.values,

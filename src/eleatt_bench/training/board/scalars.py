@@ -1,4 +1,4 @@
-"""What is logged of every epoch, whichever loggers are chosen: numbers by their tags."""
+"""The numbers that are logged for every epoch, by tag, whichever loggers are chosen."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from eleatt_bench.training.datamodule import SequenceDataModule
 
 
 class EpochScalars(Callback):
-    """Gathers them at the end of an epoch, on the first process of a run, before any logger.
+    """Gathers the numbers at the end of an epoch, on a run's first process, before any logger.
 
     Nothing here has an influence on any number of the training.
     """
@@ -24,13 +24,13 @@ class EpochScalars(Callback):
     def __init__(self, data: SequenceDataModule) -> None:
         self._data = data
         self.epoch = 0
-        """The last whole one, from 1."""
+        """The last whole epoch, from 1."""
         self.values: dict[str, float] = {}
-        """Those of that epoch."""
+        """The numbers of that epoch, by tag."""
         self.attention: dict[str, npt.NDArray[np.float32]] = {}
-        """Of every gated layer to the samples that `Gates` watches, after that epoch."""
+        """By gated layer, its attention to the samples that `Gates` watches, after that epoch."""
         self.seconds = 0.0
-        """What it took to train and validate in it."""
+        """The seconds of training and validation in that epoch."""
         self._began = self._stepped = 0.0
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

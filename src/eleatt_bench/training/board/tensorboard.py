@@ -29,23 +29,23 @@ from eleatt_bench.training.classifier import SequenceClassifier, classifier_of
 from eleatt_bench.training.datamodule import SequenceDataModule
 
 ATTENTION_EVERY = 10
-"""A run of fewer epochs is too short for any picture."""
+"""Epochs between pictures of attention; a run of fewer epochs draws no picture at its end."""
 _ATTENTION, _CONFUSION = "visual/attention", "visual/confusion"  # after all curves, by the alphabet
 SHARE = 0.01
-"""Of the time that training takes, pictures may take as much while it goes on."""
-_FIRST_PICTURE = 0.2  # seconds that the first may take
+"""The share of the training time that pictures may take while training goes on."""
+_FIRST_PICTURE = 0.2  # seconds that the first picture is expected to take
 
 
 class TensorBoard(Callback):
     """Writes event files to ``folder``, on the first process of a run; a step is an epoch, from 1.
 
-    ``config`` is the run's plain configuration, ``epochs_before`` the number of epochs that other
-    processes did: what they logged beyond them is purged. ``scalars`` come before it. Nothing here
-    has an influence on any number of the training.
+    ``config`` is the run's plain configuration. ``epochs_before`` is the number of epochs that
+    earlier processes did; what they logged after these epochs is purged. The callback ``scalars``
+    must come before this one. Nothing here has an influence on any number of the training.
 
     A picture of a kind is drawn again only once the number of epochs has doubled. It then waits
     until drawing has taken at most `SHARE` of the training time, unless a newer one of its kind
-    replaces it before. What still waits at the end is drawn then.
+    replaces it. Pictures that still wait at the end are drawn then, unless the run was short.
     """
 
     def __init__(
@@ -60,12 +60,12 @@ class TensorBoard(Callback):
     ) -> None:
         self._folder, self._config, self._data, self._scalars = folder, config, data, scalars
         self._checkpoints, self._epochs_before, self._say = checkpoints, epochs_before, say
-        self._epoch = epochs_before  # the last whole one
+        self._epoch = epochs_before  # the last whole epoch
         # By tag: the epoch, and what draws the picture.
         self._waiting: dict[str, tuple[int, Callable[[], pictures.Pixels]]] = {}
         self._drawn_at: dict[str, int] = {}  # by tag, the epoch of the last picture
         self._trained = self._drawn = 0.0  # seconds
-        self._cost = _FIRST_PICTURE  # of the picture before
+        self._cost = _FIRST_PICTURE  # seconds of the picture before
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not trainer.is_global_zero:
@@ -117,14 +117,14 @@ class TensorBoard(Callback):
         self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
     ) -> None:
         if trainer.is_global_zero and hasattr(self, "_writer"):
-            with suppress(OSError):  # what ended the run is to be said, not this
+            with suppress(OSError):  # the error that ended the run matters more
                 self._writer.close()
 
     def finish(self, metrics: Mapping[str, Mapping[str, float]], epoch: int) -> None:
         """Write the settings and the final ``metrics``, those of the weights after ``epoch``.
 
-        They are for the HPARAMS page and in a file of their own, which replaces the one that an
-        earlier process may have left.
+        They are for the HPARAMS page, and go to a file of their own, which replaces that of an
+        earlier process.
         """
         for old in self._folder.glob("events.*.final"):
             old.unlink()
@@ -169,12 +169,12 @@ class TensorBoard(Callback):
 
 
 def _add(writer: SummaryWriter, summary: Summary, epoch: int) -> None:
-    file: Any = writer.file_writer  # which torch declares to be None
+    file: Any = writer.file_writer  # torch declares it to be None
     file.add_summary(summary, epoch)
 
 
 def _scalars(values: Mapping[str, float], *, with_legend: bool) -> Summary:
-    """``values`` by their tags as one event, which costs a fraction of what one for each would."""
+    """``values``, by tag, as one event, which costs a fraction of one event for each value."""
     summary = Summary()
     for tag, value in values.items():
         metadata = None
@@ -197,10 +197,10 @@ def _as_code(config: Mapping[str, Any], run_id: str) -> str:
 
 @contextmanager
 def _named_last(events: Path) -> Iterator[None]:
-    """Let the name of an event file that is made meanwhile be later than those in ``events``.
+    """Let the name of an event file that is made in the body come after those in ``events``.
 
-    TensorBoard reads them in the order of their names, which begin with the second, and a clock may
-    have gone back since: of one that comes too early it would take the epochs for undone.
+    TensorBoard reads event files in the order of their names, which begin with the time in seconds.
+    If the clock was set back, it would read the new file too early and discard its epochs.
     """
     named = (re.match(r"events\.out\.tfevents\.(\d{10})\.", path.name) for path in events.glob("*"))
     second = max([int(time.time()), *(int(match[1]) + 1 for match in named if match)])

@@ -21,11 +21,12 @@ from eleatt_bench.training.loggers.sink import FAILED, FINISHED, KILLED, Config,
 
 
 class Loggers(Callback):
-    """Hands what is logged of each epoch to the loggers, on the first process of a run.
+    """Hands the numbers of each epoch to the loggers, on the first process of a run.
 
-    A context manager around the whole run, whose end it tells them. One that cannot be begun with
-    is a `UserError`; one that fails later, such as one whose server is lost, ends no training: it
-    is warned of once and left alone, and at the end asked once more to take what it lacks.
+    It is a context manager around the whole run, and tells the loggers how the run ends. A logger
+    that cannot be opened is a `UserError`. A logger that fails later, e.g. because its server is
+    lost, does not end the training: one line says so, and the logger is left alone. After a run
+    that ends well, such a logger is opened once more to take what it lacks.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class Loggers(Callback):
 
     @property
     def callbacks(self) -> list[Callback]:
-        """What a trainer needs, before the callback that writes checkpoints."""
+        """The callbacks that a trainer needs, before the one that writes checkpoints."""
         board = [self._board] if self._board else []
         sinks = [self] if self._sinks else []
         return [self._scalars, *board, *sinks] if board or sinks else []
@@ -108,7 +109,7 @@ class Loggers(Callback):
             self._managed(sink, partial(sink.log, row))
 
     def _managed(self, sink: Sink, act: Callable[[], None]) -> None:
-        """Let ``sink`` ``act``; if it cannot, that is said and the logger left alone."""
+        """Call ``act`` of ``sink``; if it fails, say so and leave the logger alone from then on."""
         try:
             act()
         except Exception as error:  # of whatever library

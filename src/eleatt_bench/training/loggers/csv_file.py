@@ -12,7 +12,7 @@ from eleatt_bench.training.loggers.sink import Config, parameters
 
 
 class CsvFile:
-    """A line for every row; made anew where a run continues, for it cannot be cut."""
+    """A file with a line for every row; made anew if a run continues, because it cannot be cut."""
 
     title = "the CSV logger"
 
@@ -20,7 +20,7 @@ class CsvFile:
         self._folder, self._config = folder, config
 
     def open(self, rows: Sequence[LoggedRow]) -> None:
-        for name in ("metrics.csv", "hparams.yaml"):  # which it would warn of
+        for name in ("metrics.csv", "hparams.yaml"):  # Lightning would warn of them
             (self._folder.loggers / "csv" / name).unlink(missing_ok=True)
         self._logger = CSVLogger(
             self._folder.loggers, name="", version="csv", flush_logs_every_n_steps=1

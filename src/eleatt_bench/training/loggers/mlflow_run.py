@@ -1,7 +1,7 @@
-"""Lightning's MLFlowLogger: a run of MLflow's, nested under that of its sweep.
+"""Lightning's MLFlowLogger: a run of MLflow, nested under the run of its sweep.
 
-MLflow keeps every value that was ever logged, and takes none back. So each is looked for before it
-is logged: an epoch that is trained again, as after a kill, is not logged again.
+MLflow keeps every value that was ever logged, and removes none. So a value is logged only if MLflow
+lacks it: an epoch that is trained again, e.g. after a kill, is not logged again.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ if TYPE_CHECKING:
     from pytorch_lightning.loggers import MLFlowLogger
 
 _PARENT = "mlflow.parentRunId"  # MLflow's own tag
-_OF_SWEEP = "eleatt_bench.sweep"  # of the parent: the name of its sweep
+_OF_SWEEP = "eleatt_bench.sweep"  # tag of the parent: the name of its sweep
 _USUAL = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",  # not seven, which take minutes
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
-    "MLFLOW_DISABLE_TELEMETRY": "true",  # whoever wants it says so
+    "MLFLOW_DISABLE_TELEMETRY": "true",  # unless the user sets it
     "MLFLOW_LOGGING_LEVEL": "ERROR",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
@@ -53,7 +53,7 @@ class MLflowRun:
     def __init__(self, folder: RunFolder, config: Config) -> None:
         self._folder, self._config = folder, config
         self._uri = tracking_uri(config)
-        self._had: set[tuple[str, int]] = set()  # tag and epoch of what is in the store
+        self._had: set[tuple[str, int]] = set()  # tag and epoch of each value in the store
 
     def open(self, rows: Sequence[LoggedRow]) -> None:
         _quiet()
@@ -70,7 +70,7 @@ class MLflowRun:
             client.update_run(logger.run_id, status="RUNNING")
         if _PARENT not in run.data.tags and (parent := _parent(client, self._config)):
             client.set_tag(logger.run_id, _PARENT, parent)
-        if not run.data.params:  # which may be set once
+        if not run.data.params:  # they may be set only once
             logger.log_hyperparams(parameters(self._config))
         self._had = {
             (tag, metric.step)
@@ -92,9 +92,10 @@ class MLflowRun:
 
 @contextmanager
 def parent_run(config: Config, name: str, *, waits: bool) -> Iterator[None]:
-    """The run under which MLflow shows those of the sweep ``name``: made once, found again.
+    """The run under which MLflow shows the runs of the sweep ``name``: made once, found again.
 
-    It is running meanwhile, and ends as the sweep does, if this process ``waits`` for its jobs.
+    It is running meanwhile. It ends as the sweep does if this process ``waits`` for the jobs, else
+    it goes on.
 
     Raises:
         UserError: MLflow's store does not answer.
@@ -114,23 +115,23 @@ def parent_run(config: Config, name: str, *, waits: bool) -> Iterator[None]:
         how = FAILED
         raise
     finally:
-        with suppress(Exception):  # what ended the sweep is to be said, not this
+        with suppress(Exception):  # the error that ended the sweep matters more
             if how != "RUNNING":
                 logger.finalize(how)
 
 
 def tracking_uri(config: Config) -> str:
-    """Where MLflow's store is: as said, else as its variable says, else in the folder of runs."""
+    """The URI of MLflow's store: of the setting, else its variable, else in the folder of runs."""
     said = config["logger"]["mlflow"]["tracking_uri"] or os.environ.get("MLFLOW_TRACKING_URI")
     path = folder_at(config["runs_dir"]).resolve() / "mlflow.db"
     return str(said or f"sqlite:///{path}")
 
 
 def check(config: Config) -> None:
-    """See that MLflow is installed and its store answers; a local one is made.
+    """Check that MLflow is installed and its store answers; a local store is made.
 
     Raises:
-        UserError: it is not, or does not.
+        UserError: MLflow is not installed, or its store does not answer.
     """
     require("mlflow", "logger=mlflow")
     folder_at(config["runs_dir"]).mkdir(parents=True, exist_ok=True)
@@ -140,7 +141,7 @@ def check(config: Config) -> None:
 
 @contextmanager
 def _answering(uri: str) -> Iterator[MlflowClient]:
-    """A client of the store ``uri``, and whatever it raises as a `UserError`."""
+    """A client of the store ``uri``; any error in the body becomes a `UserError`."""
     _quiet()
     try:
         yield _client(uri)
@@ -152,7 +153,7 @@ def _answering(uri: str) -> Iterator[MlflowClient]:
 
 
 def _logger(config: Config, run_id: str | None, **named: Any) -> MLFlowLogger:
-    """Lightning's logger, its experiment and its run made unless they are there."""
+    """Lightning's logger; its experiment and its run are made unless they are there."""
     from pytorch_lightning.loggers import MLFlowLogger  # not before: a sweep needs no Lightning
 
     uri = tracking_uri(config)
@@ -167,7 +168,7 @@ def _logger(config: Config, run_id: str | None, **named: Any) -> MLFlowLogger:
     )
     from mlflow.exceptions import MlflowException
 
-    with environment_kept():  # in which it leaves where its store is
+    with environment_kept():  # MLflow writes the URI of its store into it
         try:
             _ = logger.experiment
         except MlflowException as error:
@@ -199,12 +200,12 @@ def _still_there(uri: str, run_id: str | None) -> str | None:
 
 
 def _parent(client: MlflowClient, config: Config, name: str | None = None) -> str | None:
-    """The run of the sweep ``name``, by default the one that this process belongs to."""
+    """The run of the sweep ``name``, by default of the sweep that this process belongs to."""
     name = name or os.environ.get(SWEEP)
     experiment = client.get_experiment_by_name(config["logger"]["mlflow"]["experiment_name"])
     if name is None or experiment is None:
         return None
-    of_sweep = f"tags.`{_OF_SWEEP}` = '{name}'"  # letters, digits, dashes
+    of_sweep = f"tags.`{_OF_SWEEP}` = '{name}'"  # a name has only letters, digits, dashes
     found = client.search_runs(
         [experiment.experiment_id], of_sweep, max_results=1, order_by=["attributes.start_time ASC"]
     )
@@ -212,7 +213,7 @@ def _parent(client: MlflowClient, config: Config, name: str | None = None) -> st
 
 
 def _quiet() -> None:
-    """Before it is imported: let MLflow leave out its notes, and not try for minutes."""
+    """Let MLflow leave out its notes, and not retry for minutes; called before it is imported."""
     for name, value in _USUAL.items():
         os.environ.setdefault(name, value)
     for name in ("alembic", "pytorch_lightning.loggers.mlflow"):

@@ -1,7 +1,7 @@
 """What was logged of a run so far, in a file of its own: ``loggers/epochs.jsonl``.
 
-Stores of other programs cannot be cut to the last checkpoint; from this a logger brings to them
-what they lack, and nothing twice.
+The stores of other programs cannot be cut back to the last checkpoint. From this file a logger
+brings to its store the rows that the store lacks, and none twice.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ class LoggedRow(NamedTuple):
 
 
 class Past:
-    """The rows of a run's epochs, in their order; a final one is of the results."""
+    """The rows of a run's epochs, in order; after the end, a last row has the results."""
 
     def __init__(self, folder: RunFolder) -> None:
         self._folder, self.path = folder, folder.loggers / "epochs.jsonl"
         self.rows: list[LoggedRow] = []
 
     def begin(self, epochs: int) -> None:
-        """Take over the first ``epochs``, those of the checkpoint; what was logged beyond goes.
+        """Keep the rows of the first ``epochs``, those of the checkpoint, and drop all others.
 
-        Those that were logged elsewhere alone are taken from there, as far as they are known.
+        Rows that the file lacks are taken from the run's other files, as far as these know them.
         """
         known = {row.epoch: row.values for row in self._read()} if epochs else {}
         if any(epoch not in known for epoch in range(1, epochs + 1)):
@@ -43,14 +43,14 @@ class Past:
         write_text(self.path, "".join(map(_as_line, self.rows)))
 
     def add(self, epoch: int, values: Mapping[str, float]) -> LoggedRow:
-        """One more row, on disk when this returns."""
+        """Add one more row, which is on disk when this returns."""
         row = LoggedRow(epoch, {tag: float(value) for tag, value in values.items()})
         append(self.path, _as_line(row))
         self.rows.append(row)
         return row
 
     def _read(self) -> list[LoggedRow]:
-        """The rows of epochs up to the first line that is none: a kill may have cut it."""
+        """The rows of epochs, up to the first line that is no row: a kill may have cut it."""
         rows: list[LoggedRow] = []
         try:
             lines = self.path.read_text("utf-8", errors="replace").splitlines()
@@ -65,7 +65,7 @@ class Past:
         return rows
 
     def _elsewhere(self) -> dict[int, dict[str, float]]:
-        """What the event files and epochs.csv, which is exact, hold of each epoch."""
+        """The values of each epoch in epochs.csv, which is exact, and else in the event files."""
         curves = logged(self._folder.tensorboard) | CurveReader(self._folder).read()
         found: dict[int, dict[str, float]] = {}
         for name, curve in curves.items():
@@ -77,7 +77,7 @@ class Past:
 
 
 def _as_line(row: LoggedRow) -> str:
-    # JSON has no NaN: null, as in other files of a run that hold none.
+    # JSON has no NaN: null, as in other files of a run.
     values = {tag: value if math.isfinite(value) else None for tag, value in row.values.items()}
     return json.dumps({"epoch": row.epoch, **values}) + "\n"
 

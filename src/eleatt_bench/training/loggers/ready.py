@@ -1,4 +1,4 @@
-"""What loggers need before a run, and around the runs of a sweep; imports only those chosen."""
+"""What loggers need before a run and around the runs of a sweep; imports only chosen loggers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from eleatt_bench.training.loggers.sink import SWEEP, Config
 
 
 def check_ready(config: Config) -> None:
-    """See that the loggers of ``config`` can be used: before a run, and before a sweep's first job.
+    """Check that the loggers of ``config`` can be used, before a run or a sweep's first job.
 
     Raises:
         UserError: an extra is not installed, or a server does not answer.
@@ -27,12 +27,12 @@ def check_ready(config: Config) -> None:
 
 @contextmanager
 def loggers_ready(configs: Iterable[Config], name: str, *, waits: bool = True) -> Iterator[None]:
-    """Around the jobs of a sweep, which are of ``configs``: where they log they are of ``name``.
+    """Make the loggers ready for the jobs of the sweep ``name``, which have these ``configs``.
 
-    Unless it ``waits`` for them, they outlast this.
+    The jobs start in the body. Unless the sweep ``waits`` for them, they outlast it.
 
     Raises:
-        UserError: as `check_ready`, before any job.
+        UserError: as for `check_ready`, before any job.
     """
     different = {repr(config["logger"]): config for config in configs}
     for config in different.values():

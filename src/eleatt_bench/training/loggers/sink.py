@@ -1,4 +1,4 @@
-"""What a logger is here: one of Lightning's, opened on a run that may be a continued one."""
+"""What a logger is here: one of Lightning's, opened on a run that may have begun earlier."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ SWEEP = "ELEATT_SWEEP"
 
 
 class Sink(Protocol):
-    """Where rows go; whatever it raises, the training does not end by it."""
+    """Where rows go; once it is open, none of its errors ends the training."""
 
     title: str
     """What a person calls it."""
 
     def open(self, rows: Sequence[LoggedRow]) -> None:
-        """Begin the run there, or go on with it, and bring to it what it lacks of ``rows``."""
+        """Begin the run in the store, or continue it there, and add those of ``rows`` it lacks."""
 
     def log(self, row: LoggedRow) -> None:
         """Log one more row."""
 
     def close(self, how: str) -> None:
-        """The run has come to that end, or to one that it may be continued from."""
+        """End the run in the store as ``how`` says; unless it is FINISHED, it may be continued."""
 
 
 def parameters(config: Config) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def parameters(config: Config) -> dict[str, Any]:
 
 
 def read_id(folder: RunFolder, logger: str) -> dict[str, str]:
-    """What ``logger`` calls the run, where it was left; empty if that is not known."""
+    """What ``logger`` calls the run, as `write_id` noted it; empty if that is not known."""
     return _ids(folder).get(logger, {})
 
 

@@ -1,7 +1,8 @@
 """Lightning's WandbLogger: a run of Weights & Biases, on its server or in files for `wandb sync`.
 
-Its server counts the rows of a run: one that goes on there begins behind them. A file knows nothing
-of others, so offline that of a continued run holds all rows, and replaces those before.
+The server counts the rows of a run, and a run that continues there skips as many. A file knows
+nothing of other files: offline, the file of a continued run holds all rows, and replaces the
+earlier files.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from eleatt_bench.training.loggers.sink import (
     write_id,
 )
 
-_PATIENCE = 30.0  # seconds that its server may take to answer, and to take over what is left
+_PATIENCE = 30.0  # seconds for the server to answer, and in the end to take what is left
 
 
 class WandbRun:
@@ -70,7 +71,7 @@ class WandbRun:
             self.log(row)
 
     def log(self, row: LoggedRow) -> None:
-        if self._skip:  # its server has it
+        if self._skip:  # the server has this row
             self._skip -= 1
         else:
             self._logger.log_metrics(row.values, row.epoch)
@@ -80,10 +81,10 @@ class WandbRun:
 
 
 def check(config: Config) -> None:
-    """See that W&B is installed and, unless offline, that it knows the user and answers.
+    """Check that W&B is installed and, unless offline, that it knows the user and answers.
 
     Raises:
-        UserError: it is not, or does not.
+        UserError: W&B is not installed, does not know the user, or does not answer.
     """
     require("wandb", "logger=wandb")
     if config["logger"]["wandb"]["mode"] == "offline":
