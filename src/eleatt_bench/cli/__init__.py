@@ -7,9 +7,11 @@ import select
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from types import CodeType
 from typing import Any, NoReturn
 
 from eleatt_bench import __version__
@@ -194,14 +196,15 @@ def _handle_stops() -> list[int]:
     usual = sys.unraisablehook
 
     def again() -> None:
-        if came:
-            os.kill(os.getpid(), came[-1])
+        while came:
+            time.sleep(0.02)
+            if came and not _is_inside(unraisable.__code__):  # which lets none through either
+                os.kill(os.getpid(), came[-1])
+                return
 
     def unraisable(ignored: sys.UnraisableHookArgs) -> None:
         if came and isinstance(ignored.exc_value, KeyboardInterrupt | SystemExit):
-            later = threading.Timer(0.02, again)  # after this hook has returned
-            later.daemon = True
-            later.start()
+            threading.Thread(target=again, daemon=True).start()
         else:
             usual(ignored)
 
@@ -215,6 +218,14 @@ def _handle_stops() -> list[int]:
             signal.signal(number, stop)
             sys.unraisablehook = unraisable
     return came
+
+
+def _is_inside(code: CodeType) -> bool:
+    """Whether the main thread is executing ``code``, or what that calls."""
+    frame = sys._current_frames().get(threading.main_thread().ident or 0)
+    while frame is not None and frame.f_code is not code:
+        frame = frame.f_back
+    return frame is not None
 
 
 def _stopped(signum: int) -> int:
