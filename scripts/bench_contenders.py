@@ -22,14 +22,14 @@ MODES = ("train", "train, first layer", "inference")
 PRECISIONS = {"cpu": ("float32",), "cuda": ("tf32", "ieee", "bf16")}
 STEPS = ("attention_gate", "rnn_step", "lstm_step", "gru_step", "gru_step_reset_after")
 PLAIN: dict[str, Callable[..., Any]] = {name: getattr(equations, name) for name in STEPS}
-"""As they are before any of them is compiled in their module."""
+"""The steps as they are before `Job.run` puts compiled ones into their module."""
 GRAPH = "CUDA graph"
 COMPILED = "steps compiled"
 ONEDNN = "oneDNN"
 
 
 class Shape(NamedTuple):
-    """T steps of B sequences of D numbers, H units; ragged: a fifth of T to all of it."""
+    """T steps, B sequences, D inputs, H units; ragged sequences have T / 5 to T steps."""
 
     T: int
     B: int
@@ -53,7 +53,7 @@ SHAPES = {
         Shape(100, 256, 150, 100, ragged=True),
         Shape(100, 32, 60, 100),
         Shape(100, 32, 60, 100, ragged=True),
-        Shape(784, 100, 1, 100),  # MNIST's images, by pixels and by rows, are all as long
+        Shape(784, 100, 1, 100),  # MNIST, by pixels and by rows, is never ragged
         Shape(28, 128, 28, 100),
     ],
     "cuda": [
@@ -67,7 +67,7 @@ SHAPES = {
 
 class Contender(NamedTuple):
     cell: str
-    gate: str  # "sigmoid", "none", or "torch" for torch's own layer
+    gate: str  # an activation, "none", or "torch" for torch's own layer
     backend: str  # and, after a comma, what is done to it
 
     @property
@@ -91,7 +91,7 @@ class Contender(NamedTuple):
 def contenders(device: str, precision: str, *, compiled: bool, onednn: bool) -> list[Contender]:
     """Torch's own layers, oneDNN's, then every cell, gated and plain, on every backend.
 
-    `scan` computes in the precision of the state, so that bf16 has nothing to say of it.
+    `scan` computes in the precision of the state, so it is left out of bf16.
     """
     elsewhere = {"cpu": {"auto", "triton"}, "cuda": {"auto", "native"}}[device]
     backends = [name for name in BACKENDS if name not in elsewhere]
@@ -114,7 +114,7 @@ def contenders(device: str, precision: str, *, compiled: bool, onednn: bool) -> 
 
 @cache
 def steps(compiled: bool) -> dict[str, Callable[..., Any]]:
-    """The functions that the loop calls in every step; compiled when they are first called."""
+    """The functions that the loop calls in every step; ``compiled`` compiles them at first call."""
     if not compiled:
         return PLAIN
     return {name: torch.compile(f, dynamic=False) for name, f in PLAIN.items()}
@@ -136,9 +136,9 @@ def products_in(precision: str) -> Iterator[None]:
 
 
 class Job:
-    """One contender with its input: `run` is one pass, after which the gradients stand in ``x``.
+    """One contender with its input; `run` does one pass, and `results` has what it gave.
 
-    The backend's ``CUDA graph`` records the pass when it first runs, and replays it from then on.
+    A backend with ``CUDA graph`` records the first pass and replays it from then on.
     """
 
     def __init__(
@@ -186,14 +186,14 @@ class Job:
             self._pass()
             return
         if self.graph is None:
-            self._record()  # with the precision of its products
+            self._record()  # the graph keeps the precision of its products
         assert self.graph is not None
         with torch.no_grad():
             self.x.copy_(x)
         self.graph.replay()
 
     def _record(self) -> None:
-        self.x = self.x.detach().clone().requires_grad_(self.x.requires_grad)  # what it will read
+        self.x = self.x.detach().clone().requires_grad_(self.x.requires_grad)  # the graph reads it
         stream = torch.cuda.Stream()
         stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(stream):

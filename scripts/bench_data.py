@@ -2,11 +2,11 @@
 
     .venv/bin/python scripts/bench_data.py --scratch FOLDER --csv docs/performance/data.csv
 
-Of N-UCLA, prepared in --data-dir, and of a store of the size of NTU RGB+D, which is generated in
-FOLDER (4 GB, twice that while it is written) and removed again. The data path is what the training
-loader does (shuffle, gather, pad) and the transforms of the experiment with augmentation; the
-network takes a training step on the same batch. They take turns, batch by batch, so that what else
-the machine does falls on both; a ratio is the median over the batches.
+It measures N-UCLA, prepared in --data-dir, and a store as large as the training data of NTU RGB+D.
+That store is generated in FOLDER (4 GB, twice that while it is written) and removed again. The data
+path is the training loader (shuffle, gather, pad) and the transforms of the experiment with
+augmentation; the network takes a training step on the same batch. The two take turns, batch by
+batch, so that other work of the machine slows both. A ratio is the median over the batches.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ MODELS = ("eleatt_gru", "gru")
 
 
 def samples(count: int) -> Iterator[Sample]:
-    """Sequences of 20 to 300 frames of two bodies, the second one there in one of five."""
+    """Sequences of 20 to 300 frames; every fifth one has a second body."""
     random = np.random.default_rng(0)
     for index, name in enumerate(ntu_sample_names(count)):
         frames = random.standard_normal((random.integers(20, 301), 150), dtype=np.float32)
@@ -55,7 +55,7 @@ def samples(count: int) -> Iterator[Sample]:
 
 
 def ntu_sample_names(count: int) -> Iterator[str]:
-    """Names of samples of all setups, actions, subjects and cameras, none of the missing ones."""
+    """``count`` names over setups, actions, subjects and cameras, none of a missing sample."""
     codes = itertools.product(range(1, 18), range(1, 3), range(1, 61), range(1, 41), range(1, 4))
     names = (
         f"S{setup:03}C{camera:03}P{subject:03}R{replication:03}A{action:03}"
@@ -168,7 +168,7 @@ def rows(given: argparse.Namespace) -> Iterator[dict[str, Any]]:
             if name == NTU_SIZED:
                 write_ntu_sized(path, given.sequences)
             else:
-                path = catalog.open_store(given.data_dir, name).path  # which is there, and sound
+                path = catalog.open_store(given.data_dir, name).path  # checked: there, and sound
             opening = Opening.measure(path, path.stem, given.rounds)
             store = opening.store
             print(

@@ -4,12 +4,12 @@
 
 Ours is all that `eleatt-bench train` does in an epoch: load, transform, train, validate, measure,
 and write curves, events and checkpoints. Theirs is `bench_plain_loop.py`: the same batches,
-classifier, loss and optimizer. Each is a process of its own, set up as its user would have it; they
-take turns, epoch by epoch, so that what else the machine does falls on all of them. A ratio is that
-of our epoch and the faster one of theirs, packed or padded, in the same round.
+classifier, loss and optimizer. Each is a process of its own, set up as its user would have it. The
+processes take turns, epoch by epoch, so that other work of the machine slows all of them. A ratio
+divides the time of our epoch by that of their faster one, packed or padded, in the same round.
 
-N-UCLA is as prepared in --data-dir. The others are generated in --scratch and removed again: images
-of MNIST's size, a fifth as many, and sequences as long and wide as those of NTU RGB+D.
+N-UCLA must be prepared in --data-dir. The others are generated in --scratch and removed again:
+images as large as MNIST's, a fifth as many, and sequences as long and wide as those of NTU RGB+D.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ DROPOUTS = (0.5, 0.0)
 THREADS = (1, 2)
 TORCH = "torch"
 _TURNS = "bench_epoch_turns.py"
-_FIXED = ("mnist",)  # all sequences are as long as each other: nothing to pack
+_FIXED = ("mnist",)  # all sequences have the same length: nothing to pack
 
 
 class Case(NamedTuple):
@@ -62,7 +62,7 @@ class Contender:
         )  # fmt: skip
 
     def epoch(self) -> dict[str, float]:
-        """What the next epoch takes."""
+        """Wall and CPU seconds of the next epoch: ``seconds`` and ``cpu_seconds``."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         print(file=self._process.stdin, flush=True)
@@ -77,7 +77,7 @@ class Contender:
 
 
 def measure(case: Case, data_dir: Path, rounds: int) -> Iterator[dict[str, Any]]:
-    """A row with the gate and one without; of ``rounds`` epochs, after one that is not counted."""
+    """Rows with and without the gate, over ``rounds`` epochs after one that is not counted."""
     common = [
         f"experiment={EXPERIMENTS[case.epoch_of]}", f"data_dir={data_dir}",
         "trainer.max_epochs=10000", f"model.dropout={case.dropout}",
@@ -122,7 +122,7 @@ def _ratios(found: Sequence[Any], gate: str, kind: str, name: str) -> dict[str, 
 
 
 def images(count: int) -> Iterator[Sample]:
-    """As many images to train on, and a sixth as many to test on, as MNIST's are."""
+    """``count`` images as large as MNIST's to train on, and a sixth as many to test on."""
     random = np.random.default_rng(0)
     for index in range(count + count // 6):
         pixels = random.random((28, 28), dtype=np.float32)
@@ -130,7 +130,7 @@ def images(count: int) -> Iterator[Sample]:
 
 
 def prepare(scratch: Path, given: argparse.Namespace) -> dict[str, Path]:
-    """Where the data of each store are; what is to be generated is."""
+    """The data folder of each store; stores other than N-UCLA's are generated."""
     folders = dict.fromkeys(given.stores, given.data_dir)
     for name in set(given.stores) - {"nucla"}:
         folders[name] = scratch
@@ -186,7 +186,7 @@ def main() -> None:
     for row in rows(given):
         found.append(row)
         if given.csv:
-            write_csv(given.csv, found)  # whoever stops it has what was measured
+            write_csv(given.csv, found)  # so that a stopped script leaves what it measured
 
 
 if __name__ == "__main__":

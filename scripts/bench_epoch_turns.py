@@ -1,10 +1,10 @@
-"""A training that waits for its turns, epoch by epoch: ours, or the plain loop's of either kind.
+"""A training that waits for its turn before every epoch: ours, or the plain loop's.
 
     .venv/bin/python scripts/bench_epoch_turns.py ours FOLDER experiment=nucla model=gru ...
 
-`bench_epoch.py` starts each in a process of its own. A line on standard input lets an epoch begin;
-one on standard output tells the seconds it took, by the clock and of computing. FOLDER takes what
-our run leaves.
+`bench_epoch.py` starts each training in a process of its own: `ours`, or the plain loop, `packed`
+or `padded`. A line on standard input starts an epoch; a line on standard output tells its wall and
+CPU seconds. Our run writes its files into FOLDER.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ OURS, PACKED, PADDED = "ours", "packed", "padded"
 
 
 class Turns:
-    """An epoch for each line on standard input, what it took on standard output."""
+    """Starts an epoch for each line on standard input, and prints its wall and CPU seconds."""
 
     def begin(self) -> bool:
         """Wait until an epoch is asked for; False when no more are."""

@@ -3,9 +3,9 @@
     .venv/bin/python scripts/bench_launcher.py --csv docs/performance/launcher.csv
 
 Trains one-epoch networks on the digits, one after the other. The cost of a job is its time in the
-launcher, from its start to the look that finds it ended, less the seconds of training and testing
-that its record tells. The first warm job also pays for the server; the median does not show it, the
-total does.
+launcher, from its start until the launcher finds that it has ended, minus the seconds of training
+and testing in its record. The first warm job also starts the server: that shows in the total, not
+in the median.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ NETWORK = ("experiment=digits", "model.hidden_size=4", "trainer.max_epochs=1")
 
 
 def measure(count: int, warm: bool) -> dict[str, float]:
-    """Seconds of ``count`` jobs: all of them, and the median job's in the launcher and its own."""
+    """Seconds of ``count`` jobs: in total, of a job's own work, and of starting and ending it."""
     with tempfile.TemporaryDirectory() as folder:
         jobs = [
             Job(

@@ -3,9 +3,10 @@
     .venv/bin/python scripts/bench_layer.py --csv docs/performance/NAME.csv     (or: make bench)
     .venv/bin/python scripts/bench_layer.py --device cuda --csv …           (or: make bench-gpu)
 
-Contenders take turns in one process, A B A B …, so that what else the machine does falls on all of
-them; a ratio is the median of the ratios within a round. `scripts/performance_page.py` makes
-docs/performance.md of such files. Every contender is first held against the equations in float64.
+Contenders take turns in one process, A B A B …, so that other work of the machine slows all of
+them. A ratio is the median of the ratios within a round. `scripts/performance_page.py` makes
+docs/performance.md from such files. Every contender is first checked against the equations in
+float64.
 """
 
 from __future__ import annotations
@@ -42,9 +43,9 @@ from bench_onednn import version as onednn_version
 from eleatt_bench.common.runtime import keep_memory
 from eleatt_bench.training.environment import cpu_name, git_commit
 
-# Of the largest value: rounding passes, a wrong formula does not.
+# Relative to the largest value: rounding passes, a wrong formula does not.
 TOLERANCE = {"float32": 1e-4, "ieee": 1e-4, "tf32": 1e-2, "bf16": 1e-1}
-REFERENCES = {"torch": "ratio", ONEDNN: "onednn_ratio"}  # who is one, and of which ratio
+REFERENCES = {"torch": "ratio", ONEDNN: "onednn_ratio"}  # a backend, and the ratios to it
 
 
 def seconds(job: Job) -> float:
@@ -75,22 +76,22 @@ def error(contender: Contender, shape: Shape, device: str, precision: str) -> fl
 
 
 def deviation(job: Job, exact: Job) -> float:
-    """The largest difference of output and gradients in the second pass, over the largest value."""
+    """The largest error of output or gradients in a second pass, over their own largest values."""
     for _ in range(2):
         job.run()
-        exact.d_output = job.d_output.double()  # which bf16 has rounded
+        exact.d_output = job.d_output.double()  # as bf16 has rounded it
         exact.run()
     pairs = zip(job.results(), exact.results(), strict=True)
     wrong = [(a - b).abs().max() / b.abs().max().clamp(min=1e-12) for a, b in pairs]
-    return float(torch.stack(wrong).max())  # of a NaN and a number NaN, unlike Python's
+    return float(torch.stack(wrong).max())  # NaN if any is NaN, unlike Python's max
 
 
 def measure(jobs: list[Job], rounds: int, budget: float) -> list[dict[str, Any]]:
-    """Median and quartiles of each job's seconds and of its ratios, by rounds.
+    """Medians and quartiles of each job's seconds, and of its ratios within a round.
 
-    ``ratio_…`` is to torch's layer of the same cell, ``onednn_ratio_…`` to oneDNN's where that
-    takes part. A job that has used up its share of ``budget`` seconds sits out until the others
-    caught up; what others are held against never does.
+    ``ratio_…`` is to torch's layer of the same cell, ``onednn_ratio_…`` to oneDNN's if that takes
+    part. A job's share of ``budget`` seconds grows with the rounds. A job that is ahead of its
+    share sits out, except in its first three rounds; references never sit out.
     """
     times: list[list[float]] = [[] for _ in jobs]
     ratios: dict[str, list[list[float]]] = {
@@ -126,7 +127,7 @@ def quartiles(values: list[float]) -> dict[str, Any]:
 
 
 def write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """All of ``rows`` at once, with the columns of the first."""
+    """Write all of ``rows`` at once, with the columns of the first."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".part")
     with partial.open("w", newline="", encoding="utf-8") as file:
@@ -155,9 +156,9 @@ def machine(device: str, threads: int) -> dict[str, Any]:
 
 
 def ready(everyone: list[Contender], shape: Shape, mode: str, *where: str) -> Iterator[Job]:
-    """Every contender's job, run once: caches are warm, and what compiles or records has done so.
+    """Every contender's job, run once, so that caches are warm and all is compiled or recorded.
 
-    What cannot be recorded (a batch whose lengths the CPU reads) is said and left out.
+    A contender that cannot be recorded (if the CPU reads the lengths) is named and left out.
     """
     for contender in everyone:
         job = Job(contender, shape, mode, *where)
@@ -257,7 +258,7 @@ def main() -> None:
             pass
         return
     writer = None
-    partial = given.csv.with_suffix(".part")  # what a long run measured before it was stopped
+    partial = given.csv.with_suffix(".part")  # if a long run is stopped, it keeps what was measured
     with partial.open("w", newline="") as file:
         for row in rows(given):
             if writer is None:

@@ -16,9 +16,9 @@ from bench_contenders import Contender, Job, Shape
 
 
 def peak_bytes(contender: Contender, shape: Shape) -> int:
-    """Measured in a process of its own: a peak never falls."""
+    """Measured in a fresh process, where no memory that was freed earlier can be used again."""
     command = [sys.executable, __file__, *contender, str(shape)]
-    environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536"}  # what is freed goes back
+    environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536"}  # freed memory goes back
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     return int(done.stdout)
 

@@ -1,9 +1,9 @@
 """oneDNN's own recurrent layers, to be timed beside ours and torch's by `bench_layer.py --onednn`.
 
-torch's `nn.GRU` and `nn.RNN` multiply step by step on CPUs and do not call oneDNN's recurrent
-primitives, which are the fastest that others offer there. This builds `onednn/rnn.cpp` against the
-packages `onednn-cpu-gomp` and `onednn-devel-cpu-gomp` (oneDNN 3.2 with OpenMP as torch has it;
-later ones need 2 GB of SYCL beside them, and took the same time), which `make bench` installs.
+On CPUs, torch's `nn.GRU` and `nn.RNN` multiply step by step. They do not call oneDNN's recurrent
+primitives, the fastest that others offer there. This module builds `onednn/rnn.cpp` against the
+packages `onednn-cpu-gomp` and `onednn-devel-cpu-gomp`, which `make bench` installs. They hold
+oneDNN 3.2 with torch's OpenMP; later versions also need 2 GB of SYCL, and took the same time.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ CELLS = ("RNN", "LSTM", "GRU", "GRU reset_after")
 
 @cache
 def library() -> ctypes.CDLL:
-    """The compiled program; it has as many threads as torch.
+    """The compiled library, which uses as many threads as torch.
 
     Raises:
-        SystemExit: the packages are not installed, or there is no compiler, or it fails.
+        SystemExit: the packages are not installed, there is no compiler, or it fails.
     """
     root = Path(sys.prefix)
     if not (root / "include/oneapi/dnnl/dnnl.hpp").exists():
         sys.exit("oneDNN is not here: pip install onednn-cpu-gomp onednn-devel-cpu-gomp")
-    with tempfile.TemporaryDirectory() as folder:  # nobody else's, since what it holds is run
+    with tempfile.TemporaryDirectory() as folder:  # private, since its content is run
         built = f"{folder}/rnn.so"
         try:
             command = [
@@ -61,9 +61,9 @@ def version() -> str:
 
 
 class OneDnn(nn.Module):
-    """A layer by oneDNN with the parameters of ``inner``, one of ours without a gate.
+    """A layer by oneDNN with the parameters of ``inner``, a layer of ours without a gate.
 
-    It takes batches (T, B, D), all sequences as long, and gives ``(output,)``.
+    It takes batches (T, B, D) of sequences of one length, and returns ``(output,)``.
     """
 
     def __init__(self, cell: str, inner: nn.Module) -> None:

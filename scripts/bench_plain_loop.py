@@ -1,8 +1,8 @@
-"""What a careful person writes around `torch.nn.GRU`: `bench_epoch.py` holds our epochs against it.
+"""The loop that a careful person writes around `torch.nn.GRU`, to compare our epochs with.
 
-All sequences are in memory, transformed; those of different lengths are packed, or padded and the
-padding left out of what is read: which is faster on a CPU depends on how long they are. Loss and
-accuracy are summed, and read at the end of an epoch. Nothing is written.
+All sequences are transformed once and kept in memory. Sequences of different lengths are packed, or
+padded with the padding masked; which is faster on a CPU depends on the lengths. Loss and accuracy
+are summed, and read at the end of an epoch. Nothing is written.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch.nn.utils.rnn import pack_sequence, pad_packed_sequence, pad_sequence
 from eleatt_bench.data.batches import Positions
 from eleatt_bench.training.datamodule import SequenceDataModule
 
-_AT_ONCE = 256  # sequences that are transformed
+_AT_ONCE = 256  # sequences to transform at a time
 
 
 class PlainLoop:
@@ -50,7 +50,7 @@ class PlainLoop:
         self.packed = packed
 
     def epoch(self, number: int) -> tuple[float, float, float, float]:
-        """Train for an epoch and validate: loss and accuracy of the one, then of the other."""
+        """Train for an epoch and validate; loss and accuracy of training, then of validation."""
         self.train.set_epoch(number)
         self.network.train()
         trained = self._over(self.split.train, self.train, self._step)
@@ -81,7 +81,7 @@ class PlainLoop:
         self.optimizer.step()
 
     def logits(self, sequences: list[Tensor]) -> Tensor:
-        """(B, classes) of B ``sequences``, each (T, D)."""
+        """Logits (B, classes) of B ``sequences``, each (T, D)."""
         if self.packed:
             output, h_n = self.gru(pack_sequence(sequences, enforce_sorted=False))
             if self.readout == "last":

@@ -3,8 +3,8 @@
     .venv/bin/python scripts/bench_prepare.py --scratch FOLDER --csv docs/performance/prepare.csv
 
 Writes as many skeleton files as were published to FOLDER (17 GB, an archive of 3 GB and a store of
-3 GB; all of it is removed again), prepares them with the command that a user types, from the folder
-and from the zip archive, and asks a new process for the first training batch. Linux only.
+3 GB; all of it is removed again). Then the command that a user types prepares them, from the folder
+and from the zip archive, and a new process makes the first training batch. Linux only.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from rehearsal_data import skeleton_frames, skeleton_text
 from eleatt_bench.data import catalog
 from eleatt_bench.data.datasets import entry
 
-ACTORS, MOVEMENT = 64, 400  # made-up people, and the frames that each of them has
-LENGTHS = (30, 137)  # frames of a sample, of a mean of 83 as in the published ones
+ACTORS, MOVEMENT = 64, 400  # made-up people, and how many frames each has
+LENGTHS = (30, 137)  # frames of a sample; the mean is 83, as in the published ones
 FIRST_BATCH = """
 import sys, time
 from eleatt_bench.config.compose import compose_config
@@ -50,7 +50,7 @@ print(time.perf_counter() - began)
 
 
 def actor(number: int) -> list[str]:
-    """The text of a body, of 25 joints that sway about a pose higher than wide, frame by frame."""
+    """Text of each frame of a body: 25 joints that sway about a pose that is higher than wide."""
     random = np.random.default_rng(number)
     pose, sway = random.normal(size=(2, 25, 3)) * [[[0.15, 0.5, 0.15]], [[0.1, 0.1, 0.1]]]
     time_axis = np.linspace(0, 20, MOVEMENT)[:, None, None]
@@ -69,7 +69,7 @@ def samples(count: int) -> Iterator[tuple[str, str]]:
 
 
 def write_folder(top: Path, count: int) -> int:
-    """The samples as files; their bytes."""
+    """Write ``count`` samples as files; their total size in bytes."""
     total = 0
     top.mkdir()
     for name, content in samples(count):
@@ -111,7 +111,7 @@ def held(session: int) -> int:
 
 
 def first_batch(data_dir: Path) -> float:
-    """Seconds from an interpreter that has everything imported to the first transformed batch."""
+    """Seconds to the first transformed batch, in a process that has everything imported."""
     command = [sys.executable, "-c", FIRST_BATCH, str(data_dir)]
     return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 

@@ -2,11 +2,11 @@
 
     .venv/bin/python scripts/bench_table.py --csv docs/performance/table.csv
 
-Trains one network on the digits and copies what it left, record, epochs and predictions, under the
-names of all the runs that a table of twenty rows and a thousand seeds needs. Then it times the
-commands that show the table, a part of it, and the list of all runs: the first time, when nothing
-is kept of earlier commands (`eleatt_bench.common.cache`), and later ones. As on a user's machine
-Python keeps what it compiled, whatever PYTHONDONTWRITEBYTECODE says. Linux only.
+Trains one network on the digits and copies its record, epochs and predictions under the names of
+all the runs that a table of twenty rows and a thousand seeds needs. Then it times the commands that
+show the table, a part of it, and the list of all runs: the first time, with an empty cache
+(`eleatt_bench.common.cache`), and later times. PYTHONDONTWRITEBYTECODE is unset, so that Python
+keeps what it compiled, as on a user's machine. Linux only.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def seeds_override(seeds: int) -> str:
 
 
 def fill(runs_dir: Path, seeds: int) -> int:
-    """Give every run that the table needs for so many seeds a folder; their number.
+    """Make a folder for every run that the table needs for ``seeds`` seeds; their number.
 
     All are copies of one real run, each under its own name and identity.
     """
@@ -80,20 +80,20 @@ def fill(runs_dir: Path, seeds: int) -> int:
 
 
 class Took(NamedTuple):
-    """What a command took."""
+    """Time and peak memory of a command."""
 
     seconds: float
     peak_bytes: int
 
 
 def command(arguments: Sequence[str]) -> Took:
-    """What ``eleatt-bench`` takes with these arguments."""
+    """Run ``eleatt-bench`` with ``arguments``, and measure it."""
     began, peak = time.perf_counter(), 0
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(
             [sys.executable, "-m", "eleatt_bench", *arguments], stdout=said, stderr=said
         )
-        while process.poll() is None:  # what the system tells afterwards counts this process, too
+        while process.poll() is None:  # the peak reported at its end counts this process, too
             peak = max(peak, resident("VmHWM", process.pid))
             time.sleep(0.01)
         if process.returncode != 0:
@@ -103,7 +103,7 @@ def command(arguments: Sequence[str]) -> Took:
 
 
 def measure(shown: Sequence[str], repeats: int) -> dict[str, float]:
-    """What a command takes: the first time, when nothing is kept of earlier ones, and then."""
+    """What a command takes: the first time, with an empty cache, and later times."""
     shutil.rmtree(os.environ["XDG_CACHE_HOME"], ignore_errors=True)
     first, *later = [command(shown) for _ in range(1 + repeats)]
     seconds = [took.seconds for took in later]

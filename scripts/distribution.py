@@ -1,7 +1,7 @@
 """Build a wheel and a source distribution for a package index, where the README's pictures show.
 
-An index shows the README and nothing beside it: there its links and pictures have to name where
-the repository is, at the tag of this version, which must be pushed before anything is uploaded.
+An index shows the README alone, so its links and pictures must be full addresses in the repository,
+at the tag of this version. Push the tag before you upload anything.
 
 python scripts/distribution.py https://github.com/OWNER/eleatt-bench [--outdir dist]
 """
@@ -23,7 +23,7 @@ _LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\((?!https?://|#)([^)\s]
 
 
 def of_index(readme: str, repository: str, tag: str) -> str:
-    """``readme`` with what it links to and shows in ``repository`` at ``tag``, in full."""
+    """``readme`` with its links and pictures as full addresses in ``repository`` at ``tag``."""
 
     def absolute(link: re.Match[str]) -> str:
         kind = "raw" if link[1] else "blob"
@@ -33,7 +33,7 @@ def of_index(readme: str, repository: str, tag: str) -> str:
 
 
 def urls(repository: str, tag: str) -> str:
-    """The section of pyproject.toml that says where everything is."""
+    """The section of pyproject.toml with the project's addresses."""
     places = {
         "Repository": repository,
         "Documentation": f"{repository}/blob/{tag}/docs/README.md",

@@ -4,10 +4,10 @@
     python scripts/export_efficientnet.py efficientnet-lite0.pt2
 
 The network (4.7 million parameters, Apache 2.0) comes as a package, so it needs no hub. It gives
-1,280 values a picture, the mean over its last feature map. It was trained on pictures as
-(x - 127) / 128 of 0 ... 255, so the program first undoes the normalisation that it is given.
-Batch norms are folded into the convolutions before them, and pictures are laid out with their
-channels last: both make it faster on CPUs, and change nothing but the last digits.
+1,280 values a picture, the mean over its last feature map. It was trained on (x - 127) / 128 for
+pixels x of 0 to 255, so the program first undoes the normalisation of its input. Batch norms are
+folded into the convolutions before them, and pictures are laid out with their channels last: both
+make it faster on CPUs, and change only the last digits.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SIDE = 224
 
 
 class Features(nn.Module):
-    """One vector (1,280) per picture (3, 224, 224) that is normalised as for torchvision's."""
+    """One vector (1,280) per picture (3, 224, 224), normalised as for torchvision's networks."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -3,11 +3,11 @@
     PYTHONPATH=src python scripts/gpu_check.py --out gpu_check.jsonl         (or: make bench-gpu)
     PYTHONPATH=src python scripts/gpu_check.py --rehearse          (small, without a GPU, minutes)
 
-It needs torch, triton, numpy and this package; the most important comes first. Every item has a
-line of its own in the file as soon as it is known, and an end: an item that fails, hangs or crashes
-costs its own seconds and the process it ran in, and the others go on. Items that their stage has no
-time left for are tried once more at the end, until the deadline. `gpu_check_stages.py` says what is
-done; this file says when, and what became of it.
+It needs torch, triton, numpy and this package. The most important items come first. Each item has a
+time limit, and gets a line in the file as soon as its result is known. An item that fails, hangs or
+crashes costs only its own time and, if need be, its process; the others go on. Items that their
+stage has no time for are done at the end, until the deadline. `gpu_check_stages.py` defines the
+items; this file schedules them and records their results.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 STAGES = {0: (20, 1), 1: (60, 15), 2: (70, 1), 3: (120, 1), 4: (40, 1), 5: (70, 1)}
-"""Seconds of each stage, about, and how many processes work on its items."""
+"""The approximate seconds of each stage, and how many processes work on its items."""
 
 STARTING = 90  # seconds, for the imports of a process
 DONE = ("passed", "left out")
@@ -40,7 +40,7 @@ Report = Callable[[int, str, Row], None]
 
 
 class Worker:
-    """A process that does the items of one stage, one after the other, as it is asked to."""
+    """A process that does items of one stage, one after the other, on request."""
 
     def __init__(self, stage: int, given: argparse.Namespace) -> None:
         command = [sys.executable, sys.argv[0], "--worker", str(stage)]
@@ -56,7 +56,7 @@ class Worker:
         self.said = b""
 
     def answer(self, seconds: float) -> Row:
-        """Its next line; without one a row that says whether it is silent or gone."""
+        """The next row from the process; without one, a row that says that it hangs or crashed."""
         assert self.process.stdout is not None
         until = time.monotonic() + seconds
         while b"\n" not in self.said:
@@ -94,7 +94,7 @@ class Stage:
     def __init__(self, number: int, given: argparse.Namespace, report: Report) -> None:
         self.number, self.given, self.report = number, given, report
         self.items: deque[tuple[str, float]] = deque()
-        self.spare: list[Worker] = []  # one, which has listed them
+        self.spare: list[Worker] = []  # at most one: the worker that listed the items
 
     def list_items(self, deadline: float) -> None:
         worker = Worker(self.number, self.given)
@@ -107,7 +107,7 @@ class Stage:
         self.report(self.number, "(all)", {"state": "absent", "error": "it did not start"} | listed)
 
     def work(self, until: float, deadline: float) -> None:
-        """Begin items until ``until``; none is waited for beyond ``deadline``."""
+        """Begin items until ``until``; wait for none beyond ``deadline``."""
         processes = 2 if self.given.rehearse and self.number == 1 else STAGES[self.number][1]
         with ThreadPoolExecutor(processes) as pool:
             done = [pool.submit(self._take_turns, until, deadline) for _ in range(processes)]
@@ -157,7 +157,7 @@ class Stage:
 
 
 def check(given: argparse.Namespace, out: Any) -> list[Row]:
-    """Do everything, with a line for each item in ``out`` and on the screen."""
+    """Do all items, and write a line for each to ``out`` and to the screen."""
     start, rows, lock = time.monotonic(), [], threading.Lock()
     deadline = start + given.deadline
 
@@ -195,7 +195,7 @@ def said(row: Row) -> str:
 
 
 def summary(rows: list[Row]) -> str:
-    """Per stage what became of its items, and the names of those that did not pass."""
+    """The results of each stage, the items that did not pass, and the ratios with their goals."""
     lines = ["", "stage: items"]
     for stage in sorted({row["stage"] for row in rows}):
         here = [row for row in rows if row["stage"] == stage]
@@ -212,9 +212,9 @@ def summary(rows: list[Row]) -> str:
 
 
 def serve(stage: int, rehearse: bool) -> None:
-    """Be the process of a `Worker`: say which items there are, then do those that are named."""
+    """The process of a `Worker`: it lists the items, then does those that it is asked for."""
     answers = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)  # what anybody prints is no answer
+    os.dup2(2, 1)  # what other code prints must not be taken for an answer
     try:
         import gpu_check_stages
 

@@ -1,4 +1,4 @@
-"""What `gpu_check.py` does, stage by stage: items with a name, a limit, and what they find out."""
+"""The items of each stage of `gpu_check.py`: a name, a limit in seconds, and the work."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from eleatt_bench.nn import triton
 Found = dict[str, Any]
 
 GOALS = (1.0, 0.7, 0.5, 0.5)
-"""Of a train step of an EleAtt-GRU in TF32 over cuDNN's GRU, at the four `SHAPES`."""
+"""Goals for the time of an EleAtt-GRU's train step in TF32 over cuDNN's GRU, at each shape."""
 
 SMALL = (
     Shape(4, 18, 5, 6, 2),
@@ -48,7 +48,7 @@ class LeftOutError(Exception):
 
 
 class Plan(NamedTuple):
-    """Where, and at which sizes."""
+    """The device and the sizes: a GPU's, or small ones to rehearse."""
 
     rehearse: bool
 
@@ -81,7 +81,7 @@ def items(stage: int, rehearse: bool) -> list[Item]:
 
 
 def device_works() -> bool:
-    """Whether the device still answers: after a fault a process never gets it back."""
+    """Whether the device still answers: after a fault, it never does again in the same process."""
     try:
         if torch.cuda.is_available():
             torch.cuda.synchronize()
@@ -108,11 +108,11 @@ def versions() -> Found:
     return found
 
 
-# 1: the kernels of all that follows, into Triton's cache
+# 1: compile the kernels of later stages into Triton's cache
 
 
 def builds(plan: Plan) -> Iterator[Item]:
-    """Each pair of layer and precision once, on sequences of two frames."""
+    """Each layer, shape, precision and tiling once, on sequences of two frames."""
     seen = set()
     wanted = [(c, n, p, {}) for c, n, p in right(plan)]
     wanted += [(c, n, p, {}) for _, c, n, p, _ in races(plan) if c.backend == "triton"]
@@ -187,7 +187,7 @@ def small(plan: Plan, contender: Contender) -> Found:
 
 
 def against_scan(plan: Plan, contender: Contender, shape: Shape, precision: str) -> Found:
-    """Against float64 `scan`, from memory full of NaN; and the same bits when done again."""
+    """A layer against `scan` in float64, in memory full of NaN; a second pass has the same bits."""
     with poisoned():
         job = plan.job(contender, shape, precision)
         exact = plan.job(contender._replace(backend="scan"), shape, "float32", dtype=torch.double)
@@ -203,7 +203,7 @@ def against_scan(plan: Plan, contender: Contender, shape: Shape, precision: str)
 def captured(plan: Plan, shape: Shape) -> Found:
     graph = plan.job(GATED._replace(backend=f"triton, {GRAPH}"), shape, "tf32")
     eager = plan.job(GATED, shape, "tf32")
-    for _ in range(3):  # of other inputs than it was recorded with
+    for _ in range(3):  # the later ones on inputs other than the recorded one
         graph.run()
         eager.run()
     if not all(torch.equal(a, b) for a, b in zip(graph.results(), eager.results(), strict=True)):
@@ -231,7 +231,7 @@ def poisoned() -> Iterator[None]:
 
 
 def races(plan: Plan) -> Iterator[tuple[str, Contender, int, str, str]]:
-    """(what it is called, contender, number of the shape, precision, mode)"""
+    """Name, contender, index of the shape, precision and mode of each race."""
     every = range(len(plan.shapes))
     graph = GATED._replace(backend=f"triton, {GRAPH}")
     lstm, plain = GATED._replace(cell="LSTM"), GATED._replace(gate="none")
@@ -254,7 +254,7 @@ def speeds(plan: Plan) -> Iterator[Item]:
 
 
 def race(plan: Plan, contender: Contender, number: int, precision: str, mode: str) -> Found:
-    """In turns with cuDNN's layer: medians, their ratio, and the kernels of a pass of each."""
+    """A layer in turns with cuDNN's: median times and ratio, and the kernels of a pass of each."""
     shape = plan.shapes[number]
     jobs = [
         plan.job(c, shape, precision, mode)
@@ -277,7 +277,7 @@ def race(plan: Plan, contender: Contender, number: int, precision: str, mode: st
 
 
 def kernels(job: Job, whose: str) -> Found:
-    """Milliseconds in kernels, their number, and those that took longest, of one pass.
+    """Of one pass: milliseconds in kernels, the number of launches, and the slowest kernels.
 
     On a CPU operations take the place of kernels.
     """
@@ -302,7 +302,7 @@ def kernels(job: Job, whose: str) -> Found:
 
 
 def tilings() -> Iterator[tuple[int, dict[str, int]]]:
-    """(number of the shape, what is other than `eleatt_bench.nn.triton.launch.tiling` says)"""
+    """Index of a shape, and values that replace those of `eleatt_bench.nn.triton.launch.tiling`."""
     for block, stages, warps, number in product((32, 64, 16), (3, 2, 4), (8, 4, 16), (0, 2)):
         yield number, {"BLOCK_K": block, "STAGES": stages, "num_warps": warps}
 
@@ -342,7 +342,7 @@ def runs(plan: Plan) -> Iterator[Item]:
 
 
 def train(plan: Plan, backend: str) -> Found:
-    """`EPOCHS` of N-UCLA; rehearsed, a few batches of digits."""
+    """Train for `EPOCHS` epochs on N-UCLA; in a rehearsal, on a few batches of digits."""
     words = ["experiment=nucla", "trainer=gpu", f"trainer.max_epochs={EPOCHS}"]
     if plan.rehearse:
         words = ["experiment=digits", "quick=true", "model.hidden_size=4", "trainer.max_epochs=1"]

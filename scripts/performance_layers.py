@@ -1,4 +1,4 @@
-"""The sections of docs/performance.md on the layer alone, of what `bench_layer.py` wrote."""
+"""The sections of docs/performance.md on the layer alone, from the files of `bench_layer.py`."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ MEMORY_GOAL = 1.5
 
 
 class Goals(NamedTuple):
-    """What a backend's training was to reach against others, by cell and gate, at ``shapes``."""
+    """Goals for the ratios of a backend in training, by cell and gate, at each of ``shapes``."""
 
     backend: str
-    ratio: str  # the column; of torch's layer or of oneDNN's
-    threads: tuple[str, ...] | None  # of a file that they are held against; None: any
+    ratio: str  # the column: to torch's layer or to oneDNN's
+    threads: tuple[str, ...] | None  # of the files that the goals apply to; None: all
     shapes: tuple[str, ...]
     limits: dict[tuple[str, str], tuple[float | None, ...]]
 
@@ -77,7 +77,7 @@ def table(heads: list[str], lines: list[list[str]]) -> Iterator[str]:
 
 
 def goals(rows: list[Row]) -> Iterator[str]:
-    """A backend in training against what was set out to be reached."""
+    """The ratios of each backend in training, with their goals."""
     threads = rows[0]["threads"]
     for backend, column, of_threads, shapes, limits in GOALS:
         if of_threads is not None and threads not in of_threads:

@@ -1,8 +1,8 @@
-"""docs/performance.md, of what the scripts bench_*.py wrote with --csv.
+"""Write docs/performance.md from the files of the scripts bench_*.py.
 
     .venv/bin/python scripts/performance_page.py docs/performance/*.csv > docs/performance.md
 
-Nothing in the page's tables is typed by hand. docs/performance/notes.md, which is, comes last.
+No number in the page's tables is typed by hand. docs/performance/notes.md is; it comes last.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ arrays of more than 32 MB, those of torch's LSTM among them, would be mapped and
 PATH_GOAL, OPENING_GOAL = 10, 0.2  # times what the network consumes; seconds
 PREPARE_GOALS = (150, 1000, 1.0)  # MB/s at least; MB in memory and seconds to a batch, at most
 LAUNCH_GOAL = 0.5  # seconds
-SHOWING_GOALS = {  # seconds, for as many runs and fewer
+SHOWING_GOALS = {  # (runs, seconds): the goal for so many runs or fewer
     "table": ((2_000, 1.0), (20_000, 3.0)),
     "runs list": ((20_000, 2.0),),
 }
 SHOWING_MEMORY = 500  # MB
-EPOCH_GOALS = {"gated": 0.29, "ungated": 0.25}  # of N-UCLA, on one thread
-BUSY = 1.1  # times the time of computing that one thread takes where it has a core to itself
+EPOCH_GOALS = {"gated": 0.29, "ungated": 0.25}  # ratios for N-UCLA on one thread
+BUSY = 1.1  # a thread whose wall time is more than this times its CPU time shares its core
 
 
 def loading(rows: list[Row]) -> Iterator[str]:
@@ -80,7 +80,7 @@ def loading(rows: list[Row]) -> Iterator[str]:
 
 
 def preparing(rows: list[Row]) -> Iterator[str]:
-    """What `scripts/bench_prepare.py` measured: a data set's way from its files to a batch."""
+    """What `scripts/bench_prepare.py` measured: the way from a data set's files to a batch."""
     speed_goal, memory_goal, batch_goal = PREPARE_GOALS
     yield (
         "`scripts/bench_prepare.py`: `eleatt-bench data prepare ntu` on as many generated skeleton "

@@ -2,9 +2,9 @@
 
     python scripts/rehearsal_data.py FOLDER [NAME ...]
 
-makes FOLDER/NAME for each data set, which `eleatt-bench data prepare` (for videos `data features`)
-takes as it takes the real one. The movements are made up, each class with a frequency of its own;
-so whatever is trained on them is a rehearsal and no result.
+It makes FOLDER/NAME for each data set. `eleatt-bench data prepare` (for videos `data features`)
+reads it like the real one. The movements are made up: their frequency and phase depend on the
+class. Whatever is trained on them is a rehearsal, not a result.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from eleatt_bench.data.sources import dhg, ntu, nucla, shrec17, sysu
 
 Points = npt.NDArray[np.float64]
 
-FRAMES = (12, 25)  # the shortest and the longest sequence
+FRAMES = (12, 25)  # the shortest sequence, and one more than the longest
 _PICTURE = (24, 32)  # pixels
 
 
 def movement(label: int, joints: int, *seed: int) -> Points:
-    """Metres (frames, joints, 3): a random pose that sways as often as its class says."""
+    """A random pose that sways as often as its class says: metres (frames, joints, 3)."""
     random = np.random.default_rng([label, *seed])
     time = np.linspace(0, 1, random.integers(*FRAMES))[:, None, None]
     pose, sway = random.normal(size=(2, joints, 3)) * [[[0.5]], [[0.2]]]
@@ -58,7 +58,7 @@ def write_ntu(top: Path) -> None:
 
 
 def skeleton_frames(points: Points) -> list[str]:
-    """The lines of each frame's joints, of a body in metres (frames, 25, 3)."""
+    """For each frame of a body, (frames, 25, 3) in metres, the lines of its joints."""
     others = "277.4190 191.8218 1036.2330 519.1677 -0.2059419 0.05349901 0.9692109 -0.1239193 2"
     return [
         "\r\n".join(f"{x:.7f} {y:.7f} {z:.7f} {others}" for x, y, z in frame)
@@ -67,7 +67,7 @@ def skeleton_frames(points: Points) -> list[str]:
 
 
 def skeleton_text(bodies: Sequence[Sequence[str]]) -> str:
-    """A ``.skeleton`` file of bodies, each given by its `skeleton_frames`; the shortest ends it."""
+    """A ``.skeleton`` file of bodies, given as `skeleton_frames`; it ends with the shortest one."""
     lines = [str(min(map(len, bodies)))]
     for frame in zip(*bodies, strict=False):
         lines.append(str(len(frame)))
@@ -95,7 +95,7 @@ def write_sysu(top: Path) -> None:
 
 
 def write_shrec17(top: Path) -> None:
-    """Eight of the 28 subjects, five of them in the list to train on; with both lists."""
+    """Eight of the 28 subjects, and both lists: five subjects to train on, three to test on."""
     lists: dict[str, list[str]] = {name: [] for name in shrec17.LISTS}
     for gesture, finger, subject in product(range(1, 15), (1, 2), range(1, 9)):
         points = movement(2 * gesture + finger, 22, subject)
@@ -146,7 +146,7 @@ def write_ntu_rgb(top: Path) -> None:
 
 
 def _write_video(path: Path, label: int, *seed: int) -> None:
-    """Pictures of noise whose colour sways as `movement`."""
+    """Noisy pictures whose mean colour sways as a `movement`."""
     import av
 
     path.parent.mkdir(parents=True, exist_ok=True)

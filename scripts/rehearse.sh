@@ -1,7 +1,8 @@
 #!/bin/sh
-# Every table from nothing, on small made-up releases, through the same code as the real thing.
-# All of it lies in REHEARSAL (default rehearsal); MNIST is the real one, since its files are checked:
-# from MNIST_SOURCE, or downloaded. Arguments are said of every run, e.g. launcher.jobs=2.
+# Makes every table from nothing, on small made-up releases, with the same code as on real ones.
+# Everything is written to the folder REHEARSAL (default: rehearsal). MNIST is the real one, because
+# its files are checked: it comes from MNIST_SOURCE, or is downloaded. Arguments are settings of
+# every run, e.g. launcher.jobs=2.
 set -eu
 cd "$(dirname "$0")/.."
 python="${PYTHON:-.venv/bin/python}"

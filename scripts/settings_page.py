@@ -57,7 +57,7 @@ def section(cls: type, prefix: str) -> Iterator[str]:
     """The settings of a section, and below them the sections in it."""
     hints, said = get_type_hints(cls), meanings(cls)
     nested = {f.name: inner for f in fields(cls) if (inner := nested_in(hints[f.name])) is not None}
-    if prefix == "table.":  # a file of its own, and described with the tables
+    if prefix == "table.":  # a table is a file of its own; tables.md describes it
         yield "What a table may say: [tables.md](tables.md).\n"
         return
     yield "| Setting | Type | Default | In the name | Meaning |"
@@ -83,7 +83,7 @@ def section(cls: type, prefix: str) -> Iterator[str]:
 
 
 def meanings(cls: type) -> dict[str, str]:
-    """The comment behind each field of ``cls``, or on a line of its own above it."""
+    """The comment after each field of ``cls``, or on a line of its own above the field."""
     source = textwrap.dedent(inspect.getsource(cls))
     comments = {
         token.start[0]: token.string.lstrip("# ")
@@ -102,7 +102,7 @@ def meanings(cls: type) -> dict[str, str]:
 
 
 def of_files(prefix: str, name: str) -> str:
-    """What the files of a group say of a key, and which of them do."""
+    """What comments in the files of a group say of a key, each with the names of its files."""
     said: dict[str, list[str]] = {}
     for path in sorted((config_dir() / prefix.partition(".")[0]).glob("*.yaml")):
         for line in path.read_text("utf-8").splitlines():
@@ -114,13 +114,13 @@ def of_files(prefix: str, name: str) -> str:
 
 
 def nested_in(hint: Any) -> type | None:
-    """The section that a field of this type is."""
+    """The section class in a field's type; None if the field is no section."""
     kinds = (hint, *get_args(hint))
     return next((t for t in kinds if is_dataclass(t) and isinstance(t, type)), None)
 
 
 def kind(hint: Any) -> str:
-    """A type for a person."""
+    """A type in words."""
     if get_origin(hint) is list:
         return f"list of {kind(get_args(hint)[0])}"
     if get_origin(hint) is dict:
@@ -133,7 +133,7 @@ def kind(hint: Any) -> str:
 
 
 def default(one: Field[Any], prefix: str, *, of_eval: bool) -> str:
-    """The value of a field where nobody says another."""
+    """The default of a field, as the page shows it."""
     value = one.default if one.default_factory is NO_DEFAULT else one.default_factory()
     group, _, inner = prefix.partition(".")
     files = [] if of_eval or not prefix else sorted((config_dir() / group).glob("*.yaml"))
@@ -144,13 +144,13 @@ def default(one: Field[Any], prefix: str, *, of_eval: bool) -> str:
 
 
 def sets(path: Path, key: str) -> bool:
-    """Whether a file of a group says something of a ``key`` of its section."""
+    """Whether a file of a group sets ``key`` of its section."""
     said = OmegaConf.load(path)
     return OmegaConf.select(said, key, throw_on_resolution_failure=False) is not None
 
 
 def shown(value: Any) -> str:
-    """A value for a person."""
+    """A value as the page shows it."""
     if isinstance(value, list):
         names = (item.name if isinstance(item, Enum) else str(item) for item in value)
         return f"`[{','.join(names)}]`"

@@ -3,9 +3,8 @@
     .venv/bin/python scripts/simulate_verdicts.py --csv docs/verdicts/simulation.csv
     .venv/bin/python scripts/verdicts_page.py docs/verdicts/simulation.csv docs/verdicts.md
 
-Draws the accuracies of whole tables at random and has them judged by the very functions that judge
-a table of runs. The same numbers of draws and seed give the same figures, which are printed, and
-written as CSV.
+Draws differences between rows of tables at random; the same functions judge them that judge a table
+of runs. The same --draws and --seed give the same figures. They are printed, and written as CSV.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ Bools = npt.NDArray[np.bool_]
 Integers = npt.NDArray[np.int64]
 Random = np.random.Generator
 Rows = Callable[[Random, tuple[int, ...]], Floats]
-"""Differences of two rows, in points, in any shape."""
+"""Draws differences of two rows, in points, in the given shape."""
 
 
 def looks_of_tables() -> tuple[tuple[int, ...], ...]:
@@ -62,14 +61,14 @@ LOOKS = looks_of_tables()
 
 
 class Figure(NamedTuple):
-    """How often something happened in so many draws."""
+    """How often something happened in so many draws, or the mean of what was found."""
 
     part: str
     case: str
     looks: str
     measure: str
     value: float
-    error: float  # the Monte-Carlo standard error; 0 of what was integrated
+    error: float  # the Monte-Carlo standard error; 0 if the value was integrated
     draws: int
 
 
@@ -86,7 +85,7 @@ def unequal(random: Random, shape: tuple[int, ...]) -> Floats:
 
 
 def heavy(degrees: int) -> Rows:
-    """Both rows are t with so many degrees of freedom."""
+    """Both rows have t distributions with ``degrees`` degrees of freedom."""
 
     def rows(random: Random, shape: tuple[int, ...]) -> Floats:
         return random.standard_t(degrees, shape) - random.standard_t(degrees, shape)
@@ -95,7 +94,7 @@ def heavy(degrees: int) -> Rows:
 
 
 def collapsing(points: float, *, both: bool = False) -> Rows:
-    """A tenth of a row's seeds lose so many points; the others gain, so that its mean stays 0."""
+    """A tenth of a row's seeds lose ``points``; the others gain, so that the mean stays 0."""
 
     def rows(random: Random, shape: tuple[int, ...]) -> Floats:
         lost, others = ((random.random(shape) < 0.1) - 0.1 for _ in range(2))
@@ -108,8 +107,8 @@ def collapsing(points: float, *, both: bool = False) -> Rows:
 class Case:
     """Claims whose rows differ by ``truth`` points on average.
 
-    ``paper`` is the paper's difference; "one pair" draws it anew for each claim from the same rows,
-    as one pair of runs, which is what the paper's values are.
+    ``paper`` is the paper's difference. With "one pair" it is drawn anew for each claim from the
+    same rows, because the paper's values are one pair of runs.
     """
 
     name: str
@@ -167,7 +166,7 @@ class Judged(NamedTuple):
 
     @property
     def sign(self) -> Floats:
-        """Of what a signed verdict says, else 0."""
+        """The sign that a signed verdict states; 0 for other verdicts."""
         own = np.take_along_axis(self.means, self.at[:, None], axis=-1)[:, 0]
         signed = self.says(*(verdict for verdict in Verdict if verdict.signed))
         return np.where(signed, np.sign(own), 0)
@@ -197,7 +196,7 @@ def named(looks: Sequence[int]) -> str:
 
 
 def claims(draws: int, seed: int) -> Iterator[Figure]:
-    """Single claims: errors where they are known, and how often each word is said."""
+    """Single claims: how often a verdict is wrong, and how often each verdict is given."""
     parts = {"null": NULL, "edge": EDGE, "paper": PAPER, "power": POWER}
     for number, (part, case) in enumerate((p, c) for p, cases in parts.items() for c in cases):
         for looks in LOOKS:
@@ -238,8 +237,10 @@ def stops(draws: int, seed: int) -> Iterator[Figure]:
 
 
 def alike(draws: int, seed: int) -> Iterator[Figure]:
-    """What it is worth that no difference matters by an early look, within a margin of one point:
-    differences and their spread in points."""
+    """What an early "no difference that matters" is worth, within a margin of one point.
+
+    Differences and their spread are in points.
+    """
     looks = (5, 10, 20)
     for number, (truth, spread) in enumerate(((0.3, 1.0), (0.5, 0.5), (0.7, 0.5))):
         case = Case(f"{truth:g}, spread {spread:g}", truth, normal(spread))
@@ -256,7 +257,7 @@ def alike(draws: int, seed: int) -> Iterator[Figure]:
 
 
 def families(draws: int, seed: int) -> Iterator[Figure]:
-    """Whole tables of 12 claims, three for each of four baselines, where nothing is there."""
+    """Whole tables of 12 claims, three for each of four baselines, where no difference is real."""
     for looks in LOOKS:
         random = np.random.default_rng([seed, 2000, *looks])
         baselines = random.standard_normal((draws, 4, 1, looks[-1]))
@@ -278,7 +279,7 @@ def families(draws: int, seed: int) -> Iterator[Figure]:
 
 
 class Tested(NamedTuple):
-    """Of each tested sample whose it is, which it is, and in which fold it was tested."""
+    """For each tested sample its group (such as a subject), its number, and its fold, (M,) each."""
 
     group: Integers
     sample: Integers
@@ -322,7 +323,7 @@ SOURCES = {  # standard deviations of seeds, groups and samples, as shares of sa
 def gains(
     draws: int, seeds: int, tested: Tested, spreads: Sequence[float], random: Random
 ) -> Floats:
-    """(draws, seeds, M): samples that one of two equally good rows alone has right.
+    """Gains (draws, seeds, M) between two equally good rows: ±1 where only one of them is right.
 
     A seed trains one network for each fold.
     """
@@ -337,7 +338,7 @@ def gains(
 
 
 def chances(draws: int, seed: int) -> Iterator[Figure]:
-    """How often the interval over seeds and subjects leaves out a difference of 0."""
+    """How often the interval over seeds and subjects excludes the true difference, 0."""
     for number, (name, tested) in enumerate(TESTS.items()):
         for place, (source, spreads) in enumerate(SOURCES.items()):
             for seeds in (3, 5, 10, 20):
@@ -355,7 +356,7 @@ def chances(draws: int, seed: int) -> Iterator[Figure]:
 
 
 def unplanned() -> Iterator[Figure]:
-    """How often a 95 % interval decides falsely that is looked at after every seed from 3 on."""
+    """How often a 95 % interval decides falsely if it is looked at after every seed from 3 on."""
     for last in (5, 10, 20, 50):
         value = crossing(tuple(range(3, last + 1)), 1 - CONFIDENCE)
         yield Figure("unplanned", f"by {last} seeds", "every seed", "wrong sign", value, 0, 0)

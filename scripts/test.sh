@@ -5,6 +5,6 @@ cd "$(dirname "$0")/.."
 python="${PYTHON:-.venv/bin/python}"
 # Hundreds of tests start processes: each would compile the package anew.
 unset PYTHONDONTWRITEBYTECODE
-# What is written late, as it is at home, must be seen to be written.
+# Output is buffered, as on a user's machine: the tests must see that it is flushed in time.
 unset PYTHONUNBUFFERED
 OMP_NUM_THREADS=1 exec "$python" -m pytest -n auto --dist worksteal -q "$@"

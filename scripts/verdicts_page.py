@@ -1,8 +1,8 @@
-"""The figures of docs/verdicts.md, of what scripts/simulate_verdicts.py wrote.
+"""Write the figures of docs/verdicts.md, from the file of scripts/simulate_verdicts.py.
 
     .venv/bin/python scripts/verdicts_page.py docs/verdicts/simulation.csv docs/verdicts.md
 
-Puts them between the marks `<!-- simulated: NAME -->` and `<!-- end -->`; the words around them are
+They go between the marks `<!-- simulated: NAME -->` and `<!-- end -->`; the words around them are
 written by hand. Levels and detectable differences are computed here, by the package itself.
 """
 
@@ -68,7 +68,7 @@ def levels(_: list[Row]) -> str:
 
 
 def power(rows: list[Row]) -> str:
-    """What is said of which difference, most often first, and after how many seeds."""
+    """How often each case gets which verdict, in %, most often first, and its mean seeds."""
     said: dict[tuple[str, str], dict[str, float]] = {}
     for row in rows:
         if row["part"] == "power" and row["measure"] in (*Verdict, "seeds"):
@@ -84,7 +84,7 @@ def power(rows: list[Row]) -> str:
 
 
 def detectables(_: list[Row]) -> str:
-    """Of a spread of 1: what so many seeds find, and how many find what."""
+    """At a spread of 1: the differences that so many seeds find, and the seeds that some need."""
     lines = []
     for looks in LOOKS:
         level = levels_of(looks).sign

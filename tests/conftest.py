@@ -18,14 +18,14 @@ import pytest
 from filelock import FileLock
 from hypothesis import settings
 
-# Of tests that say none. `make test-slow` draws Hypothesis's own number: five times as many.
+# For tests that set no number. `make test-slow` draws Hypothesis's default, five times as many.
 settings.register_profile("quick", max_examples=20, deadline=None)
 settings.load_profile("quick")
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Half as many again as cores: a third of the time, tests wait for what they have started."""
+    """Three workers for two cores: a third of the time, tests wait for processes they started."""
     from eleatt_bench.common import parallel
 
     return parallel.cores() * 3 // 2
@@ -42,7 +42,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def own_cache(shared: Path) -> Iterator[None]:
     """The tests of a session share a cache of their own; the user's is left alone.
 
-    As are the user's folders of data, runs and configs.
+    So are the user's folders of data, runs and configs.
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(shared / "cache"))
@@ -53,7 +53,7 @@ def own_cache(shared: Path) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def composer(own_cache: None) -> Any:
-    """One for all tests: each choice of groups is composed once."""
+    """One composer for all tests, so that each choice of groups is composed once."""
     from eleatt_bench.config.composer import Composer
 
     return Composer()
@@ -64,7 +64,7 @@ Once = Callable[[str, Callable[[Path], object]], Path]
 
 @pytest.fixture(scope="session")
 def once(shared: Path) -> Once:
-    """Make a folder of that name once for all workers of a session; tests leave it as it is."""
+    """Make a named folder once for all workers of a session; tests must not change it."""
 
     def made(name: str, make: Callable[[Path], object]) -> Path:
         folder, done = shared / name, shared / f"{name}.made"
@@ -81,7 +81,7 @@ def once(shared: Path) -> Once:
 
 @pytest.fixture(scope="session")
 def trained(once: Once) -> Path:
-    """The folder of ``data`` and ``runs`` with one run, trained from Python as a user would."""
+    """A folder with ``data`` and ``runs``; its one run is trained from Python, as by a user."""
     import eleatt_bench as eb
 
     def train(folder: Path) -> None:
@@ -94,7 +94,7 @@ def trained(once: Once) -> Path:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
-    """What is made while tests are collected stays: Python need not look through it for garbage."""
+    """Exclude what collection makes from garbage collection, since all of it stays in use."""
     gc.disable()
     try:
         return (yield)
@@ -105,7 +105,7 @@ def pytest_collection() -> Generator[None, object, object]:
 
 @pytest.hookimpl(tryfirst=True)  # before slow tests are left out
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Of the quick cases of a test marked ``few(n)`` n, evenly spread, are left so."""
+    """Mark the quick cases of a test with the mark ``few(n)`` as slow, except n, evenly spread."""
     cases: dict[str, list[pytest.Item]] = defaultdict(list)
     for item in items:
         if item.get_closest_marker("few") and not item.get_closest_marker("slow"):
@@ -123,7 +123,7 @@ MakeRecord = Callable[..., dict[str, Any]]
 
 @pytest.fixture(scope="session")
 def record_of() -> MakeRecord:
-    """The whole record of a run with this name; ``more`` are further keys, or other values."""
+    """Make the whole record of a run ``run_id``; ``more`` adds keys or replaces values."""
 
     def make(run_id: str, accuracy: float = 0.5, **more: Any) -> dict[str, Any]:
         record = {
@@ -146,9 +146,9 @@ MakeFinished = Callable[..., Any]
 
 @pytest.fixture(scope="session")
 def finished_run(record_of: MakeRecord) -> MakeFinished:
-    """Leave, in a folder of runs, a run of the digits all of whose files agree, without training.
+    """Write a finished run of the digits whose files agree with each other, without training.
 
-    Each of ``right`` says whether a test sample, of two classes, was predicted well.
+    There are two classes; ``right`` says for each test sample whether its prediction is right.
     """
     from omegaconf import OmegaConf
 
@@ -173,7 +173,7 @@ def finished_run(record_of: MakeRecord) -> MakeFinished:
         this = identity(mine, digest)
         folder = RunFolder(runs_dir, run_id(this))
         random = np.random.default_rng(seed)
-        if labels is None:  # of the same data, so the same in all runs
+        if labels is None:  # the same in all runs, as they share the data
             labels = np.random.default_rng(0).integers(0, 2, len(right))
         logits = random.normal(size=(len(right), 2)).astype(np.float32)
         wrong = logits.argmax(axis=1) != np.where(right, labels, 1 - labels)
@@ -201,9 +201,9 @@ CommandLine = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture
 def user_environment() -> dict[str, str]:
-    """This process's environment without what would change where data, runs and logs lie.
+    """This process's environment without the variables that move data, runs and logs.
 
-    Nor does it say how wide the terminal is, as pytest-xdist tells its workers.
+    The width of the terminal, which pytest-xdist tells its workers, is left out as well.
     """
     ours = ("ELEATT_", "COMP_", "HYDRA_", "MLFLOW_", "WANDB_", "COLUMNS", "LINES")
     return {key: value for key, value in os.environ.items() if not key.startswith(ours)}
@@ -231,7 +231,7 @@ def command_line(tmp_path: Path, user_environment: dict[str, str]) -> CommandLin
 
 @pytest.fixture(scope="session")
 def published() -> Path:
-    """The folder of the published data sets, or a skip."""
+    """The folder of the published data sets; without it the test is skipped."""
     root = Path(__file__).resolve().parents[1]
     folder = Path(os.environ.get("ELEATT_SHARED_DATA", root.parent / "shared" / "data"))
     if not folder.is_dir():

@@ -17,7 +17,7 @@ def run(trained: Path) -> eb.LoadedRun:
 
 @pytest.fixture
 def here(trained: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of runs, which is the user's."""
+    """The folder of runs; the environment names it and its data as the user's folders."""
     monkeypatch.setenv("ELEATT_RUNS", str(trained / "runs"))
     monkeypatch.setenv("ELEATT_DATA", str(trained / "data"))
     return trained / "runs"

@@ -31,7 +31,7 @@ from eleatt_bench.launch.slurm.script import Request
 SCRIPT = Path(__file__).with_name("slurm.sh")
 RAY_NODES = Path(__file__).with_name("ray_nodes.py")
 ANYTHING = "python=(bash -c 'shift 2; \"$@\"' -)"
-"""As a line of setup: the words of a job are a command line of its own."""
+"""A line of setup that makes a job run its words as a command, without ``eleatt-bench``."""
 WANTED = Request(
     options=("--nodes=1", "--ntasks=1", "--cpus-per-task=1", "--mem=100M", "--time=10",
              "--signal=B:USR1@30", "--requeue", "--kill-on-invalid-dep=yes"),
@@ -40,7 +40,7 @@ WANTED = Request(
 
 
 def why_not() -> str:
-    """Why no SLURM can be started here; nothing if one can."""
+    """Why SLURM cannot be started here; empty if it can."""
     if os.geteuid() != 0:
         return "SLURM's daemons must be started by root"
     lacking = [name for name in ("munged", "slurmctld", "slurmd", "sbatch", "bash")
@@ -55,9 +55,9 @@ def why_not() -> str:
 
 @pytest.fixture(scope="session")
 def slurm(shared: Path) -> Iterator[Callable[..., str]]:
-    """The cluster; as a function, what the script answers to words such as ``node-down 1``.
+    """The cluster, as a function that runs slurm.sh with words such as ``node-down 1``.
 
-    All workers of a session share it: the last one ends it.
+    All workers of a session share the cluster; the last one stops it.
     """
     if reason := why_not():
         pytest.skip(reason)
@@ -93,7 +93,7 @@ def slurm(shared: Path) -> Iterator[Callable[..., str]]:
 
 @pytest.fixture
 def engine(slurm: object, tmp_path: Path) -> Callable[..., Slurm]:
-    """Make an engine for a sweep, whose folder is in the test's own."""
+    """Make an engine for a sweep in the test's own folder."""
 
     def make(name: str = "sweep", wanted: Request = WANTED) -> Slurm:
         folder = tmp_path / "runs" / "sweeps"
@@ -104,7 +104,7 @@ def engine(slurm: object, tmp_path: Path) -> Callable[..., Slurm]:
 
 @pytest.fixture
 def jobs(tmp_path: Path) -> Callable[..., list[Job]]:
-    """Jobs that are lines of bash; each has a key and is done when it has made its file."""
+    """Make jobs that run lines of bash; job n is done once the file ``done<n>`` is there."""
 
     def make(*lines: str, sweep: str = "sweep") -> list[Job]:
         folder = tmp_path / "runs" / "sweeps" / sweep
@@ -120,22 +120,23 @@ def jobs(tmp_path: Path) -> Callable[..., list[Job]]:
 
 
 def name_in(folder: Path, name: str = "sweep") -> str:
-    """A name of a sweep that no other test has."""
+    """A name for a sweep that no other test uses."""
     return f"{name}-{hashlib.sha256(str(folder).encode()).hexdigest()[:8]}"
 
 
 def ask(*words: str, environment: Mapping[str, str] | None = None) -> str:
-    """What a command of SLURM's says."""
+    """The output of a SLURM command."""
     return subprocess.run(
         words, env=environment, capture_output=True, text=True, check=True, timeout=60
     ).stdout
 
 
 def hurry(task: str) -> None:
-    """Let what was put back into the queue start now, not after two minutes.
+    """Let a requeued job start now, not after two minutes.
 
-    Not within the same second: a node takes a job's new credential for the old one, revoked.
-    Asked again while it waits for its time: what is still being put back gets a new one with that.
+    The first request waits a second: within the same second a node takes the new credential of the
+    job for the old, revoked one. The request is repeated as long as the job waits for its begin
+    time, because a job gets a new one while it is still being requeued.
     """
     for _ in range(10):
         time.sleep(1.1)
@@ -149,7 +150,7 @@ def hurry(task: str) -> None:
 
 
 ODD = ["a b", "c'd", 'e"f', "g$HOME`h`", "{i: [j, k]}", "l\nm", "%n\\o", "*", "", "@SETUP@", "ü→"]
-"""Words that a job has to be given as they are."""
+"""Words that must reach a job unchanged."""
 
 TypeIt = Callable[..., Popen[str]]
 
@@ -164,7 +165,7 @@ def typed(words: tuple[str, ...], folder: Path, environment: Mapping[str, str]) 
 
 
 def ended(process: Popen[str], status: int = 0, *, seconds: float = 240) -> str:
-    """What it said, once it has ended with ``status``."""
+    """The output of ``process``, which must end with ``status``."""
     said, _ = process.communicate(timeout=seconds)
     assert process.returncode == status, said
     return said
@@ -182,13 +183,13 @@ def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
 
 RAY_LEASE = Lease(cpus=1, gpus=0, memory=None, threads=1)
 OTHER_PROGRAM = "import os, sys; os.execvp(sys.argv[1], sys.argv[1:])"
-"""In the place of the program: the words of a job are a command line of its own."""
+"""Replaces the program: it runs the words of a job as a command."""
 
 
 def made_ray(
     folder: Path, lease: Lease = RAY_LEASE, variables: Mapping[str, str] | None = None
 ) -> Ray:
-    """An engine whose jobs are any commands, and fail when they are lost three times."""
+    """An engine whose jobs are any commands; a job fails when it is lost for the third time."""
     program = folder / "program" / "eleatt_bench"
     program.mkdir(parents=True, exist_ok=True)
     (program / "__init__.py").touch()
@@ -203,11 +204,11 @@ def made_ray(
 
 @pytest.fixture(scope="session")
 def ray_server(shared: Path) -> Iterator[Path]:
-    """The folder of a Ray of two nodes, which all workers of a session share."""
+    """The folder of a Ray cluster of two nodes that all workers of a session share."""
     if find_spec("ray") is None:
         pytest.skip("Ray is not installed: make test-clusters, or pip install 'eleatt-bench[ray]'")
     folder = Path(tempfile.gettempdir()) / hashlib.sha256(str(shared).encode()).hexdigest()[:12]
-    folder.mkdir(exist_ok=True)  # with a short name, as sockets want it
+    folder.mkdir(exist_ok=True)  # short, since the path of a socket must be
 
     servers: list[subprocess.Popen[bytes]] = []
 
@@ -232,7 +233,7 @@ def ray_server(shared: Path) -> Iterator[Path]:
     yield folder
     counted(-1)
     for server in servers:
-        server.wait(120)  # for the last user of them all
+        server.wait(120)  # until the last worker has stopped it
 
 
 def _start_ray(folder: Path) -> subprocess.Popen[bytes]:
@@ -255,7 +256,7 @@ def _ask_ray(folder: Path, word: str) -> str:
 
 @pytest.fixture
 def ray_nodes(ray_server: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], str]]:
-    """The cluster, for this test alone; as a function, what does ``node-down`` and ``node-up``."""
+    """The cluster, for this test alone, as a function that takes ``node-down`` or ``node-up``."""
     with (ray_server / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         monkeypatch.setenv("RAY_ADDRESS", _ask_ray(ray_server, "address").split()[0])

@@ -154,7 +154,7 @@ _WRITERS = {"ntu": _ntu, "nucla": _nucla, "sysu": _sysu, "shrec17": _shrec17, "d
 
 @pytest.fixture(scope="session")
 def publish() -> Callable[[str, Path], Published]:
-    """Write a small release of the data set of that name into a folder, in its own format."""
+    """Write a small release of data set ``name`` into a folder, in its publishers' format."""
 
     def write(name: str, folder: Path) -> Published:
         source = folder / "release"
@@ -166,7 +166,7 @@ def publish() -> Callable[[str, Path], Published]:
 
 @pytest.fixture(scope="session")
 def zipped() -> Callable[[Path], Path]:
-    """Put a folder into a zip archive beside it, in an order that is not the sorted one."""
+    """Put a folder into a zip archive beside it, its files in reverse order."""
 
     def zip_it(folder: Path) -> Path:
         path = folder.with_suffix(".zip")
@@ -194,7 +194,7 @@ def _apply(content: bytes, edits: list[tuple[str, float, bytes]]) -> bytes:
 
 @pytest.fixture(scope="session")
 def damaged() -> Callable[[bytes], st.SearchStrategy[bytes]]:
-    """A strategy: the given content after a few cuts, flips, insertions and deletions."""
+    """A strategy: the content after one to three cuts, insertions, overwritings and deletions."""
     pieces = st.binary(min_size=1, max_size=6) | st.sampled_from(
         [b"\n", b"\r\n", b" ", b"-", b".", b"nan", b"inf", b"1e9", b"1_0", b"x", b"\x00", b"\xff"]
     )

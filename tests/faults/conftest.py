@@ -1,4 +1,4 @@
-"""What the faults are done to: small real runs, started within a tenth of a second."""
+"""Small real runs for the faults to hit; they start within a tenth of a second."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SMALL = [
 
 
 class Work:
-    """A folder in which ``eleatt-bench`` is run by the server (server.py); its runs are in it."""
+    """A folder in which the server (server.py) runs ``eleatt-bench``; it holds the runs."""
 
     small = SMALL
 
@@ -42,7 +42,7 @@ class Work:
         powerless: bool = False,
         environment: Mapping[str, str] | None = None,
     ) -> int:
-        """The id of the process, which leads a group of its own."""
+        """Start ``eleatt-bench``; the id of its process, which leads a process group of its own."""
         (self.folder / "output.txt").unlink(missing_ok=True)
         environment = dict(environment or {})
         data = [] if "ELEATT_DATA" in environment else [f"data_dir={self._data_dir}"]
@@ -52,7 +52,7 @@ class Work:
         )  # fmt: skip
 
     def wait(self) -> int:
-        """The exit status, negative for a signal."""
+        """Wait for the process; its exit status, negative for a signal."""
         return self._ask("wait")
 
     def do(self, arguments: list[str] = SMALL, **options: Any) -> int:
@@ -61,7 +61,7 @@ class Work:
 
     @property
     def output(self) -> str:
-        """Nothing where it was stopped before it could open the file."""
+        """What ``eleatt-bench`` wrote; empty if it was stopped before it opened the file."""
         path = self.folder / "output.txt"
         return path.read_text(encoding="utf-8") if path.exists() else ""
 
@@ -95,7 +95,7 @@ def server() -> Iterator[subprocess.Popen[str]]:
 
 @pytest.fixture(scope="session")
 def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The digits are prepared once, and may be read by everyone."""
+    """A folder in which the digits are prepared once; every user may read it."""
     folder = tmp_path_factory.mktemp("data")
     for path in (folder, folder.parent, folder.parent.parent):
         path.chmod(0o755)
@@ -119,9 +119,10 @@ def undisturbed(
 
 @pytest.fixture
 def hold_out(work: Work, undisturbed: Work, assert_same) -> Callable[[Callable[[], int]], int]:
-    """Start the run anew until ``disturb`` has stopped it a hundred times; how many ended.
+    """Resume runs until ``disturb`` has stopped them a hundred times; how many runs finished.
 
-    ``disturb`` starts it and gives the exit status that it has if it was stopped.
+    ``disturb`` starts the run, and returns the exit status that the run has if it was stopped.
+    Every run that finishes must be the same as the undisturbed one.
     """
 
     def check(disturb: Callable[[], int]) -> int:
@@ -145,7 +146,7 @@ def hold_out(work: Work, undisturbed: Work, assert_same) -> Callable[[Callable[[
 
 
 def epochs_of(folder: RunFolder) -> list[str]:
-    """The lines of epochs.csv without the seconds, which are there, in full precision."""
+    """The lines of epochs.csv without the seconds, which must be there in full precision."""
     content = folder.epochs.read_text(encoding="utf-8")
     assert content.endswith("\n")
     lines = [line.rpartition(",") for line in content.splitlines()]
@@ -155,7 +156,7 @@ def epochs_of(folder: RunFolder) -> list[str]:
 
 @pytest.fixture(scope="session")
 def assert_same():
-    """What two folders hold of one run is the same to the last bit, but for the time it took."""
+    """Check that two folders hold the same run to the last bit, except for the time it took."""
 
     def check(one: Work, two: Work) -> None:
         a, b = one.run, two.run

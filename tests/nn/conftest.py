@@ -1,7 +1,7 @@
 """Layers are tested on every backend, with weights that are large enough to matter.
 
-Tests of a product of three or more parameters run by default in a covering array of strength two:
-any two values of any two parameters meet in a test. The rest of the product is marked slow.
+Of tests with three or more parameters, only a covering array of strength two runs by default: any
+two values of different parameters meet in a test. The other combinations are marked slow.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from eleatt_bench.nn.contract import Kind
 from eleatt_bench.nn.layers import EleAttGRU, EleAttLSTM, EleAttRNN
 from eleatt_bench.nn.stack import Stack
 
-# The cells that `scan`, `native` and `triton` compute, each a transcription of its own; a cell that
-# is not among them has the equations alone.
+# Cells that `scan`, `native` and `triton` each implement by hand. Other cells run by the equations
+# only.
 BY_HAND: tuple[Kind, ...] = ("rnn", "lstm", "gru")
 LAYERS = {"rnn": EleAttRNN, "lstm": EleAttLSTM, "gru": EleAttGRU, "gru after": EleAttGRU}
 
 
-@pytest.hookimpl(tryfirst=True)  # before the marks decide about what runs
+@pytest.hookimpl(tryfirst=True)  # before marks decide what runs
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     products: dict[str, dict[pytest.Item, list[str]]] = {}
     for item in items:
@@ -40,7 +40,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def covering(rows: dict[Any, list[str]]) -> set[Any]:
-    """Some of ``rows`` in which any two values meet that meet in any row."""
+    """A subset of ``rows``: two values that meet in any row meet in one of these, too."""
     bits: dict[tuple[str, str], int] = {}
     pairs = {
         row: sum(1 << bits.setdefault(pair, len(bits)) for pair in combinations(values, 2))
@@ -114,7 +114,7 @@ def x() -> torch.Tensor:
 def gradients(
     flat: Callable[[Any], list[torch.Tensor]],
 ) -> Callable[..., tuple[torch.Tensor, ...]]:
-    """``gradients(layer, x, run)``: of all that forward gives, by input and parameters.
+    """``gradients(layer, x, run)``: of all outputs of forward, by input and parameters.
 
     The sequences have 6, 2 and 4 frames.
     """

@@ -34,7 +34,7 @@ def seeds(*values: float | None) -> tuple[SeedResult, ...]:
 
 
 def judged(*differences: float, paper: float | None = None) -> Judgement:
-    """A claim whose looks are at 3, 6 and 12 seeds, of which these are the differences so far."""
+    """The judgement of a claim with looks at 3, 6 and 12 seeds, by its first ``differences``."""
     design = Design(tuple(range(12)), (3, 6, 12), paper)
     return judge(dict(enumerate(differences)), dict.fromkeys(range(12), 0.0), design)
 
@@ -103,7 +103,7 @@ def folded(make_table: MakeTable) -> Table:
 
 @pytest.fixture(scope="session")
 def made_up(tmp_path_factory: pytest.TempPathFactory, record_of) -> list[Table]:
-    """Every shipped table with a made-up finished run for each of its first look."""
+    """Every shipped table, with a made-up finished run for each run of its first look."""
     folder = tmp_path_factory.mktemp("made up")
     plans = every_plan([f"runs_dir={folder / 'runs'}", f"data_dir={folder / 'data'}"])
     for plan in plans:

@@ -1,4 +1,4 @@
-"""Runs as trainings leave them, made without one."""
+"""Runs as a training leaves them, made without training."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CONFIG: dict[str, Any] = compose_config(["experiment=digits", "model=eleatt_gru"
 
 @pytest.fixture
 def make_run(tmp_path: Path, record_of) -> Callable[..., RunFolder]:
-    """A run with these settings (``model__gate=None``), that accuracy, and checkpoints."""
+    """Make a run with checkpoints; ``model__gate=None`` sets ``model.gate``."""
 
     def make(accuracy: float | None = 0.5, status: str = "finished", **settings: Any) -> RunFolder:
         config = deepcopy(CONFIG)

@@ -55,7 +55,7 @@ def table4_plan(planned, tmp_path: Path) -> Plan:
 
 @pytest.fixture
 def finish(record_of) -> Finish:
-    """Leave the record, and where ``right`` is given the predictions, that a run would leave."""
+    """Write the record that a run would leave and, if ``right`` is given, its predictions."""
 
     def leave(
         made: Plan,
@@ -91,7 +91,7 @@ def finish(record_of) -> Finish:
 
 
 def predict(folder: RunFolder, right: Sequence[int], clean: Sequence[int] | None) -> None:
-    """Two classes; the first is true everywhere and predicted where ``right`` is 1."""
+    """Write predictions of two classes; the first is true, and predicted where ``right`` is 1."""
     folder.path.mkdir(parents=True, exist_ok=True)
     with h5py.File(folder.predictions, "w") as file:
         file.attrs["class_names"] = ["first", "second"]

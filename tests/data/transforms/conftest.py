@@ -69,7 +69,7 @@ def points(skeletons: SequenceStore) -> Points:
 
 @pytest.fixture(scope="session")
 def transforms(skeletons: SequenceStore) -> MakeTransforms:
-    """The transforms that the given keys of ``data.transforms`` turn on; everything else is off."""
+    """Transforms with the given values of ``data.transforms``; everything else is off."""
 
     def make(
         store: SequenceStore = skeletons,
@@ -89,7 +89,7 @@ def transforms(skeletons: SequenceStore) -> MakeTransforms:
 
 @pytest.fixture(scope="session")
 def batch_of(skeletons: SequenceStore) -> MakeBatch:
-    """The sequences ``indices`` of a store, by default all of them in their order."""
+    """A batch of the sequences ``indices`` of a store; by default all of them, in order."""
 
     def make(
         indices: Sequence[int] | None = None, epoch: int = 0, store: SequenceStore = skeletons

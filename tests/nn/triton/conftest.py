@@ -1,4 +1,4 @@
-"""Where the kernels run: on a GPU, or in Triton's interpreter, which is chosen before an import."""
+"""Where the kernels run: on a GPU, or in Triton's interpreter if TRITON_INTERPRET is 1."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
 
 @pytest.fixture(params=["cpu"] if INTERPRETED else [pytest.param("cuda", marks=pytest.mark.gpu)])
 def device(request: pytest.FixtureRequest) -> str:
-    """Tests that take it run on a GPU, or, started by `test_under_the_interpreter`, without one."""
+    """The GPU; under the interpreter, which `test_under_the_interpreter` starts, the CPU."""
     return str(request.param)
 
 
 @pytest.fixture(autouse=True, scope="module")
 def poisoned_memory() -> Iterator[None]:
-    """In the interpreter every buffer that is not written to is NaN, as any memory may be."""
+    """In the interpreter, fill new buffers with NaN, since uninitialised memory may hold it."""
     torch.use_deterministic_algorithms(INTERPRETED)
     yield
     torch.use_deterministic_algorithms(False)
@@ -27,7 +27,7 @@ def poisoned_memory() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def ieee_products() -> Iterator[None]:
-    """Of float32, unless a test asks for others."""
+    """Products of float32 in IEEE precision, unless a test asks for another."""
     rnn = torch.backends.cudnn.rnn
     before, rnn.fp32_precision = rnn.fp32_precision, "ieee"
     yield

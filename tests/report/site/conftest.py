@@ -1,4 +1,4 @@
-"""A report about real runs, small ones, and about some that something happened to."""
+"""A report about small real runs, some of them failed or damaged."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ERROR = "<script>document.title = 'taken'</script> & so on"
 
 @pytest.fixture(scope="session")
 def site(once: Callable[..., Path]) -> Path:
-    """The folder ``report`` beside ``runs`` and ``data``; table4 is one without any run."""
+    """The folder ``report`` beside ``runs`` and ``data``; its table4 has no runs."""
     return once("site", _made) / "report"
 
 
@@ -41,13 +41,13 @@ def _made(folder: Path) -> None:
 
 
 def _harm(runs: Path) -> None:
-    """Three more runs: one failed, one with damaged files, an earlier one with half a record."""
+    """Add three runs: one failed, one with damaged files, one with half a record and no epochs."""
     whole = next(path for path in sorted(runs.iterdir()) if "-gru-seed0" in path.name)
     for name in (FAILED, DAMAGED, UNREADABLE):
         shutil.copytree(whole, runs / name)
     folder = RunFolder(runs, FAILED)
     record = json.loads(folder.record.read_text())
-    record["identity"]["recipe_version"] = 1  # whose names nobody checks
+    record["identity"]["recipe_version"] = 1  # the names of earlier versions are not checked
     kept = ("identity", "overrides", "command", "seed", "data_digest")
     shutil.rmtree(folder.tensorboard)
     folder.predictions.unlink()
@@ -64,7 +64,7 @@ def _harm(runs: Path) -> None:
 
 @pytest.fixture
 def check() -> Callable[[Chart], None]:
-    """Plotly refuses what it does not know; JSON must have words for everything."""
+    """Check that JSON can hold a chart and that Plotly, which refuses unknown keys, takes it."""
 
     def check(chart: Chart) -> None:
         json.dumps({"data": chart.data, "layout": chart.layout}, allow_nan=False)
