@@ -31,20 +31,22 @@ HEAD = """\
 <!-- Written by scripts/settings_page.py from src/eleatt_bench/config/ -->
 # All settings
 
-They can be given as `KEY=VALUE` to `train`, `search`, `reproduce` and `table`, or stand in an
-experiment of your own (`configs/experiment/`). But a table sets `seed` and `data.fold` itself
-(`table.seeds=[0,1,2]` chooses the seeds), and a search, which takes the runs that are there,
-refuses `force=true`. `eleatt-bench train experiment=nucla --cfg job` prints what they come to; a
-key that does not exist and a value of another type are refused before anything starts. "Its file's"
-is a value that the chosen file of a group sets: `data=nucla` reads `configs/data/nucla.yaml`; where
-only some files of the group do, it is added to what holds in the others. "In the name": it decides
-numbers, and runs that differ in it are other runs; the rest says where and how a run is computed.
+Give a setting as `KEY=VALUE` to `train`, `search`, `reproduce` or `table`, or put it into an experiment of
+your own (`configs/experiment/`). `eleatt-bench train experiment=nucla --cfg job` prints the values that
+would be used. A key that does not exist, or a value of another type, is refused before anything starts.
+
+- A table sets `seed` and `data.fold` itself; `'table.seeds=[0,1,2]'` chooses its seeds.
+- A search takes the runs that are there, so it refuses `force=true`.
+- *Its file's*: the value is set by the chosen file of a group, as `data=nucla` reads `configs/data/nucla.yaml`.
+  *or its file's*: some files of the group set it; in the others it is the value shown.
+- *In the name*: the setting decides numbers, and runs that differ in it are different runs. The other settings
+  say where and how a run is computed.
 """
 
 
 def main() -> None:
     print(HEAD)
-    print("Groups, of which one file each is chosen, as `model=eleatt_gru`:\n")
+    print("Of each of these groups you choose one file, for example `model=eleatt_gru`:\n")
     for group in groups():
         print(f"- `{group}`: {', '.join(f'`{name}`' for name in options(group))}")
     for name, what in (("train", "`train`, `search`, `reproduce`, `table`"), ("eval", "`eval`")):
