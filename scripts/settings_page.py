@@ -31,16 +31,18 @@ HEAD = """\
 <!-- Written by scripts/settings_page.py from src/eleatt_bench/config/ -->
 # All settings
 
-Give a setting as `KEY=VALUE` to `train`, `search`, `reproduce` or `table`, or put it into an experiment of
-your own (`configs/experiment/`). `eleatt-bench train experiment=nucla --cfg job` prints the values that
-would be used. A key that does not exist, or a value of another type, is refused before anything starts.
+Give a setting as `KEY=VALUE` to `train`, `search`, `reproduce` or `table`, or put it into an
+experiment of your own (`configs/experiment/`). `eleatt-bench train experiment=nucla --cfg job`
+prints the values that would be used. A key that does not exist, or a value of another type, is
+refused before anything starts.
 
 - A table sets `seed` and `data.fold` itself; `'table.seeds=[0,1,2]'` chooses its seeds.
 - A search takes the runs that are there, so it refuses `force=true`.
-- *Its file's*: the value is set by the chosen file of a group, as `data=nucla` reads `configs/data/nucla.yaml`.
-  *or its file's*: some files of the group set it; in the others it is the value shown.
-- *In the name*: the setting decides numbers, and runs that differ in it are different runs. The other settings
-  say where and how a run is computed.
+- *Its file's*: the value is set by the chosen file of a group, as `data=nucla` reads
+  `configs/data/nucla.yaml`. *Or its file's*: some files of the group set it; in the others it is
+  the value shown.
+- *In the name*: the setting decides numbers, and runs that differ in it are different runs. The
+  other settings say where and how a run is computed.
 """
 
 
