@@ -123,12 +123,12 @@ def test_a_table_that_is_killed_goes_on_until_it_is_decided(
     assert done.returncode == 0, done.stderr
     (written,) = tmp_path.glob("runs/tables/digits-????????.json")
     (made,) = json.loads(written.read_text(encoding="utf-8"))
-    judged = [claim["judgement"] for claim in made["claims"]]
-    assert all(one["decided_at"] == 3 or one["count"] == 4 for one in judged)
-    assert not any(one["exploratory"] for one in judged)
+    claims = made["claims"]
+    assert all(one["decided_at"] == 3 or one["seeds"] == 4 for one in claims)
+    assert not any(one["exploratory"] for one in claims)
     seeds = {cell["row"]: cell["seeds"] for cell in made["cells"]}
-    for claim, one in zip(made["claims"], judged, strict=True):
-        assert seeds[claim["better"]] == seeds[claim["than"]] == one["count"]
+    for one in claims:
+        assert seeds[one["better"]] == seeds[one["than"]] == one["seeds"]
     again = command_line(*asked)
     assert again.returncode == 0, again.stderr
     assert "started" not in again.stdout
@@ -197,6 +197,6 @@ def test_two_sweeps_at_once_share_the_work(tmp_path: Path, user_environment) -> 
     assert [process.returncode for process in both] == [0, 0], said
     logs = [path.read_text(encoding="utf-8") for path in tmp_path.glob("runs/digits-*/log.txt")]
     assert [log.count("finished: test") for log in logs] == [1] * 4, "each was trained once"
-    results = [out.split("\nWhere")[0].rpartition("run ")[2] for out, _ in said]
+    results = [out.split("\nWhere")[0].partition("test accuracy")[2] for out, _ in said]
     assert results[0] == results[1]
     assert results[0].count("finished") == 4

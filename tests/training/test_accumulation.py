@@ -62,6 +62,8 @@ def test_a_continued_run_ends_with_the_same_weights(short_config) -> None:
     assert all(torch.equal(before[name], value) for name, value in weights(again).items())
 
 
+# An epoch of few steps is shorter than torch's profiler would have it.
+@pytest.mark.filterwarnings("ignore:The PyTorch Profiler default schedule will be overridden")
 @pytest.mark.parametrize("profiler", ["simple", "advanced", "pytorch"])
 @pytest.mark.few(1)
 def test_a_profile_lies_in_the_runs_folder_and_changes_nothing(short_config, profiler: str) -> None:
@@ -73,7 +75,8 @@ def test_a_profile_lies_in_the_runs_folder_and_changes_nothing(short_config, pro
     assert again["metrics"] == record["metrics"]
     assert all(torch.equal(before[name], value) for name, value in weights(profiled).items())
     text = (folder.profiler / f"fit-{profiler}.txt").read_text(encoding="utf-8")
-    assert "validation_step" in text
+    # Of so few steps torch's profiler records none.
+    assert ("CPU time total" if profiler == "pytorch" else "validation_step") in text
     train(short_config(*few, "force=true"), [])
     assert not folder.profiler.exists()
     assert folder.remove() == []

@@ -40,6 +40,7 @@ def save(tmp_path, monkeypatch: pytest.MonkeyPatch):
     metrics = dict.fromkeys(("train/loss", "train/accuracy", "val/loss", "val/accuracy"), 0.5)
     callback.best = callback.last = {"epoch": 3, "metrics": metrics}
     callback.backends = [["scan", 4]]
+    callback.commits = [["", 4]]
     return lambda: callback._save(trainer, module, True)
 
 

@@ -62,7 +62,11 @@ def edit(run: RunFolder, old: str, new: str) -> None:
         ("lr: 0.005", "lr: 0.5", "optimizer.lr is 0.5, and was 0.005"),
         ("seed: 0\nquick", "seed: 1\nquick", "seed is 1, and was 0"),
         ("protocol: fixed", "protocol: other", 'data.protocol is "other", and was "fixed"'),
-        ("options: {}", "options: {foo: 1}", "scheduler.options.foo is set, but no scheduler"),
+        (
+            "monitor: null\n  options: {}",
+            "monitor: null\n  options: {foo: 1}",
+            "scheduler.options.foo is set, but no scheduler",
+        ),
         ("limit: null", "limit: 64", "data.limit is 64, and was not set"),
         ("hidden_size: 8", "hidden_sise: 8", "Key 'hidden_sise' not in 'ModelConfig'"),
         ("hidden_size: 8", "hidden_size: 0", "model.hidden_size is 0; it must be at least 1"),

@@ -72,15 +72,16 @@ Tab completion:  eval "$(eleatt-bench completion bash)"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``eleatt-bench`` with ``argv`` (default: this process's arguments); the exit status."""
-    make_output_safe()
-    arguments = typed()[1:] if completing() else list(sys.argv[1:] if argv is None else argv)
-    if "--debug" in arguments:
-        arguments.remove("--debug")
-        os.environ["ELEATT_DEBUG"] = "1"  # jobs inherit it
-    forget_other_launchers()
-    settle_libraries()
     stops = _handle_stops()
+    arguments: list[str] = []
     try:
+        make_output_safe()
+        arguments = typed()[1:] if completing() else list(sys.argv[1:] if argv is None else argv)
+        if "--debug" in arguments:
+            arguments.remove("--debug")
+            os.environ["ELEATT_DEBUG"] = "1"  # jobs inherit it
+        forget_other_launchers()
+        settle_libraries()
         settle_folders()
         arguments = _without_config_dirs(arguments)
         try:

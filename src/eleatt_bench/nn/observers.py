@@ -72,6 +72,8 @@ def underneath(tensor: Tensor) -> Tensor:
 
     Only to look at its values: no result of the transform may be computed from it.
     """
+    if torch.compiler.is_exporting():  # which would warn that it cannot trace what unwraps
+        return tensor
     return torch.func.debug_unwrap(tensor)
 
 
