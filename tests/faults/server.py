@@ -19,10 +19,11 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import eleatt_bench.training.fit  # noqa: F401  (torch and Lightning, imported once for all)
-from eleatt_bench.cli import main
+from eleatt_bench import cli
 
 CALLS = ("fsync", "replace", "rename", "link", "unlink")
 
@@ -59,7 +60,15 @@ def become(job: dict[str, Any]) -> int:
     for name in CALLS:
         setattr(os, name, counted(getattr(os, name), counter, job["kill_at"]))
     sys.argv = ["eleatt-bench", *job["arguments"]]
-    status = main(job["arguments"])
+    handle_stops = cli._handle_stops
+
+    def begun() -> list[int]:
+        stops = handle_stops()
+        Path("begun").touch()  # from here on a signal is the program's to answer
+        return stops
+
+    cli._handle_stops = begun
+    status = cli.main(job["arguments"])
     print(f"calls: {next(counter) - 1}", flush=True)
     return status
 

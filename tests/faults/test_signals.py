@@ -40,8 +40,10 @@ def test_it_stops_at_once_and_continues(work, undisturbed, assert_same, number) 
 def test_at_a_hundred_random_moments(work, hold_out) -> None:
     def stop() -> int:
         number = random.choice(list(EXIT))
+        begun = work.folder / "begun"
+        begun.unlink(missing_ok=True)
         pid = work.start()
-        while not list(work.folder.glob("runs/*/record.json")):
+        while not begun.exists():
             time.sleep(0.01)
         time.sleep(random.uniform(0, 1.2))
         with suppress(ProcessLookupError):
