@@ -17,6 +17,7 @@ PRIVATE = (
     "hydra.plugins.completion_plugin.CompletionPlugin._query",
     "os._exit",
     "ray._private.worker.print_to_stdstream",
+    "sys._current_frames",
     "sys._getframe",
     "torch._C._are_functorch_transforms_active",
     "torch._C._dispatch_key_parse",

@@ -19,6 +19,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,8 @@ def become(job: dict[str, Any]) -> int:
 
     def begun() -> list[int]:
         stops = handle_stops()
-        Path("begun").touch()  # from here on a signal is the program's to answer
+        with suppress(OSError):  # where the job may not write
+            Path(f"{job['folder']}.begun").touch()  # a signal is the program's to answer now
         return stops
 
     cli._handle_stops = begun

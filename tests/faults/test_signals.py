@@ -40,7 +40,7 @@ def test_it_stops_at_once_and_continues(work, undisturbed, assert_same, number) 
 def test_at_a_hundred_random_moments(work, hold_out) -> None:
     def stop() -> int:
         number = random.choice(list(EXIT))
-        begun = work.folder / "begun"
+        begun = work.folder.with_name(f"{work.folder.name}.begun")
         begun.unlink(missing_ok=True)
         pid = work.start()
         while not begun.exists():
