@@ -6,6 +6,7 @@ import gc
 import io
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections import defaultdict
@@ -21,6 +22,9 @@ from hypothesis import settings
 # For tests that set no number. `make test-slow` draws Hypothesis's default, five times as many.
 settings.register_profile("quick", max_examples=20, deadline=None)
 settings.load_profile("quick")
+
+# A shell lets its background jobs ignore Ctrl-C, and every program that they start inherits that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(optionalhook=True)
