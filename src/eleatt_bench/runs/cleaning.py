@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eleatt_bench.common.files import may_be_shared
-from eleatt_bench.runs.record import RunFolder, all_runs
+from eleatt_bench.runs.record import CONTINUED, RunFolder, all_runs
 
 _TEMPORARY = re.compile(r"\..+\.(?P<pid>\d+)\.tmp")  # see `eleatt_bench.common.files`
-_NEEDLESS = ("last.ckpt", "previous.ckpt")  # once a run is finished
 _ABANDONED = 24 * 3600.0  # seconds; no writer is silent for so long
 
 
@@ -51,7 +50,7 @@ def _checkpoints(runs_dir: Path) -> Iterator[tuple[Path, str]]:
         record = folder.read()
         if record is None or folder.status() != "finished":
             continue
-        for name in _NEEDLESS:
+        for name in CONTINUED:
             path = folder.checkpoints / name
             if path.stem != record.get("selection") and path.is_file() and not path.is_symlink():
                 yield path, "checkpoint of a finished run"

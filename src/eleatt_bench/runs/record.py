@@ -30,6 +30,9 @@ Record = dict[str, Any]
 
 RECORD, EPOCHS, PREDICTIONS, LOCK = "record.json", "epochs.csv", "predictions.h5", ".lock"
 
+CONTINUED = ("last.ckpt", "previous.ckpt")
+"""The checkpoints that an unfinished run continues from: the first of them that is whole."""
+
 STATUSES = (*STATES, "interrupted", "damaged", "unknown")
 """The statuses of a run that was begun: those of its record, and what may have become of it."""
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.files import replacing
-from eleatt_bench.runs.record import RunFolder, epoch_of
+from eleatt_bench.runs.record import CONTINUED, RunFolder, epoch_of
 from eleatt_bench.training.classifier import SequenceClassifier, classifier_of
 from eleatt_bench.training.environment import backend_of, git_commit
 from eleatt_bench.training.expected import Expectation, check, network_of, tensors, training_of
@@ -54,7 +54,7 @@ class Checkpoints(Callback):
                 are lost, which would be tested.
         """
         damaged: UserError | None = None
-        for path in (self.folder / "last.ckpt", self.folder / "previous.ckpt"):
+        for path in (self.folder / name for name in CONTINUED):
             if not path.exists():
                 continue
             try:

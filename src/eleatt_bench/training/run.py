@@ -21,7 +21,7 @@ from eleatt_bench.data.store import SequenceStore
 from eleatt_bench.launch.process import PLANNED
 from eleatt_bench.launch.ranks import is_first
 from eleatt_bench.runs.identity import is_place
-from eleatt_bench.runs.record import Record, RunFolder
+from eleatt_bench.runs.record import CONTINUED, Record, RunFolder
 from eleatt_bench.runs.wanted import WantedRun
 from eleatt_bench.training.environment import git_commit, is_in_sweep, versions
 from eleatt_bench.training.folder import reopen, wanted_run
@@ -120,7 +120,7 @@ def _opened(config: Mapping[str, Any], this: WantedRun) -> SequenceStore:
 
 def _check_attributes(folder: RunFolder, store: SequenceStore) -> None:
     """Refuse to continue a run on frames that mean something else now: its name does not tell."""
-    begun = any((folder.checkpoints / name).exists() for name in ("last.ckpt", "previous.ckpt"))
+    begun = any((folder.checkpoints / name).exists() for name in CONTINUED)
     if begun and not store.was_seen_by(folder.read() or {}):
         raise UserError(
             f"{store.path} has the data with which {folder.run_id} began, but other classes, "
