@@ -160,9 +160,7 @@ class Slurm:
             self._results[job] = CANCELLED_STATUS
         elif (task := self._tasks.get(job)) is not None:
             task.stopped = True
-            with suppress(SlurmError):  # then the job goes on to its end
-                commands.cancel([task.name])
-            self._next = 0.0
+            self._next = 0.0  # the next look cancels it
 
     def ended(self) -> Iterator[tuple[Job, int | None]]:
         now = time.monotonic()
@@ -317,12 +315,19 @@ class Slurm:
         """Ask SLURM once about all tasks; whether the state of any has changed."""
         if not self._tasks:
             return True
+        self._cancel_stopped()
         names = {task.array_name for task in self._tasks.values()}
         entries = {(one.array, one.index): one for one in commands.queue(sorted(names))}
         before = [(job, task.state) for job, task in self._tasks.items()]
         for job, task in list(self._tasks.items()):
             self._judge(job, task, entries.get((task.array, task.index)))
         return before != [(job, task.state) for job, task in self._tasks.items()]
+
+    def _cancel_stopped(self) -> None:
+        """Ask SLURM to end what was stopped, at every look: an answer may fail to come."""
+        stopped = [one.name for one in self._tasks.values() if one.stopped and one.state in ACTIVE]
+        with suppress(SlurmError):
+            commands.cancel(stopped)
 
     def _judge(self, job: Job, task: _Task, entry: QueueEntry | None) -> None:
         task.see(entry)
@@ -375,6 +380,9 @@ class Slurm:
     def _go_on(self, job: Job, why: str) -> None:
         """Submit ``job`` once more, unless it was lost too often without progress."""
         task = self._tasks.pop(job)
+        if task.stopped:
+            self._results[job] = CANCELLED_STATUS
+            return
         why += f" ({task.nodes})" if task.nodes else ""
         if often := self._lost.too_often(job):
             self._tasks[job] = task
