@@ -89,6 +89,17 @@ def test_a_run_that_a_machine_slept_through_does_not_count(digits_plan: Plan, fi
     assert seconds == 3.0
 
 
+def test_the_last_part_of_a_run_does_not_count(digits_plan: Plan, finish) -> None:
+    for run, seconds in zip(runs_of(digits_plan, "GRU"), (2.0, 5.0, 4.0), strict=True):
+        folder = finish(digits_plan, run, accuracy=0.5, seconds=seconds)
+        if seconds > 2:  # an earlier version timed the last process alone
+            record = folder.read()
+            record["timing"]["resumed_after_epoch"] = 7
+            folder.write(record | ({"devices": [["a CPU", 9]]} if seconds == 4 else {}))
+    (found,) = (cell_of(table(digits_plan), "GRU").seconds or {}).values()
+    assert found == 3.0
+
+
 def test_columns_read_their_own_metric_of_the_same_run(table4_plan: Plan, finish) -> None:
     made = replace(table4_plan, runs=tuple(r for r in table4_plan.runs if r.seed < 3))
     section = made.runs[0].section

@@ -338,6 +338,33 @@ def test_the_backends_of_a_run_are_told_epoch_by_epoch(short_config) -> None:
     assert again["backends"] == [["unknown", 2], [own, 1]]
 
 
+def test_the_time_of_a_continued_run_is_that_of_all_its_processes(short_config) -> None:
+    def seconds(*values: float) -> None:
+        """Let the first epochs have taken so long."""
+        lines = run.epochs.read_text(encoding="utf-8").splitlines()
+        for number, value in enumerate(values, start=1):
+            lines[number] = f"{lines[number].rpartition(',')[0]},{value}"
+        run.epochs.write_text("\n".join([*lines, ""]), encoding="utf-8")
+
+    run, record = train(short_config(*OPTIONS), [])
+    ((here, _),) = record["devices"]
+    assert here.startswith(f"{record['device']}, ")
+    last, previous = (run.checkpoints / f"{name}.ckpt" for name in ("last", "previous"))
+    run.record.unlink()
+    seconds(100.0, 200.0)
+    previous.replace(last)
+    _, again = train(short_config(*OPTIONS), [])
+    assert again["timing"]["seconds_per_epoch"] == 100, "the median of three"
+    assert 300 < again["timing"]["seconds"] < 400
+    assert again["devices"] == [[here, 3]]
+
+    run.record.unlink()
+    changed(previous, lambda state: state.update(devices=[["another", 1], [here, 1]]), last)
+    _, again = train(short_config(*OPTIONS), [])
+    assert 100 < again["timing"]["seconds_per_epoch"] < 101, "of two that this machine did"
+    assert again["devices"] == [["another", 1], [here, 2]]
+
+
 def test_a_file_that_is_none_is_named(tmp_path: Path) -> None:
     (tmp_path / "last.ckpt").write_bytes(io.BytesIO(b"PK\x05\x06" + bytes(18)).getvalue())
     with pytest.raises(UserError, match=r"last\.ckpt cannot be read"):

@@ -17,9 +17,10 @@ from eleatt_bench.data import catalog
 from eleatt_bench.data.datasets import prepare_command
 from eleatt_bench.data.protocols import labelled
 from eleatt_bench.report.publication import Entry, Publication, is_current, of_no_table
+from eleatt_bench.runs.curves import CurveReader
 from eleatt_bench.runs.identity import RECIPE_VERSION, tested_on
 from eleatt_bench.runs.predictions import Predictions
-from eleatt_bench.runs.record import Record
+from eleatt_bench.runs.record import Record, RunFolder
 from eleatt_bench.runs.soundness import sound_with_predictions
 from eleatt_bench.tables.build import device
 
@@ -133,13 +134,14 @@ def _tables(publication: Publication, records: Mapping[str, Record]) -> int:
 
 def _cost(publication: Publication, stem: str, records: Mapping[str, Record]) -> str:
     """How long the training of a table's runs took in total, in words."""
-    spent = Counter[str]()
+    spent: defaultdict[str, float] = defaultdict(float)
     with suppress(ValueError):  # a damaged table; `_tables` reports it
         for run in publication.shown_runs(stem).keys() & records.keys():
             one = records[run]
             on_cpus = one["accelerator"] == "cpu"
             each = (on_cpus and one.get("num_threads")) or 1
-            seconds = one["epochs"] * (one["timing"].get("seconds_per_epoch") or 0)
+            curves = CurveReader(RunFolder(publication.runs, run)).read()
+            seconds = sum(curves["seconds"].values())
             spent["core" if on_cpus else "GPU"] += seconds * (one.get("world_size") or 1) * each
     return "".join(f", {s / 3600:.2g} {what} hours of training" for what, s in spent.items() if s)
 

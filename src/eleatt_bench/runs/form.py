@@ -268,6 +268,7 @@ _REST: dict[str, tuple[Fits, str]] = {
     "versions": (_mapping_to(_is_line), "lines of text by name"),
     "git_commit": (_is_line_or_null, "a line of text or null"),
     "commits": (_are_turns, "names and counts"),
+    "devices": (_are_turns, "names and counts"),
     "error": _TEXT,
     "best_epoch": _COUNT,
     "selection": (_SELECTIONS.__contains__, "best or last"),

@@ -132,11 +132,17 @@ def _parameters(run: PlannedRun, done: Sequence[Summary]) -> int | None:
 
 
 def _seconds(records: Sequence[Summary]) -> dict[str, float]:
-    """The seconds of an epoch on each device: the median of the runs there."""
+    """The seconds of an epoch on each device: the median of the runs there.
+
+    Records of earlier versions, which say nothing about devices, time the last process alone. Then
+    a run that was continued does not count.
+    """
     found: dict[str, list[float]] = defaultdict(list)
     for record in records:
-        seconds = record["timing"].get("seconds_per_epoch")
-        if seconds is not None:  # a run resumed after its last epoch has no time
+        timing = record["timing"]
+        seconds = timing.get("seconds_per_epoch")
+        whole = "devices" in record or not timing.get("resumed_after_epoch")
+        if whole and seconds is not None:
             found[device(record)].append(float(seconds))
     return {name: median(found[name]) for name in sorted(found)}
 

@@ -19,7 +19,7 @@ from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.files import replacing
 from eleatt_bench.runs.record import CONTINUED, RunFolder, epoch_of
 from eleatt_bench.training.classifier import SequenceClassifier, classifier_of
-from eleatt_bench.training.environment import backend_of, git_commit
+from eleatt_bench.training.environment import backend_of, device_of, git_commit
 from eleatt_bench.training.expected import Expectation, check, network_of, tensors, training_of
 
 Turns = list[list[Any]]
@@ -41,6 +41,7 @@ class Checkpoints(Callback):
         self.last: dict[str, Any] = {}  # epoch and metrics of the last epoch
         self.backends: Turns = []  # what computed the epochs
         self.commits: Turns = []  # of the program that did; "" for an installed package
+        self.devices: Turns = []  # on which, and with how many threads
         self._commit = git_commit() or ""
         self._resumed: dict[str, Any] | None = None
 
@@ -91,6 +92,7 @@ class Checkpoints(Callback):
         done = state["epoch"] + 1
         self.backends = _turns(state, "backends", done)
         self.commits = _turns(state, "commits", done)
+        self.devices = _turns(state, "devices", done)
         counts = {"ready": done, "started": done, "processed": done, "completed": done}
         trainer.fit_loop.epoch_progress.current.load_state_dict(counts)
         trainer.should_stop = self._exhausted()
@@ -100,6 +102,7 @@ class Checkpoints(Callback):
         self.last = {"epoch": trainer.current_epoch, "metrics": dict(metrics)}
         _count(self.backends, backend_of(trainer, classifier_of(pl_module)))
         _count(self.commits, self._commit)
+        _count(self.devices, device_of(trainer))
         improved = self.improved(metrics)
         if improved:
             self.best = self.last
@@ -128,6 +131,7 @@ class Checkpoints(Callback):
             "last": self.last,
             "backends": self.backends,
             "commits": self.commits,
+            "devices": self.devices,
         }
         last, previous = (self.folder / f"{name}.ckpt" for name in ("last", "previous"))
         with replacing(last) as new_last:

@@ -68,6 +68,25 @@ def backend_of(trainer: Trainer, classifier: SequenceClassifier) -> str:
         return classifier.recurrent.backend_on(trainer.strategy.root_device)
 
 
+def device_name(trainer: Trainer) -> str:
+    """The name of ``trainer``'s device; of several devices also how many."""
+    import torch
+
+    device = trainer.strategy.root_device
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name()
+    return f"{trainer.world_size} x {name}" if trainer.world_size > 1 else name
+
+
+def device_of(trainer: Trainer) -> str:
+    """`device_name`, and on a CPU the number of threads: on what an epoch's time depends."""
+    import torch
+
+    if trainer.strategy.root_device.type != "cpu":
+        return device_name(trainer)
+    threads = torch.get_num_threads()
+    return f"{device_name(trainer)}, {threads} thread{'s' * (threads > 1)}"
+
+
 def cpu_name() -> str:
     """The processor's name as the operating system gives it."""
     try:

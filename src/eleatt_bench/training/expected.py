@@ -18,7 +18,7 @@ from torch import Tensor
 from eleatt_bench.training.classifier import SequenceClassifier
 
 CONTENT = frozenset({"epoch", "model", "optimizer", "scheduler", "precision", "best", "last"})
-_ADDED = frozenset({"backends", "commits"})  # checkpoints of earlier versions lack these
+_ADDED = frozenset({"backends", "commits", "devices"})  # checkpoints of earlier versions lack these
 _METRICS = ("train/loss", "train/accuracy", "val/loss", "val/accuracy")
 
 
@@ -120,7 +120,7 @@ def _check_turns(said: Any, epoch: int) -> None:
         for run in said
     )  # fmt: skip
     if not runs or sum(count for _, count in said) != epoch + 1:
-        raise ValueError("its lists of backends or commits do not add up to its epochs")
+        raise ValueError("its lists of backends, commits or devices do not add up to its epochs")
 
 
 def check_model(model: Any, expected: Expectation) -> None:

@@ -7,7 +7,7 @@ import os
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -31,13 +31,14 @@ from eleatt_bench.common.errors import UserError
 from eleatt_bench.data.store import SequenceStore
 from eleatt_bench.launch.ranks import mark_ranks
 from eleatt_bench.nn.contract import BackendError
+from eleatt_bench.runs.curves import CurveReader
 from eleatt_bench.runs.predictions import write_predictions
 from eleatt_bench.runs.record import RunFolder, epoch_of
 from eleatt_bench.training.callbacks import EpochReport, Schedule
 from eleatt_bench.training.checkpoints import Checkpoints, begin_with, load_checkpoint
 from eleatt_bench.training.classifier import SequenceClassifier
 from eleatt_bench.training.datamodule import SequenceDataModule
-from eleatt_bench.training.environment import backend_of, cpu_name, leased_threads, peak_memory
+from eleatt_bench.training.environment import backend_of, device_name, leased_threads, peak_memory
 from eleatt_bench.training.epochs import EpochLines
 from eleatt_bench.training.evaluate import measure, predict, predictions
 from eleatt_bench.training.expected import network_of
@@ -130,9 +131,14 @@ def fit(
         **where(trainer, classifier),
         "backends": checkpoints.backends,
         "commits": checkpoints.commits,
-        "timing": _timing(
-            started, clock, report.seconds, epochs_before, trainer.strategy.root_device
-        ),
+        "devices": checkpoints.devices,
+        "timing": {
+            "started": started.isoformat(timespec="seconds"),
+            "finished": datetime.now().astimezone().isoformat(timespec="seconds"),
+            **_durations(folder, checkpoints, epochs_before, time.perf_counter() - clock),
+            "resumed_after_epoch": epochs_before,
+            **peak_memory(trainer.strategy.root_device),
+        },
     }
 
 
@@ -153,24 +159,21 @@ def _begin(
     return epochs_before
 
 
-def _timing(
-    started: datetime,
-    clock: float,
-    seconds: Sequence[float],
-    epochs_before: int,
-    device: torch.device,
+def _durations(
+    folder: RunFolder, checkpoints: Checkpoints, epochs_before: int, here: float
 ) -> dict[str, Any]:
-    """Times and memory of this process; ``seconds`` has the seconds of each of its epochs.
+    """How long the run took, and one of its epochs; this process took ``here`` seconds.
 
-    Their median counts: if a process was stopped, or the machine slept, one epoch lasts for hours.
+    Of earlier processes the epochs count that the run has kept. An epoch's time is the median on
+    the last device: if a process was stopped, or the machine slept, one epoch lasts for hours.
     """
+    by_epoch = CurveReader(folder).read()["seconds"]
+    earlier = sum(seconds for epoch, seconds in by_epoch.items() if epoch <= epochs_before)
+    names = [name for name, count in checkpoints.devices for _ in range(count)]
+    alike = [seconds for epoch, seconds in by_epoch.items() if names[epoch - 1] == names[-1]]
     return {
-        "started": started.isoformat(timespec="seconds"),
-        "finished": datetime.now().astimezone().isoformat(timespec="seconds"),
-        "seconds": round(time.perf_counter() - clock, 3),
-        "seconds_per_epoch": round(float(np.median(seconds)), 4) if seconds else None,
-        "resumed_after_epoch": epochs_before,
-        **peak_memory(device),
+        "seconds": round(earlier + here, 3),
+        "seconds_per_epoch": round(float(np.median(alike)), 4) if alike else None,
     }
 
 
@@ -271,11 +274,9 @@ def load_and_predict(
 
 def where(trainer: Trainer, classifier: SequenceClassifier) -> dict[str, Any]:
     """The device, threads and backend that computed."""
-    device = trainer.strategy.root_device
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name()
     return {
-        "device": f"{trainer.world_size} x {name}" if trainer.world_size > 1 else name,
-        "accelerator": device.type,
+        "device": device_name(trainer),
+        "accelerator": trainer.strategy.root_device.type,
         "world_size": trainer.world_size,
         "num_threads": torch.get_num_threads(),
         "precision": classifier.config["trainer"]["precision"],

@@ -75,7 +75,9 @@ def test_a_cell_links_to_the_runs_it_is_the_mean_of(site: Path) -> None:
 def test_the_time_of_a_continued_run_is_that_of_its_epochs() -> None:
     timing = {"seconds": 85.0, "seconds_per_epoch": 2.5, "resumed_after_epoch": 0}
     assert _seconds({"epochs": 200, "timing": timing}) == 85
-    assert _seconds({"epochs": 200, "timing": {**timing, "resumed_after_epoch": 170}}) == 500
+    continued = {"epochs": 200, "timing": {**timing, "resumed_after_epoch": 170}}
+    assert _seconds(continued) == 500, "an earlier version timed its last process"
+    assert _seconds({**continued, "devices": [["cpu", 200]]}) == 85
     assert _seconds({}) is None
 
 

@@ -146,10 +146,11 @@ def _line(folder: RunFolder, record: Record) -> Line:
 def _seconds(record: Record) -> float | None:
     """How many seconds the run took.
 
-    Only the last process of a continued run is timed, so its time is estimated from its epochs.
+    Records of earlier versions, which say nothing about devices, time the last process alone. Then
+    the time of a run that was continued is estimated from its epochs.
     """
     timing = record.get("timing", {})
-    if not timing.get("resumed_after_epoch"):
+    if "devices" in record or not timing.get("resumed_after_epoch"):
         found: float | None = timing.get("seconds")
         return found
     each = timing.get("seconds_per_epoch")
