@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -159,7 +161,7 @@ def test_a_finished_run_costs_nothing_and_its_curve_counts(trials: Trials, finis
 def test_a_run_that_is_queued_already_is_waited_for(trials: Trials, finish) -> None:
     """A cluster may let it wait for hours: nobody is at it, and it is to be done once."""
     pool = Queue(lambda job: None)
-    pool.then = lambda: finish("optimizer.lr=0.01")
+    pool.then, pool.at_once = lambda: finish("optimizer.lr=0.01"), 3
     said = go(trials, pool, space_of("optimizer.lr=choice(0.01)"), 3)
     assert len(pool.started) == 1
     assert sum("waits     another job is at the same run" in line for line in said) == 2
@@ -250,12 +252,12 @@ def test_a_job_that_ended_before_it_could_be_stopped_is_complete(trials: Trials,
     assert trials.counts() == {"complete": STARTUP_TRIALS + 1}
 
 
-@pytest.mark.parametrize("status", [1, -9, 0])
+@pytest.mark.parametrize("status", [1, -11, 0])
 @pytest.mark.few(2)
 def test_a_job_that_ends_without_a_result_is_a_failed_trial(trials: Trials, status: int) -> None:
     folder = folder_of("optimizer.lr=0.01")
     said = go(trials, Scripted(lambda job: status), space_of("optimizer.lr=choice(0.01)"), 1)
-    how = "signal 9" if status < 0 else f"exit status {status}"
+    how = "signal 11" if status < 0 else f"exit status {status}"
     assert said[1:] == [
         f"trial 1/1 FAILED    {how}: the last line",
         f"  log: {trials.path.with_suffix('') / '1.log'}",
@@ -265,6 +267,55 @@ def test_a_job_that_ends_without_a_result_is_a_failed_trial(trials: Trials, stat
     assert trial.user_attrs == trial.user_attrs | {
         "run": folder.run_id, "failure": f"{how}: the last line"
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("ended", [-signal.SIGKILL, -signal.SIGTERM])
+def test_a_trial_whose_job_somebody_ended_is_gone_on_with(
+    trials: Trials, finish, ended: int
+) -> None:
+    space = space_of("optimizer.lr=choice(0.01)")
+    with Trials(trials.path, seed=0) as first:
+        search = Search(
+            space, first, Scripted(lambda job: ended),
+            most=1, warm_ok=True, composer=composer(), say=print,
+        )  # fmt: skip
+        search.go()
+        assert search.cancelled == 1
+    assert trials.counts() == {"unfinished": 1}
+    said = go(trials, Scripted(lambda job: finish("optimizer.lr=0.01") or 0), space, 1)
+    assert said[-1].startswith("trial 1/1 complete")
+
+
+def test_not_all_trials_are_drawn_while_each_waits(trials: Trials, finish) -> None:
+    """Later ones are to learn from those that have ended."""
+    pool = Queue(lambda job: None)
+    pool.then, pool.at_once = lambda: finish("optimizer.lr=0.01"), 2
+    known: list[int] = []
+    pool.start = lambda job: (known.append(len(trials.all())), Scripted.start(pool, job))  # type: ignore[method-assign, assignment, return-value]
+    drawn: list[int] = []
+    observed = pool.ended
+    pool.ended = lambda: (drawn.append(len(trials.all())), observed())[1]  # type: ignore[method-assign]
+    go(trials, pool, space_of("optimizer.lr=choice(0.01)"), 9)
+    assert (known, max(drawn[:4])) == ([1], 3), "one is queued, and two wait for it"
+    assert trials.counts() == {"complete": 9}
+
+
+def test_a_queue_is_asked_again_for_what_it_has_already(trials: Trials) -> None:
+    """A cluster goes on with the jobs of a search that was left, and holds their runs."""
+    space = space_of("optimizer.lr=interval(0.01,0.1)")
+    with Trials(trials.path, seed=0) as left, ExitStack() as cluster:
+        for _ in range(2):
+            trial = left.take(9)
+            assert trial is not None
+            folder, _ = wanted_run(space.overrides(trial), composer().config(
+                space.overrides(trial)), composer())  # fmt: skip
+            cluster.enter_context(folder.held())
+        left.__exit__()
+        pool = Queue(lambda job: None)
+        pool.queues, pool.then = True, lambda: None
+        go(trials, pool, space, 2)
+        assert len(pool.started) == 2, "which takes its own jobs over"
+        assert all(job.busy is not None and job.busy() for job in pool.started)
 
 
 def test_a_trial_waits_for_another_process_and_takes_its_result(trials: Trials, finish) -> None:

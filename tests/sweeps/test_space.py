@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 
 import optuna
@@ -140,6 +141,10 @@ def test_a_key_is_said_once(again: str) -> None:
         ("model.hidden_size=range(2)", Steps("model.hidden_size", (0, 1))),
         ("model.hidden_size=range(9,4,-2)", Steps("model.hidden_size", (5, 7, 9))),
         ("model.hidden_size=int(range(4.2,7))", Steps("model.hidden_size", (4, 5, 6))),
+        ("model.dropout=range(0,0.8,0.1)",
+         Steps("model.dropout", (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7))),
+        ("model.dropout=range(0.7,0.1,-0.2)", Steps("model.dropout", (0.3, 0.5, 0.7))),
+        ("optimizer.lr=range(1e-5,4e-5,1e-5)", Steps("optimizer.lr", (1e-5, 2e-5, 3e-5))),
         ("model.hidden_size=shuffle(range(4,7))", Steps("model.hidden_size", (4, 5, 6))),
         ("model.hidden_size=sort(9,4,5)", Choices("model.hidden_size", ("4", "5", "9"))),
         ("model=shuffle(choice(rnn,gru,lstm))", Choices("model", ("rnn", "gru", "lstm"))),
@@ -234,3 +239,19 @@ def test_a_file_that_is_none_is_refused(text: str, said: str, tmp_path: Path) ->
         read_file(tmp_path / "other.yaml")
     with pytest.raises(UserError, match=r"Cannot read .*: Is a directory"):
         read_file(tmp_path)
+
+
+@given(st.decimals(-9, 9, places=3), st.integers(1, 60), st.decimals("0.001", 5, places=3))
+@settings(deadline=None)
+def test_a_range_has_the_numbers_that_a_person_would_write(
+    start: Decimal, count: int, step: Decimal
+) -> None:
+    written = [start + number * step for number in range(count)]
+    for end in (start + count * step, written[-1] + step / 2):
+        text = ",".join(repr(float(number)) for number in (start, end, step))
+        (dimension,) = read_space(FIXED, [f"optimizer.lr=range({text})"]).dimensions
+        assert dimension == Steps("optimizer.lr", tuple(float(number) for number in written))
+
+
+def test_pretraining_makes_a_run_another_one() -> None:
+    read_space(FIXED, ["pretraining=null,digits", "model.num_layers=1"]).check(Composer())

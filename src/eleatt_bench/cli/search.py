@@ -92,11 +92,12 @@ def _search(name: str, space: Space, composer: Composer, most: int) -> None:
     with Trials(path, seed=config["seed"]) as trials:
         try:
             with loggers_ready([config], path.stem), engine:
-                Search(
+                search = Search(
                     space, trials, engine,
                     most=most, warm_ok=one_device(config), composer=composer,
                     say=partial(print, flush=True),
-                ).go()  # fmt: skip
+                )  # fmt: skip
+                search.go()
         finally:
             best, counts = trials.best(), trials.counts()
             _print_best(space, best)
@@ -108,6 +109,10 @@ def _search(name: str, space: Space, composer: Composer, most: int) -> None:
             ]
             print(", ".join(f"{counts[word]} {word}" for word in words))
             _close(path, runs_dir, best)
+    if search.cancelled:
+        raise UserError(
+            f"{search.cancelled} of the trials were cancelled: the same command goes on with them"
+        )
     if not best and not counts["unfinished"]:
         raise UserError(f"No trial is complete: the logs in {path.with_suffix('')} say why")
 

@@ -56,6 +56,8 @@ def engine_for(
     wanted = request(config)
     at_once = wanted.parallel or (_TRIALS if trials else jobs)
     most = at_once if trials else None
+    if trials:  # each is an array of its own, and SLURM would let one wait for all before it
+        wanted = replace(wanted, parallel=None)
     return Slurm(wanted, folder, name, at_once=at_once, most=most, say=say)
 
 

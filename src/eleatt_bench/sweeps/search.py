@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
+import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from eleatt_bench.common.locations import command, config_flags
 from eleatt_bench.common.text import duration
 from eleatt_bench.config.composer import Composer
 from eleatt_bench.data.protocols import find
+from eleatt_bench.launch.endings import CANCELLED_STATUS
 from eleatt_bench.launch.engine import Engine
 from eleatt_bench.launch.overview import last_line
 from eleatt_bench.launch.process import Job
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from optuna.trial import Trial
 
 _LOOK = 0.5  # seconds from one look at the curves to the next
+_ENDED = (CANCELLED_STATUS, -signal.SIGKILL)
+"""Exit statuses of a job that somebody ended: its trial stays unfinished."""
 
 
 @dataclass
@@ -46,10 +50,14 @@ class _Running:
         """The validation accuracy by epoch, so far."""
         return self.curves.read()["val/accuracy"]
 
-    def waits_for(self) -> str:
-        """The run that another process is at, in words; empty if the trial can start."""
+    def waits_for(self, *, queues: bool) -> str:
+        """The run that another process is at, in words; empty if the trial can start.
+
+        An engine that ``queues`` waits by itself for the same run, or takes over the job that is
+        at it.
+        """
         status = self.folder.status()
-        if status == "running":
+        if status == "running" and not queues:
             return f"the same run, {self.folder.run_id}"
         if status != "finished" and self.before and self.before.status() == "running":
             return f"the run that it begins with, {self.before.run_id}"
@@ -74,6 +82,7 @@ class Search:
         self._most, self._warm_ok, self._composer, self._say = most, warm_ok, composer, say
         self._running: dict[Job, _Running] = {}
         self._waiting: dict[Job, _Running] = {}  # somebody else is at the same run
+        self.cancelled = 0  # trials that are left unfinished, because somebody ended their jobs
 
     def go(self) -> None:
         """Search, until nothing is left that this process could do."""
@@ -85,11 +94,16 @@ class Search:
                 self._end(self._running.pop(job), job, returncode)
             if ended or time.monotonic() - looked > _LOOK:
                 self._look_at_waiting()
-                while self._engine.has_room and (left := self._begin()):
+                while self._has_room and (left := self._begin()):
                     pass
                 self._look()
                 looked = time.monotonic()
             time.sleep(self._engine.pause)
+
+    @property
+    def _has_room(self) -> bool:
+        """Whether one more trial may be taken: later ones learn from those that have ended."""
+        return self._engine.has_room and len(self._waiting) < self._engine.at_once
 
     def _begin(self) -> bool:
         """Take a trial and start its run, unless that is finished or already bad enough to prune.
@@ -114,6 +128,7 @@ class Search:
             log_path=self._trials.path.with_suffix("") / f"{trial.number + 1}.log",
             warm_ok=self._warm_ok,
             done=one.folder.is_finished,
+            busy=lambda: one.folder.is_locked() is True,
             grows=one.folder.epochs,
         )
         if self._waits_for(one):
@@ -137,7 +152,8 @@ class Search:
     def _waits_for(self, one: _Running) -> str:
         """As `_Running.waits_for`; the engine of this search may also have the same run queued."""
         queued = any(other.folder.run_id == one.folder.run_id for other in self._running.values())
-        return one.waits_for() or (f"the same run, {one.folder.run_id}" if queued else "")
+        outside = one.waits_for(queues=self._engine.queues)
+        return outside or (f"the same run, {one.folder.run_id}" if queued else "")
 
     def _go_on(self, job: Job, one: _Running, how: str) -> None:
         """Start ``job``, unless its run is finished, or already bad enough to prune."""
@@ -188,6 +204,9 @@ class Search:
             self._complete(one, record, duration(time.monotonic() - one.began))
         elif one.pruned is not None:
             self._prune(one)
+        elif returncode in _ENDED:
+            self.cancelled += 1
+            self._tell(one.trial, "cancelled: the same command goes on with it")
         else:
             how = f"exit status {returncode}" if returncode >= 0 else f"signal {-returncode}"
             again = f"again: {shlex.join(['eleatt-bench', *job.arguments])}"

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,7 +84,6 @@ class Steps:
         return repr(self.values[0]), repr(self.values[-1])
 
     def suggest(self, trial: BaseTrial) -> str:
-        # By position: a sum of decimal steps would not be the number that was written.
         return repr(self.values[trial.suggest_int(self.key, 0, len(self.values) - 1)])
 
 
@@ -138,8 +138,8 @@ def _variants(base: Sequence[str], place: int, dimension: Dimension) -> Iterator
 
 def _differ(base: Sequence[str], place: int, dimension: Dimension, composer: Composer) -> bool:
     """Whether runs that differ from ``base`` in nothing but ``dimension`` are different runs."""
-    variants = _variants(base, place, dimension)
-    found = [identity(composer.config(overrides), None) for overrides in variants]
+    configs = [composer.config(overrides) for overrides in _variants(base, place, dimension)]
+    found = [(identity(config, None), config["pretraining"]) for config in configs]
     return all(one not in found[:number] for number, one in enumerate(found))
 
 
@@ -218,30 +218,36 @@ def _dimension(key: str, override: Override, text: str) -> Dimension:
     if isinstance(value, IntervalSweep):
         return _interval(key, value, text)
     if isinstance(value, RangeSweep):
-        _check_range(value, text)
-    if isinstance(value, ChoiceSweep | RangeSweep):
+        return _range(key, value, text)
+    if isinstance(value, ChoiceSweep):
         value.shuffle = False  # the same command must be the same search
     try:
         with hydra_ready():
             words = list(override.sweep_string_iterator())
-            numbers = list(override.sweep_iterator()) if isinstance(value, RangeSweep) else []
     except HydraException as error:
         raise UserError(f"{text}: {error}") from error
     if not words:
         raise UserError(f"{text}: it is empty")
-    if isinstance(value, RangeSweep):
-        return Steps(key, tuple(sorted(n for n in numbers if isinstance(n, int | float))))
     return Choices(key, tuple(dict.fromkeys(words)))
 
 
-def _check_range(value: RangeSweep, text: str) -> None:
-    start, stop, step = value.start, value.stop, value.step
-    if not all(math.isfinite(number or 0) for number in (start, stop, step)):
+def _range(key: str, value: RangeSweep, text: str) -> Steps:
+    """The steps in decimals, as they are written: Hydra's sums of binary fractions reach the end.
+
+    So ``range(0,0.8,0.1)`` would have 0.7000000000000001 and 0.8.
+    """
+    given = [number or 0 for number in (value.start, value.stop, value.step)]
+    if not all(math.isfinite(number) for number in given):
         raise UserError(f"{text}: its ends and its step must be finite numbers")
+    start, stop, step = (Decimal(repr(number)) for number in given)
     if not step:
         raise UserError(f"{text}: its step is 0")
-    if (count := ((stop or 0) - (start or 0)) / step) > _MOST_STEPS:
-        raise UserError(f"{text}: {count:,.0f} values are too many; take an interval(low,high)")
+    if (count := math.ceil((stop - start) / step)) > _MOST_STEPS:
+        raise UserError(f"{text}: {count:,} values are too many; take an interval(low,high)")
+    if count < 1:
+        raise UserError(f"{text}: it is empty")
+    kind = int if all(isinstance(number, int) for number in given) else float
+    return Steps(key, tuple(sorted(kind(start + number * step) for number in range(count))))
 
 
 def _interval(key: str, value: IntervalSweep, text: str) -> Interval:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
 
+from eleatt_bench.config.composer import Composer
 from eleatt_bench.launch.endings import AGAIN, CANCELLED_STATUS, ended_file
+from eleatt_bench.launch.engines import engine_for
 from eleatt_bench.launch.process import Job
+from eleatt_bench.launch.slurm import commands
+from eleatt_bench.launch.slurm.commands import SlurmError
 from eleatt_bench.launch.slurm.engine import Slurm, _Task
 from eleatt_bench.launch.slurm.script import Request
 
@@ -37,7 +42,7 @@ def test_a_job_is_stopped_also_if_slurm_does_not_answer_at_once(
     state.write_text("RUNNING")
     ends = "TIMEOUT" if left else "CANCELLED"
     (tmp_path / "scancel").write_text(
-        f"#!/bin/sh\necho $@ >>{asked}\n[ $(wc -l <{asked}) -gt 1 ] || exit 1\n"
+        f"#!/bin/sh\necho $@ >>{asked}\n[ $(wc -l <{asked}) -gt 2 ] || exit 1\n"
         f"printf {ends} >{state}\n"
     )
     (tmp_path / "squeue").write_text(f'#!/bin/sh\necho "17|3|sweep|$(cat {state})|None|n1|0:09"\n')
@@ -50,7 +55,51 @@ def test_a_job_is_stopped_also_if_slurm_does_not_answer_at_once(
     if left == "AGAIN":
         ended_file(job.log_path).write_text(AGAIN)
     engine.stop(job)
-    assert list(engine.ended()) == []  # scancel failed
+    assert asked.exists(), "at once, as the engine may be left"
+    assert list(engine.ended()) == []  # scancel failed, and so did the next one
     engine._next = 0.0
     assert list(engine.ended()) == [(job, CANCELLED_STATUS)]
-    assert asked.read_text().splitlines() == ["--quiet 17_3"] * 2
+    assert asked.read_text().splitlines() == ["--quiet 17_3"] * 3
+
+
+def test_the_job_of_another_sweep_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))  # without scancel
+    job = Job(("train", "seed=0"), "", tmp_path / "job.log")
+    engine = Slurm(WANTED, tmp_path, "search", at_once=2, most=4, say=print)
+    engine._tasks[job] = _Task("17", 3, "sweep", foreign=True)
+    engine._next = math.inf
+    engine.stop(job)
+    assert list(engine.ended()) == [(job, CANCELLED_STATUS)]
+
+
+def test_slurm_is_asked_again_also_while_no_job_is_queued(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    job = Job(("train", "seed=0"), "", tmp_path / "job.log")
+    said: list[str] = []
+    engine = Slurm(WANTED, tmp_path, "sweep", at_once=2, most=None, say=said.append)
+
+    def away(*words: str, **_: object) -> str:
+        raise SlurmError("Socket timed out on send/recv operation")
+
+    monkeypatch.setattr(commands, "ask", away)
+    engine.start(job)
+    with pytest.raises(SlurmError, match="timed out"):  # nothing has worked yet
+        list(engine.ended())
+    engine._take(job, _Task("17", 3, "sweep", state="RUNNING"))
+    engine._go_on(job, "node lost")
+    assert list(engine.ended()) == []
+    assert said[-1].endswith("asking again")
+
+
+def test_trials_are_limited_by_the_search_and_not_by_arrays(tmp_path: Path) -> None:
+    words = ["launcher=slurm", "launcher.parallel=4", "launcher.gpus=0"]
+    config = Composer().config(["experiment=digits", *words])
+    of_search, of_sweep = (
+        engine_for(config, 60, folder=tmp_path, name="a", trials=trials) for trials in (True, False)
+    )
+    assert isinstance(of_search, Slurm)
+    assert isinstance(of_sweep, Slurm)
+    assert (of_search._most, of_search.at_once, of_search._wanted.parallel) == (4, 4, None)
+    assert (of_sweep._most, of_sweep.at_once, of_sweep._wanted.parallel) == (None, 4, 4)

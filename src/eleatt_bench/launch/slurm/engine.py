@@ -60,6 +60,7 @@ class _Task:
     began: bool = False  # whether it was ever seen to run
     nodes: str = ""  # where it was last seen to run
     seconds: float = 0.0  # how long it has run, as SLURM says
+    foreign: bool = False  # whether another sweep has submitted it
     stopped: bool = False
 
     @property
@@ -99,6 +100,7 @@ class Slurm:
         say: Callable[[str], None],
     ) -> None:
         self._wanted, self._folder, self._name = wanted, folder, name
+        self._own_book = folder / f"{name}.json"
         self.at_once, self._most, self._say = at_once, most, say
         self.pause = min(2.0, max(0.1, wanted.poll / 5))
         self._new: dict[Job, str] = {}  # started but not submitted yet, and why
@@ -106,6 +108,7 @@ class Slurm:
         self._results: dict[Job, int | None] = {}
         self._told: dict[Job, int | None] = {}  # results that were given out
         self._lost = Losses(wanted.resubmit)
+        self._had_tasks = False
         self._next = 0.0  # when to look at the queue again
         self._interval = wanted.poll
 
@@ -158,9 +161,12 @@ class Slurm:
     def stop(self, job: Job) -> None:
         if self._new.pop(job, None) is not None:
             self._results[job] = CANCELLED_STATUS
-        elif (task := self._tasks.get(job)) is not None:
+        elif (task := self._tasks.get(job)) is not None and task.foreign:
+            self._end(job, CANCELLED_STATUS)  # the other sweep wants it still
+        elif task is not None:
             task.stopped = True
-            self._next = 0.0  # the next look cancels it
+            self._cancel_stopped()
+            self._next = 0.0
 
     def ended(self) -> Iterator[tuple[Job, int | None]]:
         now = time.monotonic()
@@ -171,7 +177,7 @@ class Slurm:
                 changed = self._look()
                 self._interval = self._wanted.poll if changed else self._interval * 1.5
             except SlurmError as error:
-                if not self._tasks or not error.passes:
+                if not self._had_tasks or not error.passes:
                     raise
                 self._say(f"{error}; asking again")
                 self._interval *= 2
@@ -202,8 +208,7 @@ class Slurm:
     def _submit(self, *, wait: bool = True) -> None:
         with submitting(self._folder) as lock:
             keys = [job.key for job in self._new]
-            path = self._folder / f"{self._name}.json"
-            book = own_book(path, commands.largest_array())
+            book = own_book(self._own_book, commands.largest_array())
             books = [*books_of(self._folder, keys), book]
             arrays = {array for one in books for array in one.arrays()} or {self._name}
             entries = newest(commands.queue(sorted(arrays)))
@@ -245,7 +250,9 @@ class Slurm:
             if job.key in queued:
                 book, entry = queued[job.key]
                 del self._new[job]
-                self._tasks[job] = task = _Task(entry.array, entry.index, entry.name)
+                foreign = book.path != self._own_book
+                task = _Task(entry.array, entry.index, entry.name, foreign=foreign)
+                self._take(job, task)
                 task.see(entry)
                 show_log(job.log_path, book.log(job.key))
             elif job.done is not None and job.done():
@@ -253,6 +260,10 @@ class Slurm:
                 self._results[job] = 0
         if found := len(self._tasks) - before:
             self._say(f"SLURM has {found:,} of the jobs already ({self._known_as()})")
+
+    def _take(self, job: Job, task: _Task) -> None:
+        self._tasks[job] = task
+        self._had_tasks = True
 
     def _is_held(self, job: Job) -> bool:
         """Whether a process outside SLURM is at ``job``, or at the job that it needs."""
@@ -304,7 +315,7 @@ class Slurm:
         )  # fmt: skip
         for index, job in jobs.items():
             del self._new[job]
-            self._tasks[job] = _Task(number, index, array)
+            self._take(job, _Task(number, index, array))
         after = f", after {needs}" if needs else ""
         self._say(f"SLURM has {len(jobs):,} job{'s' * (len(jobs) != 1)} as array {number}{after}")
         return number
