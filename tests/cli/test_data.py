@@ -111,7 +111,7 @@ def test_verify_names_what_it_counts(nucla: Path, capsys) -> None:
     assert lines[3] == "14 of 1,484: incomplete, not comparable with published results"
     said, published, named, *to_choose_by = lines[-5:]
     assert to_choose_by[0].startswith("cross_view_dev: 5 to train and validate, 4 to test")
-    assert to_choose_by[1] == "  published: 516 and 409"
+    assert to_choose_by[1] == "  published: 516 and 399"
     assert published == "  published: 1,020 and 464"
     assert said.startswith("cross_view: 10 to train and validate, 4 to test; 1 test sequences are ")
     assert named == "  a01_s02_e00_v03 is identical to a01_s01_e00_v02"

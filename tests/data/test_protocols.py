@@ -27,9 +27,10 @@ def test_cross_view_tests_on_the_third_camera(store: SequenceStore) -> None:
 
 def test_the_protocol_to_choose_by_knows_nothing_of_the_third_camera(make_store) -> None:
     frames = [np.full((2, 2), value, dtype=np.float32) for value in range(6)]
-    #            camera: 1       2          2: a copy  2          3          3          1
-    contents = [frames[0], frames[1], frames[2], frames[3], frames[2], frames[4], frames[5]]
-    cameras = [1, 2, 2, 2, 3, 3, 1]
+    cut = np.concatenate([frames[3], frames[5][:1]])  # its last frame is one of camera 1
+    #            camera: 1       2          2: a copy  2          3          3          1      2
+    contents = [frames[0], frames[1], frames[2], frames[3], frames[2], frames[4], frames[5], cut]
+    cameras = [1, 2, 2, 2, 3, 3, 1, 2]
     store = make_store(
         samples=[
             Sample(f"s{i}", content, 0, {"camera": camera})

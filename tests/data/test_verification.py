@@ -107,11 +107,12 @@ def test_a_part_of_ntu_may_have_nothing_on_one_side(
 def test_omissions_are_part_of_the_store(tmp_path: Path) -> None:
     good = [Sample(f"s{n}", frames(n), 0, {"subject": n, "camera": n}) for n in (1, 2, 3)]
     bad = BadSample("ümlaut", UserError("it is no sample"))
-    store = verified(tmp_path, "ntu", [bad, *good, good[0]], skip_bad=True).store
+    endless = Sample("s4", np.full_like(frames(4), np.inf), 0, {"subject": 4, "camera": 4})
+    store = verified(tmp_path, "ntu", [bad, *good, endless], skip_bad=True).store
     assert store.names == ("s1", "s2", "s3")
     assert store.omitted == (
         ("ümlaut", "it is no sample"),
-        ("s1", "Sample 's1' of ntu is there twice"),
+        ("s4", "Sample 's4' of ntu has a value in frame 0 that is not finite"),
     )
     whole = verified(tmp_path, "ntu", [*good]).store
     assert whole.omitted == ()

@@ -172,16 +172,20 @@ def test_bad_samples_end_it_or_are_left_out(tmp_path: Path) -> None:
     store = write_store(
         tmp_path / "demo.h5",
         **OPTIONS,
-        samples=[*bad, sample("c")],
+        samples=[*bad, sample("d", [[np.nan, 1]])],
         skip_bad=True,
         progress=lambda done, total: steps.append(done),
     )
     assert store.names == ("a", "c")
     assert store.omitted == (
         Omission("b", "b.txt is bad"),
-        Omission("c", "Sample 'c' of demo is there twice"),
+        Omission("d", "Sample 'd' of demo has a value in frame 0 that is not finite"),
     )
     assert steps == [1, 2, 3, 4]
+    twice = [*bad, sample("c")]  # nobody can tell which of the two is right
+    with pytest.raises(UserError, match=r"^Sample 'c' of demo is there twice: take one of them"):
+        write_store(tmp_path / "demo.h5", **OPTIONS, samples=twice, skip_bad=True)
+    assert SequenceStore.open(tmp_path / "demo.h5").names == ("a", "c")
 
 
 def test_nothing_but_bad_samples(tmp_path: Path) -> None:

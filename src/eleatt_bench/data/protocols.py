@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import NamedTuple
@@ -35,9 +36,16 @@ _NUCLA_TRAINED = (1, 2)  # cameras
 
 
 def _never_tested(store: SequenceStore) -> Mask:
-    """N-UCLA without the third camera, and without copies of the third camera's sequences."""
-    tested = ~np.isin(store.metadata["camera"], _NUCLA_TRAINED)
-    return ~tested & ~_repeats(store, np.arange(len(tested)), np.flatnonzero(tested))
+    """N-UCLA without camera 3, and camera 2 without what repeats sequences of another camera.
+
+    Some sequences of camera 2 are copies of camera 3's. Others, those of two actions of the first
+    subject, are cut from camera 1's recordings, in part from those of the other action.
+    """
+    camera = store.metadata["camera"]
+    tested = ~np.isin(camera, _NUCLA_TRAINED)
+    copies = _repeats(store, np.arange(len(tested)), np.flatnonzero(tested))
+    cut = (camera == 2) & _shares_frames(store, np.flatnonzero(camera == 1))
+    return ~tested & ~copies & ~cut
 
 
 _official = Protocol(lambda data, fold: folds.official(data["split"]))
@@ -249,6 +257,14 @@ def _repeats(store: SequenceStore, these: Integers, those: Integers) -> Mask:
     """Which of ``these`` sequences are byte-identical to one of ``those``."""
     digests = _digests(store)
     return np.isin(digests[these], digests[those])
+
+
+def _shares_frames(store: SequenceStore, those: Integers) -> Mask:
+    """Which sequences have a frame that is byte-identical to one of ``those`` sequences."""
+    frames = [frame.tobytes() for frame in np.asarray(store.frames)]
+    parts = [frames[a:b] for a, b in itertools.pairwise(store.offsets.tolist())]
+    known = set[bytes]().union(*(parts[index] for index in those))
+    return np.array([not known.isdisjoint(part) for part in parts], dtype=bool)
 
 
 def _digests(store: SequenceStore) -> npt.NDArray[np.bytes_]:

@@ -48,8 +48,9 @@ def write_store(
     without the bad samples and tells which they are and why.
 
     Raises:
-        UserError: a `BadSample`, or a sample without frames, with a value that is not finite, of
-            another width or with a name that was there before; or no good samples at all.
+        UserError: a `BadSample`, or a sample without frames, with a value that is not finite or of
+            another width, all of which are left out with ``skip_bad``; or a sample with a name that
+            was there before; or no good samples at all.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # A contiguous HDF5 data set cannot grow, so the frames wait in a file without a name, which
@@ -60,6 +61,8 @@ def write_store(
             for done, found in enumerate(stream, start=1):
                 try:
                     spool.add(required(found))
+                except _TwiceError:  # which of the two is right, nobody can tell
+                    raise
                 except UserError as error:
                     if not skip_bad:
                         raise UserError(
@@ -159,6 +162,10 @@ def _each(
     yield from samples
 
 
+class _TwiceError(SourceError):
+    """Two samples have the same name."""
+
+
 class _Spool:
     """Checks samples one by one; keeps their frames in ``file`` and the rest in memory."""
 
@@ -201,7 +208,10 @@ class _Spool:
             frame = int((~finite).any(axis=1).argmax())
             raise self._wrong(sample, f"has a value in frame {frame} that is not finite")
         if sample.name in self.names:
-            raise self._wrong(sample, "is there twice")
+            raise _TwiceError(
+                f"Sample {sample.name!r} of {self.dataset} is there twice",
+                f"take one of them away, then run eleatt-bench data prepare {self.dataset} again",
+            )
         if not 0 <= sample.label < self.num_classes or sample.metadata.keys() != (
             self.metadata.keys()
         ):

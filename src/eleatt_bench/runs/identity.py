@@ -26,8 +26,8 @@ PLACES = (
     "trainer.profiler",
 )
 """Sections and settings that say where and how a run is computed: no part of its identity."""
-REDRAWN = {("sysu", "same_subject"): 2}
-"""How often the random splits of a protocol have been drawn, by data set and protocol.
+REDRAWN = {("sysu", "same_subject"): 2, ("nucla", "cross_view_dev"): 2}
+"""How often the splits of a protocol have been drawn, by data set and protocol.
 
 Runs on other splits are other runs.
 """

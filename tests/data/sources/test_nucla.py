@@ -11,6 +11,7 @@ import pytest
 
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.data import catalog
+from eleatt_bench.data.protocols import split
 from eleatt_bench.data.release import required
 from eleatt_bench.data.sources import nucla
 from eleatt_bench.data.store import Sample, SequenceStore
@@ -178,6 +179,22 @@ def test_the_real_release(real_nucla: SequenceStore) -> None:
     assert set(real_nucla.metadata["subject"]) == set(range(1, 11))
     actions = np.array(list(nucla.CLASSES))
     np.testing.assert_array_equal(actions[real_nucla.labels], real_nucla.metadata["action"])
+
+
+def test_no_frame_of_what_is_held_out_is_trained_on(real_nucla: SequenceStore) -> None:
+    frames = [frame.tobytes() for frame in np.asarray(real_nucla.frames)]
+
+    def shared(protocol: str) -> tuple[int, int, set[str]]:
+        """How many sequences train and test, and which of these share frames with the former."""
+        parts = split(real_nucla, protocol)
+        ends = real_nucla.offsets
+        learnt = {f for i in (*parts.train, *parts.val) for f in frames[ends[i] : ends[i + 1]]}
+        test = parts.test if parts.clean is None else parts.test[parts.clean]
+        found = [i for i in test if not learnt.isdisjoint(frames[ends[i] : ends[i + 1]])]
+        return len(parts.train) + len(parts.val), len(test), {real_nucla.names[i] for i in found}
+
+    assert shared("cross_view_dev") == (516, 399, set())
+    assert shared("cross_view") == (1020, 369, set()), "the clean ones"
 
 
 def test_the_real_joints_are_where_their_names_say(real_nucla: SequenceStore) -> None:
