@@ -88,6 +88,27 @@ def test_training_it(make, backend):
 
 
 @pytest.mark.parametrize("backend", HERE)
+@pytest.mark.parametrize("lengths", [None, [6, 3, 5]])
+def test_a_step_that_is_compiled_as_a_whole(make, backend, lengths):
+    """Autograd then runs backward under the compiler, which drops what no code names any more."""
+    layer = make("gru", backend=backend, batch_first=True)
+    x, factors = (torch.randn(3, 6, n, dtype=torch.float64) for n in (4, 6))
+
+    def step(x, *factors):
+        output, _ = layer(x, lengths=lengths)
+        (output * factors[0] if factors else output).sum().backward()
+
+    compiled = torch.compile(step, backend="eager")
+    for given in ((factors,), (), (factors,), (), ()):
+        found = []
+        for run in (step, compiled):
+            layer.zero_grad()
+            run(x, *given)
+            found.append([parameter.grad.clone() for parameter in layer.parameters()])
+        torch.testing.assert_close(*found, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("backend", HERE)
 def test_under_autocast_and_without_gradients(make, backend):
     layer = make("gru", backend=backend, dtype=torch.float32)
     x = torch.randn(6, 3, 4)

@@ -42,6 +42,21 @@ def test_moved_away_and_back(make, gradients, x, kind):
 
 @every_kind
 @pytest.mark.parametrize("lengths", [None, LENGTHS])
+def test_copies_of_what_was_saved_are_what_counts(make, flat, x, kind, lengths):
+    """A copy, or what a checkpoint computes anew, has no version that a change would show in."""
+    layer = make(kind)
+    parameters = list(layer.parameters())
+    expected = torch.autograd.grad(flat(layer(x, lengths=lengths))[0].sum(), [x, *parameters])
+    with saved_tensors_hooks(torch.clone, lambda t: t):
+        total = flat(layer(x, lengths=lengths))[0].sum()
+    with torch.no_grad():
+        for parameter in parameters:
+            parameter.mul_(2)
+    assert_close(torch.autograd.grad(total, [x, *parameters]), expected)
+
+
+@every_kind
+@pytest.mark.parametrize("lengths", [None, LENGTHS])
 @pytest.mark.parametrize(("layers", "both"), [(1, False), (2, False), (1, True)])
 @pytest.mark.parametrize("recorded", [True, False])
 def test_changing_a_result_in_place(make, flat, x, kind, lengths, layers, both, recorded):

@@ -45,7 +45,8 @@ def _never_tested(store: SequenceStore) -> Mask:
     tested = ~np.isin(camera, _NUCLA_TRAINED)
     copies = _repeats(store, np.arange(len(tested)), np.flatnonzero(tested))
     cut = (camera == 2) & _shares_frames(store, np.flatnonzero(camera == 1))
-    return ~tested & ~copies & ~cut
+    kept: Mask = ~tested & ~copies & ~cut
+    return kept
 
 
 _official = Protocol(lambda data, fold: folds.official(data["split"]))

@@ -63,7 +63,9 @@ def differentiable_once(
             sources = [t for t in (*saved, *gradients) if t is not None and t.requires_grad]
             return tuple(r if r is None else _Refuse.apply(r, *sources) for r in results)  # type: ignore[no-untyped-call]
 
-        return once
+        # Also where the step that calls it is compiled: the compiler would free what has no name
+        # any more, while a library reads it at its address.
+        return torch.compiler.disable(once, reason=f"backend={backend!r} runs eagerly")  # type: ignore[no-any-return, no-untyped-call]
 
     return decorate
 

@@ -112,7 +112,7 @@ class _Scan(torch.autograd.Function):
         if keep:
             ctx.save_for_backward(x, h_0, c_0, gates, a, scan.hn, *states, *parameters)
             scan.hn = None  # from here on autograd keeps, moves and frees it
-            ctx.scan, ctx.cell, ctx.active = scan, cell, active
+            ctx.cell, ctx.active = cell, active
         final = [_final(s, active) for s in states]
         return states[0][1:], a, final[0], final[1] if len(final) > 1 else None
 
@@ -126,10 +126,12 @@ class _Scan(torch.autograd.Function):
         d_h: Tensor | None,
         d_c: Tensor | None,
     ) -> tuple[Tensor | None, ...]:
-        scan, (x, gates, a, hn, *rest) = ctx.scan, (saved[0], *saved[3:])
-        scan.hn = hn
-        states, weights = rest[: scan.states], Weights(*rest[scan.states :])
+        x, gates, a, hn, *rest = (saved[0], *saved[3:])
+        weights = Weights(*rest[-len(Weights._fields) :])
         T, B, _ = x.shape
+        # With the weights as they were: those of forward may have been changed in place since.
+        scan = cell_scan(ctx.cell, weights, 0, 0, keep=False)
+        scan.hn, states = hn, rest[: -len(Weights._fields)]
         # Nothing is written beyond a sequence's end: zeros there let products run over all steps.
         empty = torch.zeros_like if ctx.active else torch.empty_like
         d_gates = empty(gates)

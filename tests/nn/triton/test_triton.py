@@ -123,6 +123,18 @@ def test_everything_agrees_with_the_equations(device, cell, reverse, ragged, bia
     assert_agree(ours, expected, 2e-6)
 
 
+@pytest.mark.parametrize("shift", [-200.0, 200.0])
+@pytest.mark.parametrize("cell", [c for c in CELLS if c.gate == "softmax"], ids=str)
+def test_softmax_does_not_depend_on_a_shift_of_its_scores(device, cell, shift) -> None:
+    """Widths are filled up to a multiple of 16, and e^200 is no float32."""
+    problem = Problem(cell, 3, 3, 5, 3)
+    expected = problem.results(equations.run)
+    bias_a = Weights._fields.index("bias_a")
+    problem.weights[bias_a] = problem.weights[bias_a] + shift
+    ours = problem.results(triton_scan.run, device, torch.float32)
+    assert_agree(ours, expected, 1e-4)
+
+
 @pytest.mark.parametrize("cell", [c for c in CELLS if c.gate], ids=str)
 @pytest.mark.parametrize(
     "size",

@@ -210,6 +210,7 @@ def _call(
     scratch = x.new_empty(compiled(ctypes.byref(call)))
     call.scratch = scratch.data_ptr()
     compiled(ctypes.byref(call))
+    del arrays  # not before: ``call`` has only their addresses
 
 
 def _plain(array: Tensor, name: str) -> Tensor:

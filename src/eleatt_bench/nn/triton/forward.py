@@ -105,7 +105,9 @@ def forward(
             for start in range(0, DP, BLOCK_D):
                 d = start + tl.arange(0, BLOCK_D)
                 x_t = load(x, t * x_step + row * x_row, d, D, active)
-                a = tl.exp(load(scratch, rows * WIDE, d, D, every) - highest[:, None])
+                sums = load(scratch, rows * WIDE, d, D, every)
+                sums = tl.where((d < D)[None, :], sums, float("-inf"))  # e^−highest may be infinite
+                a = tl.exp(sums - highest[:, None])
                 feed(now + X_AT, rows * WIDTH, d, DP, a / total[:, None] * x_t, PRECISION)
             tl.debug_barrier()
 
