@@ -55,6 +55,31 @@ def test_its_configs_are_options_and_compose(folder: Path) -> None:
         assert composer.config(["experiment=mine", "seed=2"])["model"]["hidden_size"] == 8
 
 
+def test_a_linked_group_is_read_anew_as_well(folder: Path, tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    (folder / "experiment").rename(shared)
+    (folder / "experiment").symlink_to(shared)
+    (shared / "circle").symlink_to(folder)
+    for size in (7, 8):
+        text = MINE.replace("hidden_size: 7", f"hidden_size: {size}")
+        (shared / "mine.yaml").write_text(text, encoding="utf-8")
+        with Composer() as composer:
+            assert composer.config(["experiment=mine"])["model"]["hidden_size"] == size
+    (shared / "digits.yaml").write_text(MINE, encoding="utf-8")
+    with pytest.raises(UserError, match=r"experiment/digits.yaml has the name of"):
+        compose_config([])
+
+
+def test_a_missing_folder_is_refused_whatever_was_composed_before(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Composer() as composer:
+        composer.config(["experiment=digits"])
+    monkeypatch.setenv("ELEATT_CONFIGS", str(folder / "typo"))
+    with pytest.raises(UserError, match=r"There is no folder .*typo"), Composer() as composer:
+        composer.config(["experiment=digits"])
+
+
 def test_what_is_wrong_is_named_with_file_and_place(folder: Path) -> None:
     file = str(folder / "experiment" / "mine.yaml")
     typo = MINE.replace("max_epochs", "max_epoch").encode()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shlex
 import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from eleatt_bench.common.errors import UserError
@@ -64,9 +66,25 @@ def cache_dir() -> Path:
 
 
 def config_files(folder: Path) -> list[Path]:
-    """The configs in ``folder``, relative to it, without hidden ones such as an editor's locks."""
-    found = (path.relative_to(folder) for path in folder.rglob("*.yaml"))
-    return sorted(path for path in found if not any(part.startswith(".") for part in path.parts))
+    """The configs in ``folder``, relative to it, without hidden ones such as an editor's locks.
+
+    Links are followed, as Hydra does.
+    """
+    return sorted(path.relative_to(folder) for path in _configs(folder, frozenset()))
+
+
+def _configs(folder: Path, above: frozenset[Path]) -> Iterator[Path]:
+    real = folder.resolve()
+    if real in above:  # a circle of links
+        return
+    with suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir():
+                yield from _configs(Path(entry.path), above | {real})
+            elif entry.name.endswith(".yaml"):
+                yield Path(entry.path)
 
 
 def data_dir() -> Path:

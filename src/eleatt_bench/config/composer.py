@@ -253,15 +253,16 @@ class ConfigCache:
     """Answers of Hydra, which depend on the question, the configs and the code that reads them.
 
     It is a context manager and keeps new answers at its end. Nothing is cached in a Hydra program
-    that looks for configs in other folders as well, nor for overrides that may depend on anything.
+    that looks for configs in other folders as well, nor for overrides that may depend on anything,
+    nor where a folder of configs is missing: Hydra's set-up refuses that.
     """
 
     def __init__(self) -> None:
         self._cache: Cache | None = None
         self._variables: dict[str, str | None] = {}
-        if _looks_elsewhere():
-            return
         folders = (config_dir(), *config_dirs())
+        if _looks_elsewhere() or not all(folder.is_dir() for folder in folders):
+            return
         configs = [folder / path for folder in folders for path in config_files(folder)]
         texts = {path: path.read_text("utf-8", errors="replace") for path in configs}
         if any(_RESOLVER.search(text) for path, text in texts.items() if path.parent != folders[0]):
