@@ -104,6 +104,7 @@ def test_the_choices_of_a_nested_key_are_its_neighbours() -> None:
         "model=gru, eleatt_gru",
         "data.transforms.rotation={x: 1, y: 2}",
         "data.transforms.rotation=choice({x: 1},{y: 1})",
+        "+optimizer.options.sweeps={}",
         "model.init=${model.init}",
         "hydra/sweeper=eleatt_table",
     ],
@@ -115,6 +116,28 @@ def test_what_exists_is_let_through(override: str) -> None:
 def test_one_wrong_choice_among_several_is_found() -> None:
     with pytest.raises(UserError, match=r"'eleatt_lsmt'\. Did you mean 'eleatt_lstm'"):
         check_override("model=gru,eleatt_lsmt")
+
+
+@pytest.mark.parametrize(
+    ("override", "mend"),
+    [
+        ("data.transforms.rotation={}", "set data.transforms.rotation.x, data.transforms.rot"),
+        ("data.transforms={rotation: {}}", "set data.transforms.rotation.x, data.transforms.rot"),
+        ("++optimizer.options={}", "~optimizer.options.NAME takes one out, optimizer.options.N"),
+        ("optimizer.options={},{momentum: 0.5}", "~optimizer.options.NAME takes one out"),
+        ("launcher.env=choice({},{A: 1})", "~launcher.env.NAME takes one out"),
+    ],
+)
+def test_an_empty_mapping_is_not_taken_for_none(override: str, mend: str) -> None:
+    with pytest.raises(UserError) as raised:
+        check_override(override)
+    told = f"{override}: an empty mapping changes nothing, because mappings are merged: {mend}"
+    assert str(raised.value).startswith(told)
+
+
+def test_a_key_is_taken_out_of_a_mapping_as_the_refusal_says() -> None:
+    said = ["optimizer=sgd", "~optimizer.options.momentum"]
+    assert "momentum" not in compose_config(said)["optimizer"]["options"]
 
 
 def test_an_override_without_a_key_is_none() -> None:

@@ -80,6 +80,7 @@ def check_override(text: str, name: str = "train") -> None:
     else:
         _check_key(key, name, known)
         _check_section(key, override, name)
+        _check_empty(key, override, name)
 
 
 def _check_options(group: str, override: Override) -> None:
@@ -121,3 +122,32 @@ def _check_section(key: str, override: Override, name: str) -> None:
         if not isinstance(value, dict) and not str(value).startswith("${") and value != "":
             told = ", ".join(f"{key}.{n}" for n in names)
             raise UserError(f"{key} is a section, not a single value: set {told}, or some of these")
+
+
+def _check_empty(key: str, override: Override, name: str) -> None:
+    """Refuse an empty mapping for a key of the schema: a person who types one means "none"."""
+    if override.is_delete():
+        return
+    for empty in (found for value in _values(override) for found in _empty(key, value)):
+        path = empty.split(".")
+        if schema.names_at(schema.SCHEMAS[name], path[:-1]) is None:  # an argument of a class
+            continue
+        names = schema.names_at(schema.SCHEMAS[name], path)
+        mend = (
+            f"~{empty}.NAME takes one out, {empty}.NAME=VALUE sets one"
+            if names is None
+            else f"set {', '.join(f'{empty}.{n}' for n in names)}, or some of these"
+        )
+        raise UserError(
+            f"{override.input_line}: an empty mapping changes nothing, because mappings are "
+            f"merged: {mend}"
+        )
+
+
+def _empty(key: str, value: Any) -> Iterator[str]:
+    """The keys of empty mappings in ``value``, which is that of ``key``."""
+    if value == {}:
+        yield key
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _empty(f"{key}.{name}", inner)
