@@ -146,6 +146,9 @@ def test_the_smallest_values_are_let_through_and_smaller_ones_are_not() -> None:
           "scheduler.monitor=val/accuracy"], "mode is min, .* \\+\\+scheduler.options.mode=max"),
         (["scheduler=plateau", "scheduler.monitor=vall/loss"], "can be one of: train/loss"),
         (["scheduler=plateau", "scheduler.monitor=null"], "monitor is null; it can be one of"),
+        (["model=gru", "model.init.forget_bias=3"], "is for the LSTM, and model.cell is gru"),
+        (["model=lstm", "model.init.forget_bias=3", "model.init.chrono_steps=8"],
+         "chrono_steps draws the biases of that gate"),
     ],
 )  # fmt: skip
 @pytest.mark.few(3)
@@ -157,13 +160,17 @@ def test_what_would_be_without_effect_or_do_harm_is_refused(said: list[str], tol
 def test_a_run_that_was_begun_may_have_them() -> None:
     """`eval` and `network` open what earlier versions trained."""
     cfg = OmegaConf.create(compose_config(["experiment=digits"]))
-    for key, value in {"trainer.gradient_clip_val": 0.0, "scheduler.monitor": "val/loss"}.items():
+    for key, value, usual in (
+        ("trainer.gradient_clip_val", 0.0, None),
+        ("scheduler.monitor", "val/loss", None),
+        ("model.init.forget_bias", 3.0, 1.0),
+    ):
         OmegaConf.update(cfg, key, value)
         with pytest.raises(UserError, match=key):
             check_values(OmegaConf.to_container(cfg))
         check_values(OmegaConf.to_container(cfg), begun=True)
         checked(cfg.copy(), begun=True)
-        OmegaConf.update(cfg, key, None)
+        OmegaConf.update(cfg, key, usual)
 
 
 @pytest.mark.parametrize(
@@ -172,7 +179,8 @@ def test_a_run_that_was_begun_may_have_them() -> None:
      ["scheduler=plateau", "scheduler.monitor=val/loss", "++scheduler.options.mode=min"],
      ["scheduler._target_=torch.optim.lr_scheduler.ReduceLROnPlateau",
       "scheduler.monitor=val/accuracy", "++scheduler.options.mode=max"],
-     ["scheduler=plateau_val"]],
+     ["scheduler=plateau_val"], ["model=eleatt_lstm", "model.init.forget_bias=3"],
+     ["model=lstm", "model.init.chrono_steps=8"]],
 )  # fmt: skip
 @pytest.mark.few(1)
 def test_what_has_an_effect_is_let_through(said: list[str]) -> None:

@@ -42,6 +42,7 @@ def check_values(config: Mapping[str, Any], name: str = "train", *, begun: bool 
         if not begun:
             _check_clipping(config["trainer"])
             _check_monitor(config["scheduler"])
+            _check_forget_bias(config["model"])
 
 
 _LARGEST = 1 << 63
@@ -254,4 +255,26 @@ def _check_monitor(scheduler: Mapping[str, Any]) -> None:
         raise UserError(
             f"scheduler.options.mode is {mode}, but {monitor} is better the "
             f"{'lower' if wanted == 'min' else 'higher'} it is: ++scheduler.options.mode={wanted}"
+        )
+
+
+_FORGET_BIAS = 1.0
+"""The default of ``model.init.forget_bias``; the schema, which has it, needs OmegaConf."""
+
+
+def _check_forget_bias(model: Mapping[str, Any]) -> None:
+    """Refuse a bias that `nn.init` does not read: it would name another run with equal numbers."""
+    bias, cell = model["init"]["forget_bias"], model["cell"]
+    if bias == _FORGET_BIAS:
+        return
+    without = f"model.init.forget_bias={bias} has no effect"
+    if cell != "lstm":
+        raise UserError(
+            f"{without}: it is for the LSTM, and model.cell is {cell}. Choose model=lstm, or "
+            f"model.init.forget_bias={_FORGET_BIAS}"
+        )
+    if model["init"]["chrono_steps"] is not None:
+        raise UserError(
+            f"{without}: model.init.chrono_steps draws the biases of that gate. Choose "
+            f"model.init.chrono_steps=null, or model.init.forget_bias={_FORGET_BIAS}"
         )

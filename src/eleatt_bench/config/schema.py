@@ -49,7 +49,7 @@ class DataConfig:
 @dataclass
 class InitConfig:
     recurrent_gain: float = 0.001  # gain of the orthogonal recurrent weights
-    forget_bias: float = 1.0  # bias of the LSTM's forget gate
+    forget_bias: float = 1.0  # bias of the LSTM's forget gate, unless chrono_steps draws it
     chrono_steps: int | None = None  # longest memory (steps) for which biases of z or f are drawn
 
 
