@@ -36,10 +36,12 @@ experiment of your own (`configs/experiment/`). `eleatt-bench train experiment=n
 prints the values that would be used. A key that does not exist, or a value of another type, is
 refused before anything starts.
 
-- A table sets `seed` and `data.fold` itself; `'table.seeds=[0,1,2]'` chooses its seeds.
+- A table sets `seed` and `data.fold` itself; `'table.seeds=[0,1,2]'` chooses its seeds. `train` and
+  `search` make no table and refuse `table`.
 - A mapping is merged into the one that is there, so that `{}` would change nothing and is refused:
   `~optimizer.options.momentum` takes a key out of it.
-- A search takes the runs that are there, so it refuses `force=true`.
+- A search takes the runs that are there, and `reproduce` does only those that a table lacks, so
+  both refuse `force=true`.
 - *Its file's*: the value is set by the chosen file of a group, as `data=nucla` reads
   `configs/data/nucla.yaml`. *Or its file's*: some files of the group set it; in the others it is
   the value shown.

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 from eleatt_bench.cli.offers import Offers, answer, completer, completing, options, overrides
 from eleatt_bench.common.errors import UserError, unknown
+from eleatt_bench.common.locations import command
 
 
 class Parser(argparse.ArgumentParser):
@@ -67,6 +68,17 @@ def chosen_action(prog: str, actions: Mapping[str, str], arguments: Sequence[str
     )
     parser.add_argument("action", metavar="ACTION", help=", ".join(actions), offers=actions)
     return choose("action", parser.parse(arguments[:1]).action, list(actions))
+
+
+def check_no_table(verb: str, overrides: Sequence[str]) -> None:
+    """Refuse ``overrides`` about a table: on what ``verb`` does they would have no effect."""
+    for override in overrides:
+        key, _, value = override.lstrip("+~").partition("=")
+        if key.startswith("table.") or (key == "table" and value not in ("", "null")):
+            name = value if key == "table" and value.isidentifier() else "NAME"
+            raise UserError(
+                f"{override}: {verb} makes no table; {command('reproduce', name)} makes one"
+            )
 
 
 def choose(kind: str, name: str, choices: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eleatt_bench.cli.arguments import Parser, choose
+from eleatt_bench.cli.arguments import Parser, check_no_table, choose
 from eleatt_bench.cli.offers import options as options_of
 from eleatt_bench.cli.offers import overrides
 from eleatt_bench.common.errors import UserError
@@ -70,6 +70,7 @@ def search(arguments: list[str]) -> int:
     name = choose("experiment", given.experiment, options("experiment"))
     require_optuna()
     said = [*(read_file(given.space) if given.space else []), *given.overrides]
+    check_no_table("search", said)
     space = read_space([f"experiment={name}"], said)
     composer = Composer()
     space.check(composer)

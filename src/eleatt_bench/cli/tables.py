@@ -152,6 +152,7 @@ def reproduce(arguments: list[str]) -> int:
             "--until-decided has to wait for runs before it knows of more: leave out --detach"
         )
     made = plans(name, given.overrides)  # before any run starts: do all overrides apply?
+    _check_force(made)
     if given.dry_run:
         from eleatt_bench.cli.dry_run import dry_run
 
@@ -172,6 +173,15 @@ def reproduce(arguments: list[str]) -> int:
         _write(made, [name, *given.overrides])
     _check_complete(made)
     return 0
+
+
+def _check_force(made: Sequence[Plan]) -> None:
+    """Refuse ``force``: it would leave finished runs, and begin anew those that were stopped."""
+    if any(plan.force for plan in made):
+        raise UserError(
+            "reproduce does only the runs that the table lacks: leave out force=true. To have one "
+            "trained again: eleatt-bench runs rm ID, or eleatt-bench train ... force=true"
+        )
 
 
 def _check_complete(made: Sequence[Plan]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from hydra import main as hydra_main
 from omegaconf import OmegaConf
 
-from eleatt_bench.cli.arguments import Parser
+from eleatt_bench.cli.arguments import Parser, check_no_table
 from eleatt_bench.cli.offers import completing
 from eleatt_bench.cli.offers import overrides as offered_overrides
 from eleatt_bench.common.errors import UserError, unknown
@@ -76,6 +76,7 @@ def train(arguments: list[str]) -> int:
             one="trainer.max_epochs=50",
             several="model=gru,eleatt_gru seed=0,1,2",
         )  # fmt: skip
+    check_no_table("train", overrides)
     if _shown("train", flags, overrides):
         return 0
     config = None if flags else compose_checked(overrides, "train")  # before heavy imports

@@ -59,6 +59,7 @@ class Plan:
     quick: bool = False  # a rehearsal
     undeclared: bool = False  # the specification is not that of the table's file
     accelerator: str = "auto"  # the runs' `trainer.accelerator`
+    force: bool = False  # whether `force` is set in any of the runs
     facts: DataFacts | None = None  # None: taken from the stores in `data_dir`
 
     @cached_property
@@ -189,6 +190,7 @@ def plan(
         quick=quick,
         undeclared=undeclared,
         accelerator=str(base["trainer"]["accelerator"]),
+        force=cells.force,
         facts=facts,
     )
 
@@ -246,7 +248,10 @@ def _check_rows(spec: Spec, user: Sequence[str]) -> None:
 
 
 class _Cells:
-    """The ``runs`` of a table, and the names of its ``unprepared`` and ``untrained`` data sets."""
+    """The ``runs`` of a table, and the names of its ``unprepared`` and ``untrained`` data sets.
+
+    ``force`` tells whether any of the runs has it.
+    """
 
     def __init__(
         self,
@@ -261,6 +266,7 @@ class _Cells:
         self._befores: dict[tuple[str, ...], WantedRun | None] = {}
         self.unprepared: set[str] = set()
         self.untrained: set[str] = set()
+        self.force = False
         runs: list[PlannedRun] = []
         for section, row, column in cells_of(spec):
             if row["ensemble"]:
@@ -283,6 +289,7 @@ class _Cells:
         """The runs of one cell, seed by seed, and fold by fold within a seed."""
         section, row, name = place
         config = self._composer.config(said)
+        self.force |= bool(config["force"])
         digest = self._digest(config)
         folds = folds_of(column, config["data"])
         seeds = column["seeds"]
