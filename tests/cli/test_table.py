@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,22 @@ def test_one_file_is_written_the_cells_or_the_claims(tmp_path: Path) -> None:
         assert [row["row"] for row in csv.DictReader(file)][:2] == ["EleAtt-GRU", "GRU"]
     with (tmp_path / "claims.csv").open(newline="") as file:
         assert {row["verdict"] for row in csv.DictReader(file)} == {"not tested"}
+
+
+def test_a_link_or_a_pipe_stays_what_it_is(tmp_path: Path, capsys) -> None:
+    link, pipe = tmp_path / "link.csv", tmp_path / "pipe"
+    link.symlink_to("cells.csv")
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    chosen = ["table", "digits", "--format", "csv", "--rows", "GRU", "--out"]
+    for path in (link, pipe):
+        assert main([*chosen, str(path)]) == 0
+    written = os.read(reader, 10_000)
+    os.close(reader)
+    assert (tmp_path / "cells.csv").read_bytes() == written
+    assert written.startswith(b"table,")
+    assert (link.is_symlink(), pipe.is_fifo()) == (True, True)
+    assert capsys.readouterr().out == f"Wrote {link}\n", "nothing after a table in /dev/stdout"
 
 
 def test_what_is_chosen_is_shown(capsys) -> None:

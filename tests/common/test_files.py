@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from eleatt_bench.common.files import replacing, write_text
+from eleatt_bench.common.files import replacing, write_text, writing
 
 
 def test_the_new_content_takes_the_place_of_the_old(tmp_path: Path) -> None:
@@ -34,6 +35,29 @@ def test_a_writer_that_fails_leaves_the_old_content_and_nothing_else(tmp_path: P
         fail()
     assert path.read_text(encoding="utf-8") == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_link_that_a_person_named_stays_and_leads_to_the_new_content(tmp_path: Path) -> None:
+    link, target = tmp_path / "link.tex", tmp_path / "paper" / "table.tex"
+    link.symlink_to(target)
+    for text in ("one", "two"):  # at first the link leads to nothing
+        with writing(link) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+            assert temporary.parent == target.parent
+        assert link.is_symlink()
+        assert target.read_text(encoding="utf-8") == text
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_a_pipe_that_a_person_named_is_written_to(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    with writing(path) as temporary:
+        temporary.write_text("content", encoding="utf-8")
+    assert os.read(reader, 100) == b"content"
+    os.close(reader)
+    assert path.is_fifo()
 
 
 def test_a_writer_that_is_killed_leaves_the_old_content(tmp_path: Path) -> None:

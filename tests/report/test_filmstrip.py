@@ -79,6 +79,14 @@ def test_every_kind_is_drawn_in_every_format(tmp_path: Path, frames, layout, for
         assert path.read_bytes().startswith(head)
 
 
+def test_a_link_leads_to_the_new_picture(tmp_path: Path) -> None:
+    link = tmp_path / "link.png"
+    link.symlink_to("picture.png")
+    save(new_figure(1, 1), link)
+    assert link.is_symlink()
+    assert (tmp_path / "picture.png").is_file()
+
+
 def test_another_format_and_no_matplotlib(tmp_path: Path, monkeypatch) -> None:
     with pytest.raises(UserError, match=r"ends in one of \.png, \.pdf, \.svg"):
         save(new_figure(1, 1), tmp_path / "picture.bmp")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 from pathlib import Path
 
@@ -53,6 +54,18 @@ def test_the_weights_are_those_that_were_tested(make_run, tmp_path: Path) -> Non
     export(folder, tmp_path / "run.zip")
     with zipfile.ZipFile(tmp_path / "run.zip") as archive:
         assert f"{folder.run_id}/checkpoints/last.ckpt" in archive.namelist()
+
+
+def test_a_zip_is_written_where_a_link_leads_and_never_to_a_pipe(make_run, tmp_path: Path) -> None:
+    link, pipe = tmp_path / "link.zip", tmp_path / "pipe"
+    link.symlink_to("run.zip")
+    export(folder := make_run(), link)
+    assert link.is_symlink()
+    assert zipfile.is_zipfile(tmp_path / "run.zip")
+    os.mkfifo(pipe)
+    with pytest.raises(UserError, match=r"pipe is no regular file, which a zip has to be"):
+        export(folder, pipe)
+    assert pipe.is_fifo()
 
 
 def test_what_is_not_whole_is_not_exported(make_run, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from eleatt_bench.cli.arguments import Parser, choose
 from eleatt_bench.common.collector import without_collector
 from eleatt_bench.common.errors import UserError
-from eleatt_bench.common.files import check_writable, write_text
+from eleatt_bench.common.files import check_writable, is_replaceable, write_text, writing
 from eleatt_bench.common.text import closing
 from eleatt_bench.config.composer import Composer
 from eleatt_bench.launch.settings import without_launcher
@@ -83,8 +83,10 @@ def table(arguments: list[str]) -> int:
     if given.out is None:
         print(text, end="")
     else:
-        write_text(given.out, text)
-        print(f"Wrote {given.out}")
+        with writing(given.out) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+        if is_replaceable(given.out):  # /dev/stdout gets nothing but the table
+            print(f"Wrote {given.out}")
     return 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -40,6 +41,38 @@ def replacing(path: Path) -> Iterator[Path]:
         finally:
             with suppress(OSError):  # an earlier error matters more than this one
                 temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[Path]:
+    """As `replacing`, for a ``path`` that a person named.
+
+    Where it is a link, what it leads to is replaced. A pipe or a device stays, and is written to.
+
+    Raises:
+        OSError: ``path`` cannot be written; the error names it.
+    """
+    if is_replaceable(path):
+        with replacing(Path(os.path.realpath(path))) as temporary:
+            yield temporary
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        temporary = Path(folder, "content")
+        yield temporary
+        with naming(path), temporary.open("rb") as content, path.open("wb") as target:
+            shutil.copyfileobj(content, target)
+
+
+def is_replaceable(path: Path) -> bool:
+    """Whether ``path``, or what it leads to, is a regular file, or is not there yet.
+
+    Raises:
+        OSError: ``path`` cannot be looked at.
+    """
+    try:
+        return S_ISREG(path.stat().st_mode)
+    except FileNotFoundError:
+        return True
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.extras import require
-from eleatt_bench.common.files import replacing
+from eleatt_bench.common.files import writing
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -71,5 +71,5 @@ def save(figure: Figure, path: Path) -> None:
     # Text stays text, which can be searched and edited, and does not become pictures of letters.
     with matplotlib.rc_context({"pdf.fonttype": 42, "svg.fonttype": "none"}):
         figure.savefig(content, format=form)
-    with replacing(path) as temporary:
+    with writing(path) as temporary:
         temporary.write_bytes(content.getbuffer())

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from eleatt_bench.common.errors import UserError
-from eleatt_bench.common.files import replacing
+from eleatt_bench.common.files import is_replaceable, writing
 from eleatt_bench.runs.compact import brief, compact, placeless
 from eleatt_bench.runs.record import RunFolder, as_text
 
@@ -76,10 +76,12 @@ def export(runs: Mapping[str, Files], path: Path) -> int:
     Unpacked in a folder of runs, the zip gives these runs again.
 
     Raises:
-        UserError: a file of a run changed meanwhile.
+        UserError: a file of a run changed meanwhile, or ``path`` is a folder, a pipe or a device.
     """
+    if not is_replaceable(path):
+        raise UserError(f"{path} is no regular file, which a zip has to be: name another one")
     members = {f"{run}/{name}": file for run, files in runs.items() for name, file in files.items()}
-    with replacing(path) as temporary:
+    with writing(path) as temporary:
         with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
             for name, file in members.items():
                 _add(archive, file, name)
