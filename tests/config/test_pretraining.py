@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eleatt_bench.common.errors import UserError
+from eleatt_bench.common.literal import literal
 from eleatt_bench.config.composer import Composer
-from eleatt_bench.config.literal import literal
 from eleatt_bench.config.pretraining import source_of
 from eleatt_bench.runs.identity import identity, is_place, run_id
 from eleatt_bench.training import folder

@@ -38,6 +38,13 @@ def runs(make_run, tmp_path: Path) -> list[Run]:
         (["data.limit=64"], {0.7}),
         (["data.limit=null"], {0.9, 0.8, None}),  # which is not even in their identities
         (["seed=zero"], set()),
+        (["model.gated_layers=[ 0 ]"], {0.9, 0.7}),  # as it may be typed for a setting
+        (["model.dropout=.0"], {0.9, 0.7, 0.8, None}),
+        (["optimizer.lr=.007"], {None}),
+        (["data.transforms.streams=[joints]"], {0.9, 0.7, 0.8, None}),
+        (['data.transforms.streams=["joints"]'], {0.9, 0.7, 0.8, None}),
+        (["data.transforms.streams=[bones]"], set()),
+        (["data.name='digits'"], {0.9, 0.7, 0.8, None}),
         (["seed=true"], set()),
     ],
 )

@@ -42,7 +42,7 @@ def list(arguments: Sequence[str]) -> None:  # noqa: A001  (the action's name)
         "filters",
         nargs="*",
         metavar="KEY=VALUE",
-        help="only runs that agree, e.g. status=finished",
+        help="only runs that agree, e.g. status=finished; a setting as it is given to `train`",
         offers=settings,
     )
     parser.add_argument(

@@ -13,8 +13,8 @@ from hydra.core.override_parser.types import ChoiceSweep, Override
 from hydra.errors import HydraException
 
 from eleatt_bench.common.errors import UserError, unknown
+from eleatt_bench.common.literal import literal
 from eleatt_bench.config import schema
-from eleatt_bench.config.literal import literal
 from eleatt_bench.config.setup import groups, hydra_ready, options
 
 _OWN_HYDRA = frozenset(

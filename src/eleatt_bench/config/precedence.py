@@ -10,10 +10,10 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from eleatt_bench.common.errors import UserError
+from eleatt_bench.common.literal import literal
 from eleatt_bench.common.locations import config_dirs
 from eleatt_bench.common.nested import covers, leaves, value_at
 from eleatt_bench.config.layers import Layer, layers
-from eleatt_bench.config.literal import literal
 from eleatt_bench.config.overrides import check_override, parse
 
 _CLASSES = ("optimizer", "scheduler")  # sections with a _target_ and the options of that class

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from eleatt_bench.common.errors import UserError
+from eleatt_bench.common.literal import literal
 from eleatt_bench.config.composer import Composer
-from eleatt_bench.config.literal import literal
 
 Config = Mapping[str, Any]
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from eleatt_bench.common.errors import UserError, unknown
+from eleatt_bench.common.literal import canonical, literal
 from eleatt_bench.common.nested import leaves, value_at
 from eleatt_bench.runs.form import RESULT
 from eleatt_bench.runs.identity import OMITTED
@@ -188,11 +189,13 @@ def _values(key: str, runs: Sequence[Run]) -> set[str]:
 
 
 def _is(value: Any, text: str) -> bool:
-    """Whether ``value`` is what a person means by ``text``."""
+    """Whether ``value`` is what a person means by ``text``, as JSON or as typed for a setting."""
     if value is None or isinstance(value, bool):
         return json.dumps(value) == text.lower()
     if isinstance(value, str):
-        return value == text
+        return text in (value, f"'{value}'", f'"{value}"')
+    if canonical(f"={text}") == canonical(f"={literal(value)}"):
+        return True
     try:
         meant = json.loads(text)
     except json.JSONDecodeError:

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from eleatt_bench.common.errors import UserError, unknown
+from eleatt_bench.common.literal import canonical
 from eleatt_bench.common.locations import command, folder_at
 from eleatt_bench.config.composer import Composer
-from eleatt_bench.config.literal import canonical
 from eleatt_bench.config.pretraining import source_of
 from eleatt_bench.runs.identity import content, is_named, is_place
 from eleatt_bench.runs.wanted import WantedRun, wanted, wanted_by_seed

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eleatt_bench.config.literal import canonical, literal
+from eleatt_bench.common.literal import canonical, literal
 from eleatt_bench.config.overrides import parse
 
 scalars = (
