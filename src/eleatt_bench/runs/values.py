@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -194,13 +194,19 @@ def _is(value: Any, text: str) -> bool:
         return json.dumps(value) == text.lower()
     if isinstance(value, str):
         return text in (value, f"'{value}'", f'"{value}"')
-    if canonical(f"={text}") == canonical(f"={literal(value)}"):
+    if _spelling(text) == _spelling(literal(value)):
         return True
     try:
         meant = json.loads(text)
     except json.JSONDecodeError:
         return False
     return bool(value == meant) and not isinstance(meant, bool)
+
+
+@lru_cache(1000)  # thousands of runs share a few values
+def _spelling(text: str) -> str:
+    """The one spelling of ``text`` as the value of an override."""
+    return canonical(f"={text}")
 
 
 def _rank(value: Any) -> tuple[int, Any]:
