@@ -12,7 +12,7 @@ from PIL import Image
 from eleatt_bench.cli import main
 from eleatt_bench.config.compose import compose_config
 from eleatt_bench.data.sources import nucla
-from eleatt_bench.report.gates import LARGEST, save_animation, sizes
+from eleatt_bench.report.gates import LARGEST, by_class, save_animation, sizes
 from eleatt_bench.training.run import train
 
 
@@ -50,6 +50,17 @@ def test_the_largest_circle_is_the_most_important_joint_and_areas_are_proportion
     radii = sizes(attention)
     assert radii[0].tolist() == [[LARGEST / 2, LARGEST]]
     assert radii[1].tolist() == [[LARGEST / 4, 0]]
+
+
+def test_a_picture_of_thousands_of_elements_stays_one_that_can_be_looked_at() -> None:
+    for count in (20, 2048):
+        means = np.random.default_rng().random((21, count)).astype(np.float32)
+        figure = by_class(means, list("abcdefghijklmnopqrstu"), list(map(str, range(count))), "t",
+                          of_joints=False)  # fmt: skip
+        ticks = [label.get_text() for label in figure.axes[0].get_xticklabels()]
+        step = -(-count // 80)
+        assert ticks == [str(number) for number in range(0, count, step)]
+        assert figure.get_figwidth() < 24
 
 
 def test_an_animation_has_every_frame(tmp_path: Path) -> None:

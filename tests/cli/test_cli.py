@@ -192,6 +192,7 @@ def test_settings_are_shown_as_they_would_be_run(
     package = ["--package", "data.transforms.rotation"]
     assert shown("train", "--cfg", "job", *package, "quick=true") == rotation
     assert shown("eval", "run=some", "-c", "job")["run"] == "some"
+    assert shown("eval", "run=12e456", "-c", "job")["run"] == "12e456", "the hash, no number"
     for words, says in (
         (["optimizer.lr=-3", "--cfg", "job", "--resolve"], "optimizer.lr is -3.0"),
         (["-c", "job", "-p", "traner"], "Did you mean 'trainer'"),

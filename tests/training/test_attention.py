@@ -10,7 +10,13 @@ import torch
 
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.data import catalog
-from eleatt_bench.training.attention import Attended, attention_to, of_joints, relative
+from eleatt_bench.training.attention import (
+    Attended,
+    attention_to,
+    mean_over_frames,
+    of_joints,
+    relative,
+)
 from eleatt_bench.training.fit import build
 from eleatt_bench.training.run import train
 
@@ -44,7 +50,16 @@ def test_a_gate_that_is_always_the_same_has_relative_attention_of_one() -> None:
 
 def test_a_joint_has_the_sum_of_its_axes() -> None:
     values = np.arange(12, dtype=np.float32).reshape(2, 6)
-    assert of_joints(values).tolist() == [[3, 12], [21, 30]]
+    inputs = np.array([[1, 0, 0, 0, 0, 0], [0, 0, 0, 0, 2, 0]], dtype=np.float32)
+    assert of_joints(values, inputs, 2).tolist() == [[3, 12], [21, 30]], "of one body"
+    assert of_joints(values, inputs, 1).tolist() == [[3, 0], [0, 30]], "of two, one in each frame"
+    assert of_joints(values, inputs * 0, 2).tolist() == [[0, 0], [0, 0]]
+
+
+def test_frames_without_a_body_do_not_count_in_its_mean() -> None:
+    one, two = np.array([[3.0, 0], [1, 0]]), np.array([[2.0, 0], [0, 0]])
+    found = mean_over_frames([one.astype(np.float32), two.astype(np.float32)])
+    np.testing.assert_array_equal(found, [2, np.nan])
 
 
 @pytest.mark.parametrize("layer", [0, 1])

@@ -24,13 +24,16 @@ import torch
 from omegaconf import OmegaConf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from eleatt_bench.api.networks import network
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.config.compose import compose_config
 from eleatt_bench.data import catalog
 from eleatt_bench.data.sources import digits
 from eleatt_bench.nn.backends import resolve_backend
 from eleatt_bench.nn.layers import EleAttGRU
+from eleatt_bench.runs.form import RESULT
 from eleatt_bench.runs.record import RunFolder
+from eleatt_bench.sweeps.grid import plan_jobs
 from eleatt_bench.training import checkpoints, classifier, run
 from eleatt_bench.training.run import evaluate, keep_evaluation, train
 
@@ -395,6 +398,25 @@ def test_eval_gives_what_the_run_recorded(finished) -> None:
     keep_evaluation(folder, result)
     written = json.loads((folder.path / "eval-best.json").read_text(encoding="utf-8"))
     assert written == result
+
+
+@pytest.mark.parametrize("status", ["pruned", "failed", "running"])
+def test_what_was_never_tested_is_not_tested_by_eval(finished, status: str) -> None:
+    """Otherwise trials of a search would have test accuracies, of weights that nobody chose."""
+    folder, record, compose = finished
+    left = {key: value for key, value in record.items() if key not in RESULT}
+    folder.write({**left, "status": status})
+    said = "interrupted" if status == "running" else status
+    refusal = rf"is {said}, and only finished runs are tested: eleatt-bench train .* continues it"
+    for checkpoint in ("best", "last", "null"):
+        with pytest.raises(UserError, match=refusal):
+            evaluate(eval_config(folder, checkpoint, compose()))
+        words = [f"run={folder.run_id}", f"checkpoint={checkpoint}"]
+        with pytest.raises(UserError, match=refusal):
+            plan_jobs("eval", [[*words, f"runs_dir={folder.path.parent}"]])
+    with pytest.raises(UserError, match=refusal):
+        network(folder, None, Path(compose()["data_dir"]))
+    assert network(folder, "last", Path(compose()["data_dir"])), "for whom asks for these weights"
 
 
 def test_eval_refuses_other_data(finished) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from eleatt_bench.common.errors import unknown
 from eleatt_bench.data.batches import Batch
-from eleatt_bench.runs.record import RunFolder
+from eleatt_bench.runs.record import RunFolder, check_finished
 from eleatt_bench.training.checkpoints import weights_of
 from eleatt_bench.training.classifier import SequenceClassifier
 from eleatt_bench.training.datamodule import SequenceDataModule
@@ -52,6 +52,8 @@ def network(folder: RunFolder, checkpoint: str | None, data_dir: Path) -> Sequen
     if checkpoint is not None and checkpoint not in CHECKPOINTS:
         raise unknown("checkpoint", checkpoint, CHECKPOINTS)
     _, config, store = reopen(folder.path.parent, folder.run_id, data_dir)
+    if checkpoint is None:
+        check_finished(folder)
     data = SequenceDataModule(config["data"], store, config["seed"])
     config["model"]["backend"] = "auto"  # the one that trained it may be missing here
     with own_randomness():

@@ -17,6 +17,7 @@ from eleatt_bench.common.errors import UserError, unknown
 from eleatt_bench.common.extras import require
 from eleatt_bench.common.files import check_writable, replacing, write_text
 from eleatt_bench.common.locations import data_dir, runs_dir
+from eleatt_bench.data.layout import joints_per_body, vector_names
 
 if TYPE_CHECKING:
     from eleatt_bench.data.store import SequenceStore
@@ -117,11 +118,11 @@ def _draw_samples(store: SequenceStore, found: Sequence[Attended], layer: int, o
     from eleatt_bench.report import gates as pictures
     from eleatt_bench.report.canvas import save
     from eleatt_bench.report.filmstrip import filmstrip
-    from eleatt_bench.training.attention import of_joints, relative
+    from eleatt_bench.training.attention import relative
 
     values = relative(found)
     kind = store.layout["kind"] if layer == 0 else "units"
-    joints = [of_joints(one) for one in values] if kind == "skeleton" else []
+    joints = _of_joints(store, found, values) if kind == "skeleton" else []
     radii = pictures.sizes(joints) if joints else []
     for number, (one, value) in enumerate(zip(found, values, strict=True)):
         name = store.names[one.position]
@@ -142,7 +143,7 @@ def _draw_samples(store: SequenceStore, found: Sequence[Attended], layer: int, o
                 pictures.save_animation(
                     frames, store.layout, title, radii[number], path.with_suffix(f".{form}")
                 )
-            heat = pictures.heat_map(joints[number], store.layout["joints"], title, "frame")
+            heat = pictures.heat_map(joints[number], _joints(store), title, "frame")
         elif kind == "image":
             heat = pictures.on_image(one.inputs, value, title)
         else:
@@ -173,28 +174,43 @@ def _draw_classes(store: SequenceStore, found: Sequence[Attended], layer: int, o
     """Mean relative attention by class, as a picture and as a table."""
     from eleatt_bench.report import gates as pictures
     from eleatt_bench.report.canvas import save
-    from eleatt_bench.training.attention import of_joints, relative
+    from eleatt_bench.training.attention import mean_over_frames, relative
 
     skeleton = store.layout["kind"] == "skeleton" and layer == 0
-    values = [of_joints(one) if skeleton else one for one in relative(found)]
+    values = relative(found)
+    values = _of_joints(store, found, values) if skeleton else values
     labels = np.array([store.labels[one.position] for one in found])
     classes = [label for label in range(store.num_classes) if (labels == label).any()]
     means = np.stack(
         [
-            np.concatenate([v for v, k in zip(values, labels, strict=True) if k == label]).mean(0)
+            mean_over_frames([v for v, k in zip(values, labels, strict=True) if k == label])
             for label in classes
         ]
     )
     names = [store.class_names[label] for label in classes]
-    elements = store.layout["joints"] if skeleton else list(map(str, range(means.shape[1])))
+    elements = _joints(store) if skeleton else list(map(str, range(means.shape[1])))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["class", *elements])
+    for name, row in zip(names, means, strict=True):
+        writer.writerow([name, *("" if np.isnan(value) else repr(value) for value in row.tolist())])
+    write_text(out / "classes.csv", text.getvalue())
     title = f"{store.name}: mean relative attention of the gate of layer {layer}"
     figure = pictures.by_class(means, names, elements, title, of_joints=skeleton)
     for form in ("png", "pdf"):
         save(figure, out / f"classes.{form}")
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["class", *elements])
-    writer.writerows(
-        [name, *map(repr, row.tolist())] for name, row in zip(names, means, strict=True)
-    )
-    write_text(out / "classes.csv", text.getvalue())
+
+
+def _joints(store: SequenceStore) -> list[str]:
+    """The names of the joints of all bodies."""
+    return vector_names(store.layout, ["joints"])
+
+
+def _of_joints(
+    store: SequenceStore, found: Sequence[Attended], values: Sequence[Array]
+) -> list[Array]:
+    """The attention to each joint (T, J) of ``found``, from ``values``, that to each number."""
+    from eleatt_bench.training.attention import of_joints
+
+    joints = joints_per_body(store.layout)
+    return [of_joints(v, one.inputs, joints) for v, one in zip(values, found, strict=True)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -141,6 +142,7 @@ def eval(arguments: list[str]) -> int:  # noqa: A001  (the verb's name)
             several="run=ID,ID checkpoint=best,last",
         )
     _check_places(overrides)
+    overrides = [_with_texts(override) for override in overrides]
     if _shown("eval", flags, overrides):
         return 0
     runs = next((o.split("=", 1)[1] for o in reversed(overrides) if o.startswith("run=")), "")
@@ -162,6 +164,14 @@ def eval(arguments: list[str]) -> int:  # noqa: A001  (the verb's name)
     else:
         run_hydra("eval", flags or ["--multirun"], overrides)
     return 0
+
+
+def _with_texts(override: str) -> str:
+    """``run=ID,ID`` with each name in quotes: some beginnings of hashes are numbers, as 12e4 is."""
+    key, _, value = override.partition("=")
+    if key != "run" or not re.fullmatch(r"[\w.,-]+", value):
+        return override
+    return f"run={','.join(map(repr, value.split(',')))}"
 
 
 def _check_places(overrides: Sequence[str]) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Array = npt.NDArray[np.float32]
 LARGEST = 9.0  # points: the radius of the most attended joint's circle
+_NAMED = 80  # elements that a figure has room to name: every second one of more, and so on
 _MILLISECONDS = 66  # a frame of an animation: two of the camera's
 
 
@@ -93,12 +94,14 @@ def by_class(
     means: Array, classes: Sequence[str], elements: Sequence[str], title: str, *, of_joints: bool
 ) -> Figure:
     """A heat map of ``means`` (classes, elements), the mean relative attention: a row per class."""
-    figure = new_figure(max(5.0, 0.26 * len(elements) + 2.6), max(2.6, 0.26 * len(classes) + 1.6))
+    step = -(-len(elements) // _NAMED)
+    width = max(5.0, 0.26 * min(len(elements), _NAMED) + 2.6)
+    figure = new_figure(width, max(2.6, 0.26 * len(classes) + 1.6))
     figure.suptitle(title, fontsize=10)
     axes = figure.add_subplot()
     _draw(figure, axes, means, of_joints=of_joints)
     axes.set_yticks(range(len(classes)), classes)
-    axes.set_xticks(range(len(elements)), elements, rotation=90)
+    axes.set_xticks(range(0, len(elements), step), elements[::step], rotation=90)
     axes.tick_params(labelsize=7)
     return figure
 

@@ -271,6 +271,35 @@ def all_runs(runs_dir: Path) -> list[RunFolder]:
     return [RunFolder(runs_dir, name) for name in found]
 
 
+def record_of(folder: RunFolder) -> Record:
+    """The record of a run.
+
+    Raises:
+        UserError: the run has none, or a damaged one.
+    """
+    record = folder.read()
+    if record is None:
+        raise UserError(
+            folder.damage()
+            or f"Run {folder.run_id} has no record. Train it again: it will continue"
+        )
+    return record
+
+
+def check_finished(folder: RunFolder) -> None:
+    """Refuse a run that was not tested yet: nothing says which of its weights count.
+
+    Raises:
+        UserError: the run is not finished, or as for `record_of`; the message says what helps.
+    """
+    record = record_of(folder)
+    if record["status"] != "finished":
+        raise UserError(
+            f"{folder.run_id} is {folder.status()}, and only finished runs are tested: "
+            f"{record['command']} continues it"
+        )
+
+
 def run_names(runs_dir: Path) -> list[str]:
     """Possible names of runs, sorted: everything in ``runs_dir`` that is not hidden."""
     try:

@@ -23,7 +23,7 @@ from eleatt_bench.launch.overview import failures_message
 from eleatt_bench.launch.process import Job
 from eleatt_bench.launch.settings import SWEEPS, one_device
 from eleatt_bench.runs.identity import is_place
-from eleatt_bench.runs.record import RunFolder, find_run
+from eleatt_bench.runs.record import RunFolder, check_finished, find_run
 from eleatt_bench.runs.title import accuracy_text
 from eleatt_bench.runs.wanted import WantedRun
 from eleatt_bench.sweeps.sweep import Sweep, check_cluster, sweep_of
@@ -97,6 +97,7 @@ def plan_jobs(verb: str, jobs: Sequence[Overrides]) -> list[Planned]:
                 planned.append(Planned(overrides, config, folder, run))
             else:
                 folder = find_run(folder_at(config["runs_dir"]), config["run"])
+                check_finished(folder)
                 planned.append(Planned(overrides, config, folder, None))
         except UserError as error:
             if len(jobs) == 1:

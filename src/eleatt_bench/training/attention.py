@@ -110,7 +110,23 @@ def relative(found: Sequence[Attended]) -> list[Array]:
     return [(one.attention * scale).astype(np.float32) for one in found]
 
 
-def of_joints(values: Array) -> Array:
-    """The sum over x, y and z of each joint (T, J), of ``values`` (T, 3 · J)."""
-    joints: Array = values.reshape(len(values), -1, 3).sum(axis=2)
-    return joints
+def of_joints(values: Array, inputs: Array, joints: int) -> Array:
+    """The sum over x, y and z of each joint (T, J), of ``values`` (T, 3 · J).
+
+    It is 0 for the ``joints`` of a body that is not there: whose ``inputs`` (T, 3 · J) are all 0.
+    """
+    found = values.reshape(len(values), -1, 3).sum(axis=2)
+    there = inputs.reshape(len(values), -1, 3 * joints).any(axis=2)
+    return np.where(np.repeat(there, joints, axis=1), found, 0).astype(np.float32)
+
+
+def mean_over_frames(values: Sequence[Array]) -> Array:
+    """The mean (D,) over all frames of ``values`` (T, D) in which an element has attention.
+
+    It is NaN for an element that never has any.
+    """
+    frames = np.concatenate(values).astype(np.float64)
+    counts = (frames > 0).sum(axis=0)
+    means: Array = np.full(len(counts), np.nan)
+    np.divide(frames.sum(axis=0), counts, out=means, where=counts > 0)
+    return means

@@ -238,7 +238,7 @@ def make_trainer(section: Config, folder: RunFolder, callbacks: list[Callback]) 
         device = trainer.strategy.root_device.type
         raise UserError(
             f"trainer.precision={section['precision']} does not work on the {device}: "
-            f"use {trainer.precision}"
+            f"choose trainer=gpu, or for a new run trainer.precision={trainer.precision}"
         )
     # Deterministic operations do not need every new tensor filled first, which costs time.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]

@@ -20,7 +20,7 @@ from eleatt_bench.data import catalog
 from eleatt_bench.data.protocols import labelled, seen_before, sides
 from eleatt_bench.data.store import SequenceStore
 from eleatt_bench.runs.identity import RECIPE_VERSION, identity, is_place
-from eleatt_bench.runs.record import Record, RunFolder, find_run
+from eleatt_bench.runs.record import Record, RunFolder, find_run, record_of
 from eleatt_bench.runs.wanted import WantedRun, wanted
 
 Config = Mapping[str, Any]
@@ -111,12 +111,7 @@ def reopen(
             or on other data than those in ``data_dir``.
     """
     folder = find_run(runs_dir, name)
-    record = folder.read()
-    if record is None:
-        raise UserError(
-            folder.damage()
-            or f"Run {folder.run_id} has no record. Train it again: it will continue"
-        )
+    record = record_of(folder)
     recipe = record["identity"]["recipe_version"]
     if recipe != RECIPE_VERSION:
         raise UserError(

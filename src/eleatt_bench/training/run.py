@@ -21,7 +21,7 @@ from eleatt_bench.data.store import SequenceStore
 from eleatt_bench.launch.process import PLANNED
 from eleatt_bench.launch.ranks import is_first
 from eleatt_bench.runs.identity import is_place
-from eleatt_bench.runs.record import CONTINUED, Record, RunFolder
+from eleatt_bench.runs.record import CONTINUED, Record, RunFolder, check_finished
 from eleatt_bench.runs.wanted import WantedRun
 from eleatt_bench.training.environment import git_commit, is_in_sweep, versions
 from eleatt_bench.training.folder import reopen, wanted_run
@@ -211,6 +211,7 @@ def evaluate(asked: Mapping[str, Any]) -> tuple[RunFolder, Record]:
     folder, config, store = reopen(
         folder_at(asked["runs_dir"]), asked["run"], folder_at(asked["data_dir"])
     )
+    check_finished(folder)
     for key in asked["trainer"]:
         if is_place(f"trainer.{key}"):
             config["trainer"][key] = asked["trainer"][key]
