@@ -76,6 +76,26 @@ def call(made: Path, tmp_path: Path, monkeypatch, capsys) -> Call:
     return run
 
 
+Declare = Callable[[str], None]
+
+
+@pytest.fixture
+def declare(made: Path, tmp_path: Path, monkeypatch) -> Declare:
+    """Writes the file of table ``tiny``; the runs of `made` lie beside it, without a plan."""
+    shutil.copytree(made / "runs", tmp_path / "runs", ignore=shutil.ignore_patterns("tables"))
+    path = tmp_path / "configs" / "table" / "tiny.yaml"
+    path.parent.mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ELEATT_CONFIGS", str(tmp_path / "configs"))
+    for name in ("ELEATT_DATA", "ELEATT_RUNS"):
+        monkeypatch.delenv(name, raising=False)
+
+    def write(text: str) -> None:
+        path.write_text(text)
+
+    return write
+
+
 def test_what_was_published_is_equal_without_any_data(call: Call, tmp_path: Path) -> None:
     status, out, error = call("verify", "--runs")
     assert (status, error) == (0, "")
@@ -312,6 +332,34 @@ def test_other_data_of_the_same_name_are_not_published(tmp_path: Path, monkeypat
         assert plan("small", [typed], composer).variation == (typed,)
     assert main(["results", "add", "small", typed]) == 1
     assert "choose that folder with ELEATT_DATA" in capsys.readouterr().err
+
+
+def test_runs_that_measured_nothing_in_a_column_are_runs_of_the_table(
+    declare: Declare, tmp_path: Path, finished_run, capsys
+) -> None:
+    """The digits have no test samples that repeat training ones, so nothing is clean of them."""
+    declare(
+        TABLE.replace("accuracy}", "clean, metric: accuracy_clean}").replace("accuracy:", "clean:")
+    )
+    assert main(["results", "add", "tiny"]) == 0
+    assert main(["results", "verify"]) == 0
+    stray = finished_run(tmp_path / "results" / "runs", 9)
+    capsys.readouterr()
+    assert main(["results", "verify"]) == 1
+    assert f"{stray.run_id}  is in no table" in capsys.readouterr().out
+    assert main(["results", "add", "tiny"]) == 0
+    assert f"Removed {stray.run_id}, which no table needs" in capsys.readouterr().out
+
+
+def test_a_table_that_cannot_be_read_is_said(call: Call, tmp_path: Path) -> None:
+    """Also where nothing else differs, for it hides which runs are in no table."""
+    path = tmp_path / "results" / "tiny.json"
+    found = json.loads(path.read_text())
+    del found[0]["cells"][0]["results"][0]["accuracies"]
+    path.write_text(json.dumps(found))
+    status, out, _ = call("verify")
+    assert status == 1
+    assert "  tiny.json cannot be read: 'accuracies'" in out
 
 
 def test_there_is_nothing_to_verify_or_publish(call: Call) -> None:

@@ -193,7 +193,14 @@ def _clear(publication: Publication) -> None:
     """Remove the runs that no table needs."""
     read = {folder.run_id: folder.read() for folder in publication.run_folders()}
     records = {name: record for name, record in read.items() if record is not None}
-    for name in of_no_table(publication, records):
+    try:
+        stray = of_no_table(publication, records)
+    except ValueError as error:
+        raise UserError(
+            f"Which runs no table needs is not known, so none was removed: {error}. "
+            f"eleatt-bench results write {publication.folder} makes the tables anew"
+        ) from error
+    for name in stray:
         _remove(publication, name)
         print(f"Removed {name}, which no table needs")
 

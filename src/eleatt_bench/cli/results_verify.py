@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -78,9 +78,10 @@ def _runs(publication: Publication) -> tuple[dict[str, Record], int]:
         except ValueError as error:
             wrong += 1
             print(f"{folder.run_id}  DAMAGED: {error}")
-    for name in of_no_table(publication, records):
-        wrong += 1
-        print(f"{name}  is in no table")
+    with suppress(ValueError):  # a table that cannot be read; `_tables` says so
+        for name in of_no_table(publication, records):
+            wrong += 1
+            print(f"{name}  is in no table")
     for groups in tested.values():
         *others, most = sorted(groups.values(), key=len)
         for name in (name for group in others for name in group):
@@ -111,17 +112,18 @@ def _tables(publication: Publication, records: Mapping[str, Record]) -> int:
     wrong = 0
     with Composer() as composer:
         for stem, entry in publication.entries().items():
-            found = list(publication.changed_plan(stem, entry))
+            shown, unread = _shown_runs(publication, stem)
+            found = [*unread, *publication.changed_plan(stem, entry)]
             if is_current(entry):
                 found += _compared(publication, stem, entry, composer)
                 verdict = "equal to what its runs give"
             else:
-                found += _shown(publication, stem, entry, records)
+                found += _shown(shown, entry, records)
                 verdict = (
                     f"of recipe {entry.recipe}, and this program has {RECIPE_VERSION}: not made "
                     "again; its accuracies are those of its runs"
                 )
-            print(f"{stem}  {'DIFFERS' if found else verdict}{_cost(publication, stem, records)}")
+            print(f"{stem}  {'DIFFERS' if found else verdict}{_cost(publication, shown, records)}")
             for line in found[:_SHOWN]:
                 print(f"  {line}")
             if len(found) > _SHOWN:
@@ -132,17 +134,24 @@ def _tables(publication: Publication, records: Mapping[str, Record]) -> int:
     return wrong
 
 
-def _cost(publication: Publication, stem: str, records: Mapping[str, Record]) -> str:
-    """How long the training of a table's runs took in total, in words."""
+def _shown_runs(publication: Publication, stem: str) -> tuple[dict[str, list[float]], list[str]]:
+    """The accuracies that a table's file shows, by run; or a sentence if it cannot be read."""
+    try:
+        return publication.shown_runs(stem), []
+    except ValueError as error:
+        return {}, [str(error)]
+
+
+def _cost(publication: Publication, shown: Iterable[str], records: Mapping[str, Record]) -> str:
+    """How long the training of the ``shown`` runs took in total, in words."""
     spent: defaultdict[str, float] = defaultdict(float)
-    with suppress(ValueError):  # a damaged table; `_tables` reports it
-        for run in publication.shown_runs(stem).keys() & records.keys():
-            one = records[run]
-            on_cpus = one["accelerator"] == "cpu"
-            each = (on_cpus and one.get("num_threads")) or 1
-            curves = CurveReader(RunFolder(publication.runs, run)).read()
-            seconds = sum(curves["seconds"].values())
-            spent["core" if on_cpus else "GPU"] += seconds * (one.get("world_size") or 1) * each
+    for run in records.keys() & shown:
+        one = records[run]
+        on_cpus = one["accelerator"] == "cpu"
+        each = (on_cpus and one.get("num_threads")) or 1
+        curves = CurveReader(RunFolder(publication.runs, run)).read()
+        seconds = sum(curves["seconds"].values())
+        spent["core" if on_cpus else "GPU"] += seconds * (one.get("world_size") or 1) * each
     return "".join(f", {s / 3600:.2g} {what} hours of training" for what, s in spent.items() if s)
 
 
@@ -199,14 +208,9 @@ def _compared(
 
 
 def _shown(
-    publication: Publication, stem: str, entry: Entry, records: Mapping[str, Record]
+    shown: Mapping[str, Sequence[float]], entry: Entry, records: Mapping[str, Record]
 ) -> Iterator[str]:
     """The faults of a table of an earlier recipe: lost runs, other recipes, other accuracies."""
-    try:
-        shown = publication.shown_runs(stem)
-    except ValueError as error:
-        yield str(error)
-        return
     for name, values in shown.items():
         if name not in records:
             yield f"{name} is not there, or damaged"

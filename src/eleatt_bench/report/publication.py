@@ -122,7 +122,7 @@ class Publication:
         ]
 
     def shown_runs(self, stem: str) -> dict[str, list[float]]:
-        """The accuracies (%) that a table's file shows, by run.
+        """The accuracies (%) that a table's file shows, by run; none of a run that measured none.
 
         Raises:
             ValueError: the file cannot be read.
@@ -133,7 +133,8 @@ class Publication:
             for result in (result for cell in found["cells"] for result in cell["results"]):
                 for source, value in zip(result["runs"], result["accuracies"], strict=False):
                     if source is not None:
-                        shown.setdefault(source["run_id"], []).append(float(value))
+                        measured = [] if value is None else [float(value)]
+                        shown.setdefault(source["run_id"], []).extend(measured)
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise ValueError(f"{stem}.json cannot be read: {error}") from error
         return shown
@@ -201,13 +202,14 @@ class Publication:
 
 
 def of_no_table(publication: Publication, records: Mapping[str, Record]) -> list[str]:
-    """The runs that no table shows, and that are no pre-training of a run that one shows."""
+    """The runs that no table shows, and that are no pre-training of a run that one shows.
+
+    Raises:
+        ValueError: the file of a table cannot be read.
+    """
     needed: set[str] = set()
     for stem in publication.entries():
-        try:
-            needed |= publication.shown_runs(stem).keys()
-        except ValueError:  # told where the table is compared
-            return []
+        needed |= publication.shown_runs(stem).keys()
     needed |= {str(one.get("pretraining")) for name, one in records.items() if name in needed}
     return sorted(records.keys() - needed)
 
