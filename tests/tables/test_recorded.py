@@ -240,6 +240,22 @@ def test_claims_are_held_against_the_plan_one_by_one(digits_plan: Plan, finish) 
     assert exploratory(table(other)) == [False, True], "to record it now does not help"
 
 
+@pytest.mark.parametrize("left", [[], [{"better": "LSTM", "than": "RNN"}]])
+def test_a_claim_that_was_seen_is_not_dropped_without_a_word(
+    digits_plan: Plan, finish, left: list[dict[str, Any]]
+) -> None:
+    """Nor if the table is left with no claim at all, or with none of which a seed is finished."""
+    record_plan(digits_plan)
+    for run in digits_plan.runs:
+        if run.row in ("EleAtt-GRU", "GRU", "RNN") and run.turn < 3:
+            finish(digits_plan, run, accuracy=0.8)
+    claims = [{"columns": [], "margin": None, **claim} for claim in left]
+    other = changed(digits_plan, claims=claims)
+    for _ in range(2):
+        assert any("no longer made (EleAtt-GRU > GRU" in note for note in told(table(other)))
+        record_plan(other)  # does not help
+
+
 def test_looks_that_are_typed_once_seeds_are_seen_explore(
     digits_plan: Plan, finish, composer, tmp_path: Path
 ) -> None:

@@ -37,7 +37,7 @@ def held_against(plan: Plan, claims: Sequence[Claim]) -> tuple[tuple[Claim, ...]
         if place in current and told.of(place, current[place], recorded):
             claim = replace(claim, judgement=replace(claim.judgement, exploratory=True))
         found.append(claim)
-    for place in recorded.claims if current else ():
+    for place in recorded.claims:  # `record_plan` forgets those that went before they were seen
         if place not in places:
             told.add("no longer made", place)
     return tuple(found), [*([recorded.damaged] if recorded.damaged else []), *told.sentences()]
