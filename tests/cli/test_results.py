@@ -81,19 +81,22 @@ Declare = Callable[[str], None]
 
 @pytest.fixture
 def declare(made: Path, tmp_path: Path, monkeypatch) -> Declare:
-    """Writes the file of table ``tiny``; the runs of `made` lie beside it, without a plan."""
-    shutil.copytree(made / "runs", tmp_path / "runs", ignore=shutil.ignore_patterns("tables"))
-    path = tmp_path / "configs" / "table" / "tiny.yaml"
-    path.parent.mkdir(parents=True)
+    """Begin table ``tiny`` in a new folder: its plan is recorded, then the runs of `made` come."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ELEATT_CONFIGS", str(tmp_path / "configs"))
     for name in ("ELEATT_DATA", "ELEATT_RUNS"):
         monkeypatch.delenv(name, raising=False)
+    path, runs = tmp_path / "configs" / "table" / "tiny.yaml", tmp_path / "runs"
+    path.parent.mkdir(parents=True)
 
-    def write(text: str) -> None:
+    def begin(text: str) -> None:
         path.write_text(text)
+        shutil.rmtree(runs, ignore_errors=True)
+        record_plan(plan("tiny"))
+        plans = shutil.ignore_patterns("tables")
+        shutil.copytree(made / "runs", runs, ignore=plans, dirs_exist_ok=True)
 
-    return write
+    return begin
 
 
 def test_what_was_published_is_equal_without_any_data(call: Call, tmp_path: Path) -> None:
@@ -300,9 +303,52 @@ def test_a_plan_that_was_recorded_later_takes_no_earlier_ones_place(
     record_plan(plan("tiny"))
     assert path.read_bytes() != first, "three seeds were seen by then"
     assert main(["results", "add", "tiny", "--to", str(to)]) == 0
-    assert "stays: it was recorded before" in capsys.readouterr().out
+    said = f"{published} keeps 1 claim as published, which {path} lacks or gives otherwise"
+    assert said in capsys.readouterr().out
     assert published.read_bytes() == first
     assert main(["results", "verify", str(to)]) == 0
+
+
+def test_what_was_declared_before_its_seeds_were_published_stays(declare: Declare, capsys) -> None:
+    """In a new folder of runs no seed was seen, however much was read in what is published."""
+    declare(TABLE)
+    assert main(["results", "add", "tiny"]) == 0
+    assert "keeps" not in capsys.readouterr().out
+    other = "{better: EleAtt-GRU, than: GRU, margin: 2.5}"
+    for claims, said in {
+        other: "1 claim changed after seeds were seen: margin 1 → 2.5",
+        "": "1 claim no longer made (EleAtt-GRU > GRU, accuracy)",
+        f"{other}, {{better: GRU, than: EleAtt-GRU}}": "1 claim declared after 3 seeds of them",
+    }.items():
+        declare(TABLE.replace("{better: EleAtt-GRU, than: GRU}", claims))
+        for _ in range(2):
+            assert main(["results", "add", "tiny"]) == 0
+            assert "tiny.plan.json keeps " in capsys.readouterr().out
+            (table,) = json.loads(Path("results/tiny.json").read_text())
+            assert any(said in note for note in table["notes"]), table["notes"]
+            assert all(claim["exploratory"] for claim in table["claims"])
+            assert main(["results", "verify"]) == 0
+
+
+def test_a_claim_that_is_new_with_its_runs_is_as_good_as_the_others(
+    declare: Declare, made: Path, finished_run, capsys
+) -> None:
+    """A published plan does not make late what was declared before any of its seeds were there."""
+    declare(TABLE)
+    assert main(["results", "add", "tiny"]) == 0
+    row = "\n  - {name: RNN, overrides: [model=rnn]}\nclaims: [{better: GRU, than: RNN}, "
+    declare(TABLE.replace("\nclaims: [", row))
+    with Composer() as composer:
+        for run in plan("tiny", [], composer).runs:
+            if run.row == "RNN":
+                config, digest = composer.config(run.overrides), run.identity["data"]["digest"]
+                finished_run(Path("runs"), run.seed, (0, 1, 1) * 17, config, digest)
+    capsys.readouterr()
+    assert main(["results", "add", "tiny"]) == 0
+    assert "keeps" not in capsys.readouterr().out
+    (table,) = json.loads(Path("results/tiny.json").read_text())
+    assert [claim["exploratory"] for claim in table["claims"]] == [False, False]
+    assert not any("PLAN" in note for note in table["notes"])
 
 
 def test_other_data_of_the_same_name_are_not_published(tmp_path: Path, monkeypatch, capsys) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from eleatt_bench.cli.arguments import Parser
 from eleatt_bench.common.errors import UserError, unknown
 from eleatt_bench.common.extras import require
-from eleatt_bench.common.files import check_writable, replacing, write_text
+from eleatt_bench.common.files import check_writable, write_text
 from eleatt_bench.common.locations import data_dir
 from eleatt_bench.config.composer import Composer
 from eleatt_bench.report.publication import Entry, Publication, of_no_table
@@ -20,7 +20,7 @@ from eleatt_bench.runs.soundness import sound
 from eleatt_bench.runs.taking import Outcome, put, staging, take
 from eleatt_bench.tables.facts import PublishedFacts, described
 from eleatt_bench.tables.plan import Plan, PlannedRun, members, plan
-from eleatt_bench.tables.recorded import plan_among, plan_path, read_plan
+from eleatt_bench.tables.recorded import plan_among, plan_path, publish_plan, read_plan
 from eleatt_bench.tables.records import find_records, key
 
 
@@ -48,7 +48,7 @@ def add(arguments: Sequence[str]) -> None:
     asked = 0
     with Composer() as composer:
         plans = [plan(name, given.overrides, composer) for name in members(given.name, composer)]
-        _check(plans, given.weights)
+        _check(publication, plans, given.weights)
         for made in plans:
             records = find_records(made)
             if records:
@@ -62,7 +62,7 @@ def add(arguments: Sequence[str]) -> None:
     _clear(publication)
 
 
-def _check(plans: Sequence[Plan], rows: Sequence[str]) -> None:
+def _check(publication: Publication, plans: Sequence[Plan], rows: Sequence[str]) -> None:
     """Check that ``plans`` can be published and have the ``rows`` whose weights are asked for.
 
     Raises:
@@ -71,8 +71,9 @@ def _check(plans: Sequence[Plan], rows: Sequence[str]) -> None:
     if any(made.quick for made in plans):
         raise UserError("A rehearsal is no result: leave quick=true out")
     for made in plans:
-        if damaged := read_plan(made).damaged:
-            raise UserError(damaged)
+        for runs_dir in (made.runs_dir, publication.runs):
+            if damaged := read_plan(replace(made, runs_dir=runs_dir)).damaged:
+                raise UserError(damaged)
         for said in made.variation:
             if said.lstrip("+~").startswith("data_dir="):
                 raise UserError(
@@ -90,9 +91,9 @@ def _publish(
     publication: Publication, made: Plan, names: Sequence[str], composer: Composer
 ) -> None:
     _describe(publication, made, names)
+    _publish_plan(publication, made)
     _copy(publication, made, names)
     stem = made.file_stem
-    _copy_plan(publication, made)
     entry = Entry(
         str(made.spec["name"]), made.variation, RECIPE_VERSION, publication.digest_of_plan(stem)
     )
@@ -102,17 +103,17 @@ def _publish(
     print(f"{stem}: {len(names):,} runs in {publication.folder}")
 
 
-def _copy_plan(publication: Publication, made: Plan) -> None:
-    """Publish the recorded plan; a published plan that was recorded earlier stays."""
+def _publish_plan(publication: Publication, made: Plan) -> None:
+    """Publish the recorded plan; what was declared before its seeds were published stays."""
     recorded, published = plan_path(made), plan_among(publication.runs, made.file_stem)
-    ours, theirs = read_plan(made), read_plan(replace(made, runs_dir=publication.runs))
-    seen = {place: one.seen for place, one in theirs.claims.items()}
-    if any(one.seen > seen.get(place, one.seen) for place, one in ours.claims.items()):
-        print(f"{published} stays: it was recorded before {recorded}, when less was seen")
-    elif ours.there:
-        with replacing(published) as temporary:
-            temporary.write_bytes(recorded.read_bytes())
-    elif theirs.there:
+    ours = read_plan(made)
+    if ours.there:
+        if kept := publish_plan(replace(made, runs_dir=publication.runs), ours):
+            print(
+                f"{published} keeps {kept} claim{'s' * (kept > 1)} as published, which {recorded} "
+                "lacks or gives otherwise"
+            )
+    elif published.exists():
         print(f"{published} stays: there is no {recorded}")
 
 

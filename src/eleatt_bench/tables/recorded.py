@@ -8,7 +8,7 @@ seeds were seen. `eleatt_bench.tables.departures` compares a table's claims with
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,7 +18,7 @@ from eleatt_bench.common.files import read_bounded, write_text
 from eleatt_bench.runs.identity import but_numbers
 from eleatt_bench.runs.wanted import WantedRun
 from eleatt_bench.tables.judgement import Design
-from eleatt_bench.tables.plan import Plan
+from eleatt_bench.tables.plan import Plan, PlannedRun
 from eleatt_bench.tables.records import find_records, finished_alike, key
 from eleatt_bench.tables.spec import METRICS, claims_of
 
@@ -101,22 +101,51 @@ def record_plan(plan: Plan) -> None:
     recorded = read_plan(plan)
     if recorded.damaged:
         raise UserError(recorded.damaged)
-    now, found = declarations(plan), dict(recorded.claims)
+    now = declarations(plan)
+    found = _joined(plan, recorded, now)
+    if gone := found.keys() - now.keys():
+        done = finished_alike(plan.runs_dir)
+        for place in gone:
+            if not _was_seen(done, found[place].measured):
+                del found[place]
+    _keep(plan, recorded, found)
+
+
+def publish_plan(plan: Plan, ours: Recorded) -> int:
+    """Add the recorded claims ``ours`` to the plan of the published table ``plan``.
+
+    To be called before runs are published: what was declared before then stays, and a claim whose
+    seeds were public when it came is late. How many claims stay that ours lack or say otherwise.
+    """
+    theirs = read_plan(plan)
+    found = _joined(plan, theirs, ours.claims) if theirs.there else dict(ours.claims)
+    _keep(plan, theirs, found)
+    return sum(
+        found[place] == one != ours.claims.get(place) for place, one in theirs.claims.items()
+    )
+
+
+def _joined(
+    plan: Plan, recorded: Recorded, now: Mapping[ClaimPlace, Declared]
+) -> dict[ClaimPlace, Declared]:
+    """The ``recorded`` claims and those of ``now``, which replace others before these were seen."""
+    found = dict(recorded.claims)
     new = {
         place: one
         for place, one in now.items()
         if place not in found or not found[place].says(one) or found[place].lacks(one)
     }
-    gone = found.keys() - now.keys()
-    if new or gone:
-        done, seen = finished_alike(plan.runs_dir), _seen(plan, new)
-        for place in gone:
-            if not _was_seen(done, found[place].measured):
-                del found[place]
-        for place, one in new.items():
-            if place not in found or not _was_seen(done, found[place].measured, one.measured):
-                late = seen[place] > 0 and (recorded.there or plan.undeclared)
-                found[place] = replace(one, seen=seen[place], late=late)
+    if not new:
+        return found
+    done, seen = finished_alike(plan.runs_dir), _seen(plan, new)
+    for place, one in new.items():
+        if place not in found or not _was_seen(done, found[place].measured, one.measured):
+            late = seen[place] > 0 and (recorded.there or plan.undeclared)
+            found[place] = replace(one, seen=max(seen[place], one.seen), late=late or one.late)
+    return found
+
+
+def _keep(plan: Plan, recorded: Recorded, found: Mapping[ClaimPlace, Declared]) -> None:
     if found != recorded.claims or not recorded.there:
         write_text(plan_path(plan), _written(plan, found))
 
@@ -180,10 +209,15 @@ def _seen(plan: Plan, places: Collection[ClaimPlace]) -> dict[ClaimPlace, int]:
     records = find_records(plan)
     found = {}
     for section, better, than, column in places:
-        runs = [run for row in (better, than) for run in plan.by_cell[section, row, column]]
-        lacking = {run.seed for run in runs if key(run) not in records}
-        found[section, better, than, column] = len({run.seed for run in runs} - lacking)
+        cells = [plan.by_cell.get((section, row, column), []) for row in (better, than)]
+        done = [_finished_seeds(cell, records) for cell in cells]
+        found[section, better, than, column] = len(set.intersection(*done))
     return found
+
+
+def _finished_seeds(cell: Sequence[PlannedRun], records: Collection[str]) -> set[int]:
+    lacking = {run.seed for run in cell if key(run) not in records}
+    return {run.seed for run in cell} - lacking
 
 
 def _was_seen(done: Collection[str], *compared: Measured | None) -> bool:
