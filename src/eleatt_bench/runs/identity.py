@@ -187,16 +187,23 @@ def tested_on(identity: Mapping[str, Any]) -> list[Any]:
     return [data.get(key) for key in ("name", "digest", "protocol", "fold", "limit")]
 
 
+def data_of(identity: Mapping[str, Any]) -> list[tuple[str, str | None]]:
+    """Name and digest of the data of a run, and of those of its pre-training; None: not here."""
+    before = data_of(identity["pretraining"]) if "pretraining" in identity else []
+    return [*before, (identity["data"]["name"], identity["data"]["digest"])]
+
+
 def likeness(identity: Mapping[str, Any]) -> dict[str, Any]:
     """What tells whether other runs are like the run of ``identity``.
 
-    The digests `content` and `but_numbers`; ``kind``, which names data set, sequence and cell;
-    ``limit``; and whether the run is ``quick``.
+    The digests `content` and `but_numbers`; its `data_of`; ``kind``, which names data set, sequence
+    and cell; ``limit``; and whether the run is ``quick``.
     """
     data = identity["data"]
     return {
         "content": content(identity),
         "but_numbers": but_numbers(identity),
+        "data": list(map(list, data_of(identity))),  # as JSON has it
         "kind": f"{data['name']} {data['sequence']} {model_name(identity)}",
         "limit": data.get("limit"),
         "quick": bool(identity.get("quick")),

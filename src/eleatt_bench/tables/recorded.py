@@ -15,8 +15,7 @@ from typing import Any, NamedTuple
 
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.files import read_bounded, write_text
-from eleatt_bench.runs.identity import but_numbers
-from eleatt_bench.runs.wanted import WantedRun
+from eleatt_bench.runs.identity import but_numbers, data_of
 from eleatt_bench.tables.judgement import Design
 from eleatt_bench.tables.plan import Plan, PlannedRun
 from eleatt_bench.tables.records import find_records, finished_alike, key
@@ -188,20 +187,13 @@ def _measured(plan: Plan, place: ClaimPlace, metric: str) -> Measured:
     better, than = (
         [run for run in plan.by_cell[section, row, column] if run.turn < 2] for row in rows
     )
-    data = {digest for run in (*better, *than) for digest in _data(run)}
+    data = {digest for run in (*better, *than) for _, digest in data_of(run.identity)}
     return Measured(
         metric,
         tuple(sorted({run.fold for run in (*better, *than)})),
         () if None in data else tuple(sorted(filter(None, data))),
         *(tuple(sorted({but_numbers(run.identity) for run in runs})) for runs in (better, than)),
     )
-
-
-def _data(run: WantedRun) -> Iterator[str | None]:
-    """The digests of the data of a run and its pre-training; None for data that are not here."""
-    yield run.identity["data"]["digest"]
-    if run.before is not None:
-        yield from _data(run.before)
 
 
 def _seen(plan: Plan, places: Collection[ClaimPlace]) -> dict[ClaimPlace, int]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeGuard
 
 from eleatt_bench.common.collector import without_collector
-from eleatt_bench.runs.identity import content
+from eleatt_bench.runs.identity import content, data_of
 from eleatt_bench.runs.summaries import LIKENESS, Summaries, Summary
 from eleatt_bench.runs.wanted import WantedRun
 from eleatt_bench.tables.plan import Plan, PlannedRun
@@ -18,8 +18,9 @@ def find_records(plan: Plan) -> dict[str, Summary]:
     """The summaries of the plan's finished runs, by `key`.
 
     If the data are on this machine, a run is found by its name. If not, a finished run is taken
-    that agrees in everything but the data's digest. All runs taken of a data set are on one version
-    of it: the one with the most of them.
+    that agrees in everything but the digests of the data that are not. All runs taken of a data set
+    are on one version of it, in pre-trainings too: the one that is here, or that with the most of
+    them.
     """
     with without_collector():
         return _find(plan)
@@ -40,23 +41,22 @@ def _find(plan: Plan) -> dict[str, Summary]:
     return found
 
 
-def _alike(runs: Iterable[WantedRun], finished: Iterable[Summary]) -> dict[str, Summary]:
+def _alike(runs: Sequence[WantedRun], finished: Iterable[Summary]) -> dict[str, Summary]:
     """The ``finished`` runs that are like ``runs``, by `key`; on one version of each data set."""
-    by_content: dict[str, dict[str, Summary]] = {}
+    by_content: dict[str, list[Summary]] = {}
     for record in finished:
-        by_content.setdefault(record[LIKENESS]["content"], {})[record["data_digest"]] = record
-    found = {key(run): (run, by_content.get(key(run), {})) for run in runs}
-    versions: dict[str, Counter[str]] = {}
-    for run, records in found.values():
-        versions.setdefault(run.identity["data"]["name"], Counter()).update(records.keys())
-    chosen = {
-        name: max(sorted(count), key=count.__getitem__) for name, count in versions.items() if count
-    }
-    return {
-        one: records[digest]
-        for one, (run, records) in found.items()
-        if (digest := chosen.get(run.identity["data"]["name"], "")) in records
-    }
+        by_content.setdefault(record[LIKENESS]["content"], []).append(record)
+    left = [(key(run), record) for run in runs for record in by_content.get(key(run), ())]
+    for name, here in {one: None for run in runs for one in data_of(run.identity)}:
+        count = Counter(digest for _, record in left for digest in _digests(record, name))
+        digest = here or max(sorted(count), key=count.__getitem__, default=None)
+        left = [(of, record) for of, record in left if _digests(record, name) <= {digest}]
+    return dict(left)
+
+
+def _digests(record: Summary, name: str) -> set[str]:
+    """The digests of the data set ``name`` in a run and its pre-training; empty: it saw others."""
+    return {digest for one, digest in record[LIKENESS]["data"] if one == name}
 
 
 def finished_alike(runs_dir: Path) -> set[str]:
