@@ -224,6 +224,22 @@ def test_whatever_is_changed_is_said(call: Call, tmp_path: Path) -> None:
         shutil.copytree(tmp_path / "whole", results)
 
 
+def test_claims_that_a_table_does_not_make_are_not_left_beside_it(declare: Declare, capsys) -> None:
+    declare(TABLE)
+    assert main(["results", "add", "tiny"]) == 0
+    page = Path("results/tiny-claims.md")
+    text = page.read_text()
+    declare(TABLE[: TABLE.index("claims:")])
+    assert main(["results", "add", "tiny"]) == 0
+    assert not list(Path("results").glob("*-claims.*"))
+    page.write_text(text)
+    capsys.readouterr()
+    assert main(["results", "verify"]) == 1
+    assert "  tiny-claims.md has claims, and the table makes none" in capsys.readouterr().out
+    assert main(["results", "write"]) == 0
+    assert not page.exists()
+
+
 def test_older_tables_are_said_to_be(call: Call, tmp_path: Path) -> None:
     results = tmp_path / "results"
     (results / "old.json").write_text("[]")

@@ -7,6 +7,7 @@ import io
 import json
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from eleatt_bench.common.errors import UserError
-from eleatt_bench.report.render import FORMATS, render
+from eleatt_bench.report.render import FORMATS, files, render, write_files
 from eleatt_bench.tables.table import Column, Row, Section, SeedResult, Table, TableCell
 
 
@@ -30,6 +31,21 @@ def test_so_do_the_claims_of_every_format_that_has_them_apart(make_table, folded
     text = render([make_table(), folded], form, claims=True)
     assert text.endswith("\n")
     assert not text.endswith("\n\n")
+
+
+def test_files_of_claims_that_are_no_longer_made_go(make_table, tmp_path: Path) -> None:
+    forms = ("json", "csv", "md")
+
+    def write(stem: str, **changes: object) -> set[str]:
+        write_files(tmp_path, stem, files(stem, make_table(**changes), forms))
+        return {path.name for path in tmp_path.iterdir()}
+
+    cells = {"table4.json", "table4.csv", "table4.md"}
+    assert write("table4") == cells | {"table4-claims.csv", "table4-claims.md"}
+    assert write("table4", claims=()) == cells
+    others = write("table4-claims", claims=()) - cells
+    assert others == {"table4-claims.json", "table4-claims.csv", "table4-claims.md"}
+    assert write("table4", claims=()) == cells | others, "those of a table with such a name stay"
 
 
 @pytest.mark.parametrize("form", ["md", "term", "tex"])

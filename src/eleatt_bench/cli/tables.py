@@ -15,7 +15,7 @@ from eleatt_bench.config.composer import Composer
 from eleatt_bench.launch.settings import without_launcher
 from eleatt_bench.report.explain import explain
 from eleatt_bench.report.numbers import MOST_DIGITS
-from eleatt_bench.report.render import FORMATS, files, render
+from eleatt_bench.report.render import FORMATS, files, render, write_files
 from eleatt_bench.report.selection import Selection, select
 from eleatt_bench.report.verdict_text import of_all, standing
 from eleatt_bench.tables.build import table as make_table
@@ -205,8 +205,7 @@ def _write(made: Sequence[Plan], asked: Sequence[str]) -> None:
     results = list(map(make_table, made, records))
     folder = made[0].runs_dir / "tables"
     for plan, result in zip(made, results, strict=True):
-        for name, text in files(plan.file_stem, result, WRITTEN).items():
-            write_text(folder / name, text)
+        write_files(folder, plan.file_stem, files(plan.file_stem, result, WRITTEN))
     print(render(results, "term"), end="")
     _close(made, {name for of_plan in records for name in of_plan}, asked, results)
 

@@ -25,7 +25,7 @@ from eleatt_bench.common.files import read_bounded, write_text
 from eleatt_bench.common.locations import config_flags
 from eleatt_bench.common.nested import scalars
 from eleatt_bench.config.composer import Composer
-from eleatt_bench.report.render import files
+from eleatt_bench.report.render import files, outdated, write_files
 from eleatt_bench.runs.identity import RECIPE_VERSION
 from eleatt_bench.runs.record import Record, RunFolder
 from eleatt_bench.tables.build import table
@@ -184,12 +184,14 @@ class Publication:
 
     def write(self, made: Plan) -> None:
         """Write all files of a table, made from the runs that are here."""
-        for name, text in self.files(made).items():
-            write_text(self.folder / name, text)
+        write_files(self.folder, made.file_stem, self.files(made))
 
     def differences(self, made: Plan) -> Iterator[str]:
         """Where the files of a table differ from what follows from the runs that are here."""
-        for name, text in self.files(made, COMPARED).items():
+        found = self.files(made, COMPARED)
+        for path in outdated(self.folder, made.file_stem, found.keys()):
+            yield f"{path.name} has claims, and the table makes none"
+        for name, text in found.items():
             try:
                 was = read_bounded(self.folder / name, _MOST).decode()
             except FileNotFoundError:

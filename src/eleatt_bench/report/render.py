@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
+from pathlib import Path
 from typing import NamedTuple
 
 from eleatt_bench.common.errors import UserError
+from eleatt_bench.common.files import write_text
 from eleatt_bench.report.as_csv import csv, csv_claims
 from eleatt_bench.report.as_json import json
 from eleatt_bench.report.latex import latex
@@ -65,3 +67,20 @@ def files(stem: str, table: Table, forms: Sequence[str]) -> dict[str, str]:
         if table.claims and FORMATS[form].claims is not None:
             found[f"{stem}-claims.{form}"] = render([table], form, claims=True)
     return found
+
+
+def outdated(folder: Path, stem: str, made: Set[str]) -> list[Path]:
+    """The files of a table's claims in ``folder``, if none are among the files ``made`` of it."""
+    names = [f"{stem}-claims.{form}" for form, one in FORMATS.items() if one.claims is not None]
+    # Claims are never in JSON of their own: that is a table with such a name.
+    if not made.isdisjoint(names) or (folder / f"{stem}-claims.json").exists():
+        return []
+    return [folder / name for name in names if (folder / name).exists()]
+
+
+def write_files(folder: Path, stem: str, made: Mapping[str, str]) -> None:
+    """Write the `files` that were ``made`` of a table, and remove those of claims that it had."""
+    for name, text in made.items():
+        write_text(folder / name, text)
+    for path in outdated(folder, stem, made.keys()):
+        path.unlink()
