@@ -15,6 +15,7 @@ from eleatt_bench.cli import main
 from eleatt_bench.config.composer import Composer
 from eleatt_bench.data.store import Sample
 from eleatt_bench.data.writing import write_store
+from eleatt_bench.report.publication import Publication
 from eleatt_bench.runs.predictions import digest_of
 from eleatt_bench.runs.record import RunFolder, all_runs
 from eleatt_bench.tables.plan import plan
@@ -365,6 +366,39 @@ def test_a_claim_that_is_new_with_its_runs_is_as_good_as_the_others(
     (table,) = json.loads(Path("results/tiny.json").read_text())
     assert [claim["exploratory"] for claim in table["claims"]] == [False, False]
     assert not any("PLAN" in note for note in table["notes"])
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_ones_own_runs_are_not_taken_for_published_ones(
+    declare: Declare, tmp_path: Path, finished_run, monkeypatch, capsys
+) -> None:
+    """They would be replaced by copies without weights, and those of no table removed."""
+    declare(TABLE)
+    finished_run(tmp_path / "runs", 9)
+    finished_run(tmp_path / "other" / "runs", 9)
+    before = files_in(tmp_path)
+    assert main(["results", "add", "tiny", "--to", "."]) == 1
+    assert "runs is the folder of the runs themselves" in capsys.readouterr().err
+    assert main(["results", "add", "tiny", "--to", "other"]) == 1
+    assert "for there is no other/published.json: publish in" in capsys.readouterr().err
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "runs").symlink_to(tmp_path / "runs")
+    assert main(["results", "add", "tiny"]) == 1
+    assert files_in(tmp_path) == before
+
+
+def test_publishing_goes_on_where_it_was_stopped(declare: Declare, monkeypatch) -> None:
+    """Also if that was before the first table was entered."""
+    declare(TABLE)
+    with monkeypatch.context() as patch:
+        patch.setattr(Publication, "enter", lambda *given: 1 / 0)
+        assert main(["results", "add", "tiny"]) != 0
+    assert all_runs(Path("results/runs"))
+    assert main(["results", "add", "tiny"]) == 0
+    assert main(["results", "verify"]) == 0
 
 
 def test_other_data_of_the_same_name_are_not_published(tmp_path: Path, monkeypatch, capsys) -> None:

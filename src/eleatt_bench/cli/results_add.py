@@ -41,7 +41,6 @@ def add(arguments: Sequence[str]) -> None:
         help="publish the weights of these rows, too: of the first seed in each column",
     )  # fmt: skip
     given = parser.parse(arguments)
-    check_writable(given.to)
     if given.weights:
         require("weights", "results add --weights")
     publication = Publication(given.to)
@@ -49,6 +48,7 @@ def add(arguments: Sequence[str]) -> None:
     with Composer() as composer:
         plans = [plan(name, given.overrides, composer) for name in members(given.name, composer)]
         _check(publication, plans, given.weights)
+        check_writable(given.to)
         for made in plans:
             records = find_records(made)
             if records:
@@ -70,6 +70,7 @@ def _check(publication: Publication, plans: Sequence[Plan], rows: Sequence[str])
     """
     if any(made.quick for made in plans):
         raise UserError("A rehearsal is no result: leave quick=true out")
+    _check_folder(publication, plans)
     for made in plans:
         for runs_dir in (made.runs_dir, publication.runs):
             if damaged := read_plan(replace(made, runs_dir=runs_dir)).damaged:
@@ -87,9 +88,30 @@ def _check(publication: Publication, plans: Sequence[Plan], rows: Sequence[str])
             raise unknown("row", row, there)
 
 
+def _check_folder(publication: Publication, plans: Sequence[Plan]) -> None:
+    """Refuse a folder with other people's runs, which would be replaced, or removed as stray ones.
+
+    Raises:
+        UserError: the runs that are to be published lie there, or runs that were not published.
+    """
+    other = "publish in another folder, with --to"
+    for made in plans:
+        if made.runs_dir.resolve() == publication.runs.resolve():
+            raise UserError(
+                f"{publication.runs} is the folder of the runs themselves, which published ones "
+                f"would replace: {other}"
+            )
+    if publication.run_folders() and not publication.index.exists():
+        raise UserError(
+            f"{publication.runs} holds runs that were not published, for there is no "
+            f"{publication.index}: {other}"
+        )
+
+
 def _publish(
     publication: Publication, made: Plan, names: Sequence[str], composer: Composer
 ) -> None:
+    publication.begin()
     _describe(publication, made, names)
     _publish_plan(publication, made)
     _copy(publication, made, names)

@@ -101,6 +101,11 @@ class Publication:
                 f"{self.index} is damaged ({error}): git checkout -- {self.index}"
             ) from error
 
+    def begin(self) -> None:
+        """Mark the folder as one of published results, before there is any run in it."""
+        if not self.index.exists():
+            write_text(self.index, "{}\n")
+
     def enter(self, stem: str, entry: Entry) -> None:
         """Enter a table in ``published.json``."""
         found = {name: vars(one) for name, one in {**self.entries(), stem: entry}.items()}
