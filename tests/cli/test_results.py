@@ -241,6 +241,31 @@ def test_claims_that_a_table_does_not_make_are_not_left_beside_it(declare: Decla
     assert not page.exists()
 
 
+def test_runs_that_only_others_have_stay_until_they_are_taken_back(
+    declare: Declare, tmp_path: Path, capsys
+) -> None:
+    declare(TABLE)
+    assert main(["results", "add", "tiny"]) == 0
+    assert capsys.readouterr().out == "tiny: 6 runs in results\n"
+    gone = [run.run_id for run in all_runs(tmp_path / "runs")][:4]
+    for name in gone:
+        shutil.rmtree(tmp_path / "runs" / name)
+    assert main(["results", "add", "tiny"]) == 0
+    said, other = capsys.readouterr().out.splitlines()
+    assert said == "tiny: 6 runs in results"
+    assert other.startswith(
+        f"4 of them published before and not in runs: {', '.join(gone[:3])} and 1 more. "
+        "To take one back, remove its folder in results/runs and run this command again"
+    )
+    (tmp_path / "results" / "weights").mkdir()
+    for name in gone:
+        (tmp_path / "results" / "weights" / f"{name}.safetensors").touch()
+        shutil.rmtree(tmp_path / "results" / "runs" / name)
+    assert main(["results", "add", "tiny"]) == 0
+    assert capsys.readouterr().out == "tiny: 2 runs in results\n"
+    assert main(["results", "verify"]) == 0
+
+
 def test_older_tables_are_said_to_be(call: Call, tmp_path: Path) -> None:
     results = tmp_path / "results"
     (results / "old.json").write_text("[]")

@@ -23,6 +23,8 @@ from eleatt_bench.tables.plan import Plan, PlannedRun, members, plan
 from eleatt_bench.tables.recorded import plan_among, plan_path, publish_plan, read_plan
 from eleatt_bench.tables.records import find_records, key
 
+_NAMED = 3  # runs of a list that may be long
+
 
 def add(arguments: Sequence[str]) -> None:
     """Publish the table that ``arguments`` name."""
@@ -122,7 +124,20 @@ def _publish(
     published = publication.plan(entry, composer)
     publication.write(published)
     publication.enter(stem, entry)
-    print(f"{stem}: {len(names):,} runs in {publication.folder}")
+    shown = sorted(record["run_id"] for record in find_records(published).values())
+    print(f"{stem}: {len(shown):,} runs in {publication.folder}")
+    _tell_others(publication, made, [name for name in shown if name not in names])
+
+
+def _tell_others(publication: Publication, made: Plan, others: Sequence[str]) -> None:
+    """Say which runs of a table are only among the published ones, and how one is taken back."""
+    if others:
+        more = f" and {len(others) - _NAMED:,} more" if len(others) > _NAMED else ""
+        print(
+            f"{len(others):,} of them published before and not in {made.runs_dir}: "
+            f"{', '.join(others[:_NAMED])}{more}. To take one back, remove its folder in "
+            f"{publication.runs} and run this command again"
+        )
 
 
 def _publish_plan(publication: Publication, made: Plan) -> None:
@@ -226,6 +241,9 @@ def _clear(publication: Publication) -> None:
     for name in stray:
         _remove(publication, name)
         print(f"Removed {name}, which no table needs")
+    for path in publication.weights.glob("*.safetensors"):
+        if path.stem not in read:  # its run was taken back
+            path.unlink()
 
 
 def _remove(publication: Publication, name: str) -> None:
