@@ -47,6 +47,14 @@ def test_the_paper_is_explained_only_where_it_has_values(make_table) -> None:
     assert "the paper" not in explained(without)
 
 
+def test_a_section_that_the_paper_does_not_have_has_no_value_of_it(make_table) -> None:
+    (section,) = make_table().sections
+    figure = accuracies(make_table(sections=(replace(section, in_paper=False),)))
+    assert "D" not in {line.get_marker() for axes in figure.axes for line in axes.lines}
+    (legend,) = figure.legends
+    assert "the paper" not in [text.get_text() for text in legend.get_texts()]
+
+
 def test_a_column_has_one_scale_in_all_sections(make_table) -> None:
     rows = make_table().sections[0].rows
     lower = TableCell((SeedResult(0, (10.0,)),), None)

@@ -82,6 +82,11 @@ def test_the_caption_is_one_line_and_the_notes_are_comments(make_table) -> None:
         assert all(line.startswith("% ") for line in lines)
 
 
+def test_what_the_papers_values_are_stands_below_them(folded: Table) -> None:
+    (line,) = re.findall(r"^\\par\\smallskip .*", latex([folded]), re.MULTILINE)
+    assert line == r"\par\smallskip From scratch: the paper's are with pre-training."
+
+
 def test_without_a_finished_run_there_are_comments_alone(make_table) -> None:
     untested = make_table().claims[1]
     rows = (make_table().sections[0].rows[1],)

@@ -109,6 +109,20 @@ def test_csv_has_a_line_of_plain_numbers_for_each_cell(make_table, folded: Table
     )
 
 
+@pytest.mark.parametrize("form", ["csv", "json", "md", "term", "tex"])
+def test_a_section_that_the_paper_does_not_have_is_said_to_be_none(folded, form: str) -> None:
+    """Its values beside such a section belong to something else, noted or not."""
+    first, second = folded.sections
+    table = replace(folded, sections=(replace(first, paper_note="", in_paper=False), second))
+    before, text = (render([one], form) for one in (folded, table))
+    if form == "csv":
+        assert [line["in_paper"] for line in read_csv(before)] == ["True"] * 2
+        assert [line["in_paper"] for line in read_csv(text)] == ["False", "True"]
+    else:
+        shown = "\n".join(line for line in text.splitlines() if not line.startswith("%"))
+        assert "the paper has no such section" in " ".join(shown.split())
+
+
 def test_csv_has_a_line_of_plain_numbers_for_each_claim(make_table, folded: Table) -> None:
     claim, untested, other = read_csv(render([make_table(), folded], "csv", claims=True))
     assert (claim["better"], claim["than"]) == ("EleAtt-GRU", "Baseline-GRU")

@@ -17,6 +17,7 @@ CELL_FIELDS = (
     "column",
     "cited",
     *_NUMBERS,
+    "in_paper",
     "n_asked",
     "folds",
     "folds_sd",
@@ -34,6 +35,7 @@ def csv(tables: Sequence[Table]) -> str:
 
     ``sd`` is the sample standard deviation over seeds, ``low`` and ``high`` are the 95 % t interval
     of the mean, and ``folds_sd`` is the spread over the folds of a seed. Unknown values are empty.
+    If a section is not ``in_paper``, the paper's values in it are of something else.
     """
     return _written(CELL_FIELDS, (line for table in tables for line in cell_lines(table)))
 
@@ -57,6 +59,7 @@ def _written(fields: Sequence[str], lines: Iterable[Mapping[str, Any]]) -> str:
 
 def cell_lines(table: Table) -> Iterator[dict[str, Any]]:
     """What `csv` says of each cell."""
+    others = {section.name for section in table.sections if not section.in_paper}
     for section, row, cited in table.placed_rows:
         for column, cell in zip(table.columns, row.cells, strict=True):
             yield {
@@ -65,6 +68,7 @@ def cell_lines(table: Table) -> Iterator[dict[str, Any]]:
                 "column": column.name,
                 "cited": cited,
                 **_numbers(cell),
+                "in_paper": cited or section not in others,
                 "folds": column.folds,
             }
 

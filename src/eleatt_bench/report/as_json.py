@@ -27,7 +27,7 @@ def _object(table: Table) -> dict[str, Any]:
         "cells": list(_cells(table)),
         "claims": [_claim(claim) for claim in table.claims],
         "paper_note": table.paper_note,
-        "section_notes": {s.name: s.paper_note for s in table.sections if s.paper_note},
+        "section_notes": {s.name: s.note for s in table.sections if s.note},
         "notes": list(table.notes),
     }
 

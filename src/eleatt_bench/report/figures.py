@@ -25,7 +25,7 @@ _COLOURS = ("#1f4e8c", "#c44e00", "#2a8a5c", "#8a5a9e", "#666666")
 def accuracies(table: Table) -> Figure:
     """The mean of every row that has a finished seed, as a dot with its 95 % interval.
 
-    The row's seeds are shown too, and the paper's value if there is one.
+    The row's seeds are shown too, and the paper's value if it has the section.
     """
     sections = [(section, section.done) for section in table.sections if section.done]
     names = max(len(row.name) for _, rows in sections for row in rows)
@@ -49,7 +49,7 @@ def accuracies(table: Table) -> Figure:
             if place is None:
                 axes.set_axis_off()
                 continue
-            _dots(axes, rows, place)
+            _dots(axes, rows, place, section.in_paper)
             axes.set_title(_panel(section, table.columns[place].name), fontsize=8, loc="left")
             by_column[place].append(axes)
     for of_column in by_column.values():  # on one scale in all sections
@@ -57,18 +57,19 @@ def accuracies(table: Table) -> Figure:
         for axes in of_column:
             axes.set_xlim(min(low for low, _ in limits), max(high for _, high in limits))
         of_column[-1].set_xlabel("accuracy (%)", fontsize=8)
-    cells = [cell for _, rows in sections for row in rows for cell in row.cells]
-    add_legend(figure, _marks(any(cell.paper is not None for cell in cells)))
+    rows_in_paper = [row for section, rows in sections if section.in_paper for row in rows]
+    papers = [cell.paper for row in rows_in_paper for cell in row.cells]
+    add_legend(figure, _marks(any(paper is not None for paper in papers)))
     return figure
 
 
-def _dots(axes: Any, rows: Sequence[Row], place: int) -> None:
+def _dots(axes: Any, rows: Sequence[Row], place: int, in_paper: bool) -> None:
     from matplotlib.ticker import MaxNLocator
 
     for height, row in enumerate(rows):
         cell = row.cells[place]
         axes.plot(cell.values, [height] * len(cell.values), "|", color=QUIET, ms=7, mew=0.8)
-        if cell.paper is not None:
+        if in_paper and cell.paper is not None:
             axes.plot(cell.paper, height, "D", color=PAPER, ms=5, mfc="none", mew=1.2, zorder=4)
         if cell.mean is None:
             continue

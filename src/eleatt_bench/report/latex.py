@@ -1,6 +1,7 @@
 r"""The accuracies of a table in LaTeX, for \input into a paper that has the package booktabs.
 
-It prints what is done: rows with a finished seed, other people's rows, a caption. The notes are
+It prints what is done: rows with a finished seed, other people's rows, a caption, and below it what
+the paper's values beside a section are, if they are not what they seem. All other notes are
 comments. A table is as wide as one column of a two-column paper, or else as a narrow page. If that
 is not enough, its columns are continued below.
 """
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 
 from eleatt_bench.report.latex_text import comment, escape, halves, plain, width
 from eleatt_bench.report.numbers import DIGITS, number
-from eleatt_bench.report.wording import cell_notes, remarks, section_title, title
+from eleatt_bench.report.wording import cell_notes, remarks, section_notes, section_title, title
 from eleatt_bench.tables.table import Row, Table, TableCell
 
 PACKAGE = r"\usepackage{booktabs}"
@@ -140,7 +141,9 @@ def _one(table: Table, digits: int) -> str:
     body = r"\par\medskip".join(
         f"{_tabular(block, groups, name_width)}\n" for block in blocks
     ).rstrip()
-    return environment(kind, caption, table.name, [body], said, gap)
+    notes = section_notes(section for section in table.sections if section.done)
+    below = [rf"\par\smallskip {escape(note)}" for note in notes]
+    return environment(kind, caption, table.name, [body, *below], said, gap)
 
 
 def _groups(table: Table) -> Iterator[_Group]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from eleatt_bench.report.numbers import DIGITS, NOTHING, number, signed
 from eleatt_bench.report.verdict_text import SIGNS, judgement_text, marks, outlook
@@ -143,10 +143,14 @@ def cell_notes(table: Table) -> list[str]:
     if any(table.in_paper):
         note = "paper: the value printed in the paper"
         found.append(f"{note}, {table.paper_note}." if table.paper_note else f"{note}.")
-    for section in table.sections:
-        if section.paper_note:
-            found.append(f"{section_title(section)}: {section.paper_note}.")
+    found += section_notes(table.sections)
     return found + _device_notes(table)
+
+
+def section_notes(sections: Iterable[Section]) -> list[str]:
+    """What the paper's values beside ``sections`` are."""
+    named = ((section_title(section), section.note) for section in sections if section.note)
+    return [f"{': '.join(filter(None, one))}." for one in named]
 
 
 def remarks(table: Table) -> list[str]:

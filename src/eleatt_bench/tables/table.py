@@ -152,6 +152,11 @@ class Section:
     in_paper: bool = True
 
     @property
+    def note(self) -> str:
+        """What is said of its paper values; empty if they are what they seem."""
+        return self.paper_note or ("" if self.in_paper else "the paper has no such section")
+
+    @property
     def done(self) -> tuple[Row, ...]:
         """The rows with a finished seed."""
         return tuple(row for row in self.rows if row.is_done)

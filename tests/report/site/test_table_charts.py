@@ -30,6 +30,13 @@ def test_dots_are_the_means_with_intervals_seeds_and_the_paper_beside_them(
     assert [t["showlegend"] for t in chart.data] == [True] * 3 + [False] * 2
 
 
+def test_a_section_that_the_paper_does_not_have_has_no_value_of_it(make_table, check) -> None:
+    section = replace(make_table().sections[0], in_paper=False)
+    (chart,) = accuracies(make_table(sections=(section,)), section)
+    check(chart)
+    assert "the paper" not in {trace["name"] for trace in chart.data}
+
+
 def test_many_columns_are_several_charts(make_table, check) -> None:
     row = make_table().sections[0].rows[0]
     columns = tuple(Column(f"c{k}") for k in range(7))

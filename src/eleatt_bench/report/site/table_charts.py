@@ -29,8 +29,8 @@ _LEGEND: Json = {"orientation": "h", "yref": "container", "y": 1, "yanchor": "to
 def accuracies(table: Table, section: Section) -> Iterator[Chart]:
     """The paper's Figure 2: the means of rows with a finished seed, with their intervals.
 
-    The seeds and the paper's values are shown too. A chart has up to `_ACROSS` columns side by
-    side.
+    The seeds are shown too, and the paper's values if it has the section. A chart has up to
+    `_ACROSS` columns side by side.
     """
     rows = section.done
     for first in range(0, len(table.columns), _ACROSS):
@@ -49,7 +49,8 @@ def accuracies(table: Table, section: Section) -> Iterator[Chart]:
             axis = str(number + 1) if number else ""
             of_column = {"text": f"{table.columns[place].name} (%)"}
             layout[f"xaxis{axis}"] = {"automargin": True, "nticks": 6, "title": of_column}
-            data += _dots(rows, place, {"xaxis": f"x{axis}", "showlegend": not number})
+            common = {"xaxis": f"x{axis}", "showlegend": not number}
+            data += _dots(rows, place, section.in_paper, common)
         says = f"Mean accuracies of {len(rows)} rows in {names}; the table above says the same"
         yield Chart(section_title(section) or "Accuracies", says, data, layout)
 
@@ -67,7 +68,7 @@ def _rows(names: Sequence[str], texts: Sequence[str] | None = None) -> Json:
     }
 
 
-def _dots(rows: Sequence[Row], place: int, common: Json) -> Iterator[Json]:
+def _dots(rows: Sequence[Row], place: int, in_paper: bool, common: Json) -> Iterator[Json]:
     cells = {row.name: row.cells[place] for row in rows}
     means = [(name, cell.mean) for name, cell in cells.items() if cell.mean is not None]
     ends = [cells[name].interval or Bounds(center, center) for name, center in means]
@@ -80,7 +81,7 @@ def _dots(rows: Sequence[Row], place: int, common: Json) -> Iterator[Json]:
     papers = [(name, cell.paper) for name, cell in cells.items() if cell.paper is not None]
     yield mean | common
     yield _marks("a seed", seeds, {"symbol": "line-ns-open", "size": 8}, None) | common
-    if papers:
+    if papers and in_paper:
         yield _marks("the paper", papers, {"symbol": "diamond-open", "size": 10}, 1) | common
 
 
