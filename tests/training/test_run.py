@@ -191,6 +191,29 @@ def test_force_trains_anew_to_the_same_weights(finished) -> None:
     assert all(torch.equal(old[key], new[key]) for key in old)
 
 
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("trainer=gpu", "No supported gpu backend found"),
+        ("model.backend=triton", r"model\.backend: .*needs"),
+    ],
+)
+@pytest.mark.skipif(torch.cuda.is_available(), reason="a GPU can do both")
+def test_force_removes_nothing_for_a_run_that_cannot_begin(
+    finished, setting: str, said: str
+) -> None:
+    folder, _, compose = finished
+    before = contents(folder)
+    with pytest.raises(UserError, match=said):
+        train(compose("force=true", setting), [])
+    assert contents(folder) == before
+
+
+def contents(folder: RunFolder) -> dict[str, bytes]:
+    files = (path for path in folder.path.rglob("*") if path.is_file() and path.name != ".lock")
+    return {str(path.relative_to(folder.path)): path.read_bytes() for path in files}
+
+
 def test_another_seed_is_another_run_with_other_weights(finished) -> None:
     folder, _, compose = finished
     other, _ = train(compose("seed=1"), [])

@@ -79,14 +79,29 @@ def _train(
         check_ready(config)  # before anything is written or cleared
         store = _opened(config, this)
         if config["force"]:
-            for sentence in folder.clear():
-                print(sentence)
+            _clear(config, folder, store, before)
         _check_attributes(folder, store)
         head = _head(folder, this, store)
         write_text(folder.config, OmegaConf.to_yaml(OmegaConf.create(config)))
         folder.write({**head, "status": "running"})
         _wait_for_each_other()
         return folder, _work(config, folder, head, store, before)
+
+
+def _clear(
+    config: dict[str, Any], folder: RunFolder, store: SequenceStore, before: RunFolder | None
+) -> None:
+    """Remove what an earlier training left in ``folder``, once nothing hinders the new one.
+
+    Raises:
+        UserError: the new one cannot begin.
+    """
+    if folder.record.exists() or folder.checkpoints.exists():
+        from eleatt_bench.training.rehearsal import check_begins
+
+        check_begins(config, labelled(store, config["data"]["protocol"]), folder, before)
+    for sentence in folder.clear():
+        print(sentence)
 
 
 def _wait_for_each_other() -> None:
