@@ -114,6 +114,35 @@ def test_where_the_last_checkpoint_is_gone_it_goes_on_from_the_one_before(
     assert "continuing after epoch 1" in said
 
 
+def test_a_damaged_checkpoint_never_replaces_the_whole_one_before(
+    short_config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed between the two files of the first epoch after the damage."""
+    config = short_config()
+    folder, record = train(config, [])
+    folder.record.unlink()
+    last = folder.checkpoints / "last.ckpt"
+    last.unlink()
+    last.write_bytes(b"PK")
+    replace = os.replace
+
+    def killed(source: object, target: object) -> None:
+        if str(target).endswith("last.ckpt"):
+            raise Stopped
+        replace(source, target)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(os, "replace", killed)
+    with pytest.raises(Stopped):
+        train(config, [])
+    monkeypatch.setattr(os, "replace", replace)
+    assert train(config, [])[1]["metrics"] == record["metrics"]
+    epochs = [
+        checkpoints.load_checkpoint(folder.checkpoints / f"{name}.ckpt")["epoch"]
+        for name in ("last", "previous")
+    ]
+    assert epochs == [2, 1]
+
+
 def test_until_the_last_checkpoint_is_there_the_best_is_the_one_before(
     save, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -44,6 +44,7 @@ class Checkpoints(Callback):
         self.devices: Turns = []  # on which, and with how many threads
         self._commit = git_commit() or ""
         self._resumed: dict[str, Any] | None = None
+        self._last_is_whole = True  # so that it may take the place of the one before
 
     def resume(self, say: Callable[[str], None], classifier: SequenceClassifier, steps: int) -> int:
         """Read the newest checkpoint that is whole; returns its number of epochs, 0 without one.
@@ -62,6 +63,7 @@ class Checkpoints(Callback):
                 self._resumed = load_checkpoint(path, training_of(classifier, steps))
             except UserError as error:
                 damaged = damaged or error
+                self._last_is_whole = False
                 continue
             if path.name == "previous.ckpt":
                 state = "gone" if damaged is None else "damaged"
@@ -136,8 +138,9 @@ class Checkpoints(Callback):
         last, previous = (self.folder / f"{name}.ckpt" for name in ("last", "previous"))
         with replacing(last) as new_last:
             new_last.write_bytes(_packed(state))
-            if last.exists():
+            if last.exists() and self._last_is_whole:
                 _link(last, previous)
+        self._last_is_whole = True
         if improved:
             self._keep_best(last)
 
