@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from eleatt_bench.common.errors import UserError
-from eleatt_bench.runs import taking
 from eleatt_bench.runs.export import files_of
 from eleatt_bench.runs.record import RunFolder
+from eleatt_bench.runs.soundness import sound
 from eleatt_bench.runs.taking import Outcome, put, staging, take
 
 
@@ -66,24 +66,42 @@ def test_one_that_is_being_trained_is_left_alone(finished_run, tmp_path: Path, h
     assert content(here) == {f"{run.run_id}/log.txt": b"epoch 1"}
 
 
-def test_what_makes_room_in_vain_is_put_back(
-    finished_run, tmp_path: Path, here: Path, monkeypatch: pytest.MonkeyPatch
+def test_files_that_no_run_wrote_stay_where_a_run_makes_room(
+    finished_run, tmp_path: Path, here: Path
 ) -> None:
-    """Whoever waits for the lock may make a folder for it between the two moves."""
     run = finished_run(tmp_path / "there")
     mine = finished_run(here)
     mine.write({**mine.read(), "status": "running"})
-    before = content(here)
-    move = taking._moved
+    mine.checkpoints.mkdir()
+    for name in ("notes.txt", "checkpoints/mine.pt", "checkpoints/last.ckpt"):
+        (mine.path / name).write_text("hello")
+    assert taken(run, here) is Outcome.TAKEN
+    assert sound(mine)["status"] == "finished"
+    found = content(mine.path)
+    assert found["notes.txt"] == found["checkpoints/mine.pt"] == b"hello"
+    assert "checkpoints/last.ckpt" not in found
 
-    def late(source: Path, target: Path) -> bool:
-        target.mkdir(exist_ok=True)
-        (target / ".lock").touch()
-        return move(source, target)
 
-    monkeypatch.setattr(taking, "_moved", late)
-    assert taken(run, here) is Outcome.BUSY
-    assert content(here) == before
+def test_what_is_taken_in_parts_is_no_run_before_its_record(
+    finished_run, tmp_path: Path, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = finished_run(tmp_path / "there")
+    mine = finished_run(here)
+    mine.write({**mine.read(), "status": "running"})
+    replace = Path.replace
+
+    def killed(source: Path, target: Path) -> Path:
+        if target == mine.record:
+            raise KeyboardInterrupt
+        return replace(source, target)
+
+    monkeypatch.setattr(Path, "replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        taken(run, here)
+    assert mine.status() == "interrupted"
+    monkeypatch.setattr(Path, "replace", replace)
+    assert taken(run, here) is Outcome.TAKEN
+    assert sound(mine)["status"] == "finished"
 
 
 @pytest.mark.parametrize("status", ["failed", "running", None])

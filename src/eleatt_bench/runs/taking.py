@@ -61,7 +61,8 @@ def put(files: Files, folder: RunFolder) -> int:
 def take(staged: Sequence[RunFolder], runs_dir: Path) -> dict[str, Outcome]:
     """Move runs that are whole, and known to be sound, into ``runs_dir``; what became of each.
 
-    A run that is finished, being trained or damaged there stays. Any other one makes room.
+    A run that is finished, being trained or damaged there stays. Any other one makes room, except
+    for files that no run wrote.
     """
     return {folder.run_id: _take(folder, RunFolder(runs_dir, folder.run_id)) for folder in staged}
 
@@ -75,15 +76,20 @@ def _take(staged: RunFolder, target: RunFolder) -> Outcome:
         with target.held(wait=False):
             if (found := _there(staged, target)) is not None:
                 return found
-            doomed = target.path.with_name(f".{target.run_id}.{os.getpid()}.tmp")
-            target.path.rename(doomed)
-            taken = _moved(staged.path, target.path)
-            if not taken:  # a process that waits for the lock has made its folder meanwhile
-                _put_back(doomed, target.path)
-            shutil.rmtree(doomed)
-            return Outcome.TAKEN if taken else Outcome.BUSY
+            target.clear()
+            _fill(staged, target)
+            return Outcome.TAKEN
     except HeldElsewhereError:
         return Outcome.BUSY
+
+
+def _fill(staged: RunFolder, target: RunFolder) -> None:
+    """Move all files of ``staged`` to ``target``; the record last, without which it is no run."""
+    files = [path for path in staged.path.rglob("*") if path.is_file()]
+    for path in sorted(files, key=lambda path: path == staged.record):
+        place = target.path / path.relative_to(staged.path)
+        place.parent.mkdir(exist_ok=True)
+        path.replace(place)
 
 
 def _there(staged: RunFolder, target: RunFolder) -> Outcome | None:
@@ -106,13 +112,6 @@ def _there(staged: RunFolder, target: RunFolder) -> Outcome | None:
 
 def _record(folder: RunFolder) -> Record:
     return folder.read() or {}
-
-
-def _put_back(doomed: Path, target: Path) -> None:
-    """Move to ``target`` everything in ``doomed`` that is not there."""
-    for path in sorted(doomed.iterdir()):
-        if not (target / path.name).exists():
-            path.rename(target / path.name)
 
 
 def _moved(source: Path, target: Path) -> bool:
