@@ -56,9 +56,15 @@ def test_two_machines_share_their_runs(call, there, tmp_path: Path) -> None:
     assert listed(tmp_path / "here") == names
     assert all(sound(folder) for folder in all_runs(tmp_path / "here"))
     before = {p: p.stat().st_mtime_ns for p in (tmp_path / "here").rglob("*")}
-    for source in ("runs.zip", "there", there[0].path):
-        status, out, _ = call("import", source)
-        assert (status, out.split(",")[0]) == (0, "0 taken over")
+    assert call("import", "runs.zip")[:2] == (
+        0, f"0 taken over, 3 here already. They lie in {tmp_path / 'here'}.\n"
+    )  # fmt: skip
+    for source, among in (("there", 3), (there[0].path, 1)):
+        status, out, error = call("import", source)
+        assert status == 1
+        assert out.count("is here already, without weights or exact predictions") == among
+        assert f"{among} of {among} were not taken over" in error
+        assert "runs rm ID, then import again" in error
     assert {p: p.stat().st_mtime_ns for p in (tmp_path / "here").rglob("*")} == before
     status, out, _ = call("list", "--sort", "seed")
     assert out.count("finished") == 3

@@ -18,10 +18,10 @@ def here(tmp_path: Path) -> Path:
     return tmp_path / "here"
 
 
-def taken(run: RunFolder, here: Path) -> Outcome:
+def taken(run: RunFolder, here: Path, *, published: bool = True) -> Outcome:
     with staging(here) as stage:
         staged = RunFolder(stage, run.run_id)
-        put(files_of(run, published=True), staged)
+        put(files_of(run, published=published), staged)
         (outcome,) = take([staged], here).values()
     assert [path.name for path in here.glob(".*")] == [], "nothing is left of the stage"
     return outcome
@@ -55,6 +55,23 @@ def test_a_finished_one_stays(finished_run, tmp_path: Path, here: Path) -> None:
     assert taken(run, here) is Outcome.DAMAGED
     mine.record.write_bytes(before[f"{run.run_id}/record.json"])
     assert content(here) == before
+
+
+def test_what_the_one_that_stays_lacks_is_told(finished_run, tmp_path: Path, here: Path) -> None:
+    run = finished_run(tmp_path / "there")
+    run.checkpoints.mkdir()
+    (run.checkpoints / "best.ckpt").write_bytes(b"weights")
+    assert taken(run, here) is Outcome.TAKEN
+    before = content(here)
+    assert taken(run, here, published=False) is Outcome.LESS
+    assert content(here) == before
+    mine = RunFolder(here, run.run_id)
+    mine.remove()
+    assert taken(run, here, published=False) is Outcome.TAKEN
+    assert taken(run, here, published=False) is Outcome.SAME
+    assert taken(run, here) is Outcome.SAME, "less is given"
+    (mine.checkpoints / "best.ckpt").unlink()
+    assert taken(run, here, published=False) is Outcome.LESS
 
 
 def test_one_that_is_being_trained_is_left_alone(finished_run, tmp_path: Path, here: Path) -> None:

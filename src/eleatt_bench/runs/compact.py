@@ -43,7 +43,7 @@ def compact(folder: RunFolder, record: Record) -> tuple[Record, bytes]:
     digest = record.get("predictions_digest")
     found = checked(folder, digest)
     record = _placeless_record(record)
-    if _WHOLE in record:
+    if is_compact(record):
         return record, folder.predictions.read_bytes()
     content = written(found, str(record["identity"]["data"]["name"]))
     if digest is None:  # a record of an earlier version: they stay unverified
@@ -98,6 +98,11 @@ def _brief(column: int, text: str) -> str:
 def same(one: Record, other: Record) -> bool:
     """Whether two records are of the same training, published or not."""
     return _essence(one) == _essence(other)
+
+
+def is_compact(record: Record) -> bool:
+    """Whether the predictions of the run with ``record`` lost their exact logits."""
+    return _WHOLE in record
 
 
 def _essence(record: Record) -> Record:

@@ -16,7 +16,7 @@ from typing import BinaryIO
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.files import is_replaceable, writing
 from eleatt_bench.runs.compact import brief, compact, placeless
-from eleatt_bench.runs.record import RunFolder, as_text
+from eleatt_bench.runs.record import Record, RunFolder, as_text
 
 Files = Mapping[str, Path | bytes]
 """The files of a run, by their paths in its folder: where each file is, or what is in it."""
@@ -36,7 +36,7 @@ def files_of(folder: RunFolder, *, published: bool = False) -> Files:
     if status != "finished":
         raise UserError(f"{folder.run_id} is {status}: only a finished run is exported")
     record = folder.read() or {}
-    weights = folder.checkpoints / f"{record.get('selection', 'best')}.ckpt"
+    weights = tested_weights(folder, record)
     files = [folder.config, folder.record, folder.predictions, *([] if published else [weights])]
     for file in (folder.path, folder.checkpoints, folder.epochs, *files):
         if file.is_symlink():
@@ -68,6 +68,11 @@ def files_of(folder: RunFolder, *, published: bool = False) -> Files:
             curves = folder.epochs.read_text(encoding="utf-8")
             found |= {folder.epochs.name: brief(curves).encode()}
     return found
+
+
+def tested_weights(folder: RunFolder, record: Record) -> Path:
+    """The checkpoint that the run of ``record`` was tested with, there or not."""
+    return folder.checkpoints / f"{record.get('selection', 'best')}.ckpt"
 
 
 def export(runs: Mapping[str, Files], path: Path) -> int:

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from eleatt_bench.common.errors import HeldElsewhereError, UserError
 from eleatt_bench.common.files import naming, replacing
-from eleatt_bench.runs.compact import same
-from eleatt_bench.runs.export import Files, chunks, opened
-from eleatt_bench.runs.record import Record, RunFolder
+from eleatt_bench.runs.compact import is_compact, same
+from eleatt_bench.runs.export import Files, chunks, opened, tested_weights
+from eleatt_bench.runs.record import RunFolder
 
 _NAME = re.compile(r"[a-zA-Z0-9][\w.+-]{0,199}")
 
@@ -25,6 +25,7 @@ class Outcome(StrEnum):
 
     TAKEN = "taken over"
     SAME = "is here already"
+    LESS = "is here already, without weights or exact predictions that are given: that one stays"
     OTHER = "is finished here too, and was trained another time: that one stays"
     BUSY = "is being trained here: left alone"
     DAMAGED = "is here, and damaged: left alone"
@@ -104,14 +105,14 @@ def _there(staged: RunFolder, target: RunFolder) -> Outcome | None:
         )
     if target.damage():
         return Outcome.DAMAGED
-    found = _record(target)
+    given, found = staged.read() or {}, target.read() or {}
     if found.get("status") != "finished":
         return None
-    return Outcome.SAME if same(_record(staged), found) else Outcome.OTHER
-
-
-def _record(folder: RunFolder) -> Record:
-    return folder.read() or {}
+    if not same(given, found):
+        return Outcome.OTHER
+    weights = (tested_weights(folder, given).is_file() for folder in (staged, target))
+    less = [*weights] == [True, False] or (is_compact(found) and not is_compact(given))
+    return Outcome.LESS if less else Outcome.SAME
 
 
 def _moved(source: Path, target: Path) -> bool:
