@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from eleatt_bench import __version__
+from eleatt_bench import __version__, cli
 from eleatt_bench.cli import VERBS, main
 
 
@@ -275,6 +276,25 @@ def test_brackets_in_a_folder_are_no_markup(monkeypatch, tmp_path: Path, capsys)
     assert "d[/red]:bug:/prepared/digits.h5" in capsys.readouterr().out
     assert main(["table", "digits", "--explain", "GRU", "accuracy", "data_dir='d[/red]'"]) == 0
     assert "d[/red]" in capsys.readouterr().out.replace("\n", "").replace(" ", "")
+
+
+@pytest.mark.parametrize("arguments", [["train", "force=true"], ["train", "-m", "+force=true"]])
+def test_a_command_that_began_anew_is_not_to_be_given_again_as_it_is(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It would throw away what it has done until it was stopped."""
+
+    def stopped(by: BaseException) -> str:
+        def dispatch(_: list[str]) -> int:
+            raise by
+
+        monkeypatch.setattr(cli, "_dispatch", dispatch)
+        assert main(arguments) > 0
+        return capsys.readouterr().err
+
+    again = "ithout force=true the same command continues"
+    assert again in stopped(KeyboardInterrupt())
+    assert again in stopped(OSError(errno.ENOSPC, "No space left on device", "runs"))
 
 
 @pytest.mark.parametrize(("number", "status"), [("SIGTERM", 128 + 15), ("SIGINT", 128 + 2)])

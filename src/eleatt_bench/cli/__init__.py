@@ -42,7 +42,7 @@ VERBS = {
 
 FLAGS = ("--help", "--version", "--debug", "--config-dir")
 
-_RUNS = "runs_dir=FOLDER; the same command continues"
+_RUNS = "runs_dir=FOLDER; {same_command} continues"
 _ELSEWHERE = {  # what to type so that a verb writes somewhere else
     "train": f"{_RUNS} the run",
     "search": f"{_RUNS} the search",
@@ -96,15 +96,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         if os.environ.get("ELEATT_DEBUG") == "1":
             traceback.print_exc()
         if stops:  # a signal came, and what it interrupted raised this error
-            return _stopped(stops[0])
+            return _stopped(stops[0], arguments)
         with suppress(OSError):  # stderr may go to the disk that is full
-            print(f"Error: {printable(_message(error, arguments[:1]))}", file=sys.stderr)
+            print(f"Error: {printable(_message(error, arguments))}", file=sys.stderr)
         return _exit_status(error)
     except KeyboardInterrupt:
-        return _stopped(signal.SIGINT)
+        return _stopped(signal.SIGINT, arguments)
     except SystemExit as stop:
         if stops:
-            return _stopped(stops[0])
+            return _stopped(stops[0], arguments)
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     finally:
         stops.clear()  # they were handled, so they are not sent again
@@ -169,12 +169,13 @@ def _function(verb: str) -> Callable[[list[str]], int]:
     return function
 
 
-def _message(error: Exception, verb: Sequence[str]) -> str:
+def _message(error: Exception, arguments: Sequence[str]) -> str:
     if isinstance(error, UserError):
         return str(error)
     if isinstance(error, OSError):
         usual = "ELEATT_RUNS=FOLDER or ELEATT_DATA=FOLDER"
-        return disk_message(error, _ELSEWHERE.get("".join(verb), usual))
+        elsewhere = _ELSEWHERE.get("".join(arguments[:1]), usual)
+        return disk_message(error, elsewhere.format(same_command=_same_command(arguments)))
     return (
         f"{type(error).__name__}: {error}\nThis is a bug. "
         "Run the same command with --debug for the traceback, and please report it"
@@ -229,9 +230,20 @@ def _is_inside(code: CodeType) -> bool:
     return frame is not None
 
 
-def _stopped(signum: int) -> int:
+def _stopped(signum: int, arguments: Sequence[str]) -> int:
     if not is_first():  # a further rank, whose command nobody typed
         return 128 + signum
     with suppress(OSError):  # the terminal may be gone
-        print("\nInterrupted. The same command continues where this one stopped.", file=sys.stderr)
+        again = _same_command(arguments)
+        print(
+            f"\nInterrupted. {again[0].upper()}{again[1:]} continues where this one stopped.",
+            file=sys.stderr,
+        )
     return 128 + signum
+
+
+def _same_command(arguments: Sequence[str]) -> str:
+    """How a sentence names the command that goes on where the one with ``arguments`` stopped."""
+    from eleatt_bench.launch.settings import begins_anew
+
+    return f"{'without force=true ' * begins_anew(arguments)}the same command"

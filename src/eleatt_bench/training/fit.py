@@ -73,7 +73,7 @@ def as_user_errors() -> Iterator[None]:
 
 _OTHER_PROCESS_ENDED = (
     "Another process of this run ended, or cannot be reached: what it printed says why, if it "
-    "could. The same command continues the run"
+    "could. The same command, without force=true, continues the run"
 )
 _OUT_OF_MEMORY = (
     "Out of memory. Try a smaller data.batch_size, model.hidden_size, or fewer jobs at once "
