@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -76,6 +78,43 @@ def test_a_finished_run_needs_its_pretraining_no_more(short_config) -> None:
         if run.run_id != folder.run_id:
             run.clear()
     assert train(short_config(*QUICK), [])[1] == record
+
+
+def test_a_pretraining_that_is_here_without_weights_is_trained_again_by_its_own_command(
+    short_config,
+) -> None:
+    """Before anything is trained or planned; ``force`` would train this run anew, not that one."""
+    folder, record = train(short_config(*QUICK), [])
+    source = RunFolder(folder.path.parent, record["pretraining"])
+    shutil.rmtree(source.checkpoints)  # as in results/
+    said = f"{source.run_id}, .* without them: .*train experiment=digits.* force=true"
+    for other in ("optimizer.lr=0.001", "force=true"):
+        with pytest.raises(UserError, match=said):
+            train(short_config(*QUICK, other), [])
+    settings = _settings(short_config(*QUICK))
+    with pytest.raises(UserError, match=f"Job 2 of 2, optimizer.lr=0.001: {said}"):
+        plan_jobs("train", [settings, [*settings, "optimizer.lr=0.001"]])
+    assert folder.read() == record
+    assert train(short_config(*QUICK), [])[1] == record
+
+
+def test_a_pretraining_whose_weights_are_damaged_is_trained_again_by_its_own_command(
+    short_config,
+) -> None:
+    folder, record = train(short_config(*QUICK), [])
+    source = RunFolder(folder.path.parent, record["pretraining"])
+    (source.checkpoints / "best.ckpt").write_bytes(b"PK")
+    said = r"cannot be read \(.*\)\. Train that run again first: .*experiment=digits.* force=true"
+    with pytest.raises(UserError, match=f"{source.run_id}.*{said}"):
+        train(short_config(*QUICK, "force=true"), [])
+    assert folder.read() == record, "nothing is removed for a run that cannot begin"
+
+
+def _settings(config: dict[str, Any]) -> list[str]:
+    return [
+        *QUICK, "experiment=digits", "model.hidden_size=8", "data.batch_size=200",
+        f"data_dir={config['data_dir']}", f"runs_dir={config['runs_dir']}",
+    ]  # fmt: skip
 
 
 @pytest.mark.slow

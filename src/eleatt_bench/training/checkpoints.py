@@ -280,12 +280,20 @@ def begin_with(classifier: SequenceClassifier, source: RunFolder) -> None:
     """Take over all recurrent layers from a finished run; the linear layer stays as it is.
 
     Raises:
-        UserError: as for `weights_of`; or ``source`` is not finished, or its layers do not fit.
+        UserError: ``source`` is not finished, its weights cannot be read, or its layers do not fit.
     """
     # Its lock says nothing: another run that waited may hold the lock, only to read the record.
-    if (source.read() or {}).get("status") != "finished":
+    record = source.read() or {}
+    if record.get("status") != "finished":
         raise UserError(f"{source.run_id}, whose weights this run begins with, is not finished")
-    state = weights_of(source)
+    try:
+        state = weights_of(source)
+    except UserError as error:  # to train this run again would not help
+        raise UserError(
+            f"This run begins with the weights of {source.run_id}. "
+            f"{str(error).partition('. Train')[0]}. Train that run again first: "
+            f"{record['command']} force=true"
+        ) from error
     theirs = {
         name.removeprefix(_PREFIX): value
         for name, value in state.items()

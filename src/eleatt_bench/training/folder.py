@@ -19,8 +19,9 @@ from eleatt_bench.config.pretraining import Pretraining, source_of
 from eleatt_bench.data import catalog
 from eleatt_bench.data.protocols import labelled, seen_before, sides
 from eleatt_bench.data.store import SequenceStore
+from eleatt_bench.runs.export import tested_weights
 from eleatt_bench.runs.identity import RECIPE_VERSION, identity, is_place
-from eleatt_bench.runs.record import Record, RunFolder, find_run, record_of
+from eleatt_bench.runs.record import CONTINUED, Record, RunFolder, find_run, record_of
 from eleatt_bench.runs.wanted import WantedRun, wanted
 
 Config = Mapping[str, Any]
@@ -33,7 +34,7 @@ def wanted_run(
 
     Raises:
         UserError: a data set is not prepared; or the pre-training's layers take frames of another
-            size than this run has, or have learnt from what this run tests on.
+            size than this run has, have learnt from what this run tests on, or are not here.
     """
     source, before = source_of(config, composer, is_place), None
     if source is not None:
@@ -41,7 +42,10 @@ def wanted_run(
         _check_frames(config, source)
         _check_unseen(config, source)
     this = wanted(overrides, config, _digest(config), before)
-    return this.folder(folder_at(config["runs_dir"])), this
+    folder = this.folder(folder_at(config["runs_dir"]))
+    if before is not None and (config["force"] or not _goes_on(folder)):
+        _check_weights(before.folder(folder.path.parent))
+    return folder, this
 
 
 def _digest(config: Config) -> str:
@@ -69,6 +73,24 @@ def _check_unseen(config: Config, source: Pretraining) -> None:
         raise UserError(
             f"pretraining={config['pretraining']} learns from {learnt:,} of the {tested:,} "
             f"sequences that this run tests on, such as {such}: choose an experiment that does not"
+        )
+
+
+def _goes_on(folder: RunFolder) -> bool:
+    """Whether the run needs no weights of another one any more."""
+    begun = any((folder.checkpoints / name).exists() for name in CONTINUED)
+    return begun or (folder.read() or {}).get("status") == "finished"
+
+
+def _check_weights(source: RunFolder) -> None:
+    """Check, before many jobs fail for it, that a finished pre-training has its weights here."""
+    record = source.read()
+    if record is None or record["status"] != "finished":  # then it is trained first
+        return
+    if not tested_weights(source, record).exists():
+        raise UserError(
+            f"{source.run_id}, whose weights this run begins with, was published or taken over "
+            f"without them: train it again first: {record['command']} force=true"
         )
 
 
