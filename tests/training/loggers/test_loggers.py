@@ -14,6 +14,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch.utils.tensorboard import SummaryWriter
 
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.runs.record import RunFolder
@@ -99,6 +100,36 @@ def test_a_logger_that_comes_later_gets_the_epochs_before_it(short_config) -> No
     first = lines(folder)[0]
     assert [first[tag] for tag in ("train/loss", "val/loss")] == [exact[2], exact[4]]
     assert all(value for tag, value in first.items() if not tag.startswith("result/"))
+
+
+@pytest.mark.parametrize(("first", "tags"), [("none", 5), ("csv", 10)])
+def test_tensorboard_that_comes_later_gets_the_epochs_before_it(
+    short_config, first: str, tags: int
+) -> None:
+    folder, _ = train(short_config(*FEW, f"logger={first}"), [])
+    lose_an_epoch(folder)
+    train(short_config(*FEW, "logger=[tensorboard,csv]"), [])
+    events = EventAccumulator(str(folder.tensorboard)).Reload()
+    whole = 0
+    for tag in (tag for tag in events.Tags()["scalars"] if not tag.startswith("result/")):
+        shown = [(event.step, event.value) for event in events.Scalars(tag)]
+        rows = [(int(row["step"]), row[tag]) for row in lines(folder)[:3]]
+        assert shown == [(step, pytest.approx(float(said))) for step, said in rows if said]
+        whole += [step for step, _ in shown] == [1, 2, 3]
+    assert whole >= tags, "of the learning rate, losses and accuracies, or of all"
+    assert len(events.Tensors("config/text_summary")) == 1
+
+
+def test_tensorboard_that_was_left_out_for_a_while_gets_those_epochs(short_config) -> None:
+    folder, _ = train(short_config(*FEW, "logger=none"), [])
+    lose_an_epoch(folder)
+    with SummaryWriter(str(folder.tensorboard)) as writer:
+        writer.add_scalar("train/loss", 9, 1)
+    train(short_config(*FEW), [])
+    events = EventAccumulator(str(folder.tensorboard)).Reload()
+    shown = [(event.step, event.value) for event in events.Scalars("train/loss")]
+    assert shown[0] == (1, 9), "what is there stays"
+    assert [step for step, _ in shown] == [1, 2, 3]
 
 
 def test_a_logger_that_is_lost_ends_no_training_and_gets_all_at_the_end(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ from tensorboard.summary.writer import event_file_writer
 from torch.utils.tensorboard import SummaryWriter
 
 from eleatt_bench.common.extras import is_installed
+from eleatt_bench.runs.curves import logged
 from eleatt_bench.training.board import pictures
 from eleatt_bench.training.board.hparams import finals, session
 from eleatt_bench.training.board.legend import meaning
@@ -27,6 +28,7 @@ from eleatt_bench.training.board.scalars import EpochScalars
 from eleatt_bench.training.checkpoints import Checkpoints
 from eleatt_bench.training.classifier import SequenceClassifier, classifier_of
 from eleatt_bench.training.datamodule import SequenceDataModule
+from eleatt_bench.training.loggers.past import LoggedRow
 
 ATTENTION_EVERY = 10
 """Epochs between pictures of attention; a run of fewer epochs draws no picture at its end."""
@@ -40,8 +42,9 @@ class TensorBoard(Callback):
     """Writes event files to ``folder``, on the first process of a run; a step is an epoch, from 1.
 
     ``config`` is the run's plain configuration. ``epochs_before`` is the number of epochs that
-    earlier processes did; what they logged after these epochs is purged. The callback ``scalars``
-    must come before this one. Nothing here has an influence on any number of the training.
+    earlier processes did; what they logged after these epochs is purged, and what ``past`` gives of
+    these epochs is added where nothing was logged. The callback ``scalars`` must come before this
+    one. Nothing here has an influence on any number of the training.
 
     A picture of a kind is drawn again only once the number of epochs has doubled. It then waits
     until drawing has taken at most `SHARE` of the training time, unless a newer one of its kind
@@ -55,11 +58,13 @@ class TensorBoard(Callback):
         data: SequenceDataModule,
         scalars: EpochScalars,
         checkpoints: Checkpoints,
+        past: Callable[[], Sequence[LoggedRow]],
         epochs_before: int,
         say: Callable[[str], None],
     ) -> None:
         self._folder, self._config, self._data, self._scalars = folder, config, data, scalars
         self._checkpoints, self._epochs_before, self._say = checkpoints, epochs_before, say
+        self._past = past
         self._epoch = epochs_before  # the last whole epoch
         # By tag: the epoch, and what draws the picture.
         self._waiting: dict[str, tuple[int, Callable[[], pictures.Pixels]]] = {}
@@ -71,13 +76,18 @@ class TensorBoard(Callback):
         if not trainer.is_global_zero:
             return
         done = self._epochs_before
+        there = max(logged(self._folder).get("train/loss", ()), default=0) if done else 0
         with _named_last(self._folder):
             # An interrupt within its queue may leave the writer's thread asleep until it flushes.
             self._writer = SummaryWriter(
                 str(self._folder), purge_step=done + 1 if done else 0, flush_secs=1
             )
-        if not done:
+        if not there:
             self._writer.add_text("config", _as_code(self._config, self._folder.parent.name), 0)
+        # Epochs that are not there had another logger, or were lost with the power.
+        for row in self._past() if there < done else ():
+            if row.epoch > there:
+                _add(self._writer, _scalars(row.values, with_legend=True), row.epoch)
         self._can_draw = is_installed("matplotlib")
         if not self._can_draw:
             self._say(

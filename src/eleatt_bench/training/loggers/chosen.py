@@ -46,8 +46,9 @@ class Loggers(Callback):
         self._board: TensorBoard | None = None
         if config["logger"]["tensorboard"]:
             self._board = TensorBoard(
-                folder.tensorboard, config, data, self._scalars, checkpoints, epochs_before, say
-            )
+                folder.tensorboard, config, data, self._scalars, checkpoints,
+                partial(self._past.known, epochs_before), epochs_before, say,
+            )  # fmt: skip
 
     @property
     def callbacks(self) -> list[Callback]:

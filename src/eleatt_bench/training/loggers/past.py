@@ -31,16 +31,20 @@ class Past:
         self.rows: list[LoggedRow] = []
 
     def begin(self, epochs: int) -> None:
-        """Keep the rows of the first ``epochs``, those of the checkpoint, and drop all others.
+        """Keep the rows of the first ``epochs``, those of the checkpoint, and drop all others."""
+        self.rows = self.known(epochs)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(self.path, "".join(map(_as_line, self.rows)))
+
+    def known(self, epochs: int) -> list[LoggedRow]:
+        """The rows of the first ``epochs``; nothing is written.
 
         Rows that the file lacks are taken from the run's other files, as far as these know them.
         """
         known = {row.epoch: row.values for row in self._read()} if epochs else {}
         if any(epoch not in known for epoch in range(1, epochs + 1)):
             known = self._elsewhere() | known
-        self.rows = [LoggedRow(n, known[n]) for n in range(1, epochs + 1) if n in known]
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(self.path, "".join(map(_as_line, self.rows)))
+        return [LoggedRow(n, known[n]) for n in range(1, epochs + 1) if n in known]
 
     def add(self, epoch: int, values: Mapping[str, float]) -> LoggedRow:
         """Add one more row, which is on disk when this returns."""
