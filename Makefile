@@ -18,7 +18,7 @@ PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	&& echo "$$p" && break; done)
 unexport PYTHON  # it only makes .venv; tests and checks use the Python of .venv
 NUCLA_SOURCE ?= data/raw/nucla/all_sqe.zip
-MNIST_SOURCE ?= data/raw/mnist
+MNIST_SOURCE ?= $(or $(ELEATT_DATA),data)/raw/mnist
 TABLES := digits fig2 table1 table2 table3 table4 table5 table6 table7 mnist gesture nucla paper
 bench: BENCH ?= cpu
 bench-gpu: BENCH ?= gpu
@@ -107,7 +107,7 @@ data-nucla: $(CORE) ## prepare N-UCLA from NUCLA_SOURCE (default data/raw/nucla/
 	$(RUN) data prepare nucla --source "$(NUCLA_SOURCE)"
 
 data-mnist: $(CORE) ## prepare MNIST from MNIST_SOURCE (default data/raw/mnist; downloaded if absent)
-	test -d "$(MNIST_SOURCE)" || $(RUN) data download mnist
+	test -e "$(MNIST_SOURCE)" || $(RUN) data download mnist
 	$(RUN) data prepare mnist --source "$(MNIST_SOURCE)"
 
 # ARGS holds settings for every run of a table: make table2 ARGS="trainer=gpu launcher.jobs_per_device=2"

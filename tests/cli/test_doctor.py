@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib import metadata
 from pathlib import Path
 
@@ -28,18 +29,18 @@ def test_it_names_versions_devices_extras_data_and_folders(capsys) -> None:
 
 
 def test_it_says_how_a_missing_extra_is_installed(capsys, monkeypatch) -> None:
-    here = metadata.distribution
+    here = metadata.version
 
-    def without(name: str) -> metadata.Distribution:
+    def other(name: str) -> str:
         if name == "plotly":
             raise metadata.PackageNotFoundError(name)
-        return here(name)
+        return "4.9.1" if name == "optuna" else here(name)
 
-    monkeypatch.setattr(metadata, "distribution", without)
+    monkeypatch.setattr(metadata, "version", other)
     assert main(["doctor"]) == 0
-    assert "report             lacks plotly: pip install 'eleatt-bench[report]'" in (
-        capsys.readouterr().out
-    )
+    said = capsys.readouterr().out
+    assert "report             lacks plotly: pip install 'eleatt-bench[report]'" in said
+    assert re.search(r"search +has optuna 4\.9\.1, needs \S+: pip install 'eleatt-bench\[s", said)
 
 
 def test_a_folder_that_may_not_be_written_is_named(tmp_path: Path, capsys, monkeypatch) -> None:

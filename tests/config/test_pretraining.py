@@ -14,9 +14,30 @@ from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.literal import literal
 from eleatt_bench.config.composer import Composer
 from eleatt_bench.config.pretraining import source_of
+from eleatt_bench.data import catalog
+from eleatt_bench.data.protocols import Split, split
 from eleatt_bench.runs.identity import identity, is_place, run_id
 from eleatt_bench.training import folder
 from eleatt_bench.training.folder import wanted_run
+
+
+@pytest.mark.parametrize("typed", [[], ["data.val_seed=7"], ["data.val_fraction=0.2"]], ids=str)
+def test_of_the_same_data_it_leaves_out_the_same_validation_samples(
+    composer, tmp_path: Path, typed: list[str]
+) -> None:
+    folders = [f"data_dir={tmp_path}", f"runs_dir={tmp_path}"]
+    config = composer.config([*folders, "pretraining=digits", "seed=2", *typed])
+    source = source_of(config, composer, is_place)
+    assert source is not None
+    store = catalog.open_store(tmp_path, "digits")
+
+    def split_of(data: dict[str, Any]) -> Split:
+        keys = ("val_fraction", "val_seed")
+        return split(store, data["protocol"], **{key: data[key] for key in keys})
+
+    ours, theirs = split_of(config["data"]), split_of(source.config["data"])
+    assert ours.val.tolist() == theirs.val.tolist()
+    assert (source.overrides == ("experiment=digits", "seed=2", *folders)) == (not typed)
 
 
 @pytest.mark.parametrize(

@@ -101,24 +101,26 @@ def _devices(build: bool) -> list[str]:
 
 
 def _extras() -> dict[str, str]:
-    """For each extra of the package, whether its libraries are installed."""
+    """For each extra of the package, whether its libraries are here, in versions that it takes."""
     found = {}
     package = metadata.distribution("eleatt-bench")
     needed = [Requirement(text) for text in package.requires or ()]
     for extra in package.metadata.get_all("Provides-Extra") or ():
-        own = [r.name for r in needed if r.marker and r.marker.evaluate({"extra": extra})]
-        lacking = [name for name in own if not _is_installed(name)]
-        install = f"pip install 'eleatt-bench[{extra}]'"
-        found[extra] = f"lacks {', '.join(lacking)}: {install}" if lacking else "ready"
+        own = [one for one in needed if one.marker and one.marker.evaluate({"extra": extra})]
+        wrong = "; ".join(filter(None, map(_wrong, own)))
+        found[extra] = f"{wrong}: pip install 'eleatt-bench[{extra}]'" if wrong else "ready"
     return {extra: state for extra, state in found.items() if extra != "dev"}
 
 
-def _is_installed(name: str) -> bool:
+def _wrong(needed: Requirement) -> str:
+    """What keeps an installed library from being the ``needed`` one; empty if nothing does."""
     try:
-        metadata.distribution(name)
+        version = metadata.version(needed.name)
     except metadata.PackageNotFoundError:
-        return False
-    return True
+        return f"lacks {needed.name}"
+    if needed.specifier.contains(version, prereleases=True):
+        return ""
+    return f"has {needed.name} {version}, needs {needed.specifier}"
 
 
 def _cpu_layers(build: bool) -> str:

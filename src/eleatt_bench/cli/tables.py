@@ -9,7 +9,7 @@ from pathlib import Path
 from eleatt_bench.cli.arguments import Parser, choose
 from eleatt_bench.common.collector import without_collector
 from eleatt_bench.common.errors import UserError
-from eleatt_bench.common.files import check_writable, is_replaceable, write_text, writing
+from eleatt_bench.common.files import check_writable, is_replaceable, writing
 from eleatt_bench.common.text import closing
 from eleatt_bench.config.composer import Composer
 from eleatt_bench.launch.settings import without_launcher

@@ -30,8 +30,10 @@ def source_of(
     """The pre-training whose recurrent layers the run of ``config`` begins with; None: it has none.
 
     It is the experiment that ``pretraining`` names, with the network, augmentation, seed, loggers
-    and folders of ``config``. If the data set is the same, so is the fold. Settings of the trainer
-    for which ``is_place`` is true say where a run is computed; they are those of ``config`` too.
+    and folders of ``config``. If the data set is the same, so are the fold and the validation
+    samples: otherwise it would learn from what this run tests or validates on. Settings of the
+    trainer for which ``is_place`` is true say where a run is computed; they are those of ``config``
+    too.
 
     Raises:
         UserError: there is no such experiment, or it begins with the weights of another one.
@@ -53,8 +55,8 @@ def source_of(
     wanted = deepcopy(base)
     wanted["model"] = deepcopy(config["model"])
     own = {key: base["data"]["transforms"][key] for key in _OWN_TRANSFORMS}
-    if config["data"]["name"] == base["data"]["name"]:  # or it would learn from what this run tests
-        wanted["data"]["fold"] = config["data"]["fold"]
+    if config["data"]["name"] == base["data"]["name"]:
+        wanted["data"] |= {key: config["data"][key] for key in ("fold", "val_seed", "val_fraction")}
     wanted["data"]["transforms"] = {**deepcopy(config["data"]["transforms"]), **own}
     wanted["trainer"] |= {
         key: config["trainer"][key] for key in config["trainer"] if is_place(f"trainer.{key}")
