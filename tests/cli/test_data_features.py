@@ -39,7 +39,7 @@ class Slow(nn.Module):
 
 @pytest.fixture(scope="module")
 def release(encoded, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Two clips of each of twelve actions; in each split one trains and one tests."""
+    """Two clips of each of twelve actions; in split k both train of k, and one of each other."""
     top, random = tmp_path_factory.mktemp("jhmdb"), np.random.default_rng(0)
     (top / "splits").mkdir()
     for number, action in enumerate(CLASSES):
@@ -50,7 +50,8 @@ def release(encoded, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Pa
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(encoded(pictures))
         for split in (1, 2, 3):
-            lines = [f"{name} {1 + (i + split) % 2}\n" for i, name in enumerate(names)]
+            tested = [number >= split and (i + split) % 2 == 1 for i in range(len(names))]
+            lines = [f"{name} {1 + test}\n" for name, test in zip(names, tested, strict=True)]
             (top / "splits" / f"{action}_test_split{split}.txt").write_text("".join(lines))
     return top / "videos", top / "splits"
 
@@ -84,16 +85,17 @@ def test_videos_are_extracted_killed_resumed_and_trained_on(
     kept = [path.suffix for path in tmp_path.glob("data/features/jhmdb-*/*")]
     assert kept.count(".npz") == CLIPS
     assert ".tmp" not in kept
-    assert "split: 12 to train" in command_line("data", "verify", "jhmdb").stdout
+    sizes = "split: 13 to 15 to train and validate, 9 to 11 to test in each of 3 folds"
+    assert sizes in command_line("data", "verify", "jhmdb").stdout
 
     small = ["model.hidden_size=8", "trainer.max_epochs=1"]
     trained = command_line("train", "experiment=jhmdb", "data.fold=1", *small)
     assert trained.returncode == 0, trained.stderr
     (path,) = tmp_path.glob("runs/*/record.json")
     record = json.loads(path.read_text(encoding="utf-8"))
-    assert record["samples"] == {"train": 11, "val": 1, "test": 12}
-    assert record["metrics"]["test"]["accuracy"] * 12 == pytest.approx(
-        round(record["metrics"]["test"]["accuracy"] * 12)
+    assert record["samples"] == {"train": 13, "val": 1, "test": 10}
+    assert record["metrics"]["test"]["accuracy"] * 10 == pytest.approx(
+        round(record["metrics"]["test"]["accuracy"] * 10)
     )
 
 
