@@ -10,11 +10,13 @@ import pytest
 import torch
 
 from eleatt_bench.config.composer import Composer
+from eleatt_bench.data.batches import Positions, SequenceDataset
 from eleatt_bench.data.sources import nucla
 from eleatt_bench.data.store import Sample, SequenceStore
 from eleatt_bench.data.writing import write_store
 from eleatt_bench.training.classifier import SequenceClassifier
 from eleatt_bench.training.datamodule import SequenceDataModule
+from eleatt_bench.training.fit import build
 
 
 @pytest.fixture(scope="module")
@@ -111,3 +113,27 @@ def test_labels_are_smoothed_while_training_alone(store: SequenceStore) -> None:
     smoothed = 0.8 * plain - 0.2 * logs.mean(1)
     torch.testing.assert_close(network._observe(batch, "val"), plain)
     torch.testing.assert_close(network._observe(batch, "train"), smoothed)
+
+
+def test_a_seed_is_that_of_everything_that_is_drawn(store: SequenceStore) -> None:
+    """Of the validation set, of the order of the batches, of augmentation and of dropout."""
+    batch = SequenceDataset(store, np.arange(8))[Positions(np.arange(8), 8, 0)]
+
+    def drawn(seed: int) -> dict[str, Any]:
+        config = configured(
+            "data.transforms.noise=0.1", "model.dropout=0.5", "trainer.num_threads=1",
+            f"seed={seed}",
+        )  # fmt: skip
+        data, network = build(config, store)
+        order = list(data.train_dataloader().sampler)
+        network.dropout.draw_for(batch)
+        return {
+            "validation set": data.split.val.tolist(),
+            "order": np.concatenate([part.positions for part in order]).tolist(),
+            "augmentation": network.transforms(batch, training=True).inputs.tolist(),
+            "dropout": network.dropout(torch.ones(9, 8, 4), 0).tolist(),
+        }
+
+    first, other = drawn(0), drawn(1)
+    assert drawn(0) == first
+    assert [name for name in first if first[name] == other[name]] == []
