@@ -21,7 +21,8 @@ from eleatt_bench.runs.record import RunFolder
 
 SMALL = [
     "train", "experiment=digits", "model=eleatt_gru", "model.hidden_size=8", "model.dropout=0.3",
-    "trainer.max_epochs=5", "trainer.num_threads=1", "scheduler=plateau",
+    "trainer.max_epochs=5", "trainer.num_threads=1", "scheduler=plateau", "scheduler.monitor=lr",
+    "scheduler.options.patience=1", "scheduler.options.cooldown=0",  # a tenth from epoch 4 on
 ]  # fmt: skip
 
 

@@ -99,7 +99,8 @@ def test_a_run_that_became_somebody_elses(work, undisturbed, assert_same) -> Non
 
 LIKE_SMALL = [
     "model.hidden_size=8", "model.dropout=0.3", "trainer.max_epochs=5", "trainer.num_threads=1",
-    "scheduler=plateau", "table.seeds=[0]",
+    "scheduler=plateau", "scheduler.monitor=lr", "scheduler.options.patience=1",
+    "scheduler.options.cooldown=0", "table.seeds=[0]",
 ]  # fmt: skip
 WRITING = {  # a verb, what it writes, and what it says of another place
     "export": (["runs", "export", "RUN", "--out", "FULL/x.zip"], "FULL/x.zip", "--out FILE"),
