@@ -165,16 +165,20 @@ def test_until_the_last_checkpoint_is_there_the_best_is_the_one_before(
     assert best.stat().st_ino != before
 
 
-def test_best_weights_that_are_lost_are_missed_before_the_run_goes_on(
-    short_config, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def falling(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the validation accuracy be lower after every epoch."""
     whole = SequenceClassifier.on_validation_epoch_end
 
-    def falling(network: SequenceClassifier) -> None:
+    def lower(network: SequenceClassifier) -> None:
         whole(network)
         network.epoch_metrics["val/accuracy"] = 0.5 / (1 + network.current_epoch)
 
-    monkeypatch.setattr(SequenceClassifier, "on_validation_epoch_end", falling)
+    monkeypatch.setattr(SequenceClassifier, "on_validation_epoch_end", lower)
+
+
+@pytest.mark.usefixtures("falling")
+def test_best_weights_that_are_lost_are_missed_before_the_run_goes_on(short_config) -> None:
     for selection in ("best", "last"):
         config = short_config("trainer.max_epochs=2", f"trainer.selection={selection}")
         folder, record = train(config, [])
@@ -204,3 +208,15 @@ def test_where_a_file_has_one_name_checkpoints_are_copied(
     assert len(set(files.values())) == len(files) == 3
     folder.record.unlink()
     assert train(config, [])[1]["metrics"] == usual["metrics"]
+
+
+@pytest.mark.usefixtures("falling")
+def test_a_run_stops_early_and_stays_stopped(short_config) -> None:
+    """Also where it was killed after its last epoch, before its record was written."""
+    config = short_config("trainer.max_epochs=6", "trainer.early_stopping=2")
+    folder, record = train(config, [])
+    assert (record["epochs"], record["best_epoch"]) == (3, 1)
+    folder.record.unlink()
+    _, again = train(config, [])
+    assert (again["epochs"], again["best_epoch"]) == (3, 1)
+    assert again["metrics"] == record["metrics"]
