@@ -153,6 +153,7 @@ def finished_run(record_of: MakeRecord) -> MakeFinished:
     """Write a finished run of the digits whose files agree with each other, without training.
 
     There are two classes; ``right`` says for each test sample whether its prediction is right.
+    ``before`` is the identity of the run whose weights this one begins with.
     """
     from omegaconf import OmegaConf
 
@@ -171,10 +172,13 @@ def finished_run(record_of: MakeRecord) -> MakeFinished:
         config: Mapping[str, Any] = config,
         digest: str = "d" * 64,
         labels: np.ndarray | None = None,
+        before: Mapping[str, Any] | None = None,
         **more: Any,
     ) -> RunFolder:
         mine = {**config, "seed": seed}
-        this = identity(mine, digest)
+        this = identity(mine, digest, before)
+        if before is not None:
+            more["pretraining"] = run_id(before)
         folder = RunFolder(runs_dir, run_id(this))
         random = np.random.default_rng(seed)
         if labels is None:  # the same in all runs, as they share the data

@@ -20,6 +20,7 @@ from eleatt_bench.runs.predictions import digest_of
 from eleatt_bench.runs.record import RunFolder, all_runs
 from eleatt_bench.tables.plan import plan
 from eleatt_bench.tables.recorded import record_plan
+from eleatt_bench.tables.records import trainings
 from eleatt_bench.training.run import train
 
 Call = Callable[..., tuple[int, str, str]]
@@ -501,7 +502,17 @@ rows: [{name: GRU, overrides: [model=gru]}, {name: EleAtt-GRU, overrides: [model
 """
 
 
-def test_weights_are_those_of_the_first_seed_in_each_column(tmp_path: Path, monkeypatch) -> None:
+def zero(path: Path, name: str) -> None:
+    """Make all values of one tensor in a file of weights zero."""
+    content = path.read_bytes()
+    begin = 8 + int.from_bytes(content[:8], "little")
+    first, end = json.loads(content[8:begin])[name]["data_offsets"]
+    path.write_bytes(content[: begin + first] + bytes(end - first) + content[begin + end :])
+
+
+def test_weights_are_those_of_the_first_seed_in_each_column(
+    tmp_path: Path, monkeypatch, capsys
+) -> None:
     configs = tmp_path / "configs" / "table" / "two.yaml"
     configs.parent.mkdir(parents=True)
     configs.write_text(COLUMNS)
@@ -517,6 +528,12 @@ def test_weights_are_those_of_the_first_seed_in_each_column(tmp_path: Path, monk
     assert published == {run.run_id for run in runs if run.row == "GRU" and run.seed == 0}
     assert len(published) == 2
     assert main(["results", "verify", "--weights"]) == 0
+    whole = (path := sorted((tmp_path / "results" / "weights").iterdir())[0]).read_bytes()
+    zero(path, "classifier.weight")
+    capsys.readouterr()
+    assert main(["results", "verify", "--weights"]) == 1
+    assert f"{path.name}  WRONG: accuracy " in capsys.readouterr().out
+    path.write_bytes(whole)
     again = ["model=gru", "seed=0", "data.sequence=pixels", "model.hidden_size=4"]
     again += ["trainer.max_epochs=1", "experiment=digits", "force=true", "model.backend=scan"]
     assert main(["train", *again]) == 0
@@ -524,3 +541,44 @@ def test_weights_are_those_of_the_first_seed_in_each_column(tmp_path: Path, monk
     kept = {path.stem for path in (tmp_path / "results" / "weights").iterdir()}
     assert len(kept) == 1, "weights of a run that was trained again are not its own any more"
     assert kept < published
+
+
+LATER = """
+name: later
+title: A network that begins with the weights of another
+overrides: [experiment=digits, model=gru, model.hidden_size=4, optimizer.lr=0.001]
+looks: [2]
+columns: [{name: accuracy}]
+rows: [{name: from scratch}, {name: pre-trained, overrides: [pretraining=digits]}]
+"""
+
+
+def test_what_a_published_run_begins_with_stays_and_what_no_table_needs_goes(
+    tmp_path: Path, monkeypatch, capsys, finished_run
+) -> None:
+    configs = tmp_path / "configs" / "table" / "later.yaml"
+    configs.parent.mkdir(parents=True)
+    configs.write_text(LATER)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ELEATT_CONFIGS", str(tmp_path / "configs"))
+    with Composer() as composer:
+        runs = trainings(plan("later", [], composer))
+        for run in runs:
+            config, before = composer.config(run.overrides), run.before and run.before.identity
+            digest, seed = run.identity["data"]["digest"], run.identity["seed"]
+            made = finished_run(
+                tmp_path / "runs", seed, config=config, digest=digest, before=before
+            )
+            assert made.run_id == run.run_id
+    published = tmp_path / "results" / "runs"
+    for _ in range(2):
+        assert main(["results", "add", "later"]) == 0
+        assert {run.run_id for run in all_runs(published)} == {run.run_id for run in runs}
+    assert len(runs) == 6
+    unneeded = finished_run(published, 2, config=config, digest=digest)
+    capsys.readouterr()
+    assert main(["results", "verify"]) == 1
+    assert f"{unneeded.run_id}  is in no table" in capsys.readouterr().out
+    assert main(["results", "add", "later"]) == 0
+    assert f"Removed {unneeded.run_id}, which no table needs" in capsys.readouterr().out
+    assert len(all_runs(published)) == 6
