@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 import urllib.error
+from importlib.machinery import ModuleSpec
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -15,6 +17,7 @@ from torch import nn
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.data.rgb import backbones
 from eleatt_bench.data.rgb.backbones import zoo
+from eleatt_bench.data.store import RANDOM_WEIGHTS
 
 
 @pytest.fixture
@@ -117,3 +120,47 @@ def test_no_network(models, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
         UserError, match=r"resnet18 cannot be downloaded from https://.*\.pth \(.*no"
     ):
         backbones.load("resnet18", device="cpu")
+
+
+class Corner:
+    """The transforms of the weights below: four pixels of a picture."""
+
+    def __call__(self, pictures: torch.Tensor) -> torch.Tensor:
+        return pictures[..., :2, :2] / 255
+
+    def __repr__(self) -> str:
+        return "Corner(size=[2])"
+
+
+def made(name: str, weights: Any) -> nn.Module:
+    """As torchvision's ``get_model``: with ``weights`` those, which are all 1, else random ones."""
+    network = nn.Sequential(nn.Flatten(), nn.Linear(12, 3), nn.Linear(3, 9))
+    for parameter in network.parameters() if weights is not None else ():
+        nn.init.ones_(parameter)
+    return network
+
+
+def test_a_model_has_torchvisions_weights_unless_random_ones_are_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Also where torchvision is not installed: it is a made-up one that has the same functions."""
+    default = SimpleNamespace(name="BEST", url="https://example.org/net.pth", transforms=Corner)
+    torchvision = ModuleType("torchvision")
+    torchvision.__spec__ = ModuleSpec("torchvision", None)
+    torchvision.models = SimpleNamespace(  # type: ignore[attr-defined]
+        list_models=lambda module: ["net"],
+        get_model_weights=lambda name: SimpleNamespace(DEFAULT=default),
+        get_model=made,
+    )
+    monkeypatch.setitem(sys.modules, "torchvision", torchvision)
+    frames = torch.rand(2, 3, 2, 2)
+    best = backbones.load("net", device="cpu")
+    expected = (1 + frames.sum(dim=(1, 2, 3)))[:, None].expand(2, 3)
+    torch.testing.assert_close(best.features(frames, 8), expected)
+    assert (best.size, best.weights) == (3, "torchvision BEST")
+    assert best.preprocessing == "Corner(size=[2])"
+    random = backbones.load("net", random=True, device="cpu")
+    assert random.weights == RANDOM_WEIGHTS
+    assert not torch.allclose(random.features(frames, 8), expected)
+    assert random.digest != best.digest
+    assert random.digest == backbones.load("net", random=True, device="cpu").digest
