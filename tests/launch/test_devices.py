@@ -9,7 +9,7 @@ import pytest
 
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.launch import devices
-from eleatt_bench.launch.devices import DevicePool, visible_devices
+from eleatt_bench.launch.devices import DevicePool, free_device_memory, visible_devices
 
 
 @pytest.mark.parametrize(
@@ -50,6 +50,29 @@ def test_otherwise_the_driver_is_asked(monkeypatch, tmp_path: Path) -> None:
         visible_devices()
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert visible_devices() == []
+
+
+@pytest.mark.parametrize("status", [14, 15])
+def test_devices_that_are_listed_count_whatever_nvidia_smi_warns_of(
+    monkeypatch, tmp_path: Path, status: int
+) -> None:
+    program = tmp_path / "nvidia-smi"
+    lost = "Unable to determine the device handle for GPU0000:3B:00.0: GPU is lost."
+    answer = (
+        'case "$*" in *=uuid*) echo GPU-aa; echo GPU-bb ;; '
+        '*) echo "0, GPU-aa, 1024"; echo "1, GPU-bb, 2048" ;; esac'
+    )
+    program.write_text(f"#!/bin/sh\necho '{lost}'\n{answer}\nexit {status}\n", encoding="utf-8")
+    program.chmod(0o755)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(devices, "_DRIVER", tmp_path)
+    assert visible_devices() == ["GPU-aa", "GPU-bb"]
+    assert free_device_memory()["GPU-bb"] == 2 << 30
+    program.write_text(f"#!/bin/sh\necho '{lost}'\nexit {status}\n", encoding="utf-8")
+    with pytest.raises(UserError, match="or lists none: name them in CUDA_VISIBLE_DEVICES"):
+        visible_devices()
+    assert free_device_memory() == {}
 
 
 def take(pool: DevicePool, expected: int | None = None) -> str | None:

@@ -30,25 +30,30 @@ def visible_devices() -> list[str]:
     if chosen is not None:
         names = [device.strip() for device in chosen.split(",") if device.strip()]
         return list(takewhile(lambda name: name != "-1", names))  # CUDA ignores what follows
+    said = _ask_driver("uuid")
+    lines = [line.strip() for line in said.splitlines()]
+    listed = [line for line in lines if line.startswith(("GPU-", "MIG-"))]
+    if listed or not _DRIVER.exists() or "No devices were found" in said:
+        return listed
+    raise UserError(
+        "There are GPUs here, but nvidia-smi, which would list them, is not there, does not answer "
+        "or lists none: name them in CUDA_VISIBLE_DEVICES, such as CUDA_VISIBLE_DEVICES=0,1, or do "
+        "without them, trainer=cpu"
+    )
+
+
+def _ask_driver(fields: str) -> str:
+    """What nvidia-smi prints of ``fields`` of each device; empty where it does not answer.
+
+    Its exit status is not asked: one lost device, or a warning, makes it other than 0, and the
+    other devices are listed all the same.
+    """
+    query = ["nvidia-smi", f"--query-gpu={fields}", "--format=csv,noheader,nounits"]
     try:
-        listed = subprocess.run(
-            ["nvidia-smi", "--query-gpu=uuid", "--format=csv,noheader"],
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=True,
-        )
-    except subprocess.CalledProcessError:  # e.g. the driver finds no device
-        return []
+        done = subprocess.run(query, capture_output=True, text=True, timeout=30, check=False)
     except (OSError, subprocess.TimeoutExpired):
-        if not _DRIVER.exists():
-            return []
-        raise UserError(
-            "There are GPUs here, but nvidia-smi, which would list them, is not there or does not "
-            "answer: name them in CUDA_VISIBLE_DEVICES, such as CUDA_VISIBLE_DEVICES=0,1, or do "
-            "without them, trainer=cpu"
-        ) from None
-    return [line.strip() for line in listed.stdout.splitlines() if line.strip()]
+        return ""
+    return done.stdout
 
 
 class DevicePool:
@@ -155,14 +160,9 @@ def _left(group: Path) -> float:
 
 def free_device_memory() -> dict[str, int]:
     """Bytes that are free on each CUDA device, by index and by UUID; empty where nobody can say."""
-    query = ["nvidia-smi", "--query-gpu=index,uuid,memory.free", "--format=csv,noheader,nounits"]
-    try:
-        listed = subprocess.run(query, capture_output=True, text=True, timeout=30, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return {}
     free: dict[str, int] = {}
-    for line in listed.stdout.splitlines():
-        index, uuid, mebibytes = (part.strip() for part in line.split(","))
-        if mebibytes.isdecimal():  # some devices do not tell
-            free |= dict.fromkeys((index, uuid), int(mebibytes) << 20)
+    for line in _ask_driver("index,uuid,memory.free").splitlines():
+        match [part.strip() for part in line.split(",")]:
+            case [index, uuid, mebibytes] if mebibytes.isdecimal():  # some devices do not tell
+                free |= dict.fromkeys((index, uuid), int(mebibytes) << 20)
     return free
