@@ -145,6 +145,17 @@ def test_a_job_asks_for_what_its_trainer_needs(monkeypatch) -> None:
     assert not {"requeue", "mem"} & other.keys()
 
 
+def test_the_partition_that_sbatch_takes_is_asked_for_gpus(monkeypatch) -> None:
+    said = "+launcher.options.partition"
+    monkeypatch.setattr(script, "has_gpus", lambda partition: partition == "gpus")
+    assert options("trainer=ddp", f"{said}=gpus")["gres"] == "gpu:2"
+    assert "gres" not in options("trainer=ddp", "launcher.partition=gpus", f"{said}=cpus")
+    monkeypatch.setenv("SBATCH_PARTITION", "gpus")
+    assert options("trainer=ddp")["gres"] == "gpu:2"
+    assert "gres" not in options("trainer=ddp", "launcher.partition=cpus")
+    assert "gres" not in options("trainer=ddp", f"{said}=cpus")
+
+
 def test_words_about_the_launcher_are_not_for_the_job() -> None:
     words = ["train", "launcher=slurm", "+launcher.options.x=1", "seed=1", "++launcher.cpus=2"]
     assert without_launcher(words) == ["train", "seed=1"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import sys
@@ -59,14 +60,12 @@ def request(config: Mapping[str, Any]) -> Request:
             are GPUs.
     """
     launcher, trainer = config["launcher"], config["trainer"]
-    gpus = int(leased_gpus(config, lambda: has_gpus(launcher["partition"])))
     options: dict[str, Any] = {
         "nodes": 1,
         "ntasks": 1,
         "cpus-per-task": launcher["cpus"] * trainer["devices"],
         "mem": launcher["mem"],
         "time": launcher["time"],
-        "gres": f"gpu:{gpus}" if gpus else None,
         **{key: launcher[key] for key in ("partition", "account", "qos")},
         "signal": f"B:USR1@{launcher['notice']}" if launcher["notice"] else None,
         "requeue": True,
@@ -82,6 +81,10 @@ def request(config: Mapping[str, Any]) -> Request:
                 f"the jobs elsewhere: type SLURM_CLUSTERS={value} before the command, for both"
             )
         options[name] = value
+    # As sbatch does: the variable counts where no option says it.
+    partition = options["partition"] or os.environ.get("SBATCH_PARTITION")
+    gpus = int(leased_gpus(config, lambda: has_gpus(partition)))
+    options.setdefault("gres", f"gpu:{gpus}" if gpus else None)
     words = tuple(
         f"--{name}" if value is True else f"--{name}={value}"
         for name, value in options.items()
