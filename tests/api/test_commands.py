@@ -27,6 +27,14 @@ def test_a_finished_run_is_given_at_once(
     assert "test accuracy" in capsys.readouterr().out
 
 
+def test_what_lies_in_the_working_folder_is_not_imported(
+    run: eb.LoadedRun, here: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "selectors.py").write_text("raise SystemExit('not the selectors of Python')\n")
+    monkeypatch.chdir(tmp_path)
+    assert eb.train(QUICK).id == run.id
+
+
 @pytest.mark.slow
 def test_a_run_that_fails_says_why(here: Path, tmp_path: Path) -> None:
     bad = [

@@ -168,6 +168,34 @@ def test_warm_jobs_have_the_commit_of_the_code_that_was_imported(tmp_path: Path)
         assert f"  {'commit':<18} {before}" in told
 
 
+TELL_THE_VERSION = """
+import sys, time
+from pathlib import Path
+from eleatt_bench.launch.process import Job, of_job, start
+if __name__ == "__main__":
+    job = Job(("--version",), "", Path(sys.argv[1]))
+    running = start(job, of_job(1, ""), warm=sys.argv[2] == "warm")
+    while (status := running.poll()) is None:
+        time.sleep(0.02)
+    sys.exit(status)
+"""
+
+
+@linux_only
+@pytest.mark.parametrize("how", ["cold", pytest.param("warm", marks=pytest.mark.slow)])
+def test_a_job_imports_nothing_from_the_working_folder(tmp_path: Path, how: str) -> None:
+    caller, log = tmp_path / "caller.py", tmp_path / "version.log"
+    caller.write_text(TELL_THE_VERSION, encoding="utf-8")
+    (folder := tmp_path / "folder").mkdir()
+    for name in ("selectors", "eleatt_bench"):
+        (folder / f"{name}.py").write_text("raise SystemExit('imported from the working folder')\n")
+    done = subprocess.run(
+        [sys.executable, str(caller), str(log), how], cwd=folder, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert log.read_text(encoding="utf-8").startswith("eleatt-bench ")
+
+
 @linux_only
 def test_without_room_for_the_servers_socket_a_job_starts_cold(tmp_path: Path) -> None:
     (long := tmp_path / ("n" * 100)).mkdir()

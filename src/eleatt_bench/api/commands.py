@@ -20,9 +20,11 @@ from eleatt_bench.cli.train import compose_checked
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.locations import config_flags
 from eleatt_bench.config.composer import Composer
+from eleatt_bench.launch.process import SAFE_PATH
 from eleatt_bench.runs.values import Run
 from eleatt_bench.training.folder import wanted_run
 
+_OUTPUT = {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
 _GRACE = 60.0  # seconds that an interrupted process has to put its files in order
 
 
@@ -77,7 +79,7 @@ def _run(arguments: Sequence[str], quiet: bool) -> None:
             text=True,
             encoding="utf-8",
             errors="replace",
-            env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"},
+            env={**os.environ, **SAFE_PATH, **_OUTPUT},
             start_new_session=True,  # Ctrl-C is handed on below, once
         ) as process,
     ):

@@ -31,6 +31,12 @@ PRELOADED = (
 PLANNED = "ELEATT_PLANNED_RUN"
 """The environment variable that tells a job which run it was planned as."""
 
+SAFE_PATH = {"PYTHONSAFEPATH": "1"}
+"""A Python with this variable imports nothing from the working folder, which may hold anything.
+
+The processes that it starts, such as the ranks of a job, do not either.
+"""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -67,6 +73,7 @@ def of_job(threads: int, devices: str | None) -> dict[str, str]:
         ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "ELEATT_NUM_THREADS"), str(threads)
     )
     environment["ELEATT_IN_SWEEP"] = "1"
+    environment |= SAFE_PATH
     if devices is not None:
         environment["CUDA_VISIBLE_DEVICES"] = devices
     return environment
@@ -124,6 +131,7 @@ class _Warm:
     def __init__(self, job: Job, environment: Mapping[str, str]) -> None:
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(list(PRELOADED))
+        os.environ |= SAFE_PATH  # for the server, which this process starts with its first job
         self._process = context.Process(
             target=_run_warm, args=(job.arguments, str(job.log_path), dict(environment))
         )

@@ -75,6 +75,13 @@ def test_how_it_ended_is_left_beside_the_log(tmp_path: Path, status: int) -> Non
     assert not (tmp_path / "asked").exists()
 
 
+def test_it_imports_nothing_from_the_working_folder(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "selectors.py").write_text("raise SystemExit('not the selectors of Python')\n")
+    job = job_of(tmp_path, sys.executable, "-c", "import selectors")
+    assert start_in(tmp_path, job).wait(30) == 0, logged(job)
+
+
 def test_what_the_setup_switches_on_loses_no_status(tmp_path: Path) -> None:
     strict = replace(WANTED, setup=("set -euo pipefail", *WANTED.setup))
     job = job_of(tmp_path, "bash", "-c", "exit 7")

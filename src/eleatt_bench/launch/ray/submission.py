@@ -46,7 +46,7 @@ def submit(
             ended_file(job.log_path).unlink(missing_ok=True)
             started_file(job.log_path).unlink(missing_ok=True)
         write_text(_list(logs), "".join(f"{job.key}\n" for job in jobs))
-        words = [sys.executable, "-m", "eleatt_bench", *command, "launcher.address=auto"]
+        words = [sys.executable, "-P", "-m", "eleatt_bench", *command, "launcher.address=auto"]
         own = {key: str(value) for key, value in config["launcher"]["env"].items()}
         variables = {
             **outer_variables(), **own, _HERE: logs.name, "PYTHONUNBUFFERED": "1",
