@@ -12,6 +12,7 @@ from eleatt_bench.launch.endings import AGAIN, CANCELLED_STATUS, ended_file
 from eleatt_bench.launch.engines import engine_for
 from eleatt_bench.launch.process import Job
 from eleatt_bench.launch.slurm import commands
+from eleatt_bench.launch.slurm.book import Book, read_book
 from eleatt_bench.launch.slurm.commands import SlurmError
 from eleatt_bench.launch.slurm.engine import Slurm, _Task
 from eleatt_bench.launch.slurm.script import Request
@@ -70,6 +71,36 @@ def test_the_job_of_another_sweep_goes_on(tmp_path: Path, monkeypatch: pytest.Mo
     engine._next = math.inf
     engine.stop(job)
     assert list(engine.ended()) == [(job, CANCELLED_STATUS)]
+
+
+def test_who_adopts_a_job_reads_the_log_that_it_was_submitted_with_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "scontrol").write_text("#!/bin/sh\necho MaxArraySize = 1001\n")
+    (tmp_path / "sbatch").write_text("#!/bin/sh\necho 18\n")
+    queue = tmp_path / "squeue"
+    queue.write_text("#!/bin/sh\n")
+    for name in ("scontrol", "sbatch", "squeue"):
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    book = Book(tmp_path / "search.json", 1001, {"other": "other.log", "run": "search/0.log"})
+    book.logs["third"] = "third.log"
+    book.write()
+    old, new = (tmp_path / "search" / f"{number}.log" for number in (0, 7))
+    old.parent.mkdir()
+    ended_file(old).write_text("1\n")  # the first trial of that run failed
+    search = Slurm(WANTED, tmp_path, "search", at_once=2, most=4, say=print)
+    search.submit([Job(("train",), "", new, run_id="run")])
+    read = read_book(book.path)
+    assert read is not None
+    assert list(read.logs) == ["other", "run", "third"], "the indices of queued tasks stay"
+    queue.write_text('#!/bin/sh\necho "18|1|search|RUNNING|None|n1|0:09"\n')
+    adopted = Job(("train",), "", tmp_path / "sweep" / "run.log", run_id="run")
+    sweep = Slurm(WANTED, tmp_path, "sweep", at_once=2, most=None, say=print)
+    sweep.submit([adopted])
+    queue.write_text("#!/bin/sh\n")
+    ended_file(new).write_text("0\n")
+    assert list(sweep.ended()) == [(adopted, 0)]
 
 
 def test_slurm_is_asked_again_also_while_no_job_is_queued(

@@ -216,7 +216,7 @@ class Slurm:
             ready = {job for job in self._new if not (wait and self._is_held(job))}
             for job in self._new:
                 self._new[job] = self._new[job] if job in ready else _BUSY
-                if job in ready and job.key not in book.logs:
+                if job in ready:  # a search may have written another log before; the place stays
                     book.logs[job.key] = os.path.relpath(job.log_path, self._folder)
             if not ready:
                 return
