@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -28,11 +28,13 @@ def engine_for(
     *,
     folder: Path,
     name: str,
+    keys: Set[str] = frozenset(),
     journal: Journal | None = None,
     trials: bool = False,
 ) -> Engine:
     """The engine for ``jobs`` jobs of the sweep ``name``; ``folder`` is the one of all sweeps.
 
+    ``keys`` are those of the jobs, as far as they are known before.
     With ``trials`` only a few jobs are handed over at once: later trials learn from earlier ones.
 
     Raises:
@@ -46,7 +48,7 @@ def engine_for(
             from eleatt_bench.launch.ray.driver import Ray
             from eleatt_bench.launch.ray.submission import submitted
 
-            by_another = None if trials else submitted(config, folder / name, say)
+            by_another = None if trials else submitted(config, keys, folder / name, say)
             if by_another is not None:
                 return by_another
             return Ray.of(config, most=None if trials else jobs, journal=journal, say=say)

@@ -155,8 +155,9 @@ def launch(this: Sweep, left: Sequence[Planned], first: int, detach: bool = Fals
               "--cancel it ends them")  # fmt: skip
         return
     engine = engine_for(
-        config, len(jobs), folder=sweeps, name=this.name, journal=Journal(this.logs / "jobs.jsonl")
-    )
+        config, len(jobs), folder=sweeps, name=this.name, keys={job.key for job in jobs},
+        journal=Journal(this.logs / "jobs.jsonl"),
+    )  # fmt: skip
     results = run_jobs(jobs, engine)
     failed = [(result.job, result.returncode) for result in results if result.returncode != 0]
     if failed:

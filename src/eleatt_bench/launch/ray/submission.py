@@ -6,7 +6,7 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -81,14 +81,27 @@ def cancel(config: Mapping[str, Any], logs: Path) -> int:
 
 
 def submitted(
-    config: Mapping[str, Any], logs: Path, say: Callable[[str], None]
+    config: Mapping[str, Any], keys: Set[str], logs: Path, say: Callable[[str], None]
 ) -> Submitted | None:
-    """The engine that watches a sweep that was submitted and still runs; None if there is none."""
+    """The engine that watches a sweep that was submitted and still runs; None if there is none.
+
+    A sweep that has not all of the jobs ``keys`` is waited for: nobody else begins the others.
+    """
     address = config["launcher"]["address"]
     if address is None or os.environ.get(_HERE) == logs.name or not _list(logs).exists():
         return None
     sweeps = _Sweeps(address)
-    return Submitted(sweeps, logs, say) if sweeps.status(logs.name) == "alive" else None
+    if sweeps.status(logs.name) != "alive":
+        return None
+    if not (others := keys - set(_keys(logs))):
+        return Submitted(sweeps, logs, say)
+    say(
+        f"Ray runs this sweep already, without {len(others):,} of these {len(keys):,} jobs (ray "
+        f"job logs {logs.name}): they begin when it has ended"
+    )
+    while sweeps.status(logs.name) == "alive":
+        time.sleep(_POLL)
+    return None
 
 
 class Submitted:
@@ -153,8 +166,8 @@ class Submitted:
             return
         self._next = time.monotonic() + _POLL
         status = self._sweeps.status(self._logs.name)  # first: the files then have all it wrote
-        if status not in ("alive", "SUCCEEDED", "FAILED", self._status):
-            self._say(f"The sweep that was submitted is {status}")
+        if status not in ("alive", "SUCCEEDED", self._status):
+            self._say(f"The sweep that was submitted is {status} (ray job logs {self._logs.name})")
         self._status = status
         names = {path.name for path in self._logs.iterdir()}
         for job in list(self._waiting):
@@ -167,9 +180,9 @@ class Submitted:
                 continue
             elif job.needs is not None and self._told.get(job.needs, 0) != 0:
                 self._told[job] = None
-            else:
+            else:  # a job that fails leaves its exit status
                 done = job.done is not None and job.done()
-                self._told[job] = 0 if done else CANCELLED_STATUS if status == "STOPPED" else 1
+                self._told[job] = 0 if done else CANCELLED_STATUS
             del self._waiting[job]
             yield job, self._told[job]
 
