@@ -121,6 +121,18 @@ def test_training_anew_does_not_continue_from_behind_a_link(make_run, elsewhere:
     assert below(elsewhere) == before
 
 
+def test_training_anew_leaves_no_pictures_of_weights_that_are_gone(make_run) -> None:
+    run = make_run()
+    layer = run.path / "attention" / "layer0"
+    layer.mkdir(parents=True)
+    for name in ("attention.h5", "classes.csv", "classes.png"):
+        (layer / name).write_text("of the old weights")
+    (run.path / "attention" / "mine.txt").write_text("mine")
+    with run.held():
+        assert run.clear() == []
+    assert [path.name for path in (run.path / "attention").iterdir()] == ["mine.txt"]
+
+
 @pytest.mark.parametrize(
     "name", ["", "config.yaml", "predictions.h5", "checkpoints", "record.json", "epochs.csv"]
 )

@@ -17,10 +17,10 @@ _TRAINING = (
 )
 _ATTENTION = r"attention(/layer\d+(/[^/]+\.(png|pdf|gif|mp4|csv|h5))?)?"
 
-TRAINING = re.compile(f"{_TRAINING}|{_TEMPORARY}")
-"""Paths in a run's folder that training makes."""
+TRAINING = re.compile(f"{_TRAINING}|{_TEMPORARY}|{_ATTENTION}")
+"""Paths in a run's folder that training makes, or that show the weights that it made."""
 
-EVERY = re.compile(rf"{_TRAINING}|{_TEMPORARY}|{_ATTENTION}|\.lock")
+EVERY = re.compile(rf"{TRAINING.pattern}|\.lock")
 """Paths in a run's folder that any command makes."""
 
 
