@@ -220,6 +220,38 @@ def test_by_its_journal_no_device_was_held_by_more_jobs_than_it_serves(
     assert set(ended.values()) == {0, -9}
 
 
+def test_the_journal_has_the_ends_of_jobs_that_ended_with_their_launcher(
+    scripted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("eleatt_bench.launch.pool.GRACE", 0.5)
+    obeys, stubborn = scripted(
+        "import time; print(1, flush=True); time.sleep(600)",
+        """
+        import signal, time
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        print(1, flush=True)
+        time.sleep(600)
+        """,
+    )
+    journal = Journal(tmp_path / "jobs.jsonl")
+    processes: list[process.Running] = []
+
+    def be_interrupted() -> None:
+        with Pool(num_jobs=2, threads_per_job=1, journal=journal) as running:
+            for job in (obeys, stubborn):
+                running.start(job)
+            processes.extend(one for one, _ in running._running.values())
+            wait_for(lambda: all(job.log_path.read_text() for job in (obeys, stubborn)), 30)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        be_interrupted()
+    wait_for(lambda: all(one.poll() is not None for one in processes), 5)
+    lines = (tmp_path / "jobs.jsonl").read_text(encoding="utf-8").splitlines()
+    ends = [event for event in map(json.loads, lines) if event["event"] == "ended"]
+    assert {event["job"]: event["returncode"] for event in ends} == {"job 0": -15, "job 1": -9}
+
+
 def test_redirected_output_is_plain_lines(scripted) -> None:
     console = quiet()
     jobs = scripted("pass", "raise SystemExit(1)")

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
+from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.signals import interrupted_afterwards
 from eleatt_bench.launch.devices import Budget, DevicePool, free_memory
 from eleatt_bench.launch.guard import Guard, signal_group
@@ -61,6 +62,18 @@ class Pool:
         finally:
             signal.signal(signal.SIGTSTP, self._usual)
             self._guard.__exit__(*exception)
+            self._note_ends()
+
+    def _note_ends(self) -> None:
+        """Tell the journal how the last jobs ended; the guard has killed those that did not."""
+        with suppress(UserError):  # which would hide why the pool is left
+            for job, (process, device) in self._running.items():
+                status = process.poll()
+                self._note_end(job, process, device, -signal.SIGKILL if status is None else status)
+
+    def _note_end(self, job: Job, process: Running, device: str | None, status: int) -> None:
+        if self._journal is not None:
+            self._journal.ended(job.label, process.pid, device, status)
 
     def _suspend(self, number: int, frame: object) -> None:
         """Stop and go on, by Ctrl-Z and `fg`, together with all jobs, which have no terminal."""
@@ -109,8 +122,8 @@ class Pool:
             process = start(job, of_job(self._threads, device), warm=self._warm)
             self._guard.watch(process.pid)
             self._running[job] = (process, device)
-        if self._journal is not None:
-            self._journal.started(job.label, process.pid, device)
+            if self._journal is not None:
+                self._journal.started(job.label, process.pid, device)
 
     def stop(self, job: Job) -> None:
         """Ask ``job`` to end by itself; after `GRACE` seconds `ended` kills it."""
@@ -134,8 +147,7 @@ class Pool:
             self._memory.give_back(job.memory.host)
             if self._devices is not None and device is not None:
                 self._devices.give_back(device, job.memory.device)
-            if self._journal is not None:
-                self._journal.ended(job.label, process.pid, device, returncode)
+            self._note_end(job, process, device, returncode)
             yield job, returncode
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -106,16 +107,28 @@ class Ray:
 
     def __exit__(self, *exception: object) -> None:
         """Ask all jobs to end, and wait for them; Ray ends what is left."""
-        ray = self._cluster.ray
         try:
-            refs = [task.ref for task in self._tasks.values()]
-            with suppress(ConnectionError):  # then Ray has ended this process's tasks itself
-                for ref in refs:
-                    ray.cancel(ref)
-                if refs:
-                    ray.wait(refs, num_returns=len(refs), timeout=GRACE + _SLACK)
+            # Without a connection Ray has ended this process's tasks itself. What goes wrong with
+            # the journal would hide why the engine is left.
+            with suppress(ConnectionError, UserError):
+                self._end_all()
         finally:
             self._cluster.leave()
+            with suppress(UserError):
+                for job, task in self._tasks.items():
+                    self._is_at(job, _place(job))
+                    self._note_end(job, task.place, -signal.SIGKILL)
+
+    def _end_all(self) -> None:
+        """Ask all jobs to end, and take over how those ended that do so in time."""
+        for job in self._tasks:
+            self.stop(job)
+        refs = {task.ref: job for job, task in self._tasks.items()}
+        if refs:
+            wait = self._cluster.ray.wait
+            ready, _ = wait([*refs], num_returns=len(refs), timeout=GRACE + _SLACK)
+            for ref in ready:
+                self._end(refs[ref])
 
     def __len__(self) -> int:
         return len(self._tasks) + len(self._results)
@@ -208,18 +221,22 @@ class Ray:
                 self._go_on(job, _LOST.get(type(error).__name__, _cause(error)))
                 return
             outcome = Ending(CANCELLED_STATUS, task.place)
-        self._is_at(job, outcome.place)
+        self._is_at(job, outcome.place or _place(job))
         del self._tasks[job]
-        self._finish(job, outcome.place or task.place, outcome.status, outcome.told)
+        self._finish(job, task.place, outcome.status, outcome.told)
 
     def _finish(self, job: Job, place: Place | None, status: int, told: str = "") -> None:
         if told:
             with suppress(OSError), job.log_path.open("a", encoding="utf-8") as log:
                 log.write(f"Ray: {told}\n")
                 ended_file(job.log_path).write_text(f"{status}\n", encoding="utf-8")
+        self._note_end(job, place, status)
+        self._results[job] = status
+
+    def _note_end(self, job: Job, place: Place | None, status: int) -> None:
+        """Tell the journal how ``job`` ended at ``place``; None: it never ran."""
         if place is not None and self._journal is not None:
             self._journal.ended(job.label, place.pid, place.device, status, host=place.host)
-        self._results[job] = status
 
     def _go_on(self, job: Job, why: str) -> None:
         """Hand ``job`` over once more, unless it was lost too often without progress."""
@@ -231,9 +248,7 @@ class Ray:
             told = f"{why}, {often} times without the end of an epoch between them"
             self._finish(job, task.place, 1, told)
             return
-        if task.place is not None and self._journal is not None:
-            where = task.place
-            self._journal.ended(job.label, where.pid, where.device, -9, host=where.host)
+        self._note_end(job, task.place, -signal.SIGKILL)
         self._say(f"submitted again  {job.label}: {why}")
         self.start(job)
         self._tasks[job] = replace(self._tasks[job], why=why)
