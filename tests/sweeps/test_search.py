@@ -282,6 +282,12 @@ def test_a_trial_whose_job_somebody_ended_is_gone_on_with(
         search.go()
         assert search.cancelled == 1
     assert trials.counts() == {"unfinished": 1}
+    if ended == -signal.SIGKILL:  # it may want more memory than there is
+        with Trials(trials.path, seed=0) as again:
+            said = go(again, Scripted(lambda job: ended), space, 2)
+        assert said[1] == "trial 1/2 FAILED    signal 9: the last line"
+        assert trials.counts() == {"failed": 1, "unfinished": 1}
+        return
     said = go(trials, Scripted(lambda job: finish("optimizer.lr=0.01") or 0), space, 1)
     assert said[-1].startswith("trial 1/1 complete")
 

@@ -364,6 +364,12 @@ def test_the_time_of_a_continued_run_is_that_of_all_its_processes(short_config) 
     assert 100 < again["timing"]["seconds_per_epoch"] < 101, "of two that this machine did"
     assert again["devices"] == [["another", 1], [here, 2]]
 
+    run.record.unlink()
+    previous.replace(last)
+    _, again = train(short_config(*OPTIONS, "model.backend=equations"), [])
+    assert again["backends"] == [[record["backend"], 2], ["equations", 1]]
+    assert again["timing"]["seconds_per_epoch"] < 50, "the one that this backend did"
+
 
 def test_a_file_that_is_none_is_named(tmp_path: Path) -> None:
     (tmp_path / "last.ckpt").write_bytes(io.BytesIO(b"PK\x05\x06" + bytes(18)).getvalue())

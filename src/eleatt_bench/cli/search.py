@@ -112,7 +112,7 @@ def _search(name: str, space: Space, composer: Composer, most: int) -> None:
             _close(path, runs_dir, best)
     if search.cancelled:
         raise UserError(
-            f"{search.cancelled} of the trials were cancelled: the same command goes on with them"
+            f"The jobs of {search.cancelled} trials were ended: the same command goes on with them"
         )
     if not best and not counts["unfinished"]:
         raise UserError(f"No trial is complete: the logs in {path.with_suffix('')} say why")

@@ -28,7 +28,7 @@ from eleatt_bench.runs.title import accuracy_text
 from eleatt_bench.runs.wanted import WantedRun
 from eleatt_bench.sweeps.sweep import Sweep, check_cluster, sweep_of
 from eleatt_bench.tables.estimate import expected_memory
-from eleatt_bench.training.folder import wanted_run
+from eleatt_bench.training.folder import check_pretraining, wanted_run
 from eleatt_bench.training.loggers.ready import loggers_ready
 
 Overrides = Sequence[str]
@@ -94,6 +94,7 @@ def plan_jobs(verb: str, jobs: Sequence[Overrides]) -> list[Planned]:
             config = composer.config(overrides)
             if verb == "train":
                 folder, run = wanted_run(overrides, config, composer)
+                check_pretraining(folder, run, force=config["force"])
                 planned.append(Planned(overrides, config, folder, run))
             else:
                 folder = find_run(folder_at(config["runs_dir"]), config["run"])

@@ -6,9 +6,9 @@ import math
 import shlex
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from eleatt_bench.common.errors import HeldElsewhereError, UserError
 from eleatt_bench.common.locations import command, config_flags
@@ -21,16 +21,15 @@ from eleatt_bench.launch.overview import last_line
 from eleatt_bench.launch.process import Job
 from eleatt_bench.runs.curves import Curve, CurveReader
 from eleatt_bench.runs.record import Record, RunFolder
+from eleatt_bench.runs.wanted import WantedRun
 from eleatt_bench.sweeps.space import Space
 from eleatt_bench.sweeps.trials import Trials
-from eleatt_bench.training.folder import wanted_run
+from eleatt_bench.training.folder import check_pretraining, wanted_run
 
 if TYPE_CHECKING:
     from optuna.trial import Trial
 
 _LOOK = 0.5  # seconds from one look at the curves to the next
-_ENDED = (CANCELLED_STATUS, -signal.SIGKILL)
-"""Exit statuses of a job that somebody ended: its trial stays unfinished."""
 
 
 @dataclass
@@ -116,10 +115,13 @@ class Search:
         with self._trials.readable():
             overrides = self._space.overrides(trial)
         try:
-            one = self._run(trial, overrides)
+            config = self._composer.config(overrides)
+            folder, run = wanted_run(overrides, config, self._composer)
         except UserError as error:  # values that do not go together
             self._fail(trial, str(error), f"again: {train_command(overrides)}")
             return True
+        check_pretraining(folder, run)  # the trial stays unfinished, as this can be mended
+        one = _watched(trial, config, folder, run)
         self._trials.note_run(trial, one.folder.run_id)
         job = Job(
             arguments=("train", *config_flags(), *overrides),
@@ -136,18 +138,6 @@ class Search:
         else:
             self._go_on(job, one, "finished already")
         return True
-
-    def _run(self, trial: Trial, overrides: list[str]) -> _Running:
-        """The run that ``trial`` is."""
-        config = self._composer.config(overrides)
-        folder, run = wanted_run(overrides, config, self._composer)
-        before = run.before.folder(folder.path.parent) if run.before else None
-        max_epochs = config["trainer"]["max_epochs"]
-        data = config["data"]
-        stage = "test" if find(data["name"], data["protocol"]).development else "val"
-        return _Running(
-            trial, folder, before, max_epochs, CurveReader(folder), time.monotonic(), stage
-        )
 
     def _waits_for(self, one: _Running) -> str:
         """As `_Running.waits_for`; the engine of this search may also have the same run queued."""
@@ -204,9 +194,12 @@ class Search:
             self._complete(one, record, duration(time.monotonic() - one.began))
         elif one.pruned is not None:
             self._prune(one)
-        elif returncode in _ENDED:
+        elif returncode == CANCELLED_STATUS or (
+            returncode == -signal.SIGKILL and not self._trials.was_killed(one.trial)
+        ):
             self.cancelled += 1
-            self._tell(one.trial, "cancelled: the same command goes on with it")
+            how = "cancelled" if returncode == CANCELLED_STATUS else "killed, maybe for its memory"
+            self._tell(one.trial, f"{how}: the same command goes on with it")
         else:
             how = f"exit status {returncode}" if returncode >= 0 else f"signal {-returncode}"
             again = f"again: {shlex.join(['eleatt-bench', *job.arguments])}"
@@ -230,6 +223,16 @@ class Search:
 
     def _tell(self, trial: Trial, line: str) -> None:
         self._say(f"trial {trial.number + 1:>{len(str(self._most))}}/{self._most} {line}")
+
+
+def _watched(
+    trial: Trial, config: Mapping[str, Any], folder: RunFolder, run: WantedRun
+) -> _Running:
+    """``trial``, which is the ``run`` of ``config`` in ``folder``."""
+    before = run.before.folder(folder.path.parent) if run.before else None
+    data, max_epochs = config["data"], config["trainer"]["max_epochs"]
+    stage = "test" if find(data["name"], data["protocol"]).development else "val"
+    return _Running(trial, folder, before, max_epochs, CurveReader(folder), time.monotonic(), stage)
 
 
 def train_command(overrides: list[str]) -> str:

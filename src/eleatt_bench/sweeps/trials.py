@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial, Trial
 
 _OWNER = "owner"  # an attribute of a trial: the token of its process
+_KILLED = "killed"  # an attribute of a trial: its job was killed once
 RUN, FAILURE = "run", "failure"
 """Attributes of a trial: the name of its run, and why it failed."""
 
@@ -166,6 +167,13 @@ class Trials:
         with self.readable():
             trial.set_user_attr(FAILURE, reason)
             self.study.tell(trial, state=optuna.trial.TrialState.FAIL)
+
+    def was_killed(self, trial: Trial) -> bool:
+        """Whether the job of ``trial`` was killed before; from now on it was."""
+        with self.readable():
+            before = bool(self.all()[trial.number].user_attrs.get(_KILLED))
+            trial.set_user_attr(_KILLED, True)
+        return before
 
     def note_run(self, trial: Trial, run_id: str) -> None:
         """Store the name of the run that ``trial`` does."""

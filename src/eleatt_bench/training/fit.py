@@ -38,7 +38,13 @@ from eleatt_bench.training.callbacks import EpochReport, Schedule
 from eleatt_bench.training.checkpoints import Checkpoints, begin_with, load_checkpoint
 from eleatt_bench.training.classifier import SequenceClassifier
 from eleatt_bench.training.datamodule import SequenceDataModule
-from eleatt_bench.training.environment import backend_of, device_name, leased_threads, peak_memory
+from eleatt_bench.training.environment import (
+    backend_of,
+    device_name,
+    device_of,
+    leased_threads,
+    peak_memory,
+)
 from eleatt_bench.training.epochs import EpochLines
 from eleatt_bench.training.evaluate import measure, predict, predictions
 from eleatt_bench.training.expected import network_of
@@ -135,7 +141,13 @@ def fit(
         "timing": {
             "started": started.isoformat(timespec="seconds"),
             "finished": datetime.now().astimezone().isoformat(timespec="seconds"),
-            **_durations(folder, checkpoints, epochs_before, time.perf_counter() - clock),
+            **_durations(
+                folder,
+                checkpoints,
+                epochs_before,
+                time.perf_counter() - clock,
+                (device_of(trainer), backend_of(trainer, classifier)),
+            ),
             "resumed_after_epoch": epochs_before,
             **peak_memory(trainer.strategy.root_device),
         },
@@ -160,19 +172,28 @@ def _begin(
 
 
 def _durations(
-    folder: RunFolder, checkpoints: Checkpoints, epochs_before: int, here: float
+    folder: RunFolder,
+    checkpoints: Checkpoints,
+    epochs_before: int,
+    seconds: float,
+    here: tuple[str, str],
 ) -> dict[str, Any]:
-    """How long the run took, and one of its epochs; this process took ``here`` seconds.
+    """How long the run took, and one of its epochs; this process took ``seconds``.
 
-    Of earlier processes the epochs count that the run has kept. An epoch's time is the median on
-    the last device: if a process was stopped, or the machine slept, one epoch lasts for hours.
+    Of earlier processes the epochs count that the run has kept. An epoch's time is the median of
+    those that were computed on ``here``, the device and backend that the record names: if a process
+    was stopped, or the machine slept, one epoch lasts for hours.
     """
     by_epoch = CurveReader(folder).read()["seconds"]
-    earlier = sum(seconds for epoch, seconds in by_epoch.items() if epoch <= epochs_before)
-    names = [name for name, count in checkpoints.devices for _ in range(count)]
-    alike = [seconds for epoch, seconds in by_epoch.items() if names[epoch - 1] == names[-1]]
+    earlier = sum(value for epoch, value in by_epoch.items() if epoch <= epochs_before)
+    devices, backends = (
+        [name for name, count in turns for _ in range(count)]
+        for turns in (checkpoints.devices, checkpoints.backends)
+    )
+    computed = list(zip(devices, backends, strict=True))
+    alike = [value for epoch, value in by_epoch.items() if computed[epoch - 1] == here]
     return {
-        "seconds": round(earlier + here, 3),
+        "seconds": round(earlier + seconds, 3),
         "seconds_per_epoch": round(float(np.median(alike)), 4) if alike else None,
     }
 

@@ -34,7 +34,7 @@ def wanted_run(
 
     Raises:
         UserError: a data set is not prepared; or the pre-training's layers take frames of another
-            size than this run has, have learnt from what this run tests on, or are not here.
+            size than this run has, or have learnt from what this run tests on.
     """
     source, before = source_of(config, composer, is_place), None
     if source is not None:
@@ -42,10 +42,17 @@ def wanted_run(
         _check_frames(config, source)
         _check_unseen(config, source)
     this = wanted(overrides, config, _digest(config), before)
-    folder = this.folder(folder_at(config["runs_dir"]))
-    if before is not None and (config["force"] or not _goes_on(folder)):
-        _check_weights(before.folder(folder.path.parent))
-    return folder, this
+    return this.folder(folder_at(config["runs_dir"])), this
+
+
+def check_pretraining(folder: RunFolder, this: WantedRun, *, force: bool = False) -> None:
+    """Check, before many jobs fail for it, that what ``this`` run begins with has its weights here.
+
+    Raises:
+        UserError: the pre-training is finished and lacks them; the message says what helps.
+    """
+    if this.before is not None and (force or not _goes_on(folder)):
+        _check_weights(this.before.folder(folder.path.parent))
 
 
 def _digest(config: Config) -> str:
@@ -83,7 +90,6 @@ def _goes_on(folder: RunFolder) -> bool:
 
 
 def _check_weights(source: RunFolder) -> None:
-    """Check, before many jobs fail for it, that a finished pre-training has its weights here."""
     record = source.read()
     if record is None or record["status"] != "finished":  # then it is trained first
         return
@@ -178,6 +184,12 @@ def _config(folder: RunFolder, record: Record) -> dict[str, Any]:
         ) from error
     recorded = record["identity"]
     said = identity(config, recorded["data"]["digest"], recorded.get("pretraining"))
+    if said["data"].get("splits") != recorded["data"].get("splits"):
+        raise UserError(
+            f"The splits of {config['data']['protocol']} have changed since {folder.run_id} was "
+            f"trained: use the commit that trained it ({record.get('git_commit') or 'not recorded'}"
+            f"), or train another run: {record['command']}"
+        )
     now, then = (dict(leaves(one)) for one in (said, recorded))
     changes = [
         f"{key} is {_text(now, key)}, and was {_text(then, key)}"

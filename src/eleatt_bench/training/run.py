@@ -24,7 +24,7 @@ from eleatt_bench.runs.identity import is_place
 from eleatt_bench.runs.record import CONTINUED, Record, RunFolder, check_finished
 from eleatt_bench.runs.wanted import WantedRun
 from eleatt_bench.training.environment import git_commit, is_in_sweep, versions
-from eleatt_bench.training.folder import reopen, wanted_run
+from eleatt_bench.training.folder import check_pretraining, reopen, wanted_run
 from eleatt_bench.training.loggers.ready import check_ready
 from eleatt_bench.training.progress import Display, display
 
@@ -43,6 +43,7 @@ def train(config: dict[str, Any], overrides: Sequence[str]) -> tuple[RunFolder, 
     composer = Composer()
     folder, this = wanted_run(overrides, config, composer)
     _check_planned(folder)
+    check_pretraining(folder, this, force=config["force"])
     return _train(config, folder, this, composer)
 
 

@@ -35,6 +35,16 @@ def test_it_says_how_the_jobs_and_no_others_are_ended(
     assert told.endswith(ends)
 
 
+def test_it_ends_no_job_that_another_sweep_submitted(tmp_path: Path) -> None:
+    said: list[str] = []
+    for foreign, ends in ((False, "by scancel 17_3"), (True, "by the sweeps that submitted them")):
+        with Slurm(WANTED, tmp_path, "search", at_once=2, most=4, say=said.append) as engine:
+            for array, other in (("17", foreign), ("9", True)):
+                task = _Task(array, 3, "sweep", foreign=other)
+                engine._tasks[Job(("train", array), "", tmp_path / "job.log")] = task
+        assert said[-1].endswith(ends)
+
+
 @pytest.mark.parametrize("left", ["", "no exit status", "AGAIN"])
 def test_a_job_is_stopped_also_if_slurm_does_not_answer_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: str

@@ -122,7 +122,8 @@ class Slurm:
             ends = "with --cancel"
             if self._most is not None:  # a search, which has no such flag
                 # Not by arrays, since these may hold jobs of other processes.
-                ends = f"by scancel {' '.join(task.name for task in self._tasks.values())}"
+                own = [task.name for task in self._tasks.values() if not task.foreign]
+                ends = f"by scancel {' '.join(own)}" if own else "by the sweeps that submitted them"
             self._say(
                 f"{len(self._tasks):,} jobs stay in SLURM's queue or go on ({self._known_as()}): "
                 f"the same command attaches to them again{again}; they are ended {ends}"
