@@ -115,6 +115,34 @@ def test_what_a_row_sets_cannot_be_typed(table: str, typed: str, says: str, comp
     assert plan("nucla", ["model.num_layers=2"], composer).variation == (), "no row sets that"
 
 
+@pytest.mark.parametrize(
+    ("table", "typed", "one", "other"),
+    [
+        ("table2", "data.protocol=cross_view", "column 'cross_subject'", "column 'cross_view'"),
+        ("table4", "pretraining=ntu_v1", "section 'from scratch'", "section 'pre-trained on"),
+        ("table2", "model.num_layers=1", "row '1-sRNN'", "row '3-sRNN'"),
+        ("digits", "model.gate=softmax", "row 'EleAtt-GRU'", "row 'GRU'"),
+        ("digits", "model.cell=lstm", "row 'EleAtt-GRU'", "row 'EleAtt-LSTM'"),
+    ],
+)
+def test_nor_can_what_makes_two_of_its_columns_sections_or_rows_one(
+    table: str, typed: str, one: str, other: str, composer
+) -> None:
+    says = f"{typed}: table {table} would then have the same runs in {one} as in {other}"
+    with pytest.raises(UserError, match=says):
+        plan(table, ["table.seeds=[0]", typed], composer)
+
+
+def test_a_setting_that_the_rows_of_a_variation_need_can_be_typed(composer) -> None:
+    rows = (
+        'table.rows=[{name: SGD, overrides: ["optimizer.options.momentum=0.8"]}]',
+        "table.claims=[]",
+    )
+    made = plan("digits", [*rows, "optimizer=sgd"], composer)
+    assert {run.identity["optimizer"]["options"]["momentum"] for run in made.runs} == {0.8}
+    assert made.variation == (*rows, "optimizer=sgd")
+
+
 def test_columns_that_read_the_same_run_share_it(planned) -> None:
     by_cell = planned("table4").by_cell
     for section, row, column in by_cell:

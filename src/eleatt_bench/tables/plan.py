@@ -20,6 +20,7 @@ from eleatt_bench.runs.identity import content, is_named, is_place
 from eleatt_bench.runs.wanted import WantedRun, wanted, wanted_by_seed
 from eleatt_bench.tables.facts import DataFacts
 from eleatt_bench.tables.spec import QUICK, Spec, check_spec, declared, folds_of, sections_of
+from eleatt_bench.tables.typed import check_apart, check_rows, check_user, key_of
 
 Place = tuple[str, str, str]
 """Section, row and column."""
@@ -98,7 +99,7 @@ class Plan:
     @property
     def as_declared(self) -> bool:
         """Whether this is no rehearsal, and no setting but those of ``table.`` was typed."""
-        return not self.quick and all(_key(o).startswith("table.") for o in self.variation)
+        return not self.quick and all(key_of(o).startswith("table.") for o in self.variation)
 
     @property
     def file_stem(self) -> str:
@@ -110,7 +111,7 @@ class Plan:
         if not self.variation:
             return name
         said = " ".join(
-            sorted(o if _key(o) == "data_dir" else canonical(o) for o in merge(self.variation))
+            sorted(o if key_of(o) == "data_dir" else canonical(o) for o in merge(self.variation))
         )
         return f"{name}-{hashlib.sha256(said.encode()).hexdigest()[:8]}"
 
@@ -159,25 +160,28 @@ def plan(
     Raises:
         UserError: an unknown table, an override that does not apply, or one that a table sets.
     """
-    of_table = [o for o in overrides if _key(o).startswith("table.")]
-    user = [o for o in overrides if not _key(o).startswith("table.")]
+    of_table = [o for o in overrides if key_of(o).startswith("table.")]
+    user = [o for o in overrides if not key_of(o).startswith("table.")]
     for override in user:
-        _check_user(override)
+        check_user(override)
     composer = composer or Composer()
     base = composer.config([f"table={table}", *of_table, *user])
     quick = bool(base["quick"])
-    spec = declared(base["table"], {_key(o).split(".")[1] for o in of_table}, quick=quick)
+    spec = declared(base["table"], {key_of(o).split(".")[1] for o in of_table}, quick=quick)
     check_spec(spec)
-    _check_rows(spec, user)
+    check_rows(spec, user)
     cells = _Cells(spec, user, quick, composer, facts)
     quickly = ["quick=true"] if quick else []
-    changes = [o for o in user if _key(o) != "quick"]
+    changes = [o for o in user if key_of(o) != "quick"]
     variation: tuple[str, ...] = ()
     undeclared = False
     if of_table or changes:
         own = declared(composer.config([f"table={table}", *quickly])["table"], quick=quick)
         undeclared = own != spec
-        if undeclared or not _same(cells.given(quickly), cells):
+        before = _before(cells, quickly) if changes else cells
+        if before is not None:
+            check_apart(table, changes, before.keys, cells.keys)
+        if undeclared or before is None or not _same(before, cells):
             variation = (*of_table, *_that_matter(changes, quickly, cells))
     return Plan(
         spec=spec,
@@ -195,6 +199,13 @@ def plan(
     )
 
 
+def _before(cells: _Cells, quickly: Sequence[str]) -> _Cells | None:
+    """The runs without what was typed; None if the table's own settings need that."""
+    with suppress(UserError):
+        return cells.given(quickly)
+    return None
+
+
 def _that_matter(changes: Sequence[str], quickly: Sequence[str], cells: _Cells) -> list[str]:
     """The ``changes`` that the runs of ``cells`` depend on.
 
@@ -202,8 +213,8 @@ def _that_matter(changes: Sequence[str], quickly: Sequence[str], cells: _Cells) 
     Settings of where and how runs are computed are no part of a table: with ``launcher=slurm`` it
     has the same files and recorded plan as without.
     """
-    kept = [one for one in changes if not is_place(_key(one)) or _key(one) == "data_dir"]
-    for change in [one for one in kept if "." not in _key(one)]:  # a group, or data_dir
+    kept = [one for one in changes if not is_place(key_of(one)) or key_of(one) == "data_dir"]
+    for change in [one for one in kept if "." not in key_of(one)]:  # a group, or data_dir
         others = [one for one in kept if one != change]
         with suppress(UserError):  # others may set what this one chooses
             if _same(cells.given([*quickly, *others]), cells):
@@ -217,34 +228,6 @@ def _same(some: _Cells, others: _Cells) -> bool:
         one == other or (not (is_named(one) and is_named(other)) and content(one) == content(other))
         for one, other in zip(some.identities, others.identities, strict=True)
     )
-
-
-def _key(override: str) -> str:
-    return override.partition("=")[0].lstrip("+~")
-
-
-def _check_user(override: str) -> None:
-    key = _key(override)
-    if key == "table":
-        raise UserError(f"{override}: a table is asked for by its name alone: eleatt-bench tables")
-    if key == "seed":
-        raise UserError("A table sets the seeds itself. Choose them: 'table.seeds=[0,1,2]'")
-    if key == "data.fold":
-        raise UserError("A table sets the folds itself, by column: leave data.fold out")
-
-
-def _check_rows(spec: Spec, user: Sequence[str]) -> None:
-    """Refuse an override that a row or section sets to another value: it has no effect there."""
-    typed = {_key(override): override for override in user}
-    for part in (*sections_of(spec), *spec["rows"]):
-        for override in part["overrides"]:
-            lost = typed.get(_key(override))
-            if lost is not None and canonical(lost) != canonical(override):
-                raise UserError(
-                    f"{lost}: table {spec['name']} sets it itself, {part['name']!r} has "
-                    f"{override}. Leave it out, or make a table of your own of that one: "
-                    "docs/tables.md"
-                )
 
 
 class _Cells:
@@ -284,6 +267,14 @@ class _Cells:
     @property
     def identities(self) -> list[dict[str, Any]]:
         return [run.identity for run in self.runs]
+
+    @property
+    def keys(self) -> dict[Place, set[str]]:
+        """What tells the runs of every cell from others."""
+        found: dict[Place, set[str]] = defaultdict(set)
+        for run in self.runs:
+            found[run.section, run.row, run.column].add(run.run_id or content(run.identity))
+        return found
 
     def _cell(self, place: Place, column: Spec, said: tuple[str, ...]) -> Iterator[PlannedRun]:
         """The runs of one cell, seed by seed, and fold by fold within a seed."""
