@@ -12,7 +12,7 @@ from eleatt_bench.common.errors import UserError
 from eleatt_bench.config.compose import compose_config
 from eleatt_bench.config.pretraining import source_of
 from eleatt_bench.runs.identity import identity, is_place, run_id
-from eleatt_bench.tables.plan import merge, plan
+from eleatt_bench.tables.plan import every_plan, merge, plan, plans
 
 
 def test_of_several_overrides_for_one_key_the_last_stays() -> None:
@@ -302,6 +302,33 @@ def test_a_variation_is_one_however_it_is_typed(composer) -> None:
 def test_a_table_has_one_name(composer) -> None:
     with pytest.raises(UserError, match="table=table4: a table is asked for by its name alone"):
         plan("digits", ["table=table4"], composer)
+    with pytest.raises(UserError, match=r"table\.name=table4: a table's name is that of its file"):
+        plan("digits", ["table.name=table4"], composer)
+
+
+@pytest.mark.parametrize("make", [plan, plans, lambda name: every_plan()])
+def test_and_that_is_the_name_of_its_file(make, tmp_path, monkeypatch) -> None:
+    """Else it would have the files, the recorded plan and the commands of another table."""
+    (tmp_path / "table").mkdir()
+    (tmp_path / "table" / "ours.yaml").write_text(
+        "name: digits\ntitle: Ours\nlooks: [3]\ncolumns: [{name: a}]\nrows: [{name: GRU}]\n"
+    )
+    monkeypatch.setenv("ELEATT_CONFIGS", str(tmp_path))
+    says = "table/ours.yaml says name: digits; its name is that of its file: name: ours"
+    with pytest.raises(UserError, match=says):
+        make("ours")
+
+
+def test_also_where_it_is_one_of_several(tmp_path, monkeypatch) -> None:
+    (tmp_path / "table").mkdir()
+    for name, text in (
+        ("all", "name: all\ntitle: All\ntables: [ours]\n"),
+        ("ours", "name: digits\ntitle: Ours\ncolumns: [{name: a}]\nrows: [{name: GRU}]\n"),
+    ):
+        (tmp_path / "table" / f"{name}.yaml").write_text(text)
+    monkeypatch.setenv("ELEATT_CONFIGS", str(tmp_path))
+    with pytest.raises(UserError, match=r"table/ours\.yaml says name: digits"):
+        plans("all")
 
 
 def test_of_an_override_that_is_typed_twice_the_last_counts(composer) -> None:

@@ -136,14 +136,27 @@ def members(table: str, composer: Composer) -> list[str]:
     """
     if table not in (names := composer.options("table")):
         raise unknown("table", table, names)
-    return composer.config([f"table={table}"])["table"]["tables"] or [table]
+    return _composed(table, composer)["table"]["tables"] or [table]
+
+
+def _composed(table: str, composer: Composer, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """The configuration of ``table``, whose files and commands are named as its own file is."""
+    config = composer.config([f"table={table}", *overrides])
+    if (name := config["table"]["name"]) != table:
+        raise UserError(
+            f"table/{table}.yaml says name: {name}; its name is that of its file: name: {table}"
+        )
+    return config
 
 
 def every_plan(overrides: Sequence[str] = ()) -> list[Plan]:
     """The plan of every table that is not made of others; raises as `plan`."""
     with Composer() as composer:
-        specs = [composer.config([f"table={name}"])["table"] for name in composer.options("table")]
-        names = [spec["name"] for spec in specs if not spec["tables"]]
+        names = [
+            name
+            for name in composer.options("table")
+            if not _composed(name, composer)["table"]["tables"]
+        ]
         return [plan(name, overrides, composer) for name in names]
 
 
@@ -162,10 +175,10 @@ def plan(
     """
     of_table = [o for o in overrides if key_of(o).startswith("table.")]
     user = [o for o in overrides if not key_of(o).startswith("table.")]
-    for override in user:
+    for override in overrides:
         check_user(override)
     composer = composer or Composer()
-    base = composer.config([f"table={table}", *of_table, *user])
+    base = _composed(table, composer, [*of_table, *user])
     quick = bool(base["quick"])
     spec = declared(base["table"], {key_of(o).split(".")[1] for o in of_table}, quick=quick)
     check_spec(spec)
@@ -176,7 +189,7 @@ def plan(
     variation: tuple[str, ...] = ()
     undeclared = False
     if of_table or changes:
-        own = declared(composer.config([f"table={table}", *quickly])["table"], quick=quick)
+        own = declared(_composed(table, composer, quickly)["table"], quick=quick)
         undeclared = own != spec
         before = _before(cells, quickly) if changes else cells
         if before is not None:

@@ -22,9 +22,11 @@ def check_user(override: str) -> None:
     """Refuse an override of what only the table decides.
 
     Raises:
-        UserError: the override sets a table, a seed or a fold.
+        UserError: the override sets a table, its name, a seed or a fold.
     """
     key = key_of(override)
+    if key == "table.name":
+        raise UserError(f"{override}: a table's name is that of its file. Leave it out")
     if key == "table":
         raise UserError(f"{override}: a table is asked for by its name alone: eleatt-bench tables")
     if key == "seed":
