@@ -173,6 +173,20 @@ def test_features_of_a_network_that_was_never_trained_are_shouted_about(
     assert any(note.startswith("RANDOM WEIGHTS: ") and "jhmdb" in note for note in notes) == warned
 
 
+def test_incomplete_data_that_runs_begin_with_are_named(tmp_path: Path, composer) -> None:
+    write_store(
+        catalog.store_path(tmp_path, "ntu_v1"),
+        name="ntu",
+        samples=[Sample(f"S00{n}", np.ones((2, 150), np.float32), n, {"setup": n}) for n in (1, 2)],
+        class_names=["no", "yes", "maybe"],
+        layout={"kind": "features"},
+        source="a test",
+    )
+    notes = table(plan("table4", [f"data_dir={tmp_path}", "table.seeds=[0]"], composer)).notes
+    said = "DATA SET ntu_v1: 2 of 56,578: incomplete, not comparable with published results"
+    assert said in notes
+
+
 def test_a_table_says_of_which_commits_its_runs_are(digits_plan: Plan, finish) -> None:
     def notes(*commits: str | None) -> list[str]:
         for run, commit in zip(digits_plan.runs, commits, strict=False):

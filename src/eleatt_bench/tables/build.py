@@ -189,7 +189,7 @@ def _remarks(plan: Plan, records: Mapping[str, Summary]) -> list[str]:
             f"Data set {name} is not prepared here, so runs were matched by everything but the "
             f"data's digest. Prepare it: {prepare_command(name)}"
         )
-    for name in sorted({run.identity["data"]["name"] for run in plan.runs}):
+    for name in sorted({run.identity["data"]["name"] for run in trainings(plan)}):
         if incomplete := plan.data.incomplete(name):
             remarks.append(f"DATA SET {name}: {incomplete} with published results")
     remarks += _of_commits(

@@ -8,11 +8,15 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urldefrag
 
+import numpy as np
 import pytest
 
 from eleatt_bench.common.errors import UserError
+from eleatt_bench.data import catalog
+from eleatt_bench.data.store import Sample
+from eleatt_bench.data.writing import write_store
 from eleatt_bench.report.site import write_site
-from eleatt_bench.report.site.run import _seconds
+from eleatt_bench.report.site.run import _incomplete, _seconds
 from eleatt_bench.runs.record import RunFolder, all_runs
 from eleatt_bench.tables.build import table
 from eleatt_bench.tables.plan import plans
@@ -107,6 +111,21 @@ def test_what_happened_to_a_run_is_said_on_its_page(site: Path) -> None:
     assert all("Loss" in page for page in (damaged, unreadable)), "as far as they go"
     assert "record.json is damaged (it is not JSON" in unreadable
     assert ERROR not in (site / "runs" / f"{FAILED}.html").read_text(), "never as a script"
+
+
+def test_incomplete_data_are_named_also_those_that_a_run_began_with(tmp_path: Path) -> None:
+    samples = [Sample(f"{n}", np.ones((2, 60), np.float32), n, {"camera": 1}) for n in (0, 1)]
+    store = write_store(
+        catalog.store_path(tmp_path, "nucla"), name="nucla", samples=samples,
+        class_names=["no", "yes"], layout={"kind": "skeleton"}, source="a test",
+    )  # fmt: skip
+    before = {"data": {"name": "nucla", "digest": store.content_digest}}
+    said = ["Data set nucla: 2 of 1,484: incomplete, not comparable with published results"]
+    assert _incomplete({"identity": before}, tmp_path) == said
+    own = {"data": {"name": "ntu", "digest": None}}
+    assert _incomplete({"identity": {**own, "pretraining": before}}, tmp_path) == said
+    assert _incomplete({"identity": {**before, "pretraining": before}}, tmp_path) == said
+    assert _incomplete({}, tmp_path) == []
 
 
 def test_a_newer_report_takes_the_place_of_an_older_one(site: Path, tmp_path: Path) -> None:

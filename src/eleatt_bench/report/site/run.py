@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -113,15 +114,18 @@ def write_run(job: RunPage) -> Made:
 
 
 def _incomplete(record: Record, data_dir: Path) -> list[str]:
-    """A remark if the run was trained on the data here and these are incomplete."""
-    data = record.get("identity", {}).get("data", {})
-    try:
-        if data and catalog.data_digest(data_dir, data["name"]) == data["digest"]:
-            remark = catalog.incomplete(data_dir, data["name"])
-            return [f"Data set {data['name']}: {remark} with published results"] if remark else []
-    except UserError:  # the page says it in place of the pictures
-        pass
-    return []
+    """Remarks if the data here are incomplete that the run, or its pre-training, was trained on."""
+    remarks: dict[str, None] = {}
+    identity = record.get("identity")
+    while identity:
+        data = identity["data"]
+        with suppress(UserError):  # the page says it in place of the pictures
+            if catalog.data_digest(data_dir, data["name"]) == data["digest"]:
+                remark = catalog.incomplete(data_dir, data["name"])
+                if remark:
+                    remarks[f"Data set {data['name']}: {remark} with published results"] = None
+        identity = identity.get("pretraining")
+    return list(remarks)
 
 
 def _line(folder: RunFolder, record: Record) -> Line:
