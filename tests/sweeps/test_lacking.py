@@ -55,6 +55,19 @@ def test_what_can_be_done_is_done_and_what_lacks_is_named_at_the_end(capsys) -> 
     ]
 
 
+def test_a_damaged_store_is_named_as_one_that_lacks(tmp_path: Path) -> None:
+    (tmp_path / "data" / "prepared").mkdir(parents=True)
+    (tmp_path / "data" / "prepared" / "nucla.h5").write_bytes(b"half of a store")
+    launcher = Recorder()
+    with pytest.raises(UserError) as caught:
+        sweep_tables(ASKED, launcher)  # type: ignore[arg-type]
+    assert str(caught.value) == (
+        "Table digits needs data set nucla, which cannot be read: data/prepared/nucla.h5 is not an "
+        "HDF5 file. Make it anew with: eleatt-bench data prepare nucla --source PATH"
+    )
+    assert len(launcher.jobs) == 2, "the others go on"
+
+
 def test_failed_jobs_and_missing_data_are_both_told() -> None:
     with pytest.raises(UserError, match=r"1 of 2 jobs failed\n\nTable digits needs data set nucla"):
         sweep_tables(ASKED, Recorder(fails=True))  # type: ignore[arg-type]

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from eleatt_bench.common.errors import UserError
 from eleatt_bench.data import catalog
 from eleatt_bench.data.store import Sample
 from eleatt_bench.data.writing import write_store
@@ -171,6 +172,23 @@ def test_features_of_a_network_that_was_never_trained_are_shouted_about(
     )
     notes = table(plan("table1", [f"data_dir={tmp_path}", "table.seeds=[0]"], composer)).notes
     assert any(note.startswith("RANDOM WEIGHTS: ") and "jhmdb" in note for note in notes) == warned
+
+
+def test_a_damaged_store_is_as_none_and_what_mends_it_is_told(tmp_path: Path, composer) -> None:
+    store = catalog.store_path(tmp_path, "nucla")
+    store.parent.mkdir(parents=True)
+    store.write_bytes(b"half of a store")
+    made = plan("table4", [f"data_dir={tmp_path}", "table.seeds=[0]"], composer)
+    assert made.unprepared == ("ntu_v1", "nucla")
+    assert {run.run_id for run in made.runs} == {None}
+    said = (
+        "Data set nucla cannot be read here, so runs were matched by everything but the data's "
+        f"digest. {store} is not an HDF5 file. Make it anew with: "
+        "eleatt-bench data prepare nucla --source PATH"
+    )
+    assert said in table(made).notes
+    with pytest.raises(UserError, match="Unknown data set"):
+        plan("digits", ["data.name=nucal"], composer)
 
 
 def test_incomplete_data_that_runs_begin_with_are_named(tmp_path: Path, composer) -> None:

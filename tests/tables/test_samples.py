@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -84,9 +85,9 @@ def test_seeds_of_other_samples_are_tested_but_not_crossed() -> None:
     assert gains({0: (predictions(rows[0, 0]), None)}) is None
 
 
-def test_a_table_takes_subjects_from_the_store_that_is_here(
-    table4_plan: Plan, finish, tmp_path
-) -> None:
+@pytest.fixture
+def with_subjects(table4_plan: Plan, finish, tmp_path: Path) -> Plan:
+    """Table 4 with a store of five subjects, and runs that were tested on it."""
     write_store(
         catalog.store_path(tmp_path, "nucla"),
         name="nucla",
@@ -103,13 +104,27 @@ def test_a_table_takes_subjects_from_the_store_that_is_here(
         for run in table4_plan.by_cell["from scratch", row, "cross_view"][:5]:
             right = (random.random(40) < 0.6).astype(int)
             finish(table4_plan, run, right=right, clean=np.ones(40), accuracy_clean=0.5)
-    (claim, *_) = table(table4_plan).claims
+    return replace(table4_plan, data_dir=tmp_path, unprepared=())
+
+
+def test_a_table_takes_subjects_from_the_store_that_is_here(with_subjects: Plan) -> None:
+    (claim, *_) = table(replace(with_subjects, unprepared=("nucla",))).claims
     assert (claim.groups, claim.crossed.groups) == ("samples", 40)
-    here = replace(table4_plan, data_dir=tmp_path, unprepared=())
-    (claim, *_) = table(here).claims
+    (claim, *_) = table(with_subjects).claims
     assert (claim.groups, claim.crossed.groups) == ("subjects", 5)
     assert claim.crossed.mean == pytest.approx(claim.judgement.mean)
     assert 1 - claim.judgement.confidence == pytest.approx(levels_of((5, 10, 20)).sign)
+
+
+def test_it_goes_on_without_a_store_that_turns_out_to_be_damaged(with_subjects: Plan) -> None:
+    path = catalog.store_path(with_subjects.data_dir, "nucla")
+    with h5py.File(path, "r+") as file:
+        file["frames"][3, 0] = 7.0
+    for _ in range(2):  # the second time what was found without the store is kept
+        made = table(with_subjects)
+        assert (made.claims[0].groups, made.claims[0].crossed.groups) == ("samples", 40)
+        (told,) = [note for note in made.notes if note.startswith(f"{path} is damaged")]
+        assert told.endswith("Make it anew with: eleatt-bench data prepare nucla --source PATH")
 
 
 def test_a_seed_without_predictions_is_told(digits_plan: Plan, finish) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from eleatt_bench.common.text import duration
-from eleatt_bench.data.datasets import prepare_command
 from eleatt_bench.tables.estimate import Expected, expected
 from eleatt_bench.tables.plan import Plan
 
@@ -21,8 +20,9 @@ def dry_run(made: Sequence[Plan]) -> None:
     for place, found in enumerate(looks):
         name = _PLACES[place] if place < len(_PLACES) else f"{place + 1}th"
         print(f"The {name} look, at {_seeds(made, place)} seeds: {_sum(found, at_most=place > 0)}.")
-    for name in dict.fromkeys(name for plan in made for name in plan.unprepared):
-        print(f"Data set {name} is not prepared: {prepare_command(name)}")
+    lacks = {name: plan.lack(name) for plan in made for name in plan.unprepared}
+    for name, lack in lacks.items():
+        print(f"Data set {name} {lack}")
 
 
 def _seeds(made: Sequence[Plan], place: int) -> str:

@@ -26,6 +26,10 @@ class HeldElsewhereError(UserError):
     exit_status = 75  # EX_TEMPFAIL of sysexits.h
 
 
+class DamagedDataError(UserError):
+    """The store of a data set cannot be used; tables and reports go on without it."""
+
+
 _OF_THE_DISK = {ENOSPC, EDQUOT, EFBIG, EIO, EROFS, EACCES, EPERM}
 
 

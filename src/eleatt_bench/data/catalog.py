@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from eleatt_bench.common.cache import Cache
-from eleatt_bench.common.errors import UserError
+from eleatt_bench.common.errors import DamagedDataError, UserError
 from eleatt_bench.common.files import FileState, alone
 from eleatt_bench.data import completeness, datasets
 from eleatt_bench.data.datasets import entry as entry
@@ -174,7 +174,7 @@ def _mended(name: str) -> Iterator[None]:
     try:
         yield
     except StoreError as error:
-        raise UserError(f"{error}. Make it anew with: {prepare_command(name)}") from error
+        raise DamagedDataError(f"{error}. Make it anew with: {prepare_command(name)}") from error
 
 
 def _check(store: SequenceStore, again: bool) -> None:

@@ -36,7 +36,7 @@ class DataSets:
         """What is known of ``name``; None if it is not prepared. An embedded one is prepared now.
 
         Raises:
-            UserError: an unknown data set, or a damaged store.
+            UserError: an unknown data set, or a damaged store (`DamagedDataError`).
         """
         if name not in self._found:
             self._found[name] = self._of(name)

@@ -11,7 +11,6 @@ from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 
 from eleatt_bench.common.errors import UserError
-from eleatt_bench.data.datasets import prepare_command
 from eleatt_bench.runs.wanted import WantedRun
 from eleatt_bench.tables.pending import wanted_now
 from eleatt_bench.tables.plan import Plan, plans
@@ -32,15 +31,15 @@ def asked_tables(arguments: Sequence[str]) -> list[Plan]:
 
 
 def lacking_data(made: Sequence[Plan]) -> str:
-    """A sentence that names the data sets which are not prepared; empty if all are."""
-    tables: dict[str, list[str]] = {}
+    """A sentence that names the data sets which are not prepared, or damaged; empty if all are."""
+    tables: dict[str, list[Plan]] = {}
     for plan in made:
         for name in plan.unprepared:
-            tables.setdefault(name, []).append(plan.spec["name"])
+            tables.setdefault(name, []).append(plan)
     return "; ".join(
-        f"Table {', '.join(names)} needs data set {name}, which is not prepared: "
-        f"{prepare_command(name)}"
-        for name, names in tables.items()
+        f"Table {', '.join(plan.spec['name'] for plan in those)} needs data set {name}, which "
+        f"{those[0].lack(name)}"
+        for name, those in tables.items()
     )
 
 
@@ -54,7 +53,7 @@ def sweep_tables(
 
     Raises:
         UserError: all that could be done was done, but jobs failed, runs are not finished, or data
-            sets are not prepared.
+            sets are not prepared, or damaged.
     """
     made = asked_tables(arguments)
     for plan in made:

@@ -182,13 +182,7 @@ def _remarks(plan: Plan, records: Mapping[str, Summary]) -> list[str]:
             f"RANDOM WEIGHTS: the features of data set {name} come from a network that was never "
             "trained, so these are no results"
         )
-    for name in plan.unprepared:
-        from eleatt_bench.data.datasets import prepare_command
-
-        remarks.append(
-            f"Data set {name} is not prepared here, so runs were matched by everything but the "
-            f"data's digest. Prepare it: {prepare_command(name)}"
-        )
+    remarks += [_nameless(plan, name) for name in plan.unprepared]
     for name in sorted({run.identity["data"]["name"] for run in trainings(plan)}):
         if incomplete := plan.data.incomplete(name):
             remarks.append(f"DATA SET {name}: {incomplete} with published results")
@@ -208,6 +202,18 @@ def _remarks(plan: Plan, records: Mapping[str, Summary]) -> list[str]:
         if run.run_id is not None and key(run) not in records
     )
     return remarks + _some([damage for damage in damages if damage is not None])
+
+
+def _nameless(plan: Plan, name: str) -> str:
+    """How the runs were found on data that are not prepared or damaged."""
+    from eleatt_bench.data.datasets import prepare_command
+
+    damage = plan.data.damage(name)
+    lack = "cannot be read" if damage else "is not prepared"
+    return (
+        f"Data set {name} {lack} here, so runs were matched by everything but the data's digest. "
+        f"{damage or f'Prepare it: {prepare_command(name)}'}"
+    )
 
 
 def _collapsed(cells: Mapping[Place, TableCell]) -> list[str]:

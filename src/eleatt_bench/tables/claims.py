@@ -11,7 +11,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from eleatt_bench.common.cache import Cache, fingerprint, version_files
-from eleatt_bench.common.errors import UserError
+from eleatt_bench.common.errors import DamagedDataError, UserError
 from eleatt_bench.common.files import FileState
 from eleatt_bench.common.locations import package_code
 from eleatt_bench.runs.record import EPOCHS, PREDICTIONS, RunFolder
@@ -135,6 +135,7 @@ class Comparisons:
         self._cache = Cache("comparisons", fingerprint(code), _MOST)
         self.problems: dict[str, None] = {}  # in order, each once
         self._damaged: dict[str, str] = {}  # by run
+        self._lost = set(plan.unprepared)  # the data sets that cannot be read
         self._subjects = cache(self._read_subjects)
 
     def judgement(
@@ -180,12 +181,22 @@ class Comparisons:
         if not seeds:
             return NOTHING_COMPARED
         data = str(pairs[0][0].runs[0].identity["data"]["name"])
-        prepared = data not in self._plan.unprepared and [self._plan.data.state(data)]
-        answer = self._cache.find(
-            ["samples", metric, design.looks, prepared, states],
-            lambda: self._find(seeds, metric, design, data),
-            keep=settled,
-        )
+
+        def found() -> dict[str, Any]:
+            prepared = data not in self._lost and [self._plan.data.state(data)]
+            answer: dict[str, Any] = self._cache.find(
+                ["samples", metric, design.looks, prepared, states],
+                lambda: self._find(seeds, metric, design, data),
+                keep=settled,
+            )
+            return answer
+
+        try:
+            answer = found()
+        except DamagedDataError as error:
+            self.problems[str(error)] = None
+            self._lost.add(data)
+            answer = found()
         self.problems |= dict.fromkeys(answer["damaged"])
         return Compared.of_plain(answer["found"])
 
@@ -322,7 +333,7 @@ class Comparisons:
 
     def _read_subjects(self, data: str) -> dict[bytes, int] | None:
         """The subject of each sample, by its name; None if the data are not here or do not say."""
-        return None if data in self._plan.unprepared else self._plan.data.subjects(data)
+        return None if data in self._lost else self._plan.data.subjects(data)
 
     def _folder(self, record: Summary) -> RunFolder:
         return RunFolder(self._plan.runs_dir, record["run_id"])

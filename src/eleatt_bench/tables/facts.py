@@ -8,9 +8,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from eleatt_bench.common.errors import UserError
+from eleatt_bench.common.errors import DamagedDataError, UserError
 from eleatt_bench.common.files import read_bounded
-from eleatt_bench.data.prepared import DataSets
+from eleatt_bench.data.prepared import DataSets, Prepared
 
 _MOST = 1 << 24  # bytes; the subjects of NTU RGB+D 120 take a fifth
 
@@ -18,33 +18,43 @@ _MOST = 1 << 24  # bytes; the subjects of NTU RGB+D 120 take a fifth
 class DataFacts:
     """Facts about the data sets whose stores lie in ``data_dir``.
 
-    Every method raises `UserError` if a store is damaged.
+    A damaged store counts as none, and `damage` says so.
     """
 
     def __init__(self, data_dir: Path) -> None:
         self._data_dir, self._prepared = data_dir, DataSets(data_dir)
+        self._damages: dict[str, str] = {}
 
     def digest(self, name: str) -> str | None:
         """The content digest; None for a data set that is not prepared."""
-        found = self._prepared.of(name)
+        found = self._of_store(name)
         return None if found is None else found.digest
 
     def is_untrained(self, name: str) -> bool:
         """Whether the data set is features from a network with random weights."""
-        found = self._prepared.of(name)
+        found = self._of_store(name)
         return found is not None and found.untrained
 
     def incomplete(self, name: str) -> str | None:
         """What is missing from the data set, in words; None if it is complete or not prepared."""
-        found = self._prepared.of(name)
+        found = self._of_store(name)
         return None if found is None else found.incomplete
+
+    def damage(self, name: str) -> str | None:
+        """How the store is damaged, and the command that mends it; None if nothing is known."""
+        self._of_store(name)
+        return self._damages.get(name)
 
     def state(self, name: str) -> str | None:
         """A value that changes whenever `subjects` do while the content stays the same."""
         return None
 
     def subjects(self, name: str) -> dict[bytes, int] | None:
-        """The subject of each sample, by the sample's name; None if the data set does not say."""
+        """The subject of each sample, by the sample's name; None if the data set does not say.
+
+        Raises:
+            DamagedDataError: the store is damaged, which may show only now that all of it is read.
+        """
         from eleatt_bench.data import catalog
 
         store = catalog.open_store(self._data_dir, name)
@@ -53,6 +63,15 @@ class DataFacts:
         subjects = store.metadata["subject"].tolist()
         named = zip(store.names, subjects, strict=True)
         return {sample.encode(): subject for sample, subject in named}
+
+    def _of_store(self, name: str) -> Prepared | None:
+        if name in self._damages:
+            return None
+        try:
+            return self._prepared.of(name)
+        except DamagedDataError as error:
+            self._damages[name] = str(error)
+            return None
 
 
 class PublishedFacts(DataFacts):
@@ -77,6 +96,9 @@ class PublishedFacts(DataFacts):
 
         found = self._read(name)
         return None if found is None else completeness.remark(name, found["samples"])
+
+    def damage(self, name: str) -> str | None:
+        return None
 
     def state(self, name: str) -> str | None:
         return json.dumps(self._read(name))

@@ -55,7 +55,7 @@ class Plan:
     data_dir: Path
     runs: tuple[PlannedRun, ...]
     variation: tuple[str, ...]  # the user's overrides, if they change what is run
-    unprepared: tuple[str, ...]  # the data sets that are not on this machine
+    unprepared: tuple[str, ...]  # the data sets that are not on this machine, or damaged
     untrained: tuple[str, ...] = ()  # data sets of features from a network with random weights
     quick: bool = False  # a rehearsal
     undeclared: bool = False  # the specification is not that of the table's file
@@ -67,6 +67,15 @@ class Plan:
     def data(self) -> DataFacts:
         """The facts about the data sets."""
         return self.facts or DataFacts(self.data_dir)
+
+    def lack(self, name: str) -> str:
+        """What is wrong with one of the ``unprepared``, and the command that mends it."""
+        from eleatt_bench.data.datasets import prepare_command
+
+        damage = self.data.damage(name)
+        return (
+            f"cannot be read: {damage}" if damage else f"is not prepared: {prepare_command(name)}"
+        )
 
     @cached_property
     def tested(self) -> dict[Place, list[Tested]]:
