@@ -19,7 +19,15 @@ from eleatt_bench.config.pretraining import source_of
 from eleatt_bench.runs.identity import content, is_named, is_place
 from eleatt_bench.runs.wanted import WantedRun, wanted, wanted_by_seed
 from eleatt_bench.tables.facts import DataFacts
-from eleatt_bench.tables.spec import QUICK, Spec, check_spec, declared, folds_of, sections_of
+from eleatt_bench.tables.spec import (
+    QUICK,
+    Spec,
+    check_folds,
+    check_spec,
+    declared,
+    folds_of,
+    sections_of,
+)
 from eleatt_bench.tables.typed import check_apart, check_rows, check_user, key_of
 
 Place = tuple[str, str, str]
@@ -193,6 +201,7 @@ def plan(
     check_spec(spec)
     check_rows(spec, user)
     cells = _Cells(spec, user, quick, composer, facts)
+    check_folds(spec, cells.folds)
     quickly = ["quick=true"] if quick else []
     changes = [o for o in user if key_of(o) != "quick"]
     variation: tuple[str, ...] = ()
@@ -297,6 +306,14 @@ class _Cells:
         for run in self.runs:
             found[run.section, run.row, run.column].add(run.run_id or content(run.identity))
         return found
+
+    @property
+    def folds(self) -> dict[Place, int]:
+        """The number of folds of every cell."""
+        found: dict[Place, set[int]] = defaultdict(set)
+        for run in self.runs:
+            found[run.section, run.row, run.column].add(run.fold)
+        return {place: len(folds) for place, folds in found.items()}
 
     def _cell(self, place: Place, column: Spec, said: tuple[str, ...]) -> Iterator[PlannedRun]:
         """The runs of one cell, seed by seed, and fold by fold within a seed."""
