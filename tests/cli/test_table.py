@@ -69,6 +69,16 @@ def test_after_reproduce_the_rest_is_launched_as_before_and_the_table_looked_at(
     assert "eleatt-bench table digits quick=true --explain EleAtt-GRU accuracy" in shown
 
 
+def test_the_pages_are_offered_for_all_tables_as_they_are(tmp_path: Path, capsys) -> None:
+    """A setting for every run would vary all of them, and `report` would refuse most."""
+    where = [f"runs_dir={tmp_path / 'runs'}", f"data_dir={tmp_path / 'data'}"]
+    asked = ["model.hidden_size=8", *where, "quick=true", "table.seeds=[0]"]
+    with Composer() as composer:
+        _close([plan("digits", asked, composer)], set(), ["digits", *asked], [])
+    (pages,) = [line for line in capsys.readouterr().out.splitlines() if " pages " in line]
+    assert pages.endswith(f"eleatt-bench report {' '.join(where)} quick=true")
+
+
 @pytest.mark.parametrize(
     ("flags", "says"),
     [

@@ -70,6 +70,16 @@ def test_nor_is_that_a_part_of_a_variation(composer, places: list[str]) -> None:
     )
 
 
+def test_its_command_finds_the_same_folders_but_its_files_are_the_same(composer, tmp_path) -> None:
+    where = [f"runs_dir={tmp_path / 'runs'}", f"data_dir={tmp_path / 'data'}"]
+    made = plan("digits", [*where, "quick=true", *ONE_ROW], composer)
+    begin = ["eleatt-bench", "reproduce", "digits", "quick=true"]
+    assert shlex.split(made.command) == [*begin, *ONE_ROW, *where]
+    plain = plan("digits", ["quick=true", *ONE_ROW], composer)
+    assert shlex.split(plain.command) == [*begin, *ONE_ROW]
+    assert (made.variation, made.file_stem) == (plain.variation, plain.file_stem)
+
+
 def test_a_group_that_changes_the_runs_stays(composer) -> None:
     made = plan("digits", ["scheduler=cosine", "trainer=gpu", *ONE_ROW], composer)
     assert made.variation == (*ONE_ROW, "scheduler=cosine")

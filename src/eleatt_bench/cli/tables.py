@@ -24,6 +24,7 @@ from eleatt_bench.tables.plan import Plan, members, plans
 from eleatt_bench.tables.records import find_records, key
 from eleatt_bench.tables.spec import declared
 from eleatt_bench.tables.table import Table
+from eleatt_bench.tables.typed import FOLDERS, key_of
 
 WRITTEN = ("md", "tex", "csv", "json")
 """The formats that ``reproduce`` writes; cells and claims are in separate files."""
@@ -235,7 +236,9 @@ def _close(
     if any(claim.judgement.next_look for claim in claims):
         then["seeds"] = ["reproduce", *asked, "--until-decided"]
     shown = without_launcher(asked)  # commands that show a table launch nothing
-    then |= {"curves": ["tensorboard"], "pages": ["report", *shown[1:]]}
+    # Other settings would vary all tables of the report, or be refused by some.
+    of_report = [word for word in shown[1:] if key_of(word) in ("quick", *FOLDERS)]
+    then |= {"curves": ["tensorboard"], "pages": ["report", *of_report]}
     then |= {"LaTeX": ["table", *shown, "--format", "tex"]}
     if len(made) == 1:
         spec = made[0].spec

@@ -28,7 +28,7 @@ from eleatt_bench.tables.spec import (
     folds_of,
     sections_of,
 )
-from eleatt_bench.tables.typed import check_apart, check_rows, check_user, key_of
+from eleatt_bench.tables.typed import FOLDERS, check_apart, check_rows, check_user, key_of
 
 Place = tuple[str, str, str]
 """Section, row and column."""
@@ -68,6 +68,7 @@ class Plan:
     quick: bool = False  # a rehearsal
     undeclared: bool = False  # the specification is not that of the table's file
     accelerator: str = "auto"  # the runs' `trainer.accelerator`
+    folders: tuple[str, ...] = ()  # those of the user's overrides that say where runs and data lie
     force: bool = False  # whether `force` is set in any of the runs
     facts: DataFacts | None = None  # None: taken from the stores in `data_dir`
 
@@ -135,7 +136,7 @@ class Plan:
     @property
     def command(self) -> str:
         """The command line that trains the runs that the table lacks."""
-        said = [*(["quick=true"] if self.quick else []), *self.variation]
+        said = [*(["quick=true"] if self.quick else []), *merge(self.variation, self.folders)]
         return command("reproduce", str(self.spec["name"]), *said)
 
 
@@ -224,6 +225,7 @@ def plan(
         untrained=tuple(sorted(cells.untrained)),
         quick=quick,
         undeclared=undeclared,
+        folders=tuple(o for o in merge(changes) if key_of(o) in FOLDERS),
         accelerator=str(base["trainer"]["accelerator"]),
         force=cells.force,
         facts=facts,

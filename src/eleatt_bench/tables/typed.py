@@ -10,6 +10,9 @@ from eleatt_bench.common.literal import canonical
 from eleatt_bench.runs.identity import is_place
 from eleatt_bench.tables.spec import Spec, sections_of
 
+FOLDERS = ("runs_dir", "data_dir")
+"""The settings of where runs and data lie."""
+
 _Place = tuple[str, str, str]
 
 
