@@ -12,6 +12,7 @@ from scipy import stats
 
 from eleatt_bench.report.canvas import save
 from eleatt_bench.report.figures import accuracies, losses
+from eleatt_bench.report.losses import LOSSES
 from eleatt_bench.tables.table import Column, Row, Section, SeedResult, Table, TableCell
 
 
@@ -95,7 +96,16 @@ def test_a_loss_is_the_mean_over_runs_up_to_the_shortest(make_table) -> None:
     band = train.collections[0].get_paths()[0].vertices
     assert np.max(band[:, 1]) == pytest.approx(3 + 2**0.5)
     assert np.min(band[:, 1]) >= 1.0, "within what was seen: a logarithmic axis has no zero"
-    assert train.lines[0].get_label() == "GRU (n=2)"
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["GRU (n=1–2)"]
     assert val.lines[0].get_ydata().tolist() == [3.0, 2.0, 1.0]
     assert not val.collections, "one run has no spread"
     assert train.get_yscale() == "log"
+
+
+def test_the_legend_of_losses_counts_the_runs_of_all_panels(make_table) -> None:
+    curve = {1: 3.0, 2: 2.0}
+    few, many = ({tag: [curve] * n for tag in LOSSES} for n in (5, 15))
+    panels = {"one": {"GRU": few, "RNN": few}, "all": {"GRU": many, "RNN": few}}
+    (legend,) = losses(make_table(), panels, "runs, one per seed and fold").legends
+    assert [text.get_text() for text in legend.get_texts()] == ["GRU (n=5–15)", "RNN (n=5)"]

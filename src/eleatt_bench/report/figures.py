@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import cycle, zip_longest
 from typing import TYPE_CHECKING, Any
 
 from eleatt_bench.report.canvas import add_legend, add_title, new_figure
-from eleatt_bench.report.losses import LOSSES, Curves, Panels, band
+from eleatt_bench.report.losses import LOSSES, Band, Panels, band
 from eleatt_bench.report.wording import section_title, title
 from eleatt_bench.tables.table import Row, Section, Table
 
@@ -110,17 +110,22 @@ def losses(table: Table, panels: Panels, count: str) -> Figure:
     figure = new_figure(3.7 * len(LOSSES), 2.6 * len(panels) + 0.7)
     add_title(figure, title(table))
     grid = figure.subplots(len(panels), len(LOSSES), squeeze=False, sharex="row")
+    counts: dict[str, set[int]] = defaultdict(set)
     for axes_of_panel, (panel, rows) in zip(grid, panels.items(), strict=True):
         for axes, (tag, name) in zip(axes_of_panel, LOSSES.items(), strict=True):
-            _lines(axes, {row: curves[tag] for row, curves in rows.items()})
+            bands = {row: band(curves[tag]) for row, curves in rows.items()}
+            _lines(axes, bands.values())
+            for row, found in bands.items():
+                counts[row].add(found.runs)
             axes.set_title(", ".join(filter(None, (panel, name))), fontsize=9, loc="left")
             axes.set_xlabel("epoch", fontsize=8)
             _scales(axes)
             axes.spines[["top", "right"]].set_visible(False)
-    add_legend(
-        figure, grid[0][0].get_legend_handles_labels()[0],
-        f"mean and sample standard deviation of {count}",
-    )  # fmt: skip
+    lines = list(grid[0][0].lines)
+    for line, row in zip(lines, counts, strict=True):  # the legend is that of all panels
+        ends = sorted({min(counts[row]), max(counts[row])})
+        line.set_label(f"{row} (n={'–'.join(map(str, ends))})")
+    add_legend(figure, lines, f"mean and sample standard deviation of {count}")
     return figure
 
 
@@ -135,14 +140,10 @@ def _scales(axes: Any) -> None:
     axes.tick_params(which="both", labelsize=7)
 
 
-def _lines(axes: Any, rows: Mapping[str, Curves]) -> None:
+def _lines(axes: Any, rows: Iterable[Band]) -> None:
     """A line per row, each in a colour and a stroke of its own, up to the shortest run's end."""
-    for (name, curves), colour, stroke in zip(
-        rows.items(), cycle(_COLOURS), cycle(_LINES), strict=False
-    ):
-        found = band(curves)
-        label = f"{name} (n={found.runs})"
-        axes.plot(found.epochs, found.mean, color=colour, ls=stroke, lw=1.4, label=label)
+    for found, colour, stroke in zip(rows, cycle(_COLOURS), cycle(_LINES), strict=False):
+        axes.plot(found.epochs, found.mean, color=colour, ls=stroke, lw=1.4)
         if found.runs > 1 and found.epochs:
             axes.fill_between(found.epochs, found.low, found.high, color=colour, alpha=0.2, lw=0)
 
