@@ -30,4 +30,6 @@ fi
 if test -d "$mnist"; then
 	run data prepare mnist --source "$mnist"
 fi
+# The names of runs do not depend on the code, so those of an earlier rehearsal would not be done.
+rm -rf "$ELEATT_RUNS"/quick-* "$ELEATT_RUNS"/tables/*-quick*
 run reproduce paper quick=true "$@"
