@@ -24,10 +24,10 @@ for name in jhmdb ntu_rgb; do
 	# shellcheck disable=SC2086  # two words, or none
 	run data features "$name" --source "$raw/$name/videos" $lists --backbone "$raw/$name/backbone.pt2"
 done
-if test ! -d "$mnist" && run data download mnist; then
+if test ! -e "$mnist" && run data download mnist; then
 	mnist="$top/data/raw/mnist"
 fi
-if test -d "$mnist"; then
+if test -e "$mnist"; then
 	run data prepare mnist --source "$mnist"
 fi
 # The names of runs do not depend on the code, so those of an earlier rehearsal would not be done.

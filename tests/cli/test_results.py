@@ -263,8 +263,33 @@ def test_runs_that_only_others_have_stay_until_they_are_taken_back(
         (tmp_path / "results" / "weights" / f"{name}.safetensors").touch()
         shutil.rmtree(tmp_path / "results" / "runs" / name)
     assert main(["results", "add", "tiny"]) == 0
-    assert capsys.readouterr().out == "tiny: 2 runs in results\n"
+    said, *removed = capsys.readouterr().out.splitlines()
+    assert said == "tiny: 2 runs in results"
+    assert sorted(removed) == sorted(
+        f"Removed results/weights/{name}.safetensors, whose run was taken back" for name in gone
+    )
     assert main(["results", "verify"]) == 0
+
+
+def test_what_somebody_else_put_there_is_left_alone(
+    declare: Declare, tmp_path: Path, capsys
+) -> None:
+    declare(TABLE)
+    (tmp_path / "mine" / "weights").mkdir(parents=True)
+    (tmp_path / "mine" / "weights" / "a.safetensors").touch()
+    assert main(["results", "add", "tiny", "--to", "mine"]) == 1
+    assert "mine holds runs or weights that were not published" in capsys.readouterr().err
+    assert [*(tmp_path / "mine").iterdir()] == [tmp_path / "mine" / "weights"]
+    assert main(["results", "add", "tiny", "--to", "mine/weights/a.safetensors"]) == 1
+    assert "a.safetensors is no folder: publish in one" in capsys.readouterr().err
+    assert main(["results", "add", "tiny"]) == 0
+    plan = tmp_path / "results" / "runs" / "tables" / "tiny.plan.json"
+    plan.write_text("{")
+    capsys.readouterr()
+    assert main(["results", "add", "tiny"]) == 1
+    said = capsys.readouterr().err
+    assert "tiny.plan.json is damaged. It says what was declared before" in said
+    assert "emove" not in said
 
 
 def test_older_tables_are_said_to_be(call: Call, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -58,6 +59,18 @@ def test_a_pipe_that_a_person_named_is_written_to(tmp_path: Path) -> None:
     assert os.read(reader, 100) == b"content"
     os.close(reader)
     assert path.is_fifo()
+
+
+def test_what_a_shell_has_led_to_a_file_is_written_to(tmp_path: Path) -> None:
+    code = (
+        "from pathlib import Path\nfrom eleatt_bench.common.files import is_replaceable, writing\n"
+        "with writing(Path('/dev/stdout')) as path: path.write_text('the table, ')\n"
+        "assert not is_replaceable(Path('/dev/stdout'))\n"
+    )
+    log = tmp_path / "log"
+    words = f"echo before; {sys.executable} -c {shlex.quote(code)}; echo after"
+    subprocess.run(f"( {words} ) >>{log}", shell=True, check=True)
+    assert log.read_text() == "before\nthe table, after\n"
 
 
 def test_a_writer_that_is_killed_leaves_the_old_content(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from hydra.core.global_hydra import GlobalHydra
 
 from eleatt_bench.common.errors import UserError
+from eleatt_bench.common.locations import config_files
 from eleatt_bench.config.compose import compose_config
 from eleatt_bench.config.composer import Composer
 from eleatt_bench.config.setup import options
@@ -53,6 +54,15 @@ def test_its_configs_are_options_and_compose(folder: Path) -> None:
     (folder / "experiment" / "mine.yaml").write_text(MINE.replace("7", "8"), encoding="utf-8")
     with Composer() as composer:
         assert composer.config(["experiment=mine", "seed=2"])["model"]["hidden_size"] == 8
+
+
+def test_what_cannot_be_looked_at_hides_nothing(tmp_path: Path) -> None:
+    names = [f"{name}.yaml" for name in "abcdefgh"]
+    for name in names:
+        (tmp_path / name).touch()
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "loop.yaml").symlink_to("loop.yaml")
+    assert [str(path) for path in config_files(tmp_path)] == [*names, "loop.yaml"]
 
 
 def test_a_linked_group_is_read_anew_as_well(folder: Path, tmp_path: Path) -> None:

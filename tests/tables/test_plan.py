@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+import textwrap
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -381,3 +383,37 @@ def test_a_pretraining_on_the_same_data_has_the_fold_that_its_run_has(composer) 
     source = source_of(composer.config(one.overrides), composer, is_place)
     assert source is not None
     assert source.config["data"]["fold"] == 7
+
+
+@pytest.mark.parametrize(
+    ("said", "refusal"),
+    [
+        ("experiment=rotating", r"own, row 'GRU': data.fold follows the seed"),
+        ("model.gated_layers=[0]", r"own, row 'GRU': model.gated_layers is set, but model.gate"),
+    ],
+)
+def test_a_row_that_makes_no_sense_is_named(
+    tmp_path: Path, monkeypatch, said: str, refusal: str
+) -> None:
+    """A fold that follows the seed would be shown as fold 0."""
+    table = f"""\
+        name: own
+        title: a title
+        looks: [3]
+        columns: [{{name: accuracy}}]
+        rows: [{{name: GRU, overrides: [model=gru, "{said}"]}}]
+    """
+    experiment = """\
+        # @package _global_
+        defaults: [dhg]
+        data: {fold: "${seed}"}
+    """
+    for group, name, text in (
+        ("table", "own", table),
+        ("experiment", "rotating", experiment),
+    ):
+        (tmp_path / group).mkdir()
+        (tmp_path / group / f"{name}.yaml").write_text(textwrap.dedent(text))
+    monkeypatch.setenv("ELEATT_CONFIGS", str(tmp_path))
+    with pytest.raises(UserError, match=refusal):
+        plan("own")

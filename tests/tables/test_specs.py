@@ -194,7 +194,7 @@ def test_folds_are_averaged_as_the_paper_does(spec_of) -> None:
 
 @pytest.mark.parametrize("name", ["mnist", "gesture"])
 def test_tasks_of_the_journal_version_say_that_the_protocol_is_ours(spec_of, name: str) -> None:
-    assert "The protocol is this project's" in spec_of(name)["notes"][0]
+    assert "the protocol is this project's" in spec_of(name)["notes"][0]
 
 
 def test_the_columns_of_mnist_are_its_three_sequences(composer, spec_of) -> None:

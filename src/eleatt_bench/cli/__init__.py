@@ -234,12 +234,19 @@ def _stopped(signum: int, arguments: Sequence[str]) -> int:
     if not is_first():  # a further rank, whose command nobody typed
         return 128 + signum
     with suppress(OSError):  # the terminal may be gone
-        again = _same_command(arguments)
-        print(
-            f"\nInterrupted. {again[0].upper()}{again[1:]} continues where this one stopped.",
-            file=sys.stderr,
-        )
+        print(f"\nInterrupted. {_goes_on(arguments)}.", file=sys.stderr)
     return 128 + signum
+
+
+def _goes_on(arguments: Sequence[str]) -> str:
+    from eleatt_bench.launch.settings import begins_anew
+
+    if not begins_anew(arguments):
+        return "The same command continues where this one stopped"
+    return (
+        "Without force=true the same command continues what was begun anew; what was not is still "
+        "the earlier run, to be begun with force=true"
+    )
 
 
 def _same_command(arguments: Sequence[str]) -> str:

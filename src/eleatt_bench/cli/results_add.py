@@ -74,9 +74,14 @@ def _check(publication: Publication, plans: Sequence[Plan], rows: Sequence[str])
         raise UserError("A rehearsal is no result: leave quick=true out")
     _check_folder(publication, plans)
     for made in plans:
-        for runs_dir in (made.runs_dir, publication.runs):
-            if damaged := read_plan(replace(made, runs_dir=runs_dir)).damaged:
-                raise UserError(damaged)
+        if damaged := read_plan(made).damaged:
+            raise UserError(damaged)
+        if read_plan(replace(made, runs_dir=publication.runs)).damaged:
+            raise UserError(
+                f"{plan_among(publication.runs, made.file_stem)} is damaged. It says what was "
+                "declared before its seeds were published: take it from where the publication is "
+                "kept, e.g. by git checkout"
+            )
         for said in made.variation:
             if said.lstrip("+~").startswith("data_dir="):
                 raise UserError(
@@ -91,11 +96,14 @@ def _check(publication: Publication, plans: Sequence[Plan], rows: Sequence[str])
 
 
 def _check_folder(publication: Publication, plans: Sequence[Plan]) -> None:
-    """Refuse a folder with other people's runs, which would be replaced, or removed as stray ones.
+    """Refuse a folder with other people's files, which would be replaced, or removed as stray ones.
 
     Raises:
-        UserError: the runs that are to be published lie there, or runs that were not published.
+        UserError: the runs that are to be published lie there, or files that were not published; or
+            it is no folder.
     """
+    if publication.folder.exists() and not publication.folder.is_dir():
+        raise UserError(f"{publication.folder} is no folder: publish in one, with --to FOLDER")
     other = "publish in another folder, with --to"
     for made in plans:
         if made.runs_dir.resolve() == publication.runs.resolve():
@@ -103,9 +111,10 @@ def _check_folder(publication: Publication, plans: Sequence[Plan]) -> None:
                 f"{publication.runs} is the folder of the runs themselves, which published ones "
                 f"would replace: {other}"
             )
-    if publication.run_folders() and not publication.index.exists():
+    there = publication.run_folders() or any(publication.weights.glob("*"))
+    if there and not publication.index.exists():
         raise UserError(
-            f"{publication.runs} holds runs that were not published, for there is no "
+            f"{publication.folder} holds runs or weights that were not published, for there is no "
             f"{publication.index}: {other}"
         )
 
@@ -242,8 +251,9 @@ def _clear(publication: Publication) -> None:
         _remove(publication, name)
         print(f"Removed {name}, which no table needs")
     for path in publication.weights.glob("*.safetensors"):
-        if path.stem not in read:  # its run was taken back
+        if path.stem not in read:
             path.unlink()
+            print(f"Removed {path}, whose run was taken back")
 
 
 def _remove(publication: Publication, name: str) -> None:

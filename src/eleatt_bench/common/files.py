@@ -47,7 +47,8 @@ def replacing(path: Path) -> Iterator[Path]:
 def writing(path: Path) -> Iterator[Path]:
     """As `replacing`, for a ``path`` that a person named.
 
-    Where it is a link, what it leads to is replaced. A pipe or a device stays, and is written to.
+    Where it is a link, what it leads to is replaced. A pipe or a device stays, and is written to;
+    so does what a shell has opened, such as /dev/stdout.
 
     Raises:
         OSError: ``path`` cannot be written; the error names it.
@@ -59,16 +60,22 @@ def writing(path: Path) -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder:
         temporary = Path(folder, "content")
         yield temporary
-        with naming(path), temporary.open("rb") as content, path.open("wb") as target:
+        # To append is the same for a pipe, and right for a file that a shell has opened by >>.
+        with naming(path), temporary.open("rb") as content, path.open("ab") as target:
             shutil.copyfileobj(content, target)
 
 
 def is_replaceable(path: Path) -> bool:
     """Whether ``path``, or what it leads to, is a regular file, or is not there yet.
 
+    It is not if the path is one of /dev or /proc, though a shell may have led that to a file.
+
     Raises:
         OSError: ``path`` cannot be looked at.
     """
+    parts = path.absolute().parts
+    if parts[1:2] in (("dev",), ("proc",)) and parts[2:3] != ("shm",):
+        return False
     try:
         return S_ISREG(path.stat().st_mode)
     except FileNotFoundError:

@@ -81,7 +81,7 @@ def _configs(folder: Path, above: frozenset[Path]) -> Iterator[Path]:
         for entry in entries:
             if entry.name.startswith("."):
                 continue
-            if entry.is_dir():
+            if os.path.isdir(entry.path):  # noqa: PTH112  (a link to itself is none, and no error)
                 yield from _configs(Path(entry.path), above | {real})
             elif entry.name.endswith(".yaml"):
                 yield Path(entry.path)

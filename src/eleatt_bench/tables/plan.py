@@ -320,7 +320,10 @@ class _Cells:
     def _cell(self, place: Place, column: Spec, said: tuple[str, ...]) -> Iterator[PlannedRun]:
         """The runs of one cell, seed by seed, and fold by fold within a seed."""
         section, row, name = place
-        config = self._composer.config(said)
+        try:
+            config = self._composer.config(said)
+        except UserError as error:
+            raise UserError(f"Table {self._spec['name']}, row {row!r}: {error}") from error
         self.force |= bool(config["force"])
         digest = self._digest(config)
         folds = folds_of(column, config["data"])
@@ -333,6 +336,11 @@ class _Cells:
         ]
         for turn, (seed, *of_seed) in enumerate(zip(seeds, *by_fold, strict=True)):
             for fold, this in zip(folds, of_seed, strict=False):
+                if this.identity["data"]["fold"] != fold:
+                    raise UserError(
+                        f"Table {self._spec['name']}, row {row!r}: data.fold follows the seed, and "
+                        "a column has the same folds for all seeds: give it folds: all, or a list"
+                    )
                 yield PlannedRun(
                     this.overrides, this.identity, this.run_id, this.before,
                     section=section, row=row, column=name, seed=seed, fold=fold, turn=turn,
