@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -107,3 +109,27 @@ def test_a_full_disk(cache: FeatureCache, monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(UserError, match="No space left on device"):
         cache.write("a", "digest", FEATURES)
     assert list(cache.folder.iterdir()) == []
+
+
+def test_threads_that_read_at_once_find_what_is_there(cache: FeatureCache) -> None:
+    """Python 3.11 counts how deep all threads together are in `ast`, by which NumPy reads.
+
+    So a thread fails if another one is there too while rubbish is collected, here all the time.
+    """
+    cache.write("a", "digest", FEATURES)
+
+    def watch(phase: str, info: dict[str, int]) -> None:
+        sum(range(200))  # long enough for another thread to go on; Hypothesis watches as well
+
+    threshold, interval = gc.get_threshold(), sys.getswitchinterval()
+    gc.callbacks.append(watch)
+    gc.set_threshold(1)
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            found = list(pool.map(lambda _: cache.read("a", "digest"), range(400)))
+    finally:
+        gc.callbacks.remove(watch)
+        gc.set_threshold(*threshold)
+        sys.setswitchinterval(interval)
+    assert all(one is not None for one in found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 
@@ -12,6 +13,9 @@ from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.files import alone, replacing
 from eleatt_bench.data.store import Frames
 from eleatt_bench.data.writing import filling
+
+_ONE_AT_A_TIME = Lock()
+"""NumPy reads headers by `ast`, which in Python 3.11 may fail where two threads are in it."""
 
 
 class FeatureCache:
@@ -30,7 +34,7 @@ class FeatureCache:
         A damaged file is unusable, and so are features of another content of that clip.
         """
         try:
-            with self._path(name).open("rb") as file:
+            with _ONE_AT_A_TIME, self._path(name).open("rb") as file:
                 arrays = np.load(file, allow_pickle=False)
                 if str(arrays["clip"]) != clip_digest:
                     return None
