@@ -226,6 +226,7 @@ def test_whatever_is_changed_is_said(call: Call, tmp_path: Path) -> None:
         shutil.copytree(tmp_path / "whole", results)
 
 
+@pytest.mark.slow
 def test_claims_that_a_table_does_not_make_are_not_left_beside_it(declare: Declare, capsys) -> None:
     declare(TABLE)
     assert main(["results", "add", "tiny"]) == 0
@@ -353,6 +354,7 @@ def test_a_plan_is_published_as_it_is_or_not_at_all(
     assert not (tmp_path / "to" / "runs").exists()
 
 
+@pytest.mark.slow
 def test_a_plan_that_was_recorded_later_takes_no_earlier_ones_place(
     made: Path, tmp_path: Path, monkeypatch, capsys
 ) -> None:
@@ -398,6 +400,7 @@ def test_what_was_declared_before_its_seeds_were_published_stays(declare: Declar
             assert main(["results", "verify"]) == 0
 
 
+@pytest.mark.slow
 def test_a_claim_that_is_new_with_its_runs_is_as_good_as_the_others(
     declare: Declare, made: Path, finished_run, capsys
 ) -> None:
@@ -441,6 +444,7 @@ def test_ones_own_runs_are_not_taken_for_published_ones(
     assert files_in(tmp_path) == before
 
 
+@pytest.mark.slow
 def test_publishing_goes_on_where_it_was_stopped(declare: Declare, monkeypatch) -> None:
     """Also if that was before the first table was entered."""
     declare(TABLE)
@@ -481,6 +485,7 @@ def test_other_data_of_the_same_name_are_not_published(tmp_path: Path, monkeypat
     assert "choose that folder with ELEATT_DATA" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_runs_that_measured_nothing_in_a_column_are_runs_of_the_table(
     declare: Declare, tmp_path: Path, finished_run, capsys
 ) -> None:

@@ -187,6 +187,7 @@ def test_what_is_no_search_ends_in_one_sentence(command_line, tmp_path: Path, sp
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.slow
 def test_a_search_with_a_choice_that_was_changed_is_another(tmp_path: Path, monkeypatch) -> None:
     """Its runs have other names, and what was drawn of the old ones says nothing of them."""
     monkeypatch.chdir(tmp_path)

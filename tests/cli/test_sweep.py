@@ -57,6 +57,7 @@ def test_a_grid_twice_is_four_runs_then_none(command_line, tmp_path: Path) -> No
     assert "command:" in one.stdout
 
 
+@pytest.mark.slow
 def test_a_failed_job_is_named_with_its_reason_and_the_others_are_done(
     command_line, tmp_path: Path
 ) -> None:

@@ -300,7 +300,7 @@ def test_what_makes_no_table(composer, override: str, says: str) -> None:
         plan("digits", [override], composer)
 
 
-@pytest.mark.parametrize("name", ["table5", "digits"])
+@pytest.mark.parametrize("name", [pytest.param("table5", marks=pytest.mark.slow), "digits"])
 @pytest.mark.few(1)
 def test_seeds_that_are_planned_at_once_are_as_one_by_one(
     name: str, composer, planned, monkeypatch: pytest.MonkeyPatch

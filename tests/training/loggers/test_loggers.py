@@ -189,6 +189,7 @@ def test_an_extra_that_is_not_installed_is_named_before_anything_is_written(
     assert not list(Path(config["runs_dir"]).glob("*/record.json"))
 
 
+@pytest.mark.slow
 def test_a_sweep_is_refused_before_its_first_job(tmp_path: Path, user_environment) -> None:
     code = (
         "import sys; sys.modules['mlflow'] = None; from eleatt_bench.cli import main;"
