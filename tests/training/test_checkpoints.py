@@ -8,6 +8,8 @@ import random
 import signal
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -114,16 +116,9 @@ def test_where_the_last_checkpoint_is_gone_it_goes_on_from_the_one_before(
     assert "continuing after epoch 1" in said
 
 
-def test_a_damaged_checkpoint_never_replaces_the_whole_one_before(
-    short_config, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Killed between the two files of the first epoch after the damage."""
-    config = short_config()
-    folder, record = train(config, [])
-    folder.record.unlink()
-    last = folder.checkpoints / "last.ckpt"
-    last.unlink()
-    last.write_bytes(b"PK")
+@contextmanager
+def killed_before_the_last_checkpoint() -> Iterator[None]:
+    """Stop whoever is about to put last.ckpt in place."""
     replace = os.replace
 
     def killed(source: object, target: object) -> None:
@@ -131,10 +126,22 @@ def test_a_damaged_checkpoint_never_replaces_the_whole_one_before(
             raise Stopped
         replace(source, target)  # type: ignore[call-overload]
 
-    monkeypatch.setattr(os, "replace", killed)
-    with pytest.raises(Stopped):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "replace", killed)
+        with pytest.raises(Stopped):
+            yield
+
+
+def test_a_damaged_checkpoint_never_replaces_the_whole_one_before(short_config) -> None:
+    """Killed between the two files of the first epoch after the damage."""
+    config = short_config()
+    folder, record = train(config, [])
+    folder.record.unlink()
+    last = folder.checkpoints / "last.ckpt"
+    last.unlink()
+    last.write_bytes(b"PK")
+    with killed_before_the_last_checkpoint():
         train(config, [])
-    monkeypatch.setattr(os, "replace", replace)
     assert train(config, [])[1]["metrics"] == record["metrics"]
     epochs = [
         checkpoints.load_checkpoint(folder.checkpoints / f"{name}.ckpt")["epoch"]
@@ -144,22 +151,14 @@ def test_a_damaged_checkpoint_never_replaces_the_whole_one_before(
 
 
 def test_until_the_last_checkpoint_is_there_the_best_is_the_one_before(
-    save, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    save, tmp_path: Path
 ) -> None:
     save()
-    best, replace = tmp_path / "best.ckpt", os.replace
+    best = tmp_path / "best.ckpt"
     before = best.stat().st_ino
-
-    def killed(source: object, target: object) -> None:
-        if str(target).endswith("last.ckpt"):
-            raise Stopped
-        replace(source, target)  # type: ignore[call-overload]
-
-    monkeypatch.setattr(os, "replace", killed)
-    with pytest.raises(Stopped):
+    with killed_before_the_last_checkpoint():
         save()
     assert best.stat().st_ino == before
-    monkeypatch.setattr(os, "replace", replace)
     save()
     assert best.samefile(tmp_path / "last.ckpt")
     assert best.stat().st_ino != before
