@@ -278,7 +278,7 @@ def test_cancel_ends_what_a_sweep_has_submitted_and_no_more(engine, jobs, tmp_pa
 @pytest.mark.clusters
 def test_a_lost_job_is_submitted_again_and_not_for_ever(engine, jobs, monkeypatch) -> None:
     (job,) = jobs("sleep 60")
-    monkeypatch.setattr("eleatt_bench.launch.slurm.engine._PATIENCE", 0.1)
+    monkeypatch.setattr("eleatt_bench.launch.slurm.tasks._PATIENCE", 0.1)
     real, ended = commands.queue, {}
     with engine() as made:
         made.start(job)

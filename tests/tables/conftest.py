@@ -15,7 +15,8 @@ import pytest
 from eleatt_bench.config.composer import Composer
 from eleatt_bench.runs.identity import is_named, run_id
 from eleatt_bench.runs.record import RunFolder
-from eleatt_bench.tables.plan import Plan, PlannedRun, plan
+from eleatt_bench.tables.cells import PlannedRun
+from eleatt_bench.tables.plan import Plan, plan
 
 Finish = Callable[..., RunFolder]
 

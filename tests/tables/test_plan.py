@@ -14,7 +14,8 @@ from eleatt_bench.common.errors import UserError
 from eleatt_bench.config.compose import compose_config
 from eleatt_bench.config.pretraining import source_of
 from eleatt_bench.runs.identity import identity, is_place, run_id
-from eleatt_bench.tables.plan import every_plan, merge, plan, plans
+from eleatt_bench.tables.cells import merge
+from eleatt_bench.tables.plan import every_plan, plan, plans
 
 
 def test_of_several_overrides_for_one_key_the_last_stays() -> None:

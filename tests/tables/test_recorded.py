@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.runs.identity import but_numbers, run_id, with_seed
 from eleatt_bench.tables.build import table
+from eleatt_bench.tables.cells import PlannedRun
 from eleatt_bench.tables.departures import held_against
-from eleatt_bench.tables.plan import Plan, PlannedRun, plan
+from eleatt_bench.tables.plan import Plan, plan
 from eleatt_bench.tables.recorded import declarations, plan_path, read_plan, record_plan
 from eleatt_bench.tables.spec import declared
 from eleatt_bench.tables.table import Table

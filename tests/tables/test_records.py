@@ -11,8 +11,9 @@ import pytest
 from eleatt_bench.runs.identity import is_named, run_id
 from eleatt_bench.runs.record import RunFolder
 from eleatt_bench.runs.wanted import WantedRun
+from eleatt_bench.tables.cells import PlannedRun
 from eleatt_bench.tables.pending import wanted_now
-from eleatt_bench.tables.plan import Plan, PlannedRun
+from eleatt_bench.tables.plan import Plan
 from eleatt_bench.tables.records import find_records, key
 
 

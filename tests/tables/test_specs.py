@@ -11,8 +11,8 @@ import pytest
 from eleatt_bench.common.locations import config_dir
 from eleatt_bench.config.composer import Composer
 from eleatt_bench.config.setup import options
-from eleatt_bench.tables.plan import cells_of, merge
-from eleatt_bench.tables.spec import check_spec, declared, folds_of
+from eleatt_bench.tables.cells import merge
+from eleatt_bench.tables.spec import cells_of, check_spec, declared, folds_of
 from eleatt_bench.tables.statistics import LEAST_SEEDS
 
 NAMES = [

@@ -18,8 +18,9 @@ from eleatt_bench.runs.identity import RECIPE_VERSION
 from eleatt_bench.runs.record import RunFolder
 from eleatt_bench.runs.soundness import sound
 from eleatt_bench.runs.taking import Outcome, put, staging, take
+from eleatt_bench.tables.cells import PlannedRun
 from eleatt_bench.tables.facts import PublishedFacts, described
-from eleatt_bench.tables.plan import Plan, PlannedRun, members, plan
+from eleatt_bench.tables.plan import Plan, members, plan
 from eleatt_bench.tables.recorded import plan_among, plan_path, publish_plan, read_plan
 from eleatt_bench.tables.records import find_records, key
 

@@ -14,7 +14,8 @@ from eleatt_bench.report.wording import cell_text, section_title
 from eleatt_bench.runs.record import RunFolder
 from eleatt_bench.runs.summaries import Summary
 from eleatt_bench.tables.build import runs_of, table
-from eleatt_bench.tables.plan import Plan, PlannedRun
+from eleatt_bench.tables.cells import PlannedRun
+from eleatt_bench.tables.plan import Plan
 from eleatt_bench.tables.records import accuracy, find_records, key
 from eleatt_bench.tables.spec import sections_of
 

@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from eleatt_bench.runs.curves import Curve
 from eleatt_bench.runs.record import RunFolder
-from eleatt_bench.tables.plan import Plan, PlannedRun
+from eleatt_bench.tables.cells import PlannedRun
+from eleatt_bench.tables.plan import Plan
 from eleatt_bench.tables.records import find_records, key
 
 LOSSES = {"train/loss": "training loss", "val/loss": "validation loss"}

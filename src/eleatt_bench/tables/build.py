@@ -9,10 +9,11 @@ from statistics import median
 
 from eleatt_bench.runs.record import RunFolder
 from eleatt_bench.runs.summaries import Summary
+from eleatt_bench.tables.cells import PlannedRun
 from eleatt_bench.tables.claims import Comparisons, claims
 from eleatt_bench.tables.departures import held_against
 from eleatt_bench.tables.parameters import parameters
-from eleatt_bench.tables.plan import Place, Plan, PlannedRun, Tested
+from eleatt_bench.tables.plan import Plan, Tested
 from eleatt_bench.tables.records import (
     accuracy,
     failed,
@@ -21,7 +22,7 @@ from eleatt_bench.tables.records import (
     trainings,
     with_pretrainings,
 )
-from eleatt_bench.tables.spec import Spec, sections_of
+from eleatt_bench.tables.spec import Place, Spec, sections_of
 from eleatt_bench.tables.table import (
     Column,
     Row,

@@ -16,11 +16,12 @@ from eleatt_bench.common.files import FileState
 from eleatt_bench.common.locations import package_code
 from eleatt_bench.runs.record import EPOCHS, PREDICTIONS, RunFolder
 from eleatt_bench.runs.summaries import Summary
+from eleatt_bench.tables.cells import PlannedRun
 from eleatt_bench.tables.family import family
 from eleatt_bench.tables.judgement import Design, Judgement
-from eleatt_bench.tables.plan import Place, Plan, PlannedRun, Tested
+from eleatt_bench.tables.plan import Plan, Tested
 from eleatt_bench.tables.records import accuracy, key
-from eleatt_bench.tables.spec import Spec, claims_of
+from eleatt_bench.tables.spec import Place, Spec, claims_of
 from eleatt_bench.tables.table import NOTHING_COMPARED, Claim, Collapse, Compared, TableCell
 
 if TYPE_CHECKING:

@@ -23,9 +23,10 @@ from eleatt_bench.runs.identity import but_numbers, likeness
 from eleatt_bench.runs.record import RunFolder
 from eleatt_bench.runs.summaries import LIKENESS, Summaries, Summary
 from eleatt_bench.runs.wanted import WantedRun
+from eleatt_bench.tables.cells import PlannedRun
 from eleatt_bench.tables.parameters import parameters
 from eleatt_bench.tables.pending import wanted_by_look
-from eleatt_bench.tables.plan import Plan, PlannedRun
+from eleatt_bench.tables.plan import Plan
 from eleatt_bench.tables.records import find_records, is_finished, key, with_pretrainings
 
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 
 from eleatt_bench.runs.summaries import Summary
 from eleatt_bench.tables.build import table
-from eleatt_bench.tables.plan import Plan, PlannedRun
+from eleatt_bench.tables.cells import PlannedRun
+from eleatt_bench.tables.plan import Plan
 from eleatt_bench.tables.records import find_records, key, lacking
 from eleatt_bench.tables.table import Claim
 

@@ -16,8 +16,9 @@ from typing import Any, NamedTuple
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.files import read_bounded, write_text
 from eleatt_bench.runs.identity import but_numbers, data_of
+from eleatt_bench.tables.cells import PlannedRun
 from eleatt_bench.tables.judgement import Design
-from eleatt_bench.tables.plan import Plan, PlannedRun
+from eleatt_bench.tables.plan import Plan
 from eleatt_bench.tables.records import find_records, finished_alike, key
 from eleatt_bench.tables.spec import METRICS, claims_of
 

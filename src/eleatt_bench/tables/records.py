@@ -11,7 +11,8 @@ from eleatt_bench.common.collector import without_collector
 from eleatt_bench.runs.identity import content, data_of
 from eleatt_bench.runs.summaries import LIKENESS, Summaries, Summary
 from eleatt_bench.runs.wanted import WantedRun
-from eleatt_bench.tables.plan import Plan, PlannedRun
+from eleatt_bench.tables.cells import PlannedRun
+from eleatt_bench.tables.plan import Plan
 
 
 def find_records(plan: Plan) -> dict[str, Summary]:

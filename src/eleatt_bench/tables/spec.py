@@ -19,6 +19,9 @@ METRICS = ("accuracy", "accuracy_clean")
 QUICK = 2
 """How many seeds, and folds of each, a rehearsal has at most."""
 
+Place = tuple[str, str, str]
+"""Section, row and column."""
+
 
 def declared(spec: Spec, typed: Collection[str] = (), *, quick: bool = False) -> Spec:
     """``spec`` with ``seeds`` and ``looks`` in each column; those of a rehearsal if ``quick``.
@@ -52,6 +55,14 @@ def design_of(column: Spec, paper: float | None = None, margin: float | None = N
 def sections_of(spec: Spec) -> list[Spec]:
     """The table's sections, or one without a name if it has none."""
     return spec["sections"] or [{"name": "", "overrides": [], "in_paper": True, "paper_note": ""}]
+
+
+def cells_of(spec: Spec) -> Iterator[tuple[Spec, Spec, Spec]]:
+    """Every (section, row, column) of a table."""
+    for section in sections_of(spec):
+        for row in spec["rows"]:
+            for column in spec["columns"]:
+                yield section, row, column
 
 
 def folds_of(column: Spec, data: Mapping[str, Any]) -> list[int]:
@@ -121,7 +132,7 @@ def check_spec(spec: Spec) -> None:
     _distinct(name, "claim", places)
 
 
-def check_folds(spec: Spec, folds: Mapping[tuple[str, str, str], int]) -> None:
+def check_folds(spec: Spec, folds: Mapping[Place, int]) -> None:
     """Refuse claims and ensembles of rows with different numbers of ``folds``.
 
     ``folds`` are those of each section, row and column; a row that is an ensemble has none there.

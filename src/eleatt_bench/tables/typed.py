@@ -8,12 +8,10 @@ from itertools import combinations
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.literal import canonical
 from eleatt_bench.runs.identity import is_place
-from eleatt_bench.tables.spec import Spec, sections_of
+from eleatt_bench.tables.spec import Place, Spec, sections_of
 
 FOLDERS = ("runs_dir", "data_dir")
 """The settings of where runs and data lie."""
-
-_Place = tuple[str, str, str]
 
 
 def key_of(override: str) -> str:
@@ -59,8 +57,8 @@ def check_rows(spec: Spec, user: Sequence[str]) -> None:
 def check_apart(
     table: str,
     changes: Sequence[str],
-    before: Mapping[_Place, set[str]],
-    now: Mapping[_Place, set[str]],
+    before: Mapping[Place, set[str]],
+    now: Mapping[Place, set[str]],
 ) -> None:
     """Refuse ``changes`` that give two cells the same run which shared none ``before``.
 
@@ -80,7 +78,7 @@ def check_apart(
         )
 
 
-def _apart(one: _Place, other: _Place) -> str:
+def _apart(one: Place, other: Place) -> str:
     """What of the place ``one`` is not that of ``other``, in words."""
     kinds = zip(("section", "row", "column"), one, other, strict=True)
     return ", ".join(f"{kind} {its!r}" for kind, its, others in kinds if its != others)

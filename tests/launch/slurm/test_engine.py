@@ -14,8 +14,9 @@ from eleatt_bench.launch.process import Job
 from eleatt_bench.launch.slurm import commands
 from eleatt_bench.launch.slurm.book import Book, read_book
 from eleatt_bench.launch.slurm.commands import SlurmError
-from eleatt_bench.launch.slurm.engine import Slurm, _Task
+from eleatt_bench.launch.slurm.engine import Slurm
 from eleatt_bench.launch.slurm.script import Request
+from eleatt_bench.launch.slurm.tasks import Task
 
 WANTED = Request((), (), 0, 2, 3, None, 1.0)
 
@@ -28,7 +29,7 @@ def test_it_says_how_the_jobs_and_no_others_are_ended(
 ) -> None:
     said: list[str] = []
     with Slurm(WANTED, tmp_path, "sweep", at_once=2, most=most, say=said.append) as engine:
-        for number, task in enumerate((_Task("17", 3, "sweep"), _Task("9", 0, "another"))):
+        for number, task in enumerate((Task("17", 3, "sweep"), Task("9", 0, "another"))):
             engine._tasks[Job(("train", f"seed={number}"), "", tmp_path / "job.log")] = task
     (told,) = said
     assert told.startswith("2 jobs stay in SLURM's queue or go on (squeue --jobs=9,17): ")
@@ -40,7 +41,7 @@ def test_it_ends_no_job_that_another_sweep_submitted(tmp_path: Path) -> None:
     for foreign, ends in ((False, "by scancel 17_3"), (True, "by the sweeps that submitted them")):
         with Slurm(WANTED, tmp_path, "search", at_once=2, most=4, say=said.append) as engine:
             for array, other in (("17", foreign), ("9", True)):
-                task = _Task(array, 3, "sweep", foreign=other)
+                task = Task(array, 3, "sweep", foreign=other)
                 engine._tasks[Job(("train", array), "", tmp_path / "job.log")] = task
         assert said[-1].endswith(ends)
 
@@ -62,7 +63,7 @@ def test_a_job_is_stopped_also_if_slurm_does_not_answer_at_once(
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     job = Job(("train", "seed=0"), "", tmp_path / "job.log")
     engine = Slurm(WANTED, tmp_path, "sweep", at_once=2, most=4, say=print)
-    engine._tasks[job] = _Task("17", 3, "sweep", state="RUNNING")
+    engine._tasks[job] = Task("17", 3, "sweep", state="RUNNING")
     if left == "AGAIN":
         ended_file(job.log_path).write_text(AGAIN)
     engine.stop(job)
@@ -77,7 +78,7 @@ def test_the_job_of_another_sweep_goes_on(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setenv("PATH", str(tmp_path))  # without scancel
     job = Job(("train", "seed=0"), "", tmp_path / "job.log")
     engine = Slurm(WANTED, tmp_path, "search", at_once=2, most=4, say=print)
-    engine._tasks[job] = _Task("17", 3, "sweep", foreign=True)
+    engine._tasks[job] = Task("17", 3, "sweep", foreign=True)
     engine._next = math.inf
     engine.stop(job)
     assert list(engine.ended()) == [(job, CANCELLED_STATUS)]
@@ -128,7 +129,7 @@ def test_slurm_is_asked_again_also_while_no_job_is_queued(
     engine.start(job)
     with pytest.raises(SlurmError, match="timed out"):  # nothing has worked yet
         list(engine.ended())
-    engine._take(job, _Task("17", 3, "sweep", state="RUNNING"))
+    engine._take(job, Task("17", 3, "sweep", state="RUNNING"))
     engine._go_on(job, "node lost")
     assert list(engine.ended()) == []
     assert said[-1].endswith("asking again")

@@ -7,20 +7,11 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 from eleatt_bench.common.files import write_text
-from eleatt_bench.launch.endings import (
-    AGAIN,
-    CANCELLED,
-    CANCELLED_STATUS,
-    ended_file,
-    exit_status,
-    show_log,
-    tries_file,
-)
+from eleatt_bench.launch.endings import CANCELLED_STATUS, ended_file, show_log, tries_file
 from eleatt_bench.launch.losses import Losses
 from eleatt_bench.launch.process import Job
 from eleatt_bench.launch.settings import begins_anew
@@ -29,54 +20,11 @@ from eleatt_bench.launch.slurm.book import Book, books_of, own_book
 from eleatt_bench.launch.slurm.commands import ACTIVE, RUNNING, QueueEntry, SlurmError, newest
 from eleatt_bench.launch.slurm.lanes import Lanes
 from eleatt_bench.launch.slurm.script import Request, index_list, script
+from eleatt_bench.launch.slurm.tasks import Again, Ended, Task, fate
 from eleatt_bench.launch.submitting import submitting
 
 _SLOWEST = 6  # times the usual pause between two looks, if nothing happens in the queue
-_PATIENCE = 40.0  # seconds that a file may take to be seen from another machine
 _BUSY = "another process is at it"
-_GONE = "GONE"
-"""Our own state, for a job that SLURM does not list."""
-_LOST = {"TIMEOUT": "time limit", "NODE_FAIL": "node lost", "PREEMPTED": "preempted",
-         "BOOT_FAIL": "its node did not start", "REVOKED": "revoked",
-         _GONE: "SLURM knows it no more"}  # fmt: skip
-"""States after which a job is submitted again, in words."""
-_FAILED = {"OUT_OF_MEMORY": "out of memory: raise launcher.mem", "CANCELLED": "cancelled",
-           "DEADLINE": "its deadline passed",
-           _GONE: "gone from the queue before it began, as a job that is cancelled"}  # fmt: skip
-_TELLING = frozenset(("OUT_OF_MEMORY", "CANCELLED", "DEADLINE"))
-"""States that say why a job failed, whatever it said itself."""
-
-
-@dataclass
-class _Task:
-    """A job that SLURM has."""
-
-    array: str  # its id
-    index: int
-    array_name: str
-    state: str = "PENDING"
-    reason: str = "submitted"
-    since: float | None = None  # when it was first seen to have ended without an exit status
-    began: bool = False  # whether it was ever seen to run
-    nodes: str = ""  # where it was last seen to run
-    seconds: float = 0.0  # how long it has run, as SLURM says
-    foreign: bool = False  # whether another sweep has submitted it
-    stopped: bool = False
-
-    @property
-    def name(self) -> str:
-        return f"{self.array}_{self.index}"
-
-    def see(self, entry: QueueEntry | None) -> None:
-        """Take over what SLURM says of the task; None: it does not list the task any more."""
-        if entry is None:
-            self.state, self.reason = _GONE, ""
-            return
-        self.state, self.reason, self.seconds = entry.state, entry.reason, entry.seconds
-        if self.state in RUNNING:
-            self.began, self.nodes = True, entry.nodes
-        elif self.began and self.state in ACTIVE:
-            self.reason += f"; it ran on {self.nodes}"
 
 
 class Slurm:
@@ -104,7 +52,7 @@ class Slurm:
         self.at_once, self._most, self._say = at_once, most, say
         self.pause = min(2.0, max(0.1, wanted.poll / 5))
         self._new: dict[Job, str] = {}  # started but not submitted yet, and why
-        self._tasks: dict[Job, _Task] = {}
+        self._tasks: dict[Job, Task] = {}
         self._results: dict[Job, int | None] = {}
         self._told: dict[Job, int | None] = {}  # results that were given out
         self._lost = Losses(wanted.resubmit)
@@ -252,7 +200,7 @@ class Slurm:
                 book, entry = queued[job.key]
                 del self._new[job]
                 foreign = book.path != self._own_book
-                task = _Task(entry.array, entry.index, entry.name, foreign=foreign)
+                task = Task(entry.array, entry.index, entry.name, foreign=foreign)
                 self._take(job, task)
                 task.see(entry)
                 show_log(job.log_path, book.log(job.key))
@@ -262,7 +210,7 @@ class Slurm:
         if found := len(self._tasks) - before:
             self._say(f"SLURM has {found:,} of the jobs already ({self._known_as()})")
 
-    def _take(self, job: Job, task: _Task) -> None:
+    def _take(self, job: Job, task: Task) -> None:
         self._tasks[job] = task
         self._had_tasks = True
 
@@ -316,7 +264,7 @@ class Slurm:
         )  # fmt: skip
         for index, job in jobs.items():
             del self._new[job]
-            self._take(job, _Task(number, index, array))
+            self._take(job, Task(number, index, array))
         after = f", after {needs}" if needs else ""
         self._say(f"SLURM has {len(jobs):,} job{'s' * (len(jobs) != 1)} as array {number}{after}")
         return number
@@ -341,48 +289,24 @@ class Slurm:
         with suppress(SlurmError):
             commands.cancel(stopped)
 
-    def _judge(self, job: Job, task: _Task, entry: QueueEntry | None) -> None:
+    def _judge(self, job: Job, task: Task, entry: QueueEntry | None) -> None:
         task.see(entry)
-        if task.state in ACTIVE:
-            task.since = None
-            if task.state == "COMPLETING" and exit_status(job.log_path) == "0":
-                self._end(job, 0)  # its node may never come to the end of cleaning up
-            return
-        said = exit_status(job.log_path)
-        if said == AGAIN:
-            self._go_on(job, "the time limit is near")
-        elif said == CANCELLED:
-            self._end(job, CANCELLED_STATUS, _FAILED["CANCELLED"])
-        elif said is not None:
-            self._end(job, int(said), _FAILED.get(task.state) if task.state in _TELLING else None)
-        elif job.done is not None and job.done():
-            self._end(job, 0)
-        elif task.state in ("CANCELLED", _GONE) and self._is_orphan(job):
-            del self._tasks[job]
-            self._results[job] = None
-        elif task.state == "CANCELLED" and task.reason == "DependencyNeverSatisfied":
-            del self._tasks[job]  # the job it needs was submitted again, or has ended
-            self._new[job] = "for what it needs"
-        elif task.stopped or task.state == "CANCELLED":
-            self._end(job, CANCELLED_STATUS, _FAILED.get(task.state))
-        elif task.state in _TELLING:
-            self._end(job, 1, _FAILED.get(task.state))
-        elif task.state in _LOST and task.state != _GONE:
-            self._go_on(job, _LOST[task.state])
-        else:  # the exit status may not be seen here yet
-            task.since = task.since or time.monotonic()
-            if time.monotonic() - task.since < _PATIENCE:
-                return
-            if task.state == _GONE and not task.began:
-                self._end(job, 1, _FAILED[_GONE])
-            else:
-                self._go_on(job, _LOST.get(task.state, "it left no exit status"))
+        match fate(task, job, is_orphan=self._is_orphan(job)):
+            case Ended(status, told):
+                self._end(job, status, told)
+            case Again(why, lost=True):
+                self._go_on(job, why)
+            case Again(why):
+                del self._tasks[job]
+                self._new[job] = why
 
     def _is_orphan(self, job: Job) -> bool:
         """Whether the job that ``job`` needs has failed."""
-        return job.needs is not None and (self._told | self._results).get(job.needs, 0) != 0
+        if job.needs is None:
+            return False
+        return self._results.get(job.needs, self._told.get(job.needs, 0)) != 0
 
-    def _end(self, job: Job, status: int, told: str | None = None) -> None:
+    def _end(self, job: Job, status: int | None, told: str | None = None) -> None:
         if told and status != 0:
             with suppress(OSError), job.log_path.open("a", encoding="utf-8") as log:
                 log.write(f"SLURM: {told}\n")
