@@ -1,11 +1,14 @@
-"""Errors that name what was nearly meant."""
+"""Errors that name what was nearly meant, and what other errors say, in a sentence."""
 
 from __future__ import annotations
 
+from errno import ENOENT
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eleatt_bench.common.errors import UserError, unknown
+from eleatt_bench.common.errors import UserError, in_a_line, reason, unknown
 
 
 def test_the_nearest_choice_is_named_first_and_then_all() -> None:
@@ -36,3 +39,29 @@ def test_choices_may_come_from_anything_that_can_be_gone_through_once() -> None:
     error = unknown("fruit", "aple", (fruit for fruit in ("pear", "apple")))
     assert isinstance(error, UserError)
     assert str(error) == "Unknown fruit 'aple'. Did you mean 'apple'? Choices: apple, pear"
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (OSError(ENOENT, "No such file or directory", "record.json"), "No such file or directory"),
+        (OSError("unable to open"), "unable to open"),  # of a library, without a number
+        (ValueError("it is not JSON"), "it is not JSON"),
+    ],
+)
+def test_a_reason_leaves_the_name_of_the_file_to_the_sentence(error: Exception, says: str) -> None:
+    assert reason(error) == says
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (ValueError("two\n  lines"), "two lines"),
+        (KeyError(), "KeyError"),
+        (ValueError("\x00\x1b[31m"), "ValueError"),
+        (ValueError("x" * 200), "x" * 200),
+        (ValueError("x" * 201), "x" * 199 + "…"),
+    ],
+)
+def test_what_a_library_says_fits_into_a_sentence(error: Exception, says: str) -> None:
+    assert in_a_line(error) == says

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from errno import EACCES, EDQUOT, EFBIG, EIO, ENOSPC, EPERM, EROFS
 
 _LISTED = 40  # choices that a sentence can hold
+_LINE = 200  # characters of a library's message that a sentence can hold
 
 
 class UserError(Exception):
@@ -33,12 +34,25 @@ class DamagedDataError(UserError):
 _OF_THE_DISK = {ENOSPC, EDQUOT, EFBIG, EIO, EROFS, EACCES, EPERM}
 
 
+def reason(error: Exception) -> str:
+    """What ``error`` says, without the name of a file, for a sentence that has the name already."""
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
+def in_a_line(error: BaseException) -> str:
+    """What a library's ``error`` says, in a line that may be cut; its type if that tells more."""
+    text = " ".join(str(error).split())
+    if not text or not text.isprintable():
+        return type(error).__name__
+    return text if len(text) <= _LINE else f"{text[: _LINE - 1]}…"
+
+
 def disk_message(error: OSError, elsewhere: str) -> str:
     """A message about ``error``; if a file cannot be read or written, it also says what helps.
 
     ``elsewhere`` says how to choose another place.
     """
-    what = error.strerror or str(error)
+    what = reason(error)
     name = error.filename
     if error.errno not in _OF_THE_DISK:
         return f"{name}: {what}" if name else what

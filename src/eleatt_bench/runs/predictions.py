@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
-from eleatt_bench.common.errors import UserError
+from eleatt_bench.common.errors import UserError, in_a_line, reason
 from eleatt_bench.common.files import read_bounded, replacing
 from eleatt_bench.runs.apart import Apart
 from eleatt_bench.runs.record import RunFolder
@@ -67,10 +67,9 @@ def read_predictions(folder: RunFolder, metric: str = "accuracy") -> Predictions
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise UserError(
-            f"{path} is damaged ({reason}). Make it anew: eleatt-bench runs show {folder.run_id} "
-            "says the run's command; add force=true"
+            f"{path} is damaged ({reason(error)}). Make it anew: eleatt-bench runs show "
+            f"{folder.run_id} says the run's command; add force=true"
         ) from error
 
 
@@ -131,7 +130,7 @@ def parse(content: bytes) -> Predictions:
             None if clean is None else clean.astype(bool),
         )  # fmt: skip
     except Exception as error:  # HDF5 has many ways to fail
-        raise ValueError(" ".join(str(error).split()) or type(error).__name__) from None
+        raise ValueError(in_a_line(error)) from None
     count, classes = len(found.labels), len(class_names)
     columns = [names, labels, *(() if clean is None else (clean,))]
     if logits.shape != (count, classes) or any(part.shape != (count,) for part in columns):

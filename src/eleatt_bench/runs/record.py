@@ -19,7 +19,7 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-from eleatt_bench.common.errors import HeldElsewhereError, UserError, unknown
+from eleatt_bench.common.errors import HeldElsewhereError, UserError, reason, unknown
 from eleatt_bench.common.files import read_bounded, write_text
 from eleatt_bench.common.text import printable
 from eleatt_bench.runs import belongings
@@ -122,10 +122,9 @@ class RunFolder:
         except (FileNotFoundError, NotADirectoryError):
             return None, None
         except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) else error
             return None, (
-                f"{path} is damaged ({reason}). Train the run anew with force=true, or remove it: "
-                f"eleatt-bench runs rm {self.run_id}"
+                f"{path} is damaged ({reason(error)}). Train the run anew with force=true, or "
+                f"remove it: eleatt-bench runs rm {self.run_id}"
             )
 
     def write(self, record: Mapping[str, Any]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from eleatt_bench.common.errors import reason
 from eleatt_bench.common.files import read_bounded
 from eleatt_bench.runs.curves import Curve, CurveReader
 from eleatt_bench.runs.form import MOST, parse_config, parse_record
@@ -82,8 +83,7 @@ def _naming(file: str) -> Iterator[None]:
     except FileNotFoundError:
         raise ValueError(f"{file} is missing") from None
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise ValueError(f"{file}: {reason}") from error
+        raise ValueError(f"{file}: {reason(error)}") from error
 
 
 def _check_config(config: dict[str, Any], record: Record) -> None:

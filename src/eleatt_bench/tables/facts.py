@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from eleatt_bench.common.errors import DamagedDataError, UserError
+from eleatt_bench.common.errors import DamagedDataError, UserError, reason
 from eleatt_bench.common.files import read_bounded
 from eleatt_bench.data.prepared import DataSets, Prepared
 
@@ -149,6 +149,5 @@ def _read(path: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RecursionError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
-        raise UserError(f"{path} is damaged ({reason}): git checkout -- {path}") from error
+        raise UserError(f"{path} is damaged ({reason(error)}): git checkout -- {path}") from error
     return {**found, "subjects": subjects}

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from eleatt_bench.common.errors import UserError
+from eleatt_bench.common.errors import UserError, reason
 from eleatt_bench.common.files import read_bounded, write_text
 from eleatt_bench.runs.identity import but_numbers, data_of
 from eleatt_bench.tables.cells import PlannedRun
@@ -158,10 +158,9 @@ def read_plan(plan: Plan) -> Recorded:
     except FileNotFoundError:
         return Recorded()
     except (OSError, ValueError, RecursionError, UserError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         return Recorded(
-            damaged=f"{path} is damaged ({reason}), so which plan was declared is not known. "
-            f"Remove it, and {plan.command} records the plan anew"
+            damaged=f"{path} is damaged ({reason(error)}), so which plan was declared is not "
+            f"known. Remove it, and {plan.command} records the plan anew"
         )
 
 

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from eleatt_bench.common.errors import UserError
-from eleatt_bench.data.sources.archive import reason
+from eleatt_bench.common.errors import UserError, in_a_line
 
 Picture = npt.NDArray[np.uint8]
 
@@ -55,7 +54,7 @@ def decode(content: bytes) -> Iterator[Picture]:
     except (BrokenVideoError, MemoryError):
         raise
     except Exception as error:  # damage makes decoders raise almost anything
-        said = getattr(error, "strerror", None) or reason(error)
+        said = getattr(error, "strerror", None) or in_a_line(error)
         raise BrokenVideoError(f"cannot be decoded at frame {count} ({said})") from error
 
 
@@ -88,7 +87,7 @@ def pyav() -> Any:
         import av
     except ImportError as error:
         raise UserError(
-            f"Videos are decoded with PyAV, which cannot be imported ({reason(error)}): "
+            f"Videos are decoded with PyAV, which cannot be imported ({in_a_line(error)}): "
             "pip install 'eleatt-bench[rgb]'"
         ) from error
     return av

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, NamedTuple, NoReturn
 
-from eleatt_bench.common.errors import UserError
+from eleatt_bench.common.errors import UserError, in_a_line
 from eleatt_bench.data.release import SourceError
 from eleatt_bench.data.sources import kinds
 from eleatt_bench.data.sources.listing import LeftOut, is_systems, shown, walk
@@ -254,10 +254,10 @@ class Source:
             )
         if kind is None and head:
             return SourceError(
-                f"{self.path} is not a zip archive ({reason(error)})",
+                f"{self.path} is not a zip archive ({in_a_line(error)})",
                 f"give {self.package} or its unpacked folder to {self.command}",
             )
-        what = f"is cut short ({reason(error)})" if head else "is empty"
+        what = f"is cut short ({in_a_line(error)})" if head else "is empty"
         return SourceError(
             f"{self.path} {what}",
             f"fetch {self.package} again, or give its unpacked folder, to {self.command}",
@@ -276,7 +276,7 @@ class Source:
         try:
             content = archive.read(info)
         except Exception as error:  # damage makes zipfile raise almost anything
-            raise self.wrong(where, f"cannot be unpacked ({reason(error)})") from error
+            raise self.wrong(where, f"cannot be unpacked ({in_a_line(error)})") from error
         return self._checked(where, content)
 
 
@@ -295,12 +295,6 @@ def _contents_size(file: IO[bytes]) -> int:
             file.seek(record + 40)
             (size,) = struct.unpack("<Q", file.read(8))
     return int(min(size, length))
-
-
-def reason(error: Exception) -> str:
-    """What ``error`` says, on one line and not too long; its type where it says nothing."""
-    text = " ".join(str(error).split())
-    return text[:120] if text.isprintable() and text else type(error).__name__
 
 
 def _unreadable(error: OSError) -> NoReturn:

@@ -19,6 +19,7 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from eleatt_bench.common.errors import in_a_line
 from eleatt_bench.data import hdf5
 
 Array = npt.NDArray[np.floating[Any]]
@@ -58,8 +59,7 @@ def array(content: bytes, name: str, *, axes: tuple[int, ...]) -> Array:
         except _UnfitError:
             raise
         except Exception as error:  # damage makes h5py raise almost anything
-            text = " ".join(str(error).split())[:120] or type(error).__name__
-            raise ValueError(f"is damaged ({text})") from error
+            raise ValueError(f"is damaged ({in_a_line(error)})") from error
     raise ValueError("is not a file of MATLAB 5 or 7.3")
 
 

@@ -9,7 +9,7 @@ from typing import Self
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from eleatt_bench.common.errors import UserError
+from eleatt_bench.common.errors import UserError, in_a_line
 from eleatt_bench.runs.record import RunFolder
 from eleatt_bench.training.board.hparams import finals
 from eleatt_bench.training.board.scalars import EpochScalars
@@ -17,7 +17,7 @@ from eleatt_bench.training.board.tensorboard import TensorBoard
 from eleatt_bench.training.checkpoints import Checkpoints
 from eleatt_bench.training.datamodule import SequenceDataModule
 from eleatt_bench.training.loggers.past import Past
-from eleatt_bench.training.loggers.sink import FAILED, FINISHED, KILLED, Config, Sink, reason
+from eleatt_bench.training.loggers.sink import FAILED, FINISHED, KILLED, Config, Sink
 
 
 class Loggers(Callback):
@@ -66,7 +66,7 @@ class Loggers(Callback):
                 sink.open(self._past.rows)
             except Exception as error:  # of whatever library
                 raise UserError(
-                    f"{sink.title} does not take this run: {reason(error)}. The same command "
+                    f"{sink.title} does not take this run: {in_a_line(error)}. The same command "
                     "continues the run once that is mended; with logger=tensorboard it goes on "
                     f"without {sink.title}"
                 ) from error
@@ -97,7 +97,7 @@ class Loggers(Callback):
             try:
                 sink.open(self._past.rows)
             except Exception as again:
-                self._say(f"{sink.title} lacks a part of this run: {reason(again)}")
+                self._say(f"{sink.title} lacks a part of this run: {in_a_line(again)}")
             else:
                 self._say(f"{sink.title} is back, and has all of this run")
                 self._open.append(sink)
@@ -115,7 +115,7 @@ class Loggers(Callback):
             act()
         except Exception as error:  # of whatever library
             self._say(
-                f"{sink.title} is lost: {reason(error)}. The training goes on without it; "
+                f"{sink.title} is lost: {in_a_line(error)}. The training goes on without it; "
                 f"what it lacks is in {self._past.path}"
             )
             self._lost.append(sink)

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from eleatt_bench.common.errors import UserError
+from eleatt_bench.common.errors import UserError, in_a_line
 from eleatt_bench.common.extras import require
 from eleatt_bench.common.locations import folder_at
 from eleatt_bench.runs.record import RunFolder
@@ -26,7 +26,6 @@ from eleatt_bench.training.loggers.sink import (
     environment_kept,
     parameters,
     read_id,
-    reason,
     write_id,
 )
 
@@ -147,7 +146,7 @@ def _answering(uri: str) -> Iterator[MlflowClient]:
         yield _client(uri)
     except Exception as error:  # of MLflow, requests or SQLAlchemy
         raise UserError(
-            f"MLflow's store {uri} cannot be used: {reason(error)}. Start its server, or name "
+            f"MLflow's store {uri} cannot be used: {in_a_line(error)}. Start its server, or name "
             "another with logger.mlflow.tracking_uri=URI, or train without it: logger=tensorboard"
         ) from error
 

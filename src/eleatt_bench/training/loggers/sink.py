@@ -73,12 +73,6 @@ def _ids(folder: RunFolder) -> dict[str, dict[str, str]]:
     }
 
 
-def reason(error: BaseException) -> str:
-    """The beginning of what ``error`` says, in a line."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 200 else f"{text[:199]}…"
-
-
 @contextmanager
 def environment_kept() -> Iterator[None]:
     """Undo what a library writes into the environment of this process."""

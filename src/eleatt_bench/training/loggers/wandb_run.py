@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
-from eleatt_bench.common.errors import UserError
+from eleatt_bench.common.errors import UserError, in_a_line
 from eleatt_bench.common.extras import require
 from eleatt_bench.common.locations import folder_at
 from eleatt_bench.runs.record import RunFolder
@@ -24,7 +24,6 @@ from eleatt_bench.training.loggers.sink import (
     Config,
     parameters,
     read_id,
-    reason,
     write_id,
 )
 
@@ -100,7 +99,8 @@ def check(config: Config) -> None:
         requests.get(url, timeout=10)
     except requests.RequestException as error:
         raise UserError(
-            f"Weights & Biases does not answer at {url}: {reason(error)}. Mend that; or {instead}"
+            f"Weights & Biases does not answer at {url}: {in_a_line(error)}. Mend that; or "
+            f"{instead}"
         ) from error
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from eleatt_bench.common.errors import UserError, unknown
+from eleatt_bench.common.errors import UserError, in_a_line, unknown
 
 if TYPE_CHECKING:
     import torch
@@ -125,10 +125,10 @@ def feature_size(name: str, network: Callable[[Tensor], Tensor], pictures: Tenso
         except (RuntimeError, AssertionError, TypeError) as error:
             if _is_memory(error):
                 raise
-            text = " ".join(str(error).split())[:200]
             raise UserError(
-                f"{name} fails on a batch of {tuple(pictures[:2].shape)} ({text}): give a backbone "
-                "that takes (N, 3, height, width) float32, on the device asked for"
+                f"{name} fails on a batch of {tuple(pictures[:2].shape)} "
+                f"({in_a_line(error)}): give a backbone that takes (N, 3, height, width) float32, "
+                "on the device asked for"
             ) from error
     if not torch.is_tensor(first) or first.ndim != 2 or len(first) != 2:
         gives = tuple(first.shape) if torch.is_tensor(first) else type(first).__name__

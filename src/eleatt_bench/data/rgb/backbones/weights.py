@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eleatt_bench.common.errors import UserError
+from eleatt_bench.common.errors import UserError, in_a_line
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -90,8 +90,7 @@ def _read_torch(path: Path) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # damage makes it raise almost anything
-        first = " ".join(str(error).split())[:120]
-        raise _no_state_dict(path, f"cannot be read ({first})") from error
+        raise _no_state_dict(path, f"cannot be read ({in_a_line(error)})") from error
 
 
 def _no_state_dict(path: Path, what: str) -> UserError:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.error import URLError
 
-from eleatt_bench.common.errors import UserError, unknown
+from eleatt_bench.common.errors import UserError, in_a_line, unknown
 from eleatt_bench.data.rgb.backbones import weights as files
 from eleatt_bench.data.rgb.backbones.contract import Backbone, feature_size
 from eleatt_bench.data.store import RANDOM_WEIGHTS
@@ -87,10 +87,10 @@ def _build(models: Any, name: str, default: Any) -> Any:
     except (URLError, OSError, RuntimeError) as error:
         if default is None:
             raise
-        reason = " ".join(str(error).split())[:120]
         raise UserError(
-            f"The weights of {name} cannot be downloaded from {default.url} ({reason}): fetch that "
-            "file elsewhere and give it with --weights PATH, or say --random-weights"
+            f"The weights of {name} cannot be downloaded from {default.url} "
+            f"({in_a_line(error)}): fetch that file elsewhere and give it with --weights PATH, "
+            "or say --random-weights"
         ) from error
 
 
@@ -105,11 +105,10 @@ def _models() -> Any:
     try:
         from torchvision import models
     except Exception as error:  # a build for another torch fails in many ways
-        reason = " ".join(str(error).split())[:120]
         raise UserError(
-            f"torchvision cannot be imported beside torch {torch.__version__} ({reason}): install "
-            "the torchvision that was built for it, or give an exported program, "
-            "--backbone FILE.pt2"
+            f"torchvision cannot be imported beside torch {torch.__version__} "
+            f"({in_a_line(error)}): install the torchvision that was built for it, or give an "
+            "exported program, --backbone FILE.pt2"
         ) from error
     return models
 
