@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,8 +25,8 @@ from eleatt_bench.runs.identity import is_place
 from eleatt_bench.runs.record import RunFolder, check_finished, find_run
 from eleatt_bench.runs.title import accuracy_text
 from eleatt_bench.runs.wanted import WantedRun
+from eleatt_bench.sweeps.jobs import labels, training_jobs
 from eleatt_bench.sweeps.sweep import Sweep, check_cluster, sweep_of
-from eleatt_bench.tables.estimate import expected_memory
 from eleatt_bench.training.folder import check_pretraining, wanted_run
 from eleatt_bench.training.loggers.ready import loggers_ready
 
@@ -107,12 +106,6 @@ def plan_jobs(verb: str, jobs: Sequence[Overrides]) -> list[Planned]:
             raise UserError(f"Job {number} of {len(jobs)}, {label}: {error}") from error
     _check_distinct([one for one in planned if one.run is not None])
     return planned
-
-
-def labels(jobs: Sequence[Overrides]) -> list[str]:
-    """What tells each of ``jobs`` from the others."""
-    common = set.intersection(*(set(overrides) for overrides in jobs))
-    return [" ".join(o for o in job if o not in common) or " ".join(job) for job in jobs]
 
 
 def _check_distinct(planned: Sequence[Planned]) -> None:
@@ -203,44 +196,6 @@ def _evaluation(one: Planned) -> tuple[int, ...] | None:
 def _checkpoint(one: Planned) -> str:
     """The checkpoint that an evaluation tests, ``best`` or ``last``."""
     return str(one.config["checkpoint"] or (one.folder.read() or {}).get("selection", "best"))
-
-
-def training_jobs(
-    runs: Sequence[WantedRun], runs_dir: Path, logs: Path, first: int, warm_ok: bool
-) -> list[Job]:
-    """A job for each of ``runs``, after one for each pre-training that they lack.
-
-    Each job has the name of its run, and knows whether another process is at that run and how much
-    memory it is expected to take.
-    """
-    own = {run.run_id: run for run in runs}
-    lacking = {
-        run.before.run_id: run.before
-        for run in runs
-        if run.before is not None and not run.before.folder(runs_dir).is_finished()
-    }
-    ordered = [*lacking.values(), *(run for name, run in own.items() if name not in lacking)]
-    told = labels([run.overrides for run in ordered])
-    memory = expected_memory([run.identity for run in ordered], runs_dir)
-    jobs: dict[str | None, Job] = {}
-    for number, (run, label, expected) in enumerate(zip(ordered, told, memory, strict=True), first):
-        jobs[run.run_id] = Job(
-            arguments=("train", *config_flags(), *run.overrides),
-            label=label,
-            log_path=logs / f"{number}.log",
-            warm_ok=warm_ok,
-            needs=None if run.before is None else jobs.get(run.before.run_id),
-            busy=partial(_is_held, run.folder(runs_dir)),
-            memory=expected,
-            run_id=run.run_id,
-            done=run.folder(runs_dir).is_finished,
-            grows=run.folder(runs_dir).epochs,
-        )
-    return list(jobs.values())
-
-
-def _is_held(folder: RunFolder) -> bool:
-    return folder.is_locked() is True
 
 
 def _check_finished(planned: Sequence[Planned]) -> None:

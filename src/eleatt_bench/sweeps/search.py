@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from eleatt_bench.common.errors import HeldElsewhereError, UserError
-from eleatt_bench.common.locations import command, config_flags
+from eleatt_bench.common.locations import command
 from eleatt_bench.common.text import duration
 from eleatt_bench.config.composer import Composer
 from eleatt_bench.data.protocols import find
@@ -22,6 +22,7 @@ from eleatt_bench.launch.process import Job
 from eleatt_bench.runs.curves import Curve, CurveReader
 from eleatt_bench.runs.record import Record, RunFolder
 from eleatt_bench.runs.wanted import WantedRun
+from eleatt_bench.sweeps.jobs import training_job
 from eleatt_bench.sweeps.space import Space
 from eleatt_bench.sweeps.trials import Trials
 from eleatt_bench.training.folder import check_pretraining, wanted_run
@@ -123,16 +124,11 @@ class Search:
         check_pretraining(folder, run)  # the trial stays unfinished, as this can be mended
         one = _watched(trial, config, folder, run)
         self._trials.note_run(trial, one.folder.run_id)
-        job = Job(
-            arguments=("train", *config_flags(), *overrides),
-            run_id=one.folder.run_id,
-            label=" ".join(overrides[len(self._space.fixed) :]),
-            log_path=self._trials.path.with_suffix("") / f"{trial.number + 1}.log",
-            warm_ok=self._warm_ok,
-            done=one.folder.is_finished,
-            busy=lambda: one.folder.is_locked() is True,
-            grows=one.folder.epochs,
-        )
+        label = " ".join(overrides[len(self._space.fixed) :])
+        log = self._trials.path.with_suffix("") / f"{trial.number + 1}.log"
+        # The job does a pre-training itself, for which other trials wait. How much memory it takes,
+        # no run tells yet: every trial has settings of its own.
+        job = training_job(run, folder, label, log, warm_ok=self._warm_ok)
         if self._waits_for(one):
             self._wait(job, one)
         else:
