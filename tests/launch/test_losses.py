@@ -14,11 +14,16 @@ def test_losing_a_job_counts_until_it_gets_on(tmp_path: Path) -> None:
     job = Job(("train",), "job", tmp_path / "log", grows=epochs)
     other = Job(("eval",), "other", tmp_path / "log")
     losses = Losses(2)
-    assert [losses.too_often(job) for _ in range(2)] == [None, None]
+    told = "node lost, 3 times without the end of an epoch between them"
+
+    def lose(job: Job, often: int) -> list[str | None]:
+        return [losses.too_often(job, "node lost") for _ in range(often)]
+
+    assert lose(job, 2) == [None, None]
     epochs.touch()
-    assert [losses.too_often(job) for _ in range(3)] == [None, None, 3]
+    assert lose(job, 3) == [None, None, told]
     os.utime(epochs, (1, 1))
-    assert losses.too_often(job) is None
+    assert lose(job, 1) == [None]
     assert job in losses
     assert other not in losses
-    assert [losses.too_often(other) for _ in range(3)] == [None, None, 3]
+    assert lose(other, 3) == [None, None, told]

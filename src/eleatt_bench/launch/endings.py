@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 from eleatt_bench.common.errors import UserError
@@ -44,6 +45,23 @@ def exit_status(log: Path) -> str | None:
     except (OSError, UnicodeDecodeError):
         return None
     return said if said in (AGAIN, CANCELLED) or (said.isdecimal() and int(said) < 256) else None
+
+
+def clear(log: Path) -> None:
+    """Make the folder of ``log`` for a job that is to begin, and remove an old exit status.
+
+    An old log stays, for the job to add to; a link to the log of another sweep does not.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    if log.is_symlink():
+        log.unlink()
+    ended_file(log).unlink(missing_ok=True)
+
+
+def tell(log: Path, line: str) -> None:
+    """Add ``line`` to ``log``, if that can be written: what the cluster says of the job."""
+    with suppress(OSError), log.open("a", encoding="utf-8") as file:
+        file.write(f"{line}\n")
 
 
 def show_log(here: Path, there: Path) -> None:

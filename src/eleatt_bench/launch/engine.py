@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 from eleatt_bench.common.errors import HeldElsewhereError
 from eleatt_bench.common.text import plain_console
 from eleatt_bench.launch.overview import Overview
-from eleatt_bench.launch.process import Job
+from eleatt_bench.launch.process import BUSY, Job
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -117,7 +117,7 @@ class _Queue:
             elif job.needs is not None and needed is None:
                 continue
             elif job.busy is not None and job.busy():
-                self._overview.waits(job, "another process is at it")
+                self._overview.waits(job, BUSY)
             elif not self._engine.fits(job):
                 self._overview.waits(job, "beside those that run there is no memory for it")
             else:

@@ -15,13 +15,15 @@ class Losses:
     def __contains__(self, job: Job) -> bool:
         return job in self._known
 
-    def too_often(self, job: Job) -> int | None:
-        """Count one more loss of ``job``; the count if there are too many, else None."""
+    def too_often(self, job: Job, why: str) -> str | None:
+        """Count one more loss of ``job``, and say ``why`` it is lost for good, else None."""
         often, reached = self._known.get(job, (0, -1.0))
         now = progress(job)
         often = often + 1 if now == reached else 1
         self._known[job] = often, now
-        return often if often > self._most else None
+        if often <= self._most:
+            return None
+        return f"{why}, {often} times without the end of an epoch between them"
 
 
 def progress(job: Job) -> float:

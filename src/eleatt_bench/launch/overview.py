@@ -19,7 +19,7 @@ from rich.text import Text
 
 from eleatt_bench.common.text import duration, printable
 from eleatt_bench.launch.endings import CANCELLED_STATUS
-from eleatt_bench.launch.process import Job
+from eleatt_bench.launch.process import BUSY, Job
 
 _AROUND = 6  # lines of the overview that show no running job, and the cursor's line
 _FEW = 50  # jobs at most whose logs are all read whenever they are shown
@@ -100,7 +100,7 @@ class Overview:
     def put_back(self, job: Job) -> None:
         """Show that ``job`` ended because another process is at its work; it will start again."""
         del self._running[job]
-        self.waits(job, "another process is at it")
+        self.waits(job, BUSY)
 
     def waits(self, job: Job, why: str) -> None:
         """Show ``why`` a job that could start has to wait; each reason is shown once."""

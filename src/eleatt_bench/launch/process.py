@@ -31,6 +31,9 @@ PRELOADED = (
 PLANNED = "ELEATT_PLANNED_RUN"
 """The environment variable that tells a job which run it was planned as."""
 
+BUSY = "another process is at it"
+"""Why a job waits while it is `Job.busy`."""
+
 SAFE_PATH = {"PYTHONSAFEPATH": "1"}
 """A Python with this variable imports nothing from the working folder, which may hold anything.
 

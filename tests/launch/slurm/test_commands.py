@@ -44,14 +44,14 @@ def test_all_partitions_are_asked_for_also_hidden_ones(
         shown = f'*" --all "* | *" --partition=hidden "*) echo "{line}" ;;'
         (tmp_path / name).write_text(f'#!/bin/sh\ncase " $* " in {both} {shown} esac\n')
     monkeypatch.setenv("SQUEUE_ALL", "0")  # as are all its variables, it is dropped
-    assert [one.task for one in queue(["sweep"])] == ["7_3"]
+    assert [(one.array, one.index) for one in queue(["sweep"])] == [("7", 3)]
     assert has_gpus("hidden")
     assert has_gpus(None)
 
 
 def test_the_name_of_a_cluster_is_no_answer(say: Callable[..., None]) -> None:
     say("squeue", "CLUSTER: empty\n\nCLUSTER: other\n7|3|sweep|RUNNING|None|n2|0:01\n")
-    assert [one.task for one in queue(["sweep"])] == ["7_3"]
+    assert [(one.array, one.index) for one in queue(["sweep"])] == [("7", 3)]
 
 
 def test_jobs_go_where_they_are_looked_for(

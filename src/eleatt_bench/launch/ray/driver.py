@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from eleatt_bench.common.errors import UserError
-from eleatt_bench.launch.endings import CANCELLED_STATUS, ended_file, started_file
+from eleatt_bench.launch.endings import CANCELLED_STATUS, clear, ended_file, started_file, tell
 from eleatt_bench.launch.journal import Journal
 from eleatt_bench.launch.losses import Losses, progress
 from eleatt_bench.launch.pool import GRACE
@@ -148,10 +148,7 @@ class Ray:
         return 0.0  # up to the time between two looks
 
     def start(self, job: Job) -> None:
-        job.log_path.parent.mkdir(parents=True, exist_ok=True)
-        if job.log_path.is_symlink():  # a link to another sweep's log
-            job.log_path.unlink()
-        ended_file(job.log_path).unlink(missing_ok=True)
+        clear(job.log_path)
         started_file(job.log_path).unlink(missing_ok=True)
         words = without_launcher(job.arguments)
         if job in self._began:
@@ -227,8 +224,8 @@ class Ray:
 
     def _finish(self, job: Job, place: Place | None, status: int, told: str = "") -> None:
         if told:
-            with suppress(OSError), job.log_path.open("a", encoding="utf-8") as log:
-                log.write(f"Ray: {told}\n")
+            tell(job.log_path, f"Ray: {told}")
+            with suppress(OSError):
                 ended_file(job.log_path).write_text(f"{status}\n", encoding="utf-8")
         self._note_end(job, place, status)
         self._results[job] = status
@@ -244,8 +241,7 @@ class Ray:
         task = self._tasks.pop(job)
         if progress(job) != task.began_at:
             self._began.add(job)
-        if often := self._losses.too_often(job):
-            told = f"{why}, {often} times without the end of an epoch between them"
+        if told := self._losses.too_often(job, why):
             self._finish(job, task.place, 1, told)
             return
         self._note_end(job, task.place, -signal.SIGKILL)

@@ -7,7 +7,7 @@ from pathlib import Path
 from eleatt_bench.launch.endings import CANCELLED, ended_file
 from eleatt_bench.launch.slurm import commands
 from eleatt_bench.launch.slurm.book import own_book
-from eleatt_bench.launch.slurm.commands import ACTIVE, newest
+from eleatt_bench.launch.slurm.commands import ACTIVE, newest, task_id
 from eleatt_bench.launch.submitting import submitting
 
 
@@ -27,7 +27,7 @@ def cancel(folder: Path, name: str) -> int:
         tasks = []
         for place, entry in entries.items():
             if place in logs and entry.state in ACTIVE:
-                tasks.append(entry.task)
+                tasks.append(task_id(entry.array, entry.index))
                 ended_file(logs[place]).write_text(CANCELLED, encoding="utf-8")
         commands.cancel(tasks)
     return len(tasks)

@@ -52,10 +52,10 @@ class QueueEntry:
     nodes: str = ""  # where it runs, or ran last; empty if it never did
     seconds: float = 0.0  # how long it has run
 
-    @property
-    def task(self) -> str:
-        """What SLURM's commands call it."""
-        return f"{self.array}_{self.index}"
+
+def task_id(array: str, index: int) -> str:
+    """What SLURM's commands call a task of an array."""
+    return f"{array}_{index}"
 
 
 def queue(names: Iterable[str]) -> list[QueueEntry]:

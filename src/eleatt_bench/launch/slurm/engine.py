@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Self
 
 from eleatt_bench.common.files import write_text
-from eleatt_bench.launch.endings import CANCELLED_STATUS, ended_file, show_log, tries_file
+from eleatt_bench.launch.endings import CANCELLED_STATUS, clear, show_log, tell, tries_file
 from eleatt_bench.launch.losses import Losses
-from eleatt_bench.launch.process import Job
+from eleatt_bench.launch.process import BUSY, Job
 from eleatt_bench.launch.settings import begins_anew
 from eleatt_bench.launch.slurm import commands
 from eleatt_bench.launch.slurm.book import Book, books_of, own_book
@@ -24,7 +24,6 @@ from eleatt_bench.launch.slurm.tasks import Again, Ended, Task, fate
 from eleatt_bench.launch.submitting import submitting
 
 _SLOWEST = 6  # times the usual pause between two looks, if nothing happens in the queue
-_BUSY = "another process is at it"
 
 
 class Slurm:
@@ -164,7 +163,7 @@ class Slurm:
             self._adopt(books, entries)
             ready = {job for job in self._new if not (wait and self._is_held(job))}
             for job in self._new:
-                self._new[job] = self._new[job] if job in ready else _BUSY
+                self._new[job] = self._new[job] if job in ready else BUSY
                 if job in ready:  # a search may have written another log before; the place stays
                     book.logs[job.key] = os.path.relpath(job.log_path, self._folder)
             if not ready:
@@ -247,10 +246,7 @@ class Slurm:
     ) -> str:
         """Submit ``jobs`` as tasks of one array, with ``words`` for sbatch; the array's id."""
         for job in jobs.values():
-            job.log_path.parent.mkdir(parents=True, exist_ok=True)
-            if job.log_path.is_symlink():
-                job.log_path.unlink()
-            ended_file(job.log_path).unlink(missing_ok=True)
+            clear(job.log_path)
             if job not in self._lost:  # somebody asks for it anew
                 tries_file(job.log_path).unlink(missing_ok=True)
         path = book.path.with_suffix(".sh")
@@ -308,8 +304,7 @@ class Slurm:
 
     def _end(self, job: Job, status: int | None, told: str | None = None) -> None:
         if told and status != 0:
-            with suppress(OSError), job.log_path.open("a", encoding="utf-8") as log:
-                log.write(f"SLURM: {told}\n")
+            tell(job.log_path, f"SLURM: {told}")
         del self._tasks[job]
         self._results[job] = status
 
@@ -320,9 +315,8 @@ class Slurm:
             self._results[job] = CANCELLED_STATUS
             return
         why += f" ({task.nodes})" if task.nodes else ""
-        if often := self._lost.too_often(job):
+        if told := self._lost.too_often(job, why):
             self._tasks[job] = task
-            told = f"{why}, {often} times without the end of an epoch between them"
             self._end(job, 1, f"{told}. What jobs find there: eleatt-bench doctor launcher=slurm")
             return
         self._say(f"submitted again  {job.label}: {why}")

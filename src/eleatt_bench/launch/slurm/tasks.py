@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from eleatt_bench.launch.endings import AGAIN, CANCELLED, CANCELLED_STATUS, exit_status
 from eleatt_bench.launch.process import Job
-from eleatt_bench.launch.slurm.commands import ACTIVE, RUNNING, QueueEntry
+from eleatt_bench.launch.slurm.commands import ACTIVE, RUNNING, QueueEntry, task_id
 
 _PATIENCE = 40.0  # seconds that a file may take to be seen from another machine
 _GONE = "GONE"
@@ -42,7 +42,7 @@ class Task:
 
     @property
     def name(self) -> str:
-        return f"{self.array}_{self.index}"
+        return task_id(self.array, self.index)
 
     def see(self, entry: QueueEntry | None) -> None:
         """Take over what SLURM says of the task; None: it does not list the task any more."""
