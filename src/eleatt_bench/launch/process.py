@@ -31,6 +31,12 @@ PRELOADED = (
 PLANNED = "ELEATT_PLANNED_RUN"
 """The environment variable that tells a job which run it was planned as."""
 
+IN_SWEEP = "ELEATT_IN_SWEEP"
+"""The environment variable that tells a job that a sweep's launcher started it."""
+
+NUM_THREADS = "ELEATT_NUM_THREADS"
+"""The environment variable that tells a job how many CPU threads it leases."""
+
 BUSY = "another process is at it"
 """Why a job waits while it is `Job.busy`."""
 
@@ -71,11 +77,9 @@ class Job:
 
 def of_job(threads: int, devices: str | None) -> dict[str, str]:
     """The variables that tell a job what it leases; ``devices`` None: all that there are."""
-    # A warm job has its libraries loaded already: there ELEATT_NUM_THREADS alone has an effect.
-    environment = dict.fromkeys(
-        ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "ELEATT_NUM_THREADS"), str(threads)
-    )
-    environment["ELEATT_IN_SWEEP"] = "1"
+    # A warm job has its libraries loaded already: there NUM_THREADS alone has an effect.
+    environment = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", NUM_THREADS), str(threads))
+    environment[IN_SWEEP] = "1"
     environment |= SAFE_PATH
     if devices is not None:
         environment["CUDA_VISIBLE_DEVICES"] = devices

@@ -13,6 +13,10 @@ SWEEPS = "sweeps"
 """The folder in a folder of runs for the logs of sweeps and the lists of queued jobs."""
 
 
+SWEEP_NAME = "ELEATT_SWEEP"
+"""The environment variable that tells a job the name of the sweep it belongs to."""
+
+
 def is_about_launcher(word: str) -> bool:
     """Whether a word of a command line says how jobs are launched."""
     return word.lstrip("+~").startswith(("launcher=", "launcher."))
@@ -35,7 +39,7 @@ def begins_anew(arguments: Sequence[str]) -> bool:
 
 def outer_variables() -> dict[str, str]:
     """The environment variables that jobs should have; a cluster may pass none on by itself."""
-    ours = ("ELEATT_RUNS", "ELEATT_DATA", "ELEATT_DEBUG", "ELEATT_SWEEP", "MLFLOW_TRACKING_URI")
+    ours = ("ELEATT_RUNS", "ELEATT_DATA", "ELEATT_DEBUG", SWEEP_NAME, "MLFLOW_TRACKING_URI")
     return {key: os.environ[key] for key in ours if key in os.environ}
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eleatt_bench.common.locations import PACKAGE
+from eleatt_bench.launch.process import IN_SWEEP, NUM_THREADS
 
 if TYPE_CHECKING:
     import torch
@@ -114,13 +115,13 @@ def peak_memory(device: torch.device) -> dict[str, int]:
 
 def leased_threads() -> int | None:
     """How many CPU threads the launcher lent this process; None outside of a sweep."""
-    text = os.environ.get("ELEATT_NUM_THREADS", "")
+    text = os.environ.get(NUM_THREADS, "")
     return int(text) if text.isdecimal() and int(text) > 0 else None
 
 
 def is_in_sweep() -> bool:
     """Whether a sweep's launcher started this process."""
-    return os.environ.get("ELEATT_IN_SWEEP") == "1"
+    return os.environ.get(IN_SWEEP) == "1"
 
 
 def _git(top: Path, *arguments: str) -> str:

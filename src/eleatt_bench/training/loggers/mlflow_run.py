@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any
 from eleatt_bench.common.errors import UserError, in_a_line
 from eleatt_bench.common.extras import require
 from eleatt_bench.common.locations import folder_at
+from eleatt_bench.launch.settings import SWEEP_NAME
 from eleatt_bench.runs.record import RunFolder
 from eleatt_bench.training.loggers.past import LoggedRow
 from eleatt_bench.training.loggers.sink import (
     FAILED,
     FINISHED,
     KILLED,
-    SWEEP,
     Config,
     environment_kept,
     parameters,
@@ -200,7 +200,7 @@ def _still_there(uri: str, run_id: str | None) -> str | None:
 
 def _parent(client: MlflowClient, config: Config, name: str | None = None) -> str | None:
     """The run of the sweep ``name``, by default of the sweep that this process belongs to."""
-    name = name or os.environ.get(SWEEP)
+    name = name or os.environ.get(SWEEP_NAME)
     experiment = client.get_experiment_by_name(config["logger"]["mlflow"]["experiment_name"])
     if name is None or experiment is None:
         return None

@@ -6,7 +6,8 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 
-from eleatt_bench.training.loggers.sink import SWEEP, Config
+from eleatt_bench.launch.settings import SWEEP_NAME
+from eleatt_bench.training.loggers.sink import Config
 
 
 def check_ready(config: Config) -> None:
@@ -37,17 +38,17 @@ def loggers_ready(configs: Iterable[Config], name: str, *, waits: bool = True) -
     different = {repr(config["logger"]): config for config in configs}
     for config in different.values():
         check_ready(config)
-    before = os.environ.get(SWEEP)
+    before = os.environ.get(SWEEP_NAME)
     with ExitStack() as stack:
         for config in different.values():
             if config["logger"]["mlflow"] is not None:
                 from eleatt_bench.training.loggers.mlflow_run import parent_run
 
                 stack.enter_context(parent_run(config, name, waits=waits))
-        os.environ[SWEEP] = name
+        os.environ[SWEEP_NAME] = name
         try:
             yield
         finally:
-            del os.environ[SWEEP]
+            del os.environ[SWEEP_NAME]
             if before is not None:
-                os.environ[SWEEP] = before
+                os.environ[SWEEP_NAME] = before

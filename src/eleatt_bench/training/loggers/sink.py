@@ -18,9 +18,6 @@ Config = Mapping[str, Any]
 FINISHED, FAILED, KILLED = "FINISHED", "FAILED", "KILLED"
 """How a run ends, in MLflow's words."""
 
-SWEEP = "ELEATT_SWEEP"
-"""The environment variable that tells a job the name of the sweep it belongs to."""
-
 
 class Sink(Protocol):
     """Where rows go; once it is open, none of its errors ends the training."""

@@ -16,11 +16,11 @@ from typing import Any
 from eleatt_bench.common.errors import UserError, in_a_line
 from eleatt_bench.common.extras import require
 from eleatt_bench.common.locations import folder_at
+from eleatt_bench.launch.settings import SWEEP_NAME
 from eleatt_bench.runs.record import RunFolder
 from eleatt_bench.training.loggers.past import LoggedRow
 from eleatt_bench.training.loggers.sink import (
     FINISHED,
-    SWEEP,
     Config,
     parameters,
     read_id,
@@ -57,7 +57,7 @@ class WandbRun:
             resume="allow",
             reinit="create_new",
             dir=runs_dir,
-            group=self._settings["group"] or os.environ.get(SWEEP),
+            group=self._settings["group"] or os.environ.get(SWEEP_NAME),
             settings=_settings(),
             **{key: self._settings[key] for key in ("project", "entity", "mode")},
         )
