@@ -59,16 +59,7 @@ def write_store(
         spool = _Spool(spooled, name, len(class_names))
         with closing(_each(samples)) as stream:
             for done, found in enumerate(stream, start=1):
-                try:
-                    spool.add(required(found))
-                except _TwiceError:  # which of the two is right, nobody can tell
-                    raise
-                except UserError as error:
-                    if not skip_bad:
-                        raise UserError(
-                            f"{error}, or leave such samples out with --skip-bad"
-                        ) from error
-                    spool.omit(BadSample(found.name, error))
+                spool.take(found, skip_bad=skip_bad)
                 if progress is not None:
                     progress(done, total)
         spooled.flush()
@@ -179,7 +170,19 @@ class _Spool:
         self.digests: list[bytes] = []
         self.omitted: list[Omission] = []
 
-    def add(self, sample: Sample) -> None:
+    def take(self, found: Sample | BadSample, *, skip_bad: bool) -> None:
+        """Add the sample, or with ``skip_bad`` note that it is left out, if it is bad."""
+        try:
+            self._add(required(found))
+        except _TwiceError:  # which of the two is right, nobody can tell
+            raise
+        except UserError as error:
+            if not skip_bad:
+                raise UserError(f"{error}, or leave such samples out with --skip-bad") from error
+            bad = BadSample(found.name, error)
+            self.omitted.append(Omission(bad.name, bad.reason))
+
+    def _add(self, sample: Sample) -> None:
         frames = np.ascontiguousarray(sample.frames, dtype="<f4")
         self._check(sample, frames)
         self.file.write(frames.data)  # ndarray.tofile does not notice a full disk
@@ -189,9 +192,6 @@ class _Spool:
         for key, value in sample.metadata.items():
             self.metadata[key].append(value)
         self.digests.append(sequence_digest(frames))
-
-    def omit(self, bad: BadSample) -> None:
-        self.omitted.append(Omission(bad.name, bad.reason))
 
     def _check(self, sample: Sample, frames: np.ndarray[Any, Any]) -> None:
         if frames.ndim != 2 or not frames.size:

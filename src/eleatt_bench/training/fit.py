@@ -126,6 +126,7 @@ def fit(
             found = predictions(logits, data)
             digest = write_predictions(folder.predictions, found, data.store.name)
             loggers.finish(metrics, chosen["epoch"] + 1)
+    here = device_of(trainer), backend_of(trainer, classifier)
     return {
         "metrics": metrics,
         "epochs": checkpoints.last["epoch"] + 1,
@@ -141,13 +142,7 @@ def fit(
         "timing": {
             "started": started.isoformat(timespec="seconds"),
             "finished": datetime.now().astimezone().isoformat(timespec="seconds"),
-            **_durations(
-                folder,
-                checkpoints,
-                epochs_before,
-                time.perf_counter() - clock,
-                (device_of(trainer), backend_of(trainer, classifier)),
-            ),
+            **_durations(folder, checkpoints, epochs_before, time.perf_counter() - clock, here),
             "resumed_after_epoch": epochs_before,
             **peak_memory(trainer.strategy.root_device),
         },
