@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from eleatt_bench.common.errors import UserError
+from eleatt_bench.common.literal import merge
 from eleatt_bench.common.locations import folder_at
 from eleatt_bench.config.composer import Composer
 from eleatt_bench.config.pretraining import source_of
@@ -148,13 +149,3 @@ class Cells:
         elif data.is_untrained(name):
             self.untrained.add(name)
         return digest
-
-
-def merge(*parts: Sequence[str]) -> tuple[str, ...]:
-    """The overrides of all ``parts`` in order; of several for one key only the last stays."""
-    by_key: dict[str, str] = {}
-    for override in (o for part in parts for o in part):
-        key = override.split("=")[0]
-        by_key.pop(key, None)
-        by_key[key] = override
-    return tuple(by_key.values())
