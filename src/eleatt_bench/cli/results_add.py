@@ -10,6 +10,7 @@ from eleatt_bench.cli.arguments import Parser
 from eleatt_bench.common.errors import UserError, unknown
 from eleatt_bench.common.extras import require
 from eleatt_bench.common.files import check_writable, write_text
+from eleatt_bench.common.literal import key_of
 from eleatt_bench.common.locations import data_dir
 from eleatt_bench.config.composer import Composer
 from eleatt_bench.report.publication import Entry, Publication, of_no_table
@@ -84,7 +85,7 @@ def _check(publication: Publication, plans: Sequence[Plan], rows: Sequence[str])
                 "kept, e.g. by git checkout"
             )
         for said in made.variation:
-            if said.lstrip("+~").startswith("data_dir="):
+            if key_of(said) == "data_dir":
                 raise UserError(
                     f"{said} has other data of the same name than {data_dir()}, and a "
                     "publication does not say which: choose that folder with ELEATT_DATA instead"
