@@ -34,7 +34,7 @@ def import_runs(arguments: Sequence[str]) -> None:
     source = parser.parse(arguments).source
     with staging(runs_dir()) as stage:
         folders = list(_staged(source, stage))
-        finished = [folder for folder in folders if _is_sound(folder, source, stage)]
+        finished = [folder for folder in folders if _is_sound(folder, source)]
         if not finished:
             raise UserError(f"None of the {len(folders):,} runs in {source} is finished")
         outcomes = take(finished, runs_dir())
@@ -70,7 +70,7 @@ def _staged(source: Path, stage: Path) -> Iterator[RunFolder]:
         yield folder
 
 
-def _is_sound(folder: RunFolder, source: Path, stage: Path) -> bool:
+def _is_sound(folder: RunFolder, source: Path) -> bool:
     """Whether the run in ``folder`` is finished, by its own record; if so, it is sound.
 
     Raises:
