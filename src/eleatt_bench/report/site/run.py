@@ -14,18 +14,12 @@ from eleatt_bench.data import catalog
 from eleatt_bench.data.store import SequenceStore
 from eleatt_bench.report.losses import LOSSES
 from eleatt_bench.report.site import charts
-from eleatt_bench.report.site.mistakes import (
-    Mistake,
-    by_class,
-    confusion_counts,
-    mistakes,
-    most_confused,
-)
+from eleatt_bench.report.site.mistakes import Mistake, by_class, mistakes, most_confused
 from eleatt_bench.report.site.pages import write_page
 from eleatt_bench.report.site.samples import picture
 from eleatt_bench.runs.curves import Curve, CurveReader, logged
 from eleatt_bench.runs.form import MOST
-from eleatt_bench.runs.identity import model_name
+from eleatt_bench.runs.identity import data_of, model_name
 from eleatt_bench.runs.predictions import Predictions, read_predictions
 from eleatt_bench.runs.record import Record, RunFolder, epoch_of
 from eleatt_bench.runs.title import title
