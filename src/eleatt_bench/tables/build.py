@@ -186,7 +186,7 @@ def _remarks(plan: Plan, records: Mapping[str, Summary]) -> list[str]:
     remarks += [_nameless(plan, name) for name in plan.unprepared]
     for name in sorted({run.identity["data"]["name"] for run in trainings(plan)}):
         if incomplete := plan.data.incomplete(name):
-            remarks.append(f"DATA SET {name}: {incomplete} with published results")
+            remarks.append(f"DATA SET {name}: {incomplete}")
     remarks += _of_commits(
         Counter(name for record in records.values() for name in _commits(record))
     )

@@ -196,7 +196,7 @@ def _fit(
     from eleatt_bench.training.fit import fit
 
     if remark := completeness.remark(store.name, len(store.labels)):
-        show.say(f"Data set {store.name}: {remark} with published results")
+        show.say(f"Data set {store.name}: {remark}")
     return fit(config, labelled(store, config["data"]["protocol"]), folder, show, before)
 
 

@@ -110,15 +110,12 @@ def write_run(job: RunPage) -> Made:
 def _incomplete(record: Record, data_dir: Path) -> list[str]:
     """Remarks if the data here are incomplete that the run, or its pre-training, was trained on."""
     remarks: dict[str, None] = {}
-    identity = record.get("identity")
-    while identity:
-        data = identity["data"]
+    for name, digest in data_of(record["identity"]) if record else ():
         with suppress(UserError):  # the page says it in place of the pictures
-            if catalog.data_digest(data_dir, data["name"]) == data["digest"]:
-                remark = catalog.incomplete(data_dir, data["name"])
+            if catalog.data_digest(data_dir, name) == digest:
+                remark = catalog.incomplete(data_dir, name)
                 if remark:
-                    remarks[f"Data set {data['name']}: {remark} with published results"] = None
-        identity = identity.get("pretraining")
+                    remarks[f"Data set {name}: {remark}"] = None
     return list(remarks)
 
 
@@ -174,7 +171,7 @@ def _metrics(record: Record, found: Predictions | None) -> list[tuple[str, str]]
 
 
 def _mistakes(found: Predictions, job: RunPage, record: Record) -> dict[str, Any]:
-    counts = confusion_counts(found)
+    counts = found.confusion
     names = found.class_names
     worst = mistakes(found, job.pictures)
     pictures, why_not = _pictures(worst, job.data_dir, record)
