@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 
 from eleatt_bench.common.errors import UserError, unknown
 from eleatt_bench.common.literal import canonical, key_of, merge
-from eleatt_bench.common.locations import command, folder_at
+from eleatt_bench.common.locations import FOLDERS, command, folder_at
 from eleatt_bench.config.composer import Composer
 from eleatt_bench.runs.identity import content, is_named, is_place
 from eleatt_bench.tables.cells import Cells, PlannedRun
 from eleatt_bench.tables.facts import DataFacts
 from eleatt_bench.tables.spec import Place, Spec, cells_of, check_folds, check_spec, declared
-from eleatt_bench.tables.typed import FOLDERS, check_apart, check_rows, check_user
+from eleatt_bench.tables.typed import check_apart, check_rows, check_user
 
 
 class Tested(NamedTuple):

@@ -10,9 +10,6 @@ from eleatt_bench.common.literal import canonical, key_of
 from eleatt_bench.runs.identity import is_place
 from eleatt_bench.tables.spec import Place, Spec, sections_of
 
-FOLDERS = ("runs_dir", "data_dir")
-"""The settings of where runs and data lie."""
-
 
 def check_user(override: str) -> None:
     """Refuse an override of what only the table decides.
