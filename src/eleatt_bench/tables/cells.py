@@ -15,7 +15,7 @@ from eleatt_bench.config.pretraining import source_of
 from eleatt_bench.runs.identity import content, is_place
 from eleatt_bench.runs.wanted import WantedRun, wanted, wanted_by_seed
 from eleatt_bench.tables.facts import DataFacts
-from eleatt_bench.tables.spec import QUICK, Place, Spec, cells_of, folds_of
+from eleatt_bench.tables.spec import REHEARSED, Place, Spec, cells_of, folds_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +99,7 @@ class Cells:
             self._of_fold(
                 said, [f"data.fold={fold}"] * (column["folds"] is not None), seeds, digest
             )
-            for fold in (folds[:QUICK] if self._quick else folds)
+            for fold in (folds[:REHEARSED] if self._quick else folds)
         ]
         for turn, (seed, *of_seed) in enumerate(zip(seeds, *by_fold, strict=True)):
             for fold, this in zip(folds, of_seed, strict=False):
