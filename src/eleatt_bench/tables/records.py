@@ -104,7 +104,7 @@ def failed(plan: Plan, records: Mapping[str, Summary]) -> set[str]:
     }
 
 
-def accuracy(record: Summary, metric: str) -> float | None:
+def percent(record: Summary, metric: str) -> float | None:
     """The ``metric`` of a finished run, in %; None if it was not measured."""
     found = record["metrics"]["test"].get(metric)
     return None if found is None else 100 * float(found)
