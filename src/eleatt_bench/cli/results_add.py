@@ -192,6 +192,7 @@ def _describe(publication: Publication, made: Plan, names: Sequence[str]) -> Non
     records = (RunFolder(made.runs_dir, name).read() for name in names)
     used = {one for record in records if record is not None for one in data_of(record["identity"])}
     for name, digest in sorted(used):
+        assert digest is not None  # a finished run knows that of its data
         there = PublishedFacts(publication.data).digest(name)
         if there not in (None, digest):
             raise UserError(
