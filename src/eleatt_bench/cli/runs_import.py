@@ -10,6 +10,7 @@ from eleatt_bench.cli.arguments import Parser
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.locations import command, runs_dir
 from eleatt_bench.data.sources.archive import Member, Source
+from eleatt_bench.runs.form import says_finished
 from eleatt_bench.runs.record import RunFolder
 from eleatt_bench.runs.soundness import sound
 from eleatt_bench.runs.taking import Outcome, put, staging, take
@@ -77,7 +78,7 @@ def _is_sound(folder: RunFolder, source: Path) -> bool:
         UserError: the run is damaged, or is not the run that its name says.
     """
     record = folder.read()
-    if record is not None and record["status"] != "finished":
+    if record is not None and not says_finished(record):
         return False
     try:
         sound(folder)

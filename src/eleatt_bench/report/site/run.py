@@ -18,7 +18,7 @@ from eleatt_bench.report.site.mistakes import Mistake, by_class, mistakes, most_
 from eleatt_bench.report.site.pages import write_page
 from eleatt_bench.report.site.samples import picture
 from eleatt_bench.runs.curves import Curve, CurveReader, logged
-from eleatt_bench.runs.form import MOST
+from eleatt_bench.runs.form import MOST, says_finished
 from eleatt_bench.runs.identity import data_of, model_name
 from eleatt_bench.runs.predictions import Predictions, read_predictions
 from eleatt_bench.runs.record import Record, RunFolder, epoch_of
@@ -75,7 +75,7 @@ def write_run(job: RunPage) -> Made:
     events = logged(folder.tensorboard)
     curves = events | reader.read()
     problems = [one for one in (damage, reader.damage()) if one]
-    if not events and record.get("status") == "finished":
+    if not events and says_finished(record):
         problems.append(
             "It has no event files, which logger=tensorboard writes: there are no curves of "
             "gradients and gates"
