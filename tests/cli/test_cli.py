@@ -85,6 +85,7 @@ def test_the_console_script_is_the_module(command_line, tmp_path: Path) -> None:
         (["eval", "run=x", "trainer.precision=64-true"], "tested as it was trained"),
         (["eval", "run=x,y", "+trainer.max_epochs=3"], "tested as it was trained"),
         (["eval", "run=nothing"], "There are no runs in runs"),
+        (["eval", "++run=x,y"], "Job 1 of 2, ++run=x: There are no runs in runs"),
         (["reproduce", "digitz"], "Unknown table 'digitz'. Did you mean 'digits'?"),
         (["reproduce", "digits", "trainr=cpu"], "Did you mean 'trainer'?"),
         (["reproduce", "digits", "seed=1"], "table.seeds=[0,1,2]"),
@@ -193,7 +194,8 @@ def test_settings_are_shown_as_they_would_be_run(
     package = ["--package", "data.transforms.rotation"]
     assert shown("train", "--cfg", "job", *package, "quick=true") == rotation
     assert shown("eval", "run=some", "-c", "job")["run"] == "some"
-    assert shown("eval", "run=12e456", "-c", "job")["run"] == "12e456", "the hash, no number"
+    for word in ("run=12e456", "++run=12e456"):
+        assert shown("eval", word, "-c", "job")["run"] == "12e456", "the hash, no number"
     for words, says in (
         (["optimizer.lr=-3", "--cfg", "job", "--resolve"], "optimizer.lr is -3.0"),
         (["-c", "job", "-p", "traner"], "Did you mean 'trainer'"),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eleatt_bench.common.literal import canonical, literal
+from eleatt_bench.common.literal import canonical, key_of, literal, merge, value_of
 from eleatt_bench.config.overrides import parse
 
 scalars = (
@@ -46,6 +46,8 @@ def test_it_says_what_was_typed_in_whatever_blanks(value: Any, random) -> None:
         ("a=True", "a=true"),
         ("a=+5", "a=5"),
         ("~a", "~a"),
+        ("+a=1.0", "a=1"),
+        ("++a='b, c'", "a='b, c'"),
         ("a=", "a="),
         ("a='b, c'", "a='b, c'"),
         ("a=choice( gru ,lstm)", "a=choice(gru,lstm)"),
@@ -53,3 +55,25 @@ def test_it_says_what_was_typed_in_whatever_blanks(value: Any, random) -> None:
 )
 def test_the_same_is_written_alike(typed: str, plain: str) -> None:
     assert canonical(typed) == plain
+
+
+@pytest.mark.parametrize(
+    ("override", "key", "value"),
+    [
+        ("a.b=1", "a.b", "1"),
+        ("+a.b=+1", "a.b", "+1"),
+        ("++a='b=~c'", "a", "'b=~c'"),
+        ("~a", "a", ""),
+    ],
+)
+def test_an_override_is_about_a_setting_and_says_something_of_it(
+    override: str, key: str, value: str
+) -> None:
+    assert (key_of(override), value_of(override)) == (key, value)
+    assert parse(override).key_or_group == key
+
+
+def test_of_several_overrides_for_one_key_the_last_stays() -> None:
+    merged = merge(["experiment=nucla", "seed=1"], ["model=gru"], ["experiment=nucla_aug"])
+    assert merged == ("seed=1", "model=gru", "experiment=nucla_aug")
+    assert merge(["+a=1", "b=3"], ["a=2"]) == ("+a=1", "b=3", "a=2"), "a is there to be set"

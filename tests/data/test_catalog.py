@@ -237,12 +237,12 @@ def test_what_is_incomplete_is_called_so(tmp_path: Path, publish) -> None:
     catalog.prepare(tmp_path, "nucla", release.source, left_out=left_out.append)
     assert left_out == ["1 other files, which no sample is called like: readme.md"]
     said = "6 of 1,484: incomplete, not comparable"
-    assert catalog.incomplete(tmp_path, "nucla") == said
+    assert catalog.incomplete(tmp_path, "nucla") == f"{said} with published results"
     assert catalog.status(tmp_path, "nucla") == f"ready ({said})"
     catalog.open_store(tmp_path, "digits")
     assert catalog.incomplete(tmp_path, "digits") is None
     assert completeness.remark("sysu", 481) == (
-        "481 of 480: more than were published, not comparable"
+        "481 of 480: more than were published, not comparable with published results"
     )
     assert completeness.published_sizes("jhmdb", "split", [(658, 270)]) is None
     assert completeness.published_sizes("dhg", "gestures_14", [(2660, 140), (1, 2)]) == (

@@ -34,7 +34,7 @@ def test_it_is_what_the_catalog_says(tmp_path: Path, publish) -> None:
     catalog.prepare(tmp_path, "nucla", publish("nucla", tmp_path).source)
     found = DataSets(tmp_path).of("nucla")
     assert found == by_the_catalog(tmp_path, "nucla")
-    assert found.incomplete == "6 of 1,484: incomplete, not comparable"
+    assert found.incomplete == "6 of 1,484: incomplete, not comparable with published results"
     assert DataSets(tmp_path / "elsewhere").of("nucla") is None
     embedded = DataSets(tmp_path).of("digits")  # prepared by being asked for
     assert embedded == by_the_catalog(tmp_path, "digits")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from eleatt_bench.nn.backends import backend_function
+from eleatt_bench.nn.backends import FUNCTIONS
 from eleatt_bench.nn.contract import BLOCKS, Cell, RunLayer, Weights
 
 from .conftest import BY_HAND, HERE
@@ -22,7 +22,7 @@ CASES = [
 
 @pytest.fixture(params=HERE)
 def run(request: pytest.FixtureRequest) -> RunLayer:
-    return backend_function(request.param, "cpu")
+    return FUNCTIONS[request.param]
 
 
 def problem(cell):

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from eleatt_bench.nn import native
+from eleatt_bench.nn.backends import FUNCTIONS
 
 SCRIPTS = Path(__file__).parents[2] / "scripts"
 QUICK = ["--shapes", "5,6,3,4", "6,5,3,4r", "--rounds", "3", "--seconds", "1"]
@@ -88,7 +89,7 @@ def test_a_wrong_layer_is_not_timed(bench_layer, tmp_path: Path, monkeypatch) ->
         output, state, attention = right(*given, **options)
         return output * 1.01, state, attention
 
-    monkeypatch.setattr(native, "run", wrong)
+    monkeypatch.setitem(FUNCTIONS, "native", wrong)
     monkeypatch.setattr(bench_layer, "keep_memory", lambda: None)  # it would, for other tests
     monkeypatch.setattr(sys, "argv", ["bench_layer.py", *QUICK, "--csv", str(tmp_path / "no.csv")])
     with pytest.raises(SystemExit, match="native is wrong at"):

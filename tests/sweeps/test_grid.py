@@ -39,6 +39,13 @@ def test_a_job_that_does_not_compose_is_named_by_its_number() -> None:
     ("jobs", "says"),
     [
         ([["trainer.num_threads=1"], ["trainer.num_threads=2"]], "trainer.num_threads is no part"),
+        (
+            [
+                ["++trainer.num_threads=1", "model.gate=null"],
+                ["++trainer.num_threads=2", "model=gru"],
+            ],
+            "trainer.num_threads is no part",
+        ),
         ([["trainer=cpu"], ["trainer=gpu"]], "trainer is no part of a run's name here: 2 jobs"),
         ([["model.backend=scan", "seed=1"], ["seed=1"]], "model.backend is no part"),
         ([["seed=1"], ["seed=2"], ["seed=1"]], "seed=1 is asked for twice"),
@@ -130,6 +137,7 @@ def test_what_was_found_before_is_not_shown_as_found_now(tmp_path: Path, capsys)
     for one in planned:
         one.folder.path.mkdir()
         one.folder.evaluation("last").write_text(old)
+    planned[1] = planned[1]._replace(overrides=["++run=b"])  # the same key, typed otherwise
     before = [grid._evaluation(one) for one in planned]
     planned[1].folder.evaluation("last").write_text(new + "\n")
     grid.print_results(planned, before)

@@ -12,7 +12,6 @@ from eleatt_bench.tables.chance import (
     contributions,
     crossed,
     intervals,
-    over_seeds_and_groups,
     variance_of_mean,
 )
 
@@ -121,16 +120,17 @@ def test_a_difference_is_the_mean_over_folds() -> None:
 def test_predictions_of_two_rows() -> None:
     random = np.random.default_rng(3)
     group = np.repeat(np.arange(10), 20)
-    better, than = random.random((6, 200)) < 0.9, random.random((6, 200)) < 0.6
-    found = over_seeds_and_groups(better, than, group, np.zeros_like(group))
+    fold = np.zeros_like(group)
+    better, than = ((random.random((6, 200)) < share).astype(float) for share in (0.9, 0.6))
+    found = crossed(*contributions(better - than, group, fold))
     assert found is not None
     assert found.mean == pytest.approx(100 * (better.mean() - than.mean()))
     assert found.direction == 1
-    turned = over_seeds_and_groups(than, better, group, np.zeros_like(group))
+    turned = crossed(*contributions(than - better, group, fold))
     assert turned is not None
     assert turned.direction == -1
     assert turned.low == pytest.approx(-found.high)
-    unsure = over_seeds_and_groups(better, better[::-1], group, np.zeros_like(group))
+    unsure = crossed(*contributions(better - better[::-1], group, fold))
     assert unsure is not None
     assert unsure.direction == 0
 

@@ -14,13 +14,7 @@ from eleatt_bench.common.errors import UserError
 from eleatt_bench.config.compose import compose_config
 from eleatt_bench.config.pretraining import source_of
 from eleatt_bench.runs.identity import identity, is_place, run_id
-from eleatt_bench.tables.cells import merge
 from eleatt_bench.tables.plan import every_plan, plan, plans
-
-
-def test_of_several_overrides_for_one_key_the_last_stays() -> None:
-    merged = merge(["experiment=nucla", "seed=1"], ["model=gru"], ["experiment=nucla_aug"])
-    assert merged == ("seed=1", "model=gru", "experiment=nucla_aug")
 
 
 def test_the_digits_table_begins_with_six_rows_of_three_seeds(planned) -> None:
@@ -81,6 +75,22 @@ def test_its_command_finds_the_same_folders_but_its_files_are_the_same(composer,
     plain = plan("digits", ["quick=true", *ONE_ROW], composer)
     assert shlex.split(plain.command) == [*begin, *ONE_ROW]
     assert (made.variation, made.file_stem) == (plain.variation, plain.file_stem)
+
+
+def test_a_setting_has_files_of_one_name_however_it_is_typed(composer) -> None:
+    """A plan recorded under one spelling would not be found, nor departures from it, by another."""
+    plain, *others = (
+        plan("digits", [*said, *ONE_ROW], composer)
+        for said in (
+            ["optimizer.lr=0.002"],
+            ["++optimizer.lr=0.002"],
+            ["optimizer.lr=0.003", "++optimizer.lr=2e-3"],
+        )
+    )
+    assert plain.file_stem == "digits-9a55da71"
+    for other in others:
+        assert [run.run_id for run in other.runs] == [run.run_id for run in plain.runs]
+        assert other.file_stem == plain.file_stem
 
 
 def test_a_group_that_changes_the_runs_stays(composer) -> None:

@@ -14,7 +14,7 @@ from eleatt_bench.data.store import Sample
 from eleatt_bench.data.writing import write_store
 from eleatt_bench.runs.predictions import Predictions
 from eleatt_bench.tables.build import table
-from eleatt_bench.tables.chance import over_seeds_and_groups
+from eleatt_bench.tables.chance import contributions, crossed
 from eleatt_bench.tables.collapse import Collapse
 from eleatt_bench.tables.plan import Plan
 from eleatt_bench.tables.samples import Compared, compare, gains
@@ -38,9 +38,9 @@ def test_the_interval_is_that_of_crossed_seeds_and_subjects() -> None:
     }
     subject = {f"s{index}".encode(): index % 7 for index in range(60)}
     found = compare(by_seed, subject, 0.02)
-    fold, samples = np.zeros(60, np.int64), np.arange(60)
+    gain, fold = better.astype(float) - than, np.zeros(60, np.int64)
     assert found.groups == "subjects"
-    assert found.crossed == over_seeds_and_groups(better, than, samples % 7, fold, 0.02)
+    assert found.crossed == crossed(*contributions(gain, np.arange(60) % 7, fold), 0.02)
     assert found.crossed.groups == 7
     assert Compared.of_plain(found.plain()) == found
     for unknown in (None, {}, {b"s0": 1}):
@@ -63,9 +63,9 @@ def test_folds_are_tests_of_the_same_subjects() -> None:
         for seed in range(3)
     }
     found = compare(by_seed, None, 0.05)
-    flat = parts.reshape(2, 3, 60)
+    better, than = parts.reshape(2, 3, 60).astype(float)
     group = np.concatenate([np.arange(30), np.arange(15, 45)])
-    expected = over_seeds_and_groups(*flat, group, np.repeat([0, 1], 30), 0.05)
+    expected = crossed(*contributions(better - than, group, np.repeat([0, 1], 30)), 0.05)
     assert tuple(found.crossed) == pytest.approx(tuple(expected))
     assert expected.groups == 45
     assert all(test.interval is not None and test.p is None for test in found.tests)

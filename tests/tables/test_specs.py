@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from eleatt_bench.common.literal import merge
 from eleatt_bench.common.locations import config_dir
 from eleatt_bench.config.composer import Composer
 from eleatt_bench.config.setup import options
-from eleatt_bench.tables.cells import merge
 from eleatt_bench.tables.spec import cells_of, check_spec, declared, folds_of
 from eleatt_bench.tables.statistics import LEAST_SEEDS
 

@@ -99,8 +99,8 @@ class LoadedRun:
     def predictions(self) -> Predictions:
         """The predictions for the N test samples, with C classes.
 
-        They have ``names`` (N,), ``labels`` (N,), ``logits`` (N, C), ``predicted`` (N,), ``right``
-        (N,) and ``class_names``.
+        They have ``names`` (N,), ``labels`` (N,), ``logits`` (N, C), ``probabilities`` (N, C),
+        ``predicted`` (N,), ``right`` (N,), ``confusion`` (C, C) and ``class_names``.
 
         Raises:
             UserError: there are none, or they are damaged.
@@ -117,10 +117,7 @@ class LoadedRun:
         Raises:
             UserError: there are no predictions, or they are damaged.
         """
-        found = self.predictions()
-        counts = np.zeros((len(found.class_names),) * 2, dtype=np.int64)
-        np.add.at(counts, (found.labels, found.predicted), 1)
-        return counts
+        return self.predictions().confusion
 
     def network(
         self, checkpoint: str | None = None, data_dir: Folder | None = None

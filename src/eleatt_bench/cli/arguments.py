@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 from eleatt_bench.cli.offers import Offers, answer, completer, completing, options, overrides
 from eleatt_bench.common.errors import UserError, unknown
+from eleatt_bench.common.literal import key_of, value_of
 from eleatt_bench.common.locations import command
 
 
@@ -73,7 +74,7 @@ def chosen_action(prog: str, actions: Mapping[str, str], arguments: Sequence[str
 def check_no_table(verb: str, overrides: Sequence[str]) -> None:
     """Refuse ``overrides`` about a table: on what ``verb`` does they would have no effect."""
     for override in overrides:
-        key, _, value = override.lstrip("+~").partition("=")
+        key, value = key_of(override), value_of(override)
         if key.startswith("table.") or (key == "table" and value not in ("", "null")):
             name = value if key == "table" and value.isidentifier() else "NAME"
             raise UserError(

@@ -125,5 +125,5 @@ def _prepare(name: str, given: Namespace) -> int:
     for line in [*omitted(store), *(f"Left out: {line}" for line in left_out)]:
         print(line)
     if remark := completeness.remark(name, len(store.lengths)):
-        print(f"{remark} with published results")
+        print(remark)
     return 0

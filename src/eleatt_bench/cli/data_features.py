@@ -83,7 +83,7 @@ def _tell(store: SequenceStore, backbone: Backbone, clips: ClipSet, done: Extrac
     for line in clips.left_out:
         print(f"Left out: {line}")
     if remark := completeness.remark(store.name, len(store.lengths)):
-        print(f"{remark} with published results")
+        print(remark)
     print(f"The features of single clips stay in {done.folder}; nothing else needs that folder.")
 
 

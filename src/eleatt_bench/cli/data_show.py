@@ -50,7 +50,7 @@ def _print(store: SequenceStore, found: Summary) -> None:
     size = store.path.stat().st_size / 1e6
     out(f"{store.path}, {size:,.1f} MB, made of {store.source}", markup=False, soft_wrap=True)
     if remark := completeness.remark(store.name, len(store.labels)):
-        out(f"{remark} with published results")
+        out(remark)
     for protocol, rule in PROTOCOLS[store.name].items():
         if meaning := rule.fold_is(store.metadata):
             out(f"{protocol}: {meaning}", soft_wrap=True)

@@ -24,7 +24,7 @@ def verify(name: str, everything: bool) -> None:
     print(f"{len(store.frames):,} frames of {store.input_size:,} values")
     print(f"content digest {store.content_digest}")
     if remark := completeness.remark(name, len(store.labels)):
-        print(f"{remark} with published results")
+        print(remark)
     for line in omitted(store, most):
         print(line)
     for protocol, found in report.protocols.items():

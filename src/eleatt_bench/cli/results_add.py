@@ -10,11 +10,12 @@ from eleatt_bench.cli.arguments import Parser
 from eleatt_bench.common.errors import UserError, unknown
 from eleatt_bench.common.extras import require
 from eleatt_bench.common.files import check_writable, write_text
+from eleatt_bench.common.literal import key_of
 from eleatt_bench.common.locations import data_dir
 from eleatt_bench.config.composer import Composer
 from eleatt_bench.report.publication import Entry, Publication, of_no_table
 from eleatt_bench.runs.export import files_of
-from eleatt_bench.runs.identity import RECIPE_VERSION
+from eleatt_bench.runs.identity import RECIPE_VERSION, data_of
 from eleatt_bench.runs.record import RunFolder
 from eleatt_bench.runs.soundness import sound
 from eleatt_bench.runs.taking import Outcome, put, staging, take
@@ -84,7 +85,7 @@ def _check(publication: Publication, plans: Sequence[Plan], rows: Sequence[str])
                 "kept, e.g. by git checkout"
             )
         for said in made.variation:
-            if said.lstrip("+~").startswith("data_dir="):
+            if key_of(said) == "data_dir":
                 raise UserError(
                     f"{said} has other data of the same name than {data_dir()}, and a "
                     "publication does not say which: choose that folder with ELEATT_DATA instead"
@@ -189,11 +190,9 @@ def _describe(publication: Publication, made: Plan, names: Sequence[str]) -> Non
         UserError: the data are not prepared here, or the published facts are of other data.
     """
     records = (RunFolder(made.runs_dir, name).read() for name in names)
-    identities = [record["identity"] for record in records if record is not None]
-    identities += [one["pretraining"] for one in identities if "pretraining" in one]
-    for name, digest in sorted(
-        {(one["data"]["name"], one["data"]["digest"]) for one in identities}
-    ):
+    used = {one for record in records if record is not None for one in data_of(record["identity"])}
+    for name, digest in sorted(used):
+        assert digest is not None  # a finished run knows that of its data
         there = PublishedFacts(publication.data).digest(name)
         if there not in (None, digest):
             raise UserError(

@@ -14,6 +14,7 @@ from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.locations import runs_dir
 from eleatt_bench.common.nested import leaves
 from eleatt_bench.common.text import columns, terminal_width
+from eleatt_bench.runs.form import says_finished
 from eleatt_bench.runs.identity import tested_on, without_seed
 from eleatt_bench.runs.record import all_runs, find_run
 from eleatt_bench.runs.values import Run
@@ -151,7 +152,5 @@ def _by_seed(same: dict[str, Any], runs: Path) -> dict[int, float]:
     return {
         record["identity"]["seed"]: 100 * record["metrics"]["test"]["accuracy"]
         for record in records
-        if record is not None
-        and record["status"] == "finished"
-        and without_seed(record["identity"]) == same
+        if says_finished(record) and without_seed(record["identity"]) == same
     }

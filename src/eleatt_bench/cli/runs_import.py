@@ -10,6 +10,7 @@ from eleatt_bench.cli.arguments import Parser
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.locations import command, runs_dir
 from eleatt_bench.data.sources.archive import Member, Source
+from eleatt_bench.runs.form import says_finished
 from eleatt_bench.runs.record import RunFolder
 from eleatt_bench.runs.soundness import sound
 from eleatt_bench.runs.taking import Outcome, put, staging, take
@@ -34,7 +35,7 @@ def import_runs(arguments: Sequence[str]) -> None:
     source = parser.parse(arguments).source
     with staging(runs_dir()) as stage:
         folders = list(_staged(source, stage))
-        finished = [folder for folder in folders if _is_sound(folder, source, stage)]
+        finished = [folder for folder in folders if _is_sound(folder, source)]
         if not finished:
             raise UserError(f"None of the {len(folders):,} runs in {source} is finished")
         outcomes = take(finished, runs_dir())
@@ -70,14 +71,14 @@ def _staged(source: Path, stage: Path) -> Iterator[RunFolder]:
         yield folder
 
 
-def _is_sound(folder: RunFolder, source: Path, stage: Path) -> bool:
+def _is_sound(folder: RunFolder, source: Path) -> bool:
     """Whether the run in ``folder`` is finished, by its own record; if so, it is sound.
 
     Raises:
         UserError: the run is damaged, or is not the run that its name says.
     """
     record = folder.read()
-    if record is not None and record["status"] != "finished":
+    if record is not None and not says_finished(record):
         return False
     try:
         sound(folder)

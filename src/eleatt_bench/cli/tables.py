@@ -10,6 +10,8 @@ from eleatt_bench.cli.arguments import Parser, choose
 from eleatt_bench.common.collector import without_collector
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.files import check_writable, is_replaceable, writing
+from eleatt_bench.common.literal import key_of
+from eleatt_bench.common.locations import FOLDERS
 from eleatt_bench.common.text import closing
 from eleatt_bench.config.composer import Composer
 from eleatt_bench.launch.settings import without_launcher
@@ -24,7 +26,6 @@ from eleatt_bench.tables.plan import Plan, members, plans
 from eleatt_bench.tables.records import find_records, key
 from eleatt_bench.tables.spec import declared
 from eleatt_bench.tables.table import Table
-from eleatt_bench.tables.typed import FOLDERS, key_of
 
 WRITTEN = ("md", "tex", "csv", "json")
 """The formats that ``reproduce`` writes; cells and claims are in separate files."""

@@ -16,6 +16,7 @@ from eleatt_bench.cli.arguments import Parser, check_no_table
 from eleatt_bench.cli.offers import completing
 from eleatt_bench.cli.offers import overrides as offered_overrides
 from eleatt_bench.common.errors import UserError, unknown
+from eleatt_bench.common.literal import key_of, value_of
 from eleatt_bench.common.locations import config_dir
 from eleatt_bench.config import schema
 from eleatt_bench.config.composer import Composer
@@ -108,7 +109,7 @@ def _shown(verb: str, flags: Sequence[str], overrides: Sequence[str]) -> bool:
         return False
     if "--multirun" in flags:
         raise UserError("--cfg job shows the settings of one run: leave --multirun out")
-    if any(word.startswith("run=") and "," in word for word in overrides):
+    if any(key_of(word) == "run" and "," in word for word in overrides):
         raise UserError("--cfg job shows the settings of one run: name one, run=ID")
     shown: Any = compose_checked(overrides, verb)
     package = values.get("--package", "_global_")
@@ -145,7 +146,7 @@ def eval(arguments: list[str]) -> int:  # noqa: A001  (the verb's name)
     overrides = [_with_texts(override) for override in overrides]
     if _shown("eval", flags, overrides):
         return 0
-    runs = next((o.split("=", 1)[1] for o in reversed(overrides) if o.startswith("run=")), "")
+    runs = next((value_of(o) for o in reversed(overrides) if key_of(o) == "run"), "")
     if "," in runs and "--multirun" not in flags:
         flags = ["--multirun", *flags]
 
@@ -168,16 +169,16 @@ def eval(arguments: list[str]) -> int:  # noqa: A001  (the verb's name)
 
 def _with_texts(override: str) -> str:
     """``run=ID,ID`` with each name in quotes: some beginnings of hashes are numbers, as 12e4 is."""
-    key, _, value = override.partition("=")
-    if key != "run" or not re.fullmatch(r"[\w.,-]+", value):
+    said, _, value = override.partition("=")
+    if key_of(said) != "run" or not re.fullmatch(r"[\w.,-]+", value):
         return override
-    return f"run={','.join(map(repr, value.split(',')))}"
+    return f"{said}={','.join(map(repr, value.split(',')))}"
 
 
 def _check_places(overrides: Sequence[str]) -> None:
     """Refuse settings of how a run is trained: they have no effect on a finished run."""
     for override in overrides:
-        key, _, value = override.lstrip("+~").partition("=")
+        key, value = key_of(override), value_of(override)
         whole = key == "trainer" and value.startswith("{")  # not the name of a file
         if whole or (key.startswith("trainer.") and not is_place(key)):
             raise UserError(

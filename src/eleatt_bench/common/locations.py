@@ -87,6 +87,10 @@ def _configs(folder: Path, above: frozenset[Path]) -> Iterator[Path]:
                 yield Path(entry.path)
 
 
+FOLDERS = ("data_dir", "runs_dir")
+"""The settings of where data and runs lie; only these may name environment variables."""
+
+
 def data_dir() -> Path:
     """Where data sets lie: ``ELEATT_DATA``, or ``data`` in the working folder."""
     return folder_at(os.environ.get("ELEATT_DATA") or "data")

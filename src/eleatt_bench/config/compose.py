@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from eleatt_bench.common.errors import UserError, unknown
+from eleatt_bench.common.locations import FOLDERS
 from eleatt_bench.common.nested import scalars
 from eleatt_bench.config import schema
 from eleatt_bench.config.checks import QUICK, check_values
@@ -18,12 +19,12 @@ from eleatt_bench.config.mistakes import explain
 from eleatt_bench.config.precedence import settle
 from eleatt_bench.config.setup import hydra_ready
 
-FOLDERS = ("data_dir", "runs_dir")
-"""The only settings that may name environment variables."""
-
 
 def compose_config(overrides: Sequence[str], name: str = "train") -> dict[str, Any]:
     """The checked configuration that ``overrides`` compose, as plain values.
+
+    The program composes with `config.composer.Composer`, which is quicker; tests hold that against
+    this plain way.
 
     Raises:
         UserError: an override that does not apply, with the nearest match and the choices; a typed

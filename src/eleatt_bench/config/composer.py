@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from eleatt_bench.common.cache import Cache, fingerprint, version_files
 from eleatt_bench.common.errors import UserError
+from eleatt_bench.common.literal import key_of
 from eleatt_bench.common.locations import config_dir, config_dirs, config_files, package_code
 from eleatt_bench.common.nested import scalars
 from eleatt_bench.config.checks import QUICK, check_values
@@ -187,7 +188,7 @@ def _apart(overrides: Sequence[str]) -> tuple[tuple[str, ...], dict[str, int]]:
         match = _NUMBERED.fullmatch(override)
         if match is None or any(f"{match['key']}.".startswith(f"{name}.") for name in later):
             said.insert(0, override)
-            later.add(override.lstrip("+~").partition("=")[0])
+            later.add(key_of(override))
         else:
             numbers.setdefault(match["key"], int(match["value"]))
     return tuple(said), numbers

@@ -13,6 +13,7 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from eleatt_bench.common.errors import UserError, unknown
+from eleatt_bench.common.literal import key_of
 from eleatt_bench.common.locations import config_dir, config_dirs, config_files
 from eleatt_bench.common.nested import covers
 from eleatt_bench.config import schema
@@ -108,7 +109,7 @@ def _wrong_key(made_of: Sequence[Layer], name: str) -> UserError | None:
 def _unchosen(overrides: Sequence[str], made_of: Sequence[Layer], name: str) -> UserError | None:
     """The error for the first setting of an optional section that nothing chooses."""
     top, set_by_files = schema.SCHEMAS[name], {key for layer in made_of for key in layer.values}
-    for key in (override.lstrip("+~").partition("=")[0] for override in overrides):
+    for key in map(key_of, overrides):
         path = key.split(".")
         for depth in range(1, len(path)):
             section = ".".join(path[:depth])
@@ -133,6 +134,6 @@ def _as_hydra_says(
     text = re.sub(r"In '[^']+': \w+ raised while composing config: ", "", text)
     text = text or f"the overrides do not compose: {' '.join(overrides)}"
     setters = [one.file for one in made_of if key and any(covers(key, k) for k in one.values)]
-    typed = any(covers(o.lstrip("+~").partition("=")[0], key) for o in overrides)
+    typed = any(covers(key_of(override), key) for override in overrides)
     where = f"{setters[-1]}: " if setters and not typed else ""
     return UserError(f"{where}{key}: {text}" if key else text)

@@ -79,7 +79,7 @@ def data_digest(data_dir: Path, name: str) -> str | None:
 
 
 def incomplete(data_dir: Path, name: str) -> str | None:
-    """``120 of 1,484: incomplete, not comparable``; None if the store is complete or not prepared.
+    """The `completeness.remark` on a store; None if it is complete or not prepared.
 
     Raises:
         UserError: the store is damaged.
@@ -158,8 +158,7 @@ def status(data_dir: Path, name: str) -> str:
             count = len(SequenceStore.open(path, name=_whole(name)).labels)
     except UserError as error:
         return f"damaged: {error}"
-    remark = completeness.remark(name, count)
-    return f"ready ({f'{count:,} sequences' if remark is None else remark})"
+    return f"ready ({completeness.shortfall(name, count) or f'{count:,} sequences'})"
 
 
 def _whole(name: str) -> str:

@@ -6,16 +6,20 @@ from collections.abc import Collection
 
 from eleatt_bench.data.datasets import Sizes, entry
 
-NOT_COMPARABLE = "incomplete, not comparable"
 
-
-def remark(name: str, count: int) -> str | None:
+def shortfall(name: str, count: int) -> str | None:
     """``120 of 1,484: incomplete, not comparable``; None if ``count`` sequences are all."""
     published = entry(name).published
     if count == published:
         return None
-    what = NOT_COMPARABLE if count < published else "more than were published, not comparable"
-    return f"{count:,} of {published:,}: {what}"
+    what = "incomplete" if count < published else "more than were published"
+    return f"{count:,} of {published:,}: {what}, not comparable"
+
+
+def remark(name: str, count: int) -> str | None:
+    """The `shortfall` as it stands beside numbers: not comparable with published results."""
+    found = shortfall(name, count)
+    return found and f"{found} with published results"
 
 
 def published_sizes(name: str, protocol: str, found: Collection[Sizes]) -> str | None:

@@ -6,6 +6,8 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypedDict
 
+from eleatt_bench.common.literal import key_of
+from eleatt_bench.common.nested import covers
 from eleatt_bench.common.parallel import available_cores
 from eleatt_bench.launch.devices import DevicePool, free_device_memory, visible_devices
 
@@ -19,7 +21,7 @@ SWEEP_NAME = "ELEATT_SWEEP"
 
 def is_about_launcher(word: str) -> bool:
     """Whether a word of a command line says how jobs are launched."""
-    return word.lstrip("+~").startswith(("launcher=", "launcher."))
+    return covers("launcher", key_of(word))
 
 
 def without_launcher(arguments: Sequence[str]) -> list[str]:
@@ -29,7 +31,7 @@ def without_launcher(arguments: Sequence[str]) -> list[str]:
 
 def without_force(arguments: Sequence[str]) -> list[str]:
     """``arguments`` without ``force``, for a job that goes on with a run that it began anew."""
-    return [word for word in arguments if word.lstrip("+").partition("=")[0] != "force"]
+    return [word for word in arguments if key_of(word) != "force"]
 
 
 def begins_anew(arguments: Sequence[str]) -> bool:

@@ -12,7 +12,15 @@ from eleatt_bench.nn import equations, native, scan, triton
 from eleatt_bench.nn.contract import RunLayer, Weights
 from eleatt_bench.nn.observers import is_counted, observer
 
-BACKENDS = ("auto", "equations", "scan", "native", "triton")
+FUNCTIONS: dict[str, RunLayer] = {
+    "equations": equations.run,
+    "scan": scan.run,
+    "native": native.run,
+    "triton": triton.run,
+}
+"""The functions that run a layer, by the names that `resolve_backend` gives."""
+
+BACKENDS = ("auto", *FUNCTIONS)
 
 
 def check_backend(name: str) -> None:
@@ -60,19 +68,6 @@ def resolve_backend(
 def backend_of(name: str, weights: Weights) -> str:
     """The backend of a layer with these ``weights``, where `resolve_backend` gave ``name``."""
     return "scan" if name == "triton" and not triton.fits(weights) else name
-
-
-def backend_function(
-    name: str, device: torch.device | str, dtype: torch.dtype = torch.float32
-) -> RunLayer:
-    """The function behind `resolve_backend` (``name``, ``device``, ``dtype``)."""
-    functions: dict[str, RunLayer] = {
-        "equations": equations.run,
-        "scan": scan.run,
-        "native": native.run,
-        "triton": triton.run,
-    }
-    return functions[resolve_backend(name, device, dtype)]
 
 
 @functools.cache

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from eleatt_bench.nn.backends import backend_function, backend_of, check_backend, resolve_backend
+from eleatt_bench.nn.backends import FUNCTIONS, backend_of, check_backend, resolve_backend
 from eleatt_bench.nn.checks import (
     check_dropout,
     check_flags,
@@ -162,7 +162,7 @@ class Stack(nn.Module):
             zeroed=backend != "native",  # native never reads the padding, nor gives it a gradient
         )
         initial = self._initial(batch, hx, like)
-        run = backend_function(backend, like.device, like.dtype)
+        run = FUNCTIONS[backend]
         frames = batch.frames
         finals: list[State] = []
         attention: Attention = []

@@ -16,7 +16,7 @@ from eleatt_bench.runs.summaries import Summary
 from eleatt_bench.tables.build import runs_of, table
 from eleatt_bench.tables.cells import PlannedRun
 from eleatt_bench.tables.plan import Plan
-from eleatt_bench.tables.records import accuracy, find_records, key
+from eleatt_bench.tables.records import find_records, key, percent
 from eleatt_bench.tables.spec import sections_of
 
 _WIDTH = 200  # where there is no terminal; run names and commands are long
@@ -72,7 +72,7 @@ def _grid(
         name = record["run_id"] if record is not None else run.run_id
         folder = None if name is None else RunFolder(plan.runs_dir, name)
         status = "not prepared" if folder is None else folder.status()
-        value = None if record is None else accuracy(record, metric)
+        value = None if record is None else percent(record, metric)
         found = NOTHING if value is None else f"{value:.2f}"
         whole = folder.read() if folder is not None and record is not None else None
         command = run.command if whole is None else whole["command"]

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from eleatt_bench.common.cache import Cache, fingerprint
+from eleatt_bench.runs.form import says_finished
 from eleatt_bench.runs.record import RunFolder
 
 Curve = dict[int, float]
@@ -98,8 +99,8 @@ class CurveReader:
         The number of epochs of a finished run must be that of its record. A missing file is not
         wrong.
         """
-        wrong, record = self._wrong, self._folder.read() or {}
-        if not wrong and self._file is not None and record.get("status") == "finished":
+        wrong, record = self._wrong, self._folder.read()
+        if not wrong and self._file is not None and says_finished(record):
             epochs = record.get("epochs")
             wrong = f"holds {self.epochs} of {epochs} epochs" if epochs != self.epochs else ""
         return wrong

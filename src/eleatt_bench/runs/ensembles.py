@@ -13,8 +13,8 @@ from eleatt_bench.runs.predictions import Predictions
 def average(members: Sequence[Predictions]) -> Predictions:
     """Predictions by the mean of the members' probabilities; samples are matched by name.
 
-    A probability is the softmax of a sample's logits, in double precision. The logits of the result
-    are the logarithms of the means, in the first member's order of samples.
+    The logits of the result are the logarithms of the means, in the order of the first
+    member's samples.
 
     Raises:
         ValueError: the members were not tested on the same samples, or a name occurs twice.
@@ -24,20 +24,12 @@ def average(members: Sequence[Predictions]) -> Predictions:
         raise ValueError("a test sample's name is there twice")
     total = np.zeros(first.logits.shape)
     for member in members:
-        total += _probabilities(member.logits)[_places(first, member)]
+        total += member.probabilities[_places(first, member)]
     mean = total / len(members)
     return Predictions(
         first.names, first.labels, np.log(np.maximum(mean, np.finfo(np.float64).tiny)),
         first.class_names, first.clean,
     )  # fmt: skip
-
-
-def _probabilities(logits: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-    """The softmax of each row, (N, C)."""
-    exact = logits.astype(np.float64)
-    powers = np.exp(exact - exact.max(axis=1, keepdims=True))
-    found: npt.NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
-    return found
 
 
 def _places(first: Predictions, other: Predictions) -> npt.NDArray[np.intp]:

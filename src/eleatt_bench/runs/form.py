@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from eleatt_bench.runs.identity import RECIPE_VERSION, is_named, run_id
 
@@ -14,6 +14,14 @@ MOST = 1 << 20
 
 _DEEPEST = 32  # levels of nesting
 _LARGEST = 1 << 64  # no count, seed or number of bytes is as large
+
+
+def says_finished(record: Mapping[str, Any] | None) -> TypeGuard[dict[str, Any]]:
+    """Whether ``record``, or a summary of it, says that the run is finished.
+
+    Another process may be training the run anew: `RunFolder.is_finished` asks for that as well.
+    """
+    return record is not None and record.get("status") == "finished"
 
 
 def parse_record(content: bytes, name: str) -> dict[str, Any]:
@@ -131,7 +139,7 @@ def _check_plain(value: Any) -> None:
 def _check_kinds(record: Any) -> None:
     if type(record) is not dict:
         raise ValueError("it is no record")
-    finished = record.get("status") == "finished"
+    finished = says_finished(record)
     for keys, needed in ((_HEAD, True), (RESULT, finished), (_REST, False)):
         for key, (fits, words) in keys.items():
             if key not in record:

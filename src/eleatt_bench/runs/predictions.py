@@ -49,6 +49,21 @@ class Predictions:
         found: npt.NDArray[np.bool_] = self.predicted == self.labels
         return found
 
+    @property
+    def probabilities(self) -> npt.NDArray[np.float64]:
+        """The softmax of each sample's logits, in double precision, (N, C)."""
+        exact = self.logits.astype(np.float64)
+        powers = np.exp(exact - exact.max(axis=1, keepdims=True))
+        found: npt.NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
+        return found
+
+    @property
+    def confusion(self) -> npt.NDArray[np.int64]:
+        """How many samples of each class are taken for each: (C, C), actual by predicted."""
+        size = len(self.class_names)
+        places = self.labels * size + self.predicted
+        return np.bincount(places, minlength=size * size).reshape(size, size)
+
 
 def read_predictions(folder: RunFolder, metric: str = "accuracy") -> Predictions | None:
     """The predictions of a run for those of its test samples that ``metric`` is about.

@@ -22,8 +22,7 @@ from typing import Any
 from eleatt_bench.common.errors import HeldElsewhereError, UserError, reason, unknown
 from eleatt_bench.common.files import read_bounded, write_text
 from eleatt_bench.common.text import printable
-from eleatt_bench.runs import belongings
-from eleatt_bench.runs.form import MOST, STATES, parse_config, parse_evaluation, parse_record
+from eleatt_bench.runs import belongings, form
 from eleatt_bench.runs.lock import holder, is_free, is_locked, kept, try_lock, unlock
 
 Record = dict[str, Any]
@@ -33,7 +32,7 @@ RECORD, EPOCHS, PREDICTIONS, LOCK = "record.json", "epochs.csv", "predictions.h5
 CONTINUED = ("last.ckpt", "previous.ckpt")
 """The checkpoints that an unfinished run continues from: the first of them that is whole."""
 
-STATUSES = (*STATES, "interrupted", "damaged", "unknown")
+STATUSES = (*form.STATES, "interrupted", "damaged", "unknown")
 """The statuses of a run that was begun: those of its record, and what may have become of it."""
 
 _LOOK = 0.2  # seconds; a process that only looks at a lock frees it sooner
@@ -100,11 +99,11 @@ class RunFolder:
         return self._read()[1]
 
     def _read(self) -> tuple[Record | None, str | None]:
-        return self._parsed(self.record, lambda content: parse_record(content, self.run_id))
+        return self._parsed(self.record, lambda content: form.parse_record(content, self.run_id))
 
     def read_config(self) -> tuple[dict[str, Any] | None, str | None]:
         """The configuration or None, and what is wrong with the file if it is damaged."""
-        return self._parsed(self.config, parse_config)
+        return self._parsed(self.config, form.parse_config)
 
     def evaluation(self, checkpoint: str) -> Path:
         """The file that ``eleatt-bench eval`` writes about a checkpoint."""
@@ -112,13 +111,13 @@ class RunFolder:
 
     def read_evaluation(self, checkpoint: str) -> dict[str, Any] | None:
         """The result of ``eleatt-bench eval``; None if there is none or its file is damaged."""
-        return self._parsed(self.evaluation(checkpoint), parse_evaluation)[0]
+        return self._parsed(self.evaluation(checkpoint), form.parse_evaluation)[0]
 
     def _parsed(
         self, path: Path, parse: Callable[[bytes], dict[str, Any]]
     ) -> tuple[dict[str, Any] | None, str | None]:
         try:
-            return parse(read_bounded(path, MOST)), None
+            return parse(read_bounded(path, form.MOST)), None
         except (FileNotFoundError, NotADirectoryError):
             return None, None
         except (OSError, ValueError) as error:
@@ -164,7 +163,7 @@ class RunFolder:
         """Record that the run was ended because others were better, unless it is done or held."""
         with suppress(HeldElsewhereError), self.held(wait=False):
             record = self.read()
-            if record is not None and record["status"] != "finished":
+            if record is not None and not form.says_finished(record):
                 self.write({**record, "status": "pruned"})
 
     def is_locked(self) -> bool | None:
@@ -292,7 +291,7 @@ def check_finished(folder: RunFolder) -> None:
         UserError: the run is not finished, or as for `record_of`; the message says what helps.
     """
     record = record_of(folder)
-    if record["status"] != "finished":
+    if not form.says_finished(record):
         raise UserError(
             f"{folder.run_id} is {folder.status()}, and only finished runs are tested: "
             f"{record['command']} continues it"

@@ -10,7 +10,7 @@ from typing import Any
 from eleatt_bench.common.errors import reason
 from eleatt_bench.common.files import read_bounded
 from eleatt_bench.runs.curves import Curve, CurveReader
-from eleatt_bench.runs.form import MOST, parse_config, parse_record
+from eleatt_bench.runs.form import MOST, parse_config, parse_record, says_finished
 from eleatt_bench.runs.identity import RECIPE_VERSION, identity
 from eleatt_bench.runs.predictions import Predictions, accuracy, checked
 from eleatt_bench.runs.record import Record, RunFolder, epoch_of
@@ -33,7 +33,7 @@ def sound_with_predictions(folder: RunFolder) -> tuple[Record, Predictions]:
     """The record as from `sound`, and the predictions, which it had to read."""
     with _naming("record.json"):
         record = parse_record(read_bounded(folder.record, MOST), folder.run_id)
-        if record["status"] != "finished":
+        if not says_finished(record):
             raise ValueError(f"its run is {record['status']}: only a finished one counts")
         _check_identity(record)
     with _naming("config.yaml"):

@@ -15,6 +15,7 @@ from eleatt_bench.common.errors import HeldElsewhereError, UserError
 from eleatt_bench.common.files import naming, replacing
 from eleatt_bench.runs.compact import is_compact, same
 from eleatt_bench.runs.export import Files, chunks, opened, tested_weights
+from eleatt_bench.runs.form import says_finished
 from eleatt_bench.runs.record import RunFolder
 
 _NAME = re.compile(r"[a-zA-Z0-9][\w.+-]{0,199}")
@@ -106,7 +107,7 @@ def _there(staged: RunFolder, target: RunFolder) -> Outcome | None:
     if target.damage():
         return Outcome.DAMAGED
     given, found = staged.read() or {}, target.read() or {}
-    if found.get("status") != "finished":
+    if not says_finished(found):
         return None
     if not same(given, found):
         return Outcome.OTHER

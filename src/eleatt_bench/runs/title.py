@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from eleatt_bench.common.literal import key_of, value_of
 from eleatt_bench.runs.identity import is_place, model_name
 
 _LONGEST = 120  # bytes; a title must be usable as a file's name
@@ -18,7 +19,7 @@ def title(record: Mapping[str, Any]) -> str:
     What tells runs apart comes first, because the end is cut off where space is short.
     """
     identity = record["identity"]
-    said = dict(override.lstrip("+~").partition("=")[::2] for override in record["overrides"])
+    said = {key_of(override): value_of(override) for override in record["overrides"]}
     parts = [model_name(identity), f"seed={identity['seed']}"]
     for key, value in said.items():
         if key not in (*_FIRST, *_UNSAID) and not is_place(key):

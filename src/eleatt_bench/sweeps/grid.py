@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.files import FileState
+from eleatt_bench.common.literal import key_of, value_of
 from eleatt_bench.common.locations import config_flags, folder_at
 from eleatt_bench.common.text import closing, columns, terminal_width
 from eleatt_bench.config.composer import Composer
@@ -113,7 +114,7 @@ def _check_distinct(planned: Sequence[Planned]) -> None:
     often = Counter(one.folder.run_id for one in planned)
     for run_id in (name for name, count in often.items() if count > 1):
         same = [one for one in planned if one.folder.run_id == run_id]
-        differ = sorted({o.partition("=")[0] for one in same for o in one.overrides
+        differ = sorted({key_of(o) for one in same for o in one.overrides
                          if not all(o in other.overrides for other in same)})  # fmt: skip
         if not differ:
             raise UserError(f"{' '.join(same[0].overrides)} is asked for twice: once is enough")
@@ -243,7 +244,7 @@ def print_results(planned: Sequence[Planned], before: Sequence[tuple[int, ...] |
 
 def differing(jobs: Sequence[Overrides]) -> list[dict[str, str]]:
     """For each of ``jobs``, the overrides in which the jobs differ, by their keys."""
-    said = [dict(o.partition("=")[::2] for o in overrides) for overrides in jobs]
+    said = [{key_of(o): value_of(o) for o in overrides} for overrides in jobs]
     keys = dict.fromkeys(key for one in said for key in one)
     apart = [key for key in keys if len({one.get(key) for one in said}) > 1]
     return [{key: one.get(key, "–") for key in apart} for one in said]

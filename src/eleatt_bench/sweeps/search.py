@@ -20,6 +20,7 @@ from eleatt_bench.launch.engine import Engine
 from eleatt_bench.launch.overview import last_line
 from eleatt_bench.launch.process import Job
 from eleatt_bench.runs.curves import Curve, CurveReader
+from eleatt_bench.runs.form import says_finished
 from eleatt_bench.runs.record import Record, RunFolder
 from eleatt_bench.runs.wanted import WantedRun
 from eleatt_bench.sweeps.jobs import training_job
@@ -144,7 +145,7 @@ class Search:
     def _go_on(self, job: Job, one: _Running, how: str) -> None:
         """Start ``job``, unless its run is finished, or already bad enough to prune."""
         record = one.folder.read()
-        if record is not None and record["status"] == "finished":
+        if says_finished(record):
             self._complete(one, record, how)
         elif self._judge(one):
             self._prune(one)
@@ -186,7 +187,7 @@ class Search:
             self._wait(job, one)
             return
         record = one.folder.read()
-        if record is not None and record["status"] == "finished":
+        if says_finished(record):
             self._complete(one, record, duration(time.monotonic() - one.began))
         elif one.pruned is not None:
             self._prune(one)

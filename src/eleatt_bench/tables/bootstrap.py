@@ -5,13 +5,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from eleatt_bench.tables.crossing import Floats, Integers
 from eleatt_bench.tables.statistics import CONFIDENCE, Bounds
 
 _REPLICATES = 2000
 _CHUNK = 100  # replicates at once: some megabytes
-
-Integers = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
 
 
 def paired_bootstrap(

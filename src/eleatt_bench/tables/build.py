@@ -15,10 +15,10 @@ from eleatt_bench.tables.departures import held_against
 from eleatt_bench.tables.parameters import parameters
 from eleatt_bench.tables.plan import Plan, Tested
 from eleatt_bench.tables.records import (
-    accuracy,
     failed,
     find_records,
     key,
+    percent,
     trainings,
     with_pretrainings,
 )
@@ -93,7 +93,7 @@ def _cell(
     for seed, of_seed in groupby(tested, key=lambda one: one.seed):
         folds = list(of_seed)
         if any(key(run) in asked for one in folds for run in one.runs):
-            accuracies = tuple(comparisons.accuracy(one, metric) for one in folds)
+            accuracies = tuple(comparisons.percent(one, metric) for one in folds)
             results.append(SeedResult(seed, accuracies, _sources(folds, records)))
             shown += folds
     # A plain row is treated as an ensemble of one.
@@ -186,7 +186,7 @@ def _remarks(plan: Plan, records: Mapping[str, Summary]) -> list[str]:
     remarks += [_nameless(plan, name) for name in plan.unprepared]
     for name in sorted({run.identity["data"]["name"] for run in trainings(plan)}):
         if incomplete := plan.data.incomplete(name):
-            remarks.append(f"DATA SET {name}: {incomplete} with published results")
+            remarks.append(f"DATA SET {name}: {incomplete}")
     remarks += _of_commits(
         Counter(name for record in records.values() for name in _commits(record))
     )
@@ -299,7 +299,7 @@ def _unmeasured(plan: Plan, records: Mapping[str, Summary]) -> Iterator[str]:
     lacking: dict[str, set[str]] = defaultdict(set)
     for run in plan.runs:
         record = records.get(key(run))
-        if record is not None and accuracy(record, metrics[run.column]) is None:
+        if record is not None and percent(record, metrics[run.column]) is None:
             lacking[run.column].add(key(run))
     for column, runs in lacking.items():
         yield (

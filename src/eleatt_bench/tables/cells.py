@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from eleatt_bench.common.errors import UserError
+from eleatt_bench.common.literal import merge
 from eleatt_bench.common.locations import folder_at
 from eleatt_bench.config.composer import Composer
 from eleatt_bench.config.pretraining import source_of
 from eleatt_bench.runs.identity import content, is_place
 from eleatt_bench.runs.wanted import WantedRun, wanted, wanted_by_seed
 from eleatt_bench.tables.facts import DataFacts
-from eleatt_bench.tables.spec import QUICK, Place, Spec, cells_of, folds_of
+from eleatt_bench.tables.spec import REHEARSED, Place, Spec, cells_of, folds_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +99,7 @@ class Cells:
             self._of_fold(
                 said, [f"data.fold={fold}"] * (column["folds"] is not None), seeds, digest
             )
-            for fold in (folds[:QUICK] if self._quick else folds)
+            for fold in (folds[:REHEARSED] if self._quick else folds)
         ]
         for turn, (seed, *of_seed) in enumerate(zip(seeds, *by_fold, strict=True)):
             for fold, this in zip(folds, of_seed, strict=False):
@@ -148,13 +149,3 @@ class Cells:
         elif data.is_untrained(name):
             self.untrained.add(name)
         return digest
-
-
-def merge(*parts: Sequence[str]) -> tuple[str, ...]:
-    """The overrides of all ``parts`` in order; of several for one key only the last stays."""
-    by_key: dict[str, str] = {}
-    for override in (o for part in parts for o in part):
-        key = override.split("=")[0]
-        by_key.pop(key, None)
-        by_key[key] = override
-    return tuple(by_key.values())

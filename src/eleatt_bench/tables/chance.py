@@ -14,26 +14,11 @@ of one size these are the number of groups − 1, and the whole is the classical
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-from eleatt_bench.tables.crossing import Floats
+from eleatt_bench.tables.crossing import Floats, Integers
 from eleatt_bench.tables.judgement import NO_SPREAD
 from eleatt_bench.tables.statistics import ERROR, LEAST_SEEDS
 from eleatt_bench.tables.table import Crossed
-
-Bools = npt.NDArray[np.bool_]
-Integers = npt.NDArray[np.int64]
-
-
-def over_seeds_and_groups(
-    better: Bools, than: Bools, group: Integers, fold: Integers, level: float = ERROR
-) -> Crossed | None:
-    """The difference of two rows with its two-sided interval at ``level``, as `crossed` finds it.
-
-    ``better`` and ``than`` (S, M) say which test samples each seed of a row has right. Entry m
-    belongs to a sample of ``group[m]``, tested in ``fold[m]``.
-    """
-    return crossed(*contributions(better.astype(np.float64) - than, group, fold), level)
 
 
 def contributions(gain: Floats, group: Integers, fold: Integers) -> tuple[Floats, Floats]:
@@ -41,7 +26,8 @@ def contributions(gain: Floats, group: Integers, fold: Integers) -> tuple[Floats
 
     ``gain`` (S, M) is, for each seed, 1 where only the first row is right, −1 where only the second
     is, else 0. A seed's difference is the mean over folds of the mean over the samples of each.
-    That gives every entry a weight, and a group the sum of its entries' weights.
+    That gives every entry a weight, and a group the sum of its entries' weights. Entry m belongs to
+    a sample of ``group[m]``, tested in ``fold[m]``.
     """
     _, at, sizes = np.unique(fold, return_inverse=True, return_counts=True)
     weight = 1 / (len(sizes) * sizes[at])  # (M,)

@@ -20,7 +20,7 @@ from eleatt_bench.tables.cells import PlannedRun
 from eleatt_bench.tables.family import family
 from eleatt_bench.tables.judgement import Design, Judgement
 from eleatt_bench.tables.plan import Plan, Tested
-from eleatt_bench.tables.records import accuracy, key
+from eleatt_bench.tables.records import key, percent
 from eleatt_bench.tables.spec import Place, Spec, claims_of
 from eleatt_bench.tables.table import NOTHING_COMPARED, Claim, Collapse, Compared, TableCell
 
@@ -201,7 +201,7 @@ class Comparisons:
         self.problems |= dict.fromkeys(answer["damaged"])
         return Compared.of_plain(answer["found"])
 
-    def accuracy(self, tested: Tested, metric: str) -> float | None:
+    def percent(self, tested: Tested, metric: str) -> float | None:
         """The ``metric`` in % of a run, or of the mean of an ensemble's probabilities.
 
         None while a run is not finished, if the metric was not measured, and for an ensemble whose
@@ -209,7 +209,7 @@ class Comparisons:
         """
         if len(tested.runs) == 1:
             record = self._records.get(key(tested.runs[0]))
-            return None if record is None else accuracy(record, metric)
+            return None if record is None else percent(record, metric)
         if any(key(run) not in self._records for run in tested.runs):
             return None
         files = self._predictions_of(tested)
@@ -245,7 +245,7 @@ class Comparisons:
 
     def _collapsed(self, tested: Mapping[int, Tested], metric: str) -> list[tuple[int, str]]:
         """The seeds that collapsed in one fold, and how; an ensemble has no curves to look at."""
-        known = {seed: self.accuracy(one, metric) for seed, one in tested.items()}
+        known = {seed: self.percent(one, metric) for seed, one in tested.items()}
         accuracies = {seed: value for seed, value in known.items() if value is not None}
         records = {
             seed: self._records[key(one.runs[0])]

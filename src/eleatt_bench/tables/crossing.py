@@ -27,6 +27,7 @@ from numpy.polynomial import Chebyshev
 from eleatt_bench.tables.statistics import Looks, quantile
 
 Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
 Squared = Callable[[int, int], float]
 """The squared correlation of what two looks test, given their numbers of seeds m < n."""
 

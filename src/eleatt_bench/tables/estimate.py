@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from eleatt_bench.launch.devices import Memory
+from eleatt_bench.runs.form import says_finished
 from eleatt_bench.runs.identity import but_numbers, likeness
 from eleatt_bench.runs.record import RunFolder
 from eleatt_bench.runs.summaries import LIKENESS, Summaries, Summary
@@ -27,7 +28,7 @@ from eleatt_bench.tables.cells import PlannedRun
 from eleatt_bench.tables.parameters import parameters
 from eleatt_bench.tables.pending import wanted_by_look
 from eleatt_bench.tables.plan import Plan
-from eleatt_bench.tables.records import find_records, is_finished, key, with_pretrainings
+from eleatt_bench.tables.records import find_records, key, with_pretrainings
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,7 @@ def _finished(runs_dir: Path) -> dict[str, list[_Done]]:
     found: dict[str, list[_Done]] = defaultdict(list)
     summaries = Summaries(runs_dir)
     for folder, record in summaries.every():
-        if is_finished(record):
+        if says_finished(record):
             done, this = _Done(folder, record), record[LIKENESS]
             found[this["but_numbers"]].append(done)
             if not this["quick"]:

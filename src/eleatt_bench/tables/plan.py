@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from eleatt_bench.common.errors import UserError, unknown
-from eleatt_bench.common.literal import canonical
-from eleatt_bench.common.locations import command, folder_at
+from eleatt_bench.common.literal import canonical, key_of, merge
+from eleatt_bench.common.locations import FOLDERS, command, folder_at
 from eleatt_bench.config.composer import Composer
 from eleatt_bench.runs.identity import content, is_named, is_place
-from eleatt_bench.tables.cells import Cells, PlannedRun, merge
+from eleatt_bench.tables.cells import Cells, PlannedRun
 from eleatt_bench.tables.facts import DataFacts
 from eleatt_bench.tables.spec import Place, Spec, cells_of, check_folds, check_spec, declared
-from eleatt_bench.tables.typed import FOLDERS, check_apart, check_rows, check_user, key_of
+from eleatt_bench.tables.typed import check_apart, check_rows, check_user
 
 
 class Tested(NamedTuple):
@@ -104,9 +104,11 @@ class Plan:
         name = f"{self.spec['name']}{'-quick' if self.quick else ''}"
         if not self.variation:
             return name
-        said = " ".join(
-            sorted(o if key_of(o) == "data_dir" else canonical(o) for o in merge(self.variation))
-        )
+        by_key = {
+            key_of(o): o.lstrip("+") if key_of(o) == "data_dir" else canonical(o)
+            for o in self.variation
+        }
+        said = " ".join(sorted(by_key.values()))
         return f"{name}-{hashlib.sha256(said.encode()).hexdigest()[:8]}"
 
     @property

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeGuard
 
 from eleatt_bench.common.collector import without_collector
+from eleatt_bench.runs.form import says_finished
 from eleatt_bench.runs.identity import content, data_of
 from eleatt_bench.runs.summaries import LIKENESS, Summaries, Summary
 from eleatt_bench.runs.wanted import WantedRun
@@ -34,10 +34,10 @@ def _find(plan: Plan) -> dict[str, Summary]:
     for run in trainings(plan):
         if run.run_id is None:
             nameless.append(run)
-        elif is_finished(record := summaries.of(run.run_id)):
+        elif says_finished(record := summaries.of(run.run_id)):
             found[key(run)] = record
     if nameless:
-        found |= _alike(nameless, (one for _, one in summaries.every() if is_finished(one)))
+        found |= _alike(nameless, (one for _, one in summaries.every() if says_finished(one)))
     summaries.keep()
     return found
 
@@ -63,13 +63,9 @@ def _digests(record: Summary, name: str) -> set[str]:
 def finished_alike(runs_dir: Path) -> set[str]:
     """The `eleatt_bench.runs.identity.but_numbers` of all finished runs in a folder."""
     summaries = Summaries(runs_dir)
-    found = {one[LIKENESS]["but_numbers"] for _, one in summaries.every() if is_finished(one)}
+    found = {one[LIKENESS]["but_numbers"] for _, one in summaries.every() if says_finished(one)}
     summaries.keep()
     return found
-
-
-def is_finished(record: Summary | None) -> TypeGuard[Summary]:
-    return record is not None and record["status"] == "finished"
 
 
 def trainings(plan: Plan) -> list[WantedRun]:
@@ -104,7 +100,7 @@ def failed(plan: Plan, records: Mapping[str, Summary]) -> set[str]:
     }
 
 
-def accuracy(record: Summary, metric: str) -> float | None:
+def percent(record: Summary, metric: str) -> float | None:
     """The ``metric`` of a finished run, in %; None if it was not measured."""
     found = record["metrics"]["test"].get(metric)
     return None if found is None else 100 * float(found)

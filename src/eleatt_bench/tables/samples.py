@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from eleatt_bench.runs.predictions import Predictions
-from eleatt_bench.tables.bootstrap import Integers, paired_bootstrap
+from eleatt_bench.tables.bootstrap import paired_bootstrap
 from eleatt_bench.tables.chance import contributions, crossed
+from eleatt_bench.tables.crossing import Integers
 from eleatt_bench.tables.statistics import mcnemar
 from eleatt_bench.tables.table import NOTHING_COMPARED, Compared, SampleTest
 

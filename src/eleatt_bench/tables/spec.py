@@ -16,7 +16,7 @@ Spec = dict[str, Any]
 METRICS = ("accuracy", "accuracy_clean")
 """What a column may show of its runs."""
 
-QUICK = 2
+REHEARSED = 2
 """How many seeds, and folds of each, a rehearsal has at most."""
 
 Place = tuple[str, str, str]
@@ -38,7 +38,7 @@ def declared(spec: Spec, typed: Collection[str] = (), *, quick: bool = False) ->
         last = min(max(looks, default=0), MOST_SEEDS)
         seeds = list(spec["seeds"] or range(last))
         if quick:
-            seeds, looks = seeds[:QUICK], []
+            seeds, looks = seeds[:REHEARSED], []
         columns.append({**column, "seeds": seeds, "looks": list(looks or [len(seeds)])})
     return {**spec, "columns": columns}
 

@@ -6,17 +6,9 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 from eleatt_bench.common.errors import UserError
-from eleatt_bench.common.literal import canonical
+from eleatt_bench.common.literal import canonical, key_of
 from eleatt_bench.runs.identity import is_place
 from eleatt_bench.tables.spec import Place, Spec, sections_of
-
-FOLDERS = ("runs_dir", "data_dir")
-"""The settings of where runs and data lie."""
-
-
-def key_of(override: str) -> str:
-    """The setting that ``override`` is about."""
-    return override.partition("=")[0].lstrip("+~")
 
 
 def check_user(override: str) -> None:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.files import replacing
+from eleatt_bench.runs.form import says_finished
 from eleatt_bench.runs.record import CONTINUED, RunFolder, epoch_of
 from eleatt_bench.training.classifier import SequenceClassifier, classifier_of
 from eleatt_bench.training.environment import backend_of, device_of, git_commit
@@ -283,8 +284,8 @@ def begin_with(classifier: SequenceClassifier, source: RunFolder) -> None:
         UserError: ``source`` is not finished, its weights cannot be read, or its layers do not fit.
     """
     # Its lock says nothing: another run that waited may hold the lock, only to read the record.
-    record = source.read() or {}
-    if record.get("status") != "finished":
+    record = source.read()
+    if not says_finished(record):
         raise UserError(f"{source.run_id}, whose weights this run begins with, is not finished")
     try:
         state = weights_of(source)

@@ -20,6 +20,7 @@ from eleatt_bench.data import catalog
 from eleatt_bench.data.protocols import labelled, seen_before, sides
 from eleatt_bench.data.store import SequenceStore
 from eleatt_bench.runs.export import tested_weights
+from eleatt_bench.runs.form import says_finished
 from eleatt_bench.runs.identity import RECIPE_VERSION, identity, is_place
 from eleatt_bench.runs.record import CONTINUED, Record, RunFolder, find_run, record_of
 from eleatt_bench.runs.wanted import WantedRun, wanted
@@ -86,12 +87,12 @@ def _check_unseen(config: Config, source: Pretraining) -> None:
 def _goes_on(folder: RunFolder) -> bool:
     """Whether the run needs no weights of another one any more."""
     begun = any((folder.checkpoints / name).exists() for name in CONTINUED)
-    return begun or (folder.read() or {}).get("status") == "finished"
+    return begun or says_finished(folder.read())
 
 
 def _check_weights(source: RunFolder) -> None:
     record = source.read()
-    if record is None or record["status"] != "finished":  # then it is trained first
+    if not says_finished(record):  # then it is trained first
         return
     if not tested_weights(source, record).exists():
         raise UserError(

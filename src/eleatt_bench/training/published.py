@@ -22,6 +22,7 @@ from eleatt_bench.config.compose import config_of_run
 from eleatt_bench.data.store import SequenceStore
 from eleatt_bench.data.transforms import Transforms
 from eleatt_bench.runs.compact import OWN_SECTIONS
+from eleatt_bench.runs.form import says_finished
 from eleatt_bench.training.checkpoints import weights_of
 from eleatt_bench.training.classifier import SequenceClassifier
 from eleatt_bench.training.datamodule import SequenceDataModule
@@ -52,7 +53,7 @@ def write_weights(path: Path, runs_dir: Path, run_id: str, data_dir: Path) -> Ca
 
     folder, config, store = reopen(runs_dir, run_id, data_dir)
     record = folder.read()
-    if record is None or record["status"] != "finished":
+    if not says_finished(record):
         raise UserError(f"{folder.run_id} is not finished: its weights give nothing yet")
     state = weights_of(folder)
     card = {

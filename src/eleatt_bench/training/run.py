@@ -20,6 +20,7 @@ from eleatt_bench.data.protocols import labelled
 from eleatt_bench.data.store import SequenceStore
 from eleatt_bench.launch.process import PLANNED
 from eleatt_bench.launch.ranks import is_first
+from eleatt_bench.runs.form import says_finished
 from eleatt_bench.runs.identity import is_place
 from eleatt_bench.runs.record import CONTINUED, Record, RunFolder, check_finished
 from eleatt_bench.runs.wanted import WantedRun
@@ -155,9 +156,7 @@ def _check_record(config: Mapping[str, Any], folder: RunFolder) -> None:
 def _finished(config: Mapping[str, Any], folder: RunFolder) -> Record | None:
     """The record of the run if it is finished, unless ``force`` trains it anew."""
     record = folder.read()
-    if config["force"] or record is None or record["status"] != "finished":
-        return None
-    return record
+    return record if says_finished(record) and not config["force"] else None
 
 
 def _work(
@@ -196,7 +195,7 @@ def _fit(
     from eleatt_bench.training.fit import fit
 
     if remark := completeness.remark(store.name, len(store.labels)):
-        show.say(f"Data set {store.name}: {remark} with published results")
+        show.say(f"Data set {store.name}: {remark}")
     return fit(config, labelled(store, config["data"]["protocol"]), folder, show, before)
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import softmax
 
-from eleatt_bench.report.site.mistakes import by_class, confusion_counts, mistakes, most_confused
+from eleatt_bench.report.site.mistakes import by_class, mistakes, most_confused
 from eleatt_bench.runs.predictions import Predictions
 
 
@@ -31,7 +31,7 @@ def test_classes_and_pairs_are_those_of_the_confusion_matrix(found: Predictions)
 
     classes = len(found.class_names)
     expected = confusion_matrix(found.labels, found.predicted, labels=range(classes))
-    counts = confusion_counts(found)
+    counts = found.confusion
     assert counts.tolist() == expected.tolist()
     recalls = recall_score(
         found.labels, found.predicted, labels=range(classes), average=None, zero_division=np.nan

@@ -43,15 +43,8 @@ class Mistake(NamedTuple):
     confidence: float
 
 
-def confusion_counts(found: Predictions) -> Counts:
-    """How many test samples of each class are taken for each class: (C, C), actual by predicted."""
-    size = len(found.class_names)
-    places = found.labels * size + found.predicted
-    return np.bincount(places, minlength=size * size).reshape(size, size)
-
-
 def by_class(counts: Counts, names: tuple[str, ...]) -> list[ClassResult]:
-    """Every class, in the order of the labels."""
+    """Every class, in the order of the labels; ``counts`` are its `Predictions.confusion`."""
     return [
         ClassResult(name, int(row.sum()), int(row[place]))
         for place, (name, row) in enumerate(zip(names, counts, strict=True))
@@ -72,9 +65,7 @@ def most_confused(counts: Counts, names: tuple[str, ...], most: int) -> list[Con
 def mistakes(found: Predictions, most: int) -> list[Mistake]:
     """Up to ``most`` misclassified samples, those of the highest confidence first."""
     wrong = np.flatnonzero(~found.right)
-    logits = found.logits[wrong].astype(np.float64)
-    odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-    confidence = 100 / odds.sum(axis=1)  # of the highest logit, whose odds are 1
+    confidence = 100 * found.probabilities[wrong].max(axis=1)
     order = np.argsort(-confidence, kind="stable")[:most]
     names, classes = found.names, found.class_names
     return [

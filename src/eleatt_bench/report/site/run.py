@@ -14,18 +14,12 @@ from eleatt_bench.data import catalog
 from eleatt_bench.data.store import SequenceStore
 from eleatt_bench.report.losses import LOSSES
 from eleatt_bench.report.site import charts
-from eleatt_bench.report.site.mistakes import (
-    Mistake,
-    by_class,
-    confusion_counts,
-    mistakes,
-    most_confused,
-)
+from eleatt_bench.report.site.mistakes import Mistake, by_class, mistakes, most_confused
 from eleatt_bench.report.site.pages import write_page
 from eleatt_bench.report.site.samples import picture
 from eleatt_bench.runs.curves import Curve, CurveReader, logged
-from eleatt_bench.runs.form import MOST
-from eleatt_bench.runs.identity import model_name
+from eleatt_bench.runs.form import MOST, says_finished
+from eleatt_bench.runs.identity import data_of, model_name
 from eleatt_bench.runs.predictions import Predictions, read_predictions
 from eleatt_bench.runs.record import Record, RunFolder, epoch_of
 from eleatt_bench.runs.title import title
@@ -81,7 +75,7 @@ def write_run(job: RunPage) -> Made:
     events = logged(folder.tensorboard)
     curves = events | reader.read()
     problems = [one for one in (damage, reader.damage()) if one]
-    if not events and record.get("status") == "finished":
+    if not events and says_finished(record):
         problems.append(
             "It has no event files, which logger=tensorboard writes: there are no curves of "
             "gradients and gates"
@@ -116,15 +110,12 @@ def write_run(job: RunPage) -> Made:
 def _incomplete(record: Record, data_dir: Path) -> list[str]:
     """Remarks if the data here are incomplete that the run, or its pre-training, was trained on."""
     remarks: dict[str, None] = {}
-    identity = record.get("identity")
-    while identity:
-        data = identity["data"]
+    for name, digest in data_of(record["identity"]) if record else ():
         with suppress(UserError):  # the page says it in place of the pictures
-            if catalog.data_digest(data_dir, data["name"]) == data["digest"]:
-                remark = catalog.incomplete(data_dir, data["name"])
+            if catalog.data_digest(data_dir, name) == digest:
+                remark = catalog.incomplete(data_dir, name)
                 if remark:
-                    remarks[f"Data set {data['name']}: {remark} with published results"] = None
-        identity = identity.get("pretraining")
+                    remarks[f"Data set {name}: {remark}"] = None
     return list(remarks)
 
 
@@ -180,7 +171,7 @@ def _metrics(record: Record, found: Predictions | None) -> list[tuple[str, str]]
 
 
 def _mistakes(found: Predictions, job: RunPage, record: Record) -> dict[str, Any]:
-    counts = confusion_counts(found)
+    counts = found.confusion
     names = found.class_names
     worst = mistakes(found, job.pictures)
     pictures, why_not = _pictures(worst, job.data_dir, record)

@@ -29,7 +29,7 @@ from eleatt_bench.tables.cells import PlannedRun
 from eleatt_bench.tables.family import family
 from eleatt_bench.tables.judgement import Verdict
 from eleatt_bench.tables.plan import Plan
-from eleatt_bench.tables.records import accuracy, find_records, key
+from eleatt_bench.tables.records import find_records, key, percent
 from eleatt_bench.tables.spec import sections_of
 from eleatt_bench.tables.table import Row, Table
 
@@ -170,7 +170,7 @@ def _run(
     record = records.get(key(run))
     name = run.run_id if record is None else str(record["run_id"])
     status = "not prepared" if name is None else RunFolder(plan.runs_dir, name).status()
-    found = None if record is None else accuracy(record, metric)
+    found = None if record is None else percent(record, metric)
     return CellRun(run.seed, run.fold, found, status, name if name in pages else None)
 
 

@@ -120,9 +120,9 @@ def read(path: Path, edition: Edition = NTU, *, processes: int | None = None) ->
     )
 
 
-def read_120(path: Path, *, processes: int | None = None) -> Release:
+def read_120(path: Path) -> Release:
     """The samples of NTU RGB+D 120 at ``path``: `read` of `NTU_120`."""
-    return read(path, NTU_120, processes=processes)
+    return read(path, NTU_120)
 
 
 @cache

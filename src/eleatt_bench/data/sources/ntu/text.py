@@ -95,8 +95,9 @@ class _Lines:
         counts = np.diff(first).tolist()
         return cls(source, where, content, characters, newlines, starts, ends, first, counts)
 
-    def field(self, line: int, number: int = 0) -> bytes:
-        index = self.first[line] + number
+    def field(self, line: int) -> bytes:
+        """The first field of ``line``."""
+        index = self.first[line]
         return self.content[self.starts[index] : self.ends[index]]
 
     def wrong(self, line: int, what: str) -> UserError:
