@@ -117,6 +117,12 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+def write_bytes(path: Path, content: bytes | memoryview) -> None:
+    """Replace the content of ``path`` by ``content``, atomically."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
+
+
 def append(path: Path, text: str) -> None:
     """Add ``text`` to the end of ``path`` and sync; a killed process may leave a part of it."""
     with path.open("a", encoding="utf-8") as file:
