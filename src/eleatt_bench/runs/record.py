@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from eleatt_bench.common.errors import HeldElsewhereError, UserError, unknown
-from eleatt_bench.common.files import read_bounded, write_text
+from eleatt_bench.common.files import read_bounded, temporary_path, write_text
 from eleatt_bench.common.text import printable
 from eleatt_bench.runs import belongings
 from eleatt_bench.runs.form import MOST, STATES, parse_config, parse_evaluation, parse_record
@@ -227,7 +227,7 @@ class RunFolder:
                 return said
             # Renamed first, so that the run goes at once or not at all. If this process is killed
             # then, `runs gc` removes the rest.
-            doomed = self.path.with_name(f".{self.run_id}.{os.getpid()}.tmp")
+            doomed = temporary_path(self.path)
             self.path.rename(doomed)
             _remove(doomed)
             return []
