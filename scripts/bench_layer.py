@@ -40,6 +40,7 @@ from bench_contenders import (
 from bench_memory import peak_bytes
 from bench_onednn import version as onednn_version
 
+from eleatt_bench.common.files import replacing
 from eleatt_bench.common.runtime import keep_memory
 from eleatt_bench.training.environment import cpu_name, git_commit
 
@@ -128,13 +129,10 @@ def quartiles(values: list[float]) -> dict[str, Any]:
 
 def write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> None:
     """Write all of ``rows`` at once, with the columns of the first."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".part")
-    with partial.open("w", newline="", encoding="utf-8") as file:
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-    partial.rename(path)
 
 
 def machine(device: str, threads: int) -> dict[str, Any]:

@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import yaml
 
+from eleatt_bench.common.files import replacing
 from eleatt_bench.common.locations import config_dir
 from eleatt_bench.tables.chance import contributions, intervals
 from eleatt_bench.tables.crossing import crossing
@@ -384,8 +385,10 @@ def main() -> None:
         numbers = {name: f"{getattr(figure, name):.6g}" for name in ("value", "error")}
         rows.append(figure._asdict() | numbers)
     if given.csv:
-        given.csv.parent.mkdir(parents=True, exist_ok=True)
-        with given.csv.open("w", newline="", encoding="utf-8") as file:
+        with (
+            replacing(given.csv) as temporary,
+            temporary.open("w", newline="", encoding="utf-8") as file,
+        ):
             writer = csv.DictWriter(file, Figure._fields, lineterminator="\n")
             writer.writeheader()
             writer.writerows(rows)

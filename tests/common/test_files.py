@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from eleatt_bench.common.files import replacing, write_text, writing
+from eleatt_bench.common.files import replacing, temporaries, temporary_path, write_text, writing
 
 
 def test_the_new_content_takes_the_place_of_the_old(tmp_path: Path) -> None:
@@ -87,6 +87,22 @@ def test_a_writer_that_is_killed_leaves_the_old_content(tmp_path: Path) -> None:
     assert path.read_text(encoding="utf-8") == "old"
     write_text(path, "new")  # what the dead writer left is in nobody's way
     assert path.read_text(encoding="utf-8") == "new"
+
+
+def test_what_writers_left_is_known_by_its_name(tmp_path: Path) -> None:
+    path = tmp_path / "[a].h5"
+    names = (".[a].h5.12.tmp", ".[a].h5.7.tmp")
+    others = (
+        ".[a].h5-old.12.tmp", ".[a].h5.9.8.tmp", ".[a].h5.tmp", ".[a].h5.mine.tmp", ".a.h5.12.tmp",
+        "[a].h5.12.tmp", ".[a].h5.12.tmp.zip",
+    )  # fmt: skip
+    for name in (*names, *others):
+        (tmp_path / name).touch()
+    assert sorted(temporaries(path)) == [(tmp_path / names[0], 12), (tmp_path / names[1], 7)]
+    with replacing(path) as temporary:
+        temporary.touch()
+        assert temporary == temporary_path(path)
+        assert (temporary, os.getpid()) in temporaries(path)
 
 
 def test_a_reader_never_sees_half_of_what_a_living_writer_writes(tmp_path: Path) -> None:

@@ -92,8 +92,10 @@ def test_prepare_removes_what_a_killed_process_left(tmp_path: Path) -> None:
     leftover = tmp_path / "prepared" / ".digits.h5.123.tmp"
     leftover.parent.mkdir()
     leftover.write_bytes(b"half")
+    (mine := leftover.with_name(".digits.h5.mine.tmp")).touch()
     catalog.prepare(tmp_path, "digits", None)
     assert not leftover.exists()
+    assert mine.exists(), "no writer calls a file so"
 
 
 @pytest.mark.parametrize(

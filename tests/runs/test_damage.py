@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -469,6 +470,14 @@ def otherwise_packed(file: h5py.File, name: str) -> None:
     file.create_dataset(name, (60,), "i8", data=np.zeros(60), chunks=(60,), compression="lzf")
 
 
+def packed_texts(file: h5py.File, name: str) -> None:
+    file.create_dataset(name, (60,), h5py.string_dtype(), chunks=(60,))
+
+
+def beyond_single(file: h5py.File, name: str) -> None:
+    file.create_dataset(name, data=np.full((60, 10), 1e300))
+
+
 def soft(file: h5py.File, name: str) -> None:
     file[name] = h5py.SoftLink("/name")
 
@@ -476,25 +485,61 @@ def soft(file: h5py.File, name: str) -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (replaced_by("label", outside), "it lacks label|its label lies elsewhere"),
-        (replaced_by("label", stored_outside), "its label lies elsewhere"),
-        (replaced_by("label", soft), "its label lies elsewhere"),
+        (replaced_by("label", outside), "it has no label"),
+        (replaced_by("label", stored_outside), "its label is not an array of this file"),
+        (replaced_by("label", soft), "it has no label"),
         (replaced_by("label", huge), "its label is larger than the file"),
         (replaced_by("label", packed), "its label is larger than the file"),
-        (replaced_by("label", in_one_chunk), "its label is packed in a way that is not read"),
+        (replaced_by("label", in_one_chunk), "its label is stored in chunks of 134,217,728 bytes"),
         (replaced_by("label", otherwise_packed), "its label is packed in a way that is not read"),
-        (replaced_by("label", lambda file, name: file.create_group(name)), "its label lies"),
-        (replaced_by("label", lambda *_: None), "it lacks label"),
+        (replaced_by("label", lambda file, name: file.create_group(name)), "its label is not"),
+        (replaced_by("label", lambda *_: None), "it has no label"),
+        (replaced_by("name", packed_texts), "its name is packed in a way that is not read"),
+        (replaced_by("logits", beyond_single), "it has logits that are no numbers"),
         (lambda file: file["label"].__setitem__(0, 10), "it has labels of no class"),
         (lambda file: file["label"].__setitem__(0, -1), "it has labels of no class"),
         (lambda file: file["logits"].__setitem__((0, 0), np.nan), "logits that are no numbers"),
         (lambda file: file["name"].__setitem__(0, b"\xff"), "can't decode byte"),
         (lambda file: file.attrs.__setitem__("class_names", ["a"]), "parts are of different sizes"),
+        (lambda file: file.attrs.__delitem__("class_names"), "its class_names are no list"),
     ],
 )
 def test_what_predictions_must_be(written: bytes, tmp_path: Path, change, says: str) -> None:
     with pytest.raises(ValueError, match=says), soon():
         parse(changed(written, tmp_path / "predictions.h5", change))
+
+
+TYPES = [
+    "i1", "u8", "f2", "f8", "g", "?", "c8", "S1", "V3", np.dtype([("a", "i8")]),
+    np.dtype(("i8", (2,))), h5py.string_dtype(), h5py.ref_dtype, h5py.regionref_dtype,
+    h5py.vlen_dtype("i8"), h5py.enum_dtype({"yes": 1}),
+]  # fmt: skip
+SHAPES = [None, (), (0,), (1,), (60,), (60, 10), (0, 10), (60, 1, 1)]  # None: without values
+
+
+@settings(FEW, max_examples=100)
+@given(
+    part=st.sampled_from(["name", "label", "logits", "clean"]),
+    dtype=st.sampled_from(TYPES),
+    shape=st.sampled_from(SHAPES),
+)
+def test_another_array_is_read_or_refused_in_words(
+    written: bytes, tmp_path: Path, part: str, dtype: Any, shape: tuple[int, ...] | None
+) -> None:
+    def make(file: h5py.File, name: str) -> None:
+        if shape is None:
+            file[name] = h5py.Empty(dtype)
+        else:
+            file.create_dataset(name, shape, dtype)
+
+    says = f"^its {part} is |^its parts are of different sizes$|^it has labels of no class$"
+    content = changed(written, tmp_path / "predictions.h5", replaced_by(part, make))
+    said = ""
+    try:
+        parse(content)
+    except ValueError as error:
+        said = str(error)
+    assert not said or re.match(says, said)
 
 
 @FEW

@@ -82,6 +82,16 @@ def test_the_page_is_made_of_the_numbers(measured: Path) -> None:
     assert done.stdout.endswith("## By hand\n")
 
 
+def test_figures_are_written_whole_or_not_at_all(bench_layer, tmp_path: Path) -> None:
+    path = tmp_path / "new" / "here.csv"
+    bench_layer.write_csv(path, [{"a": 1}, {"a": 2}])
+    assert path.read_bytes() == b"a\r\n1\r\n2\r\n"
+    with pytest.raises(ValueError, match="not in fieldnames"):
+        bench_layer.write_csv(path, [{"a": 3}, {"b": 4}])
+    assert path.read_bytes() == b"a\r\n1\r\n2\r\n"
+    assert list(path.parent.iterdir()) == [path]
+
+
 def test_a_wrong_layer_is_not_timed(bench_layer, tmp_path: Path, monkeypatch) -> None:
     right = native.run
 

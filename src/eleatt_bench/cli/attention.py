@@ -15,7 +15,7 @@ from eleatt_bench.cli.arguments import Parser
 from eleatt_bench.cli.offers import named_runs
 from eleatt_bench.common.errors import UserError, unknown
 from eleatt_bench.common.extras import require
-from eleatt_bench.common.files import check_writable, replacing, write_text
+from eleatt_bench.common.files import check_writable, write_bytes, write_text
 from eleatt_bench.common.locations import data_dir, runs_dir
 from eleatt_bench.data.layout import joints_per_body, vector_names
 
@@ -166,8 +166,7 @@ def _write(
             group.attrs["predicted"] = one.predicted
             group["inputs"], group["attention"] = one.inputs, one.attention
             group["relative"] = value
-    with replacing(path) as temporary:
-        temporary.write_bytes(content.getbuffer())
+    write_bytes(path, content.getbuffer())
 
 
 def _draw_classes(store: SequenceStore, found: Sequence[Attended], layer: int, out: Path) -> None:

@@ -14,8 +14,8 @@ from eleatt_bench.common.text import columns, terminal_width
 from eleatt_bench.runs.ensembles import average
 from eleatt_bench.runs.predictions import CLEAN, Predictions, accuracy, read_predictions
 from eleatt_bench.runs.record import RunFolder, find_run
-from eleatt_bench.tables.bootstrap import paired_bootstrap
-from eleatt_bench.tables.statistics import mcnemar, proportion
+from eleatt_bench.tables.samples import paired
+from eleatt_bench.tables.statistics import proportion
 
 
 def ensemble(arguments: list[str]) -> int:
@@ -76,11 +76,9 @@ def _differences(mean: Predictions, members: dict[str, Predictions]) -> Iterator
     for name, member in members.items():
         right = dict(zip(member.names.tolist(), member.right.tolist(), strict=True))
         theirs = np.array([right[sample] for sample in mean.names.tolist()])
-        gain = mean.right.astype(np.int64) - theirs
-        alone, other = int((gain > 0).sum()), int((gain < 0).sum())
-        low, high = paired_bootstrap(gain, np.arange(len(gain)), np.zeros(len(gain), np.int64))
+        found = paired(mean.right.astype(np.int64) - theirs)
         yield (
-            f"mean − {name}: {100 * gain.mean():+.2f} points, 95 % interval {low:+.2f} to "
-            f"{high:+.2f} (paired bootstrap); right alone on {alone:,} and {other:,} of "
-            f"{len(gain):,}, p = {mcnemar(alone, other):.2g} (McNemar, exact)"
+            f"mean − {name}: {found.mean:+.2f} points, 95 % interval {found.interval.low:+.2f} to "
+            f"{found.interval.high:+.2f} (paired bootstrap); right alone on {found.only_first:,} "
+            f"and {found.only_second:,} of {len(theirs):,}, p = {found.p:.2g} (McNemar, exact)"
         )

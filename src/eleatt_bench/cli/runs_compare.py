@@ -90,8 +90,7 @@ def _on_the_same_samples(a: Run, b: Run) -> str:
     import numpy as np
 
     from eleatt_bench.runs.predictions import read_predictions
-    from eleatt_bench.tables.bootstrap import paired_bootstrap
-    from eleatt_bench.tables.statistics import mcnemar
+    from eleatt_bench.tables.samples import paired
 
     if a.get("data.name") != b.get("data.name"):
         return "They were tested on different data sets."
@@ -105,13 +104,12 @@ def _on_the_same_samples(a: Run, b: Run) -> str:
     _, first, second = np.intersect1d(ours.names, theirs.names, return_indices=True)
     if len(first) == 0:
         return "No test sample is in both."
-    gain = ours.right[first].astype(np.int64) - theirs.right[second]
-    a_alone, b_alone = int((gain > 0).sum()), int((gain < 0).sum())
-    low, high = paired_bootstrap(gain, np.arange(len(gain)), np.zeros(len(gain), np.int64))
+    found = paired(ours.right[first].astype(np.int64) - theirs.right[second])
     return (
-        f"On the same {len(gain):,} test samples A is right alone on {a_alone:,}, B alone on "
-        f"{b_alone:,}: A − B is {100 * gain.mean():+.2f} points, 95 % interval {low:+.2f} to "
-        f"{high:+.2f} (paired bootstrap), p = {mcnemar(a_alone, b_alone):.2g} (McNemar, exact)."
+        f"On the same {len(first):,} test samples A is right alone on {found.only_first:,}, B "
+        f"alone on {found.only_second:,}: A − B is {found.mean:+.2f} points, 95 % interval "
+        f"{found.interval.low:+.2f} to {found.interval.high:+.2f} (paired bootstrap), "
+        f"p = {found.p:.2g} (McNemar, exact)."
     )
 
 

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from eleatt_bench.common.files import read_bounded, replacing
+from eleatt_bench.common.files import read_bounded, write_bytes
 from eleatt_bench.common.locations import cache_dir
 
 _LARGEST = 1 << 26  # bytes; a larger file was not written here
@@ -62,8 +62,8 @@ class Cache:
         if len(answers) > self._most:
             answers = dict(list(answers.items())[-self._most :])
         lines = "\n".join(f"{key} {answer}" for key, answer in answers.items()).encode()
-        with suppress(OSError), replacing(self._path) as temporary:
-            temporary.write_bytes(self._sum(lines) + b"\n" + lines)
+        with suppress(OSError):
+            write_bytes(self._path, self._sum(lines) + b"\n" + lines)
 
     def _sum(self, lines: bytes) -> bytes:
         digest = hashlib.sha256(f"{len(self._fingerprint)} {self._fingerprint}".encode())

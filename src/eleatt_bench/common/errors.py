@@ -41,7 +41,8 @@ def reason(error: Exception) -> str:
 
 def in_a_line(error: BaseException) -> str:
     """What a library's ``error`` says, in a line that may be cut; its type if that tells more."""
-    text = " ".join(str(error).split())
+    said = error.args[0] if isinstance(error, KeyError) and error.args else error
+    text = " ".join(str(said).split())  # a KeyError itself would put what it says in quotes
     if not text or not text.isprintable():
         return type(error).__name__
     return text if len(text) <= _LINE else f"{text[: _LINE - 1]}…"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import glob
 import os
 import re
 import shutil
@@ -20,6 +21,22 @@ from eleatt_bench.common.errors import UserError
 NO_LOCKS = frozenset({ENOLCK, ENOSYS, ENOTSUP, EOPNOTSUPP})
 """The errors of a file system that has no locks, or whose lock server does not run."""
 
+TEMPORARY = re.compile(r"\.(?P<name>[^/]+)\.(?P<pid>\d+)\.tmp")
+"""The names of what process ``pid`` writes before it becomes ``name``; a killed one leaves it."""
+
+
+def temporary_path(path: Path) -> Path:
+    """The hidden path beside ``path`` under which this process writes what will replace it."""
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+
+def temporaries(path: Path) -> Iterator[tuple[Path, int]]:
+    """What processes write to replace ``path``, or left when they were killed; and their ids."""
+    for found in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        match = TEMPORARY.fullmatch(found.name)
+        if match is not None and match["name"] == path.name:
+            yield found, int(match["pid"])
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
@@ -30,7 +47,7 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         OSError: ``path`` cannot be written; the error names it.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = temporary_path(path)
     with naming(path, temporary):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -115,6 +132,12 @@ def write_text(path: Path, text: str) -> None:
     """Replace the content of ``path`` by ``text``, atomically."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def write_bytes(path: Path, content: bytes | memoryview) -> None:
+    """Replace the content of ``path`` by ``content``, atomically."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)
 
 
 def append(path: Path, text: str) -> None:

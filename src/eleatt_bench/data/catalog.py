@@ -9,7 +9,7 @@ from typing import Any
 
 from eleatt_bench.common.cache import Cache
 from eleatt_bench.common.errors import DamagedDataError, UserError
-from eleatt_bench.common.files import FileState, alone
+from eleatt_bench.common.files import FileState, alone, temporaries
 from eleatt_bench.data import completeness, datasets
 from eleatt_bench.data.datasets import entry as entry
 from eleatt_bench.data.datasets import names as names
@@ -242,7 +242,7 @@ def _alone(data_dir: Path, name: str) -> Iterator[Path]:
     with filling(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         with alone(path.with_name(f".{name}.lock")):
-            for leftover in path.parent.glob(f".{path.name}.*.tmp"):  # of a killed process
+            for leftover, _ in temporaries(path):  # of a killed process
                 leftover.unlink()
             yield path
 

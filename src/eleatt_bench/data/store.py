@@ -19,9 +19,9 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from eleatt_bench.common import hdf5
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.files import NO_LOCKS, file_system
-from eleatt_bench.data import hdf5
 from eleatt_bench.data.digests import (
     ContentHash,
     attributes_digest,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from eleatt_bench.common.files import replacing
+from eleatt_bench.common.files import write_bytes
 from eleatt_bench.report.canvas import new_figure
 from eleatt_bench.report.filmstrip import bodies_of, draw_pose, frame_limits
 
@@ -59,8 +59,7 @@ def save_animation(
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / f"film{path.suffix}"  # the suffix sets the format
         film.save(made, writer=writer, dpi=100)
-        with replacing(path) as temporary:
-            temporary.write_bytes(made.read_bytes())
+        write_bytes(path, made.read_bytes())
 
 
 def heat_map(values: Array, names: Sequence[str] | None, title: str, steps: str) -> Figure:

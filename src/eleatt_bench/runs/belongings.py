@@ -8,7 +8,9 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-_TEMPORARY = r"(.+/)?\.[^/]+\.\d+\.tmp(/.+)?"  # see `eleatt_bench.common.files`
+from eleatt_bench.common.files import TEMPORARY
+
+_TEMPORARY = rf"(.+/)?{TEMPORARY.pattern}(/.+)?"
 _TRAINING = (
     r"record\.json|config\.yaml|log\.txt|predictions\.h5|epochs\.csv|eval-(best|last)\.json|"
     r"checkpoints(/(best|last|previous)\.ckpt)?|tensorboard(/events\.out\.tfevents\.[^/]+)?|"

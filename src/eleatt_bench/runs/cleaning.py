@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from eleatt_bench.common.files import may_be_shared
+from eleatt_bench.common.files import TEMPORARY, may_be_shared
 from eleatt_bench.runs.record import CONTINUED, RunFolder, all_runs
 
-_TEMPORARY = re.compile(r"\..+\.(?P<pid>\d+)\.tmp")  # see `eleatt_bench.common.files`
 _ABANDONED = 24 * 3600.0  # seconds; no writer is silent for so long
 
 
@@ -58,8 +56,8 @@ def _checkpoints(runs_dir: Path) -> Iterator[tuple[Path, str]]:
 
 def _leftovers(runs_dir: Path) -> Iterator[tuple[Path, str]]:
     for path in sorted(runs_dir.rglob(".*.tmp")):
-        match = _TEMPORARY.fullmatch(path.name)
-        inside = any(map(_TEMPORARY.fullmatch, path.relative_to(runs_dir).parts[:-1]))
+        match = TEMPORARY.fullmatch(path.name)
+        inside = any(map(TEMPORARY.fullmatch, path.relative_to(runs_dir).parts[:-1]))
         if match is None or inside or path.is_symlink():
             continue
         if not _is_being_written(path, int(match["pid"]), runs_dir):

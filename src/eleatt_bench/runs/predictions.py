@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -14,14 +13,13 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from eleatt_bench.common import hdf5
 from eleatt_bench.common.errors import UserError, in_a_line, reason
-from eleatt_bench.common.files import read_bounded, replacing
+from eleatt_bench.common.files import read_bounded, write_bytes
 from eleatt_bench.runs.apart import Apart
 from eleatt_bench.runs.record import RunFolder
 
 _MOST = 1 << 28  # bytes; the largest test set here takes a tenth of it
-_PACKED = 1 << 26  # bytes that a packed array may unpack to
-_FILTERS = frozenset({h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE})
 
 CLEAN = "accuracy_clean"
 """The metric that leaves out test samples that repeat a training sample."""
@@ -133,22 +131,12 @@ def parse(content: bytes) -> Predictions:
         ValueError: ``content`` holds no predictions, with the reason.
     """
     try:
-        with h5py.File(h5py.h5f.open_file_image(content)) as file:
-            names = _array(file, "name", "OS", len(content))
-            labels = _array(file, "label", "iu", len(content))
-            logits = _array(file, "logits", "f", len(content))
-            clean = _array(file, "clean", "b", len(content)) if "clean" in file else None
-            class_names = _texts(file.attrs["class_names"])
-            "".join(class_names).encode()
-        found = Predictions(
-            names.astype(bytes), labels.astype(np.int64), logits.astype(np.float32), class_names,
-            None if clean is None else clean.astype(bool),
-        )  # fmt: skip
+        found = _read(content)
     except Exception as error:  # HDF5 has many ways to fail
         raise ValueError(in_a_line(error)) from None
-    count, classes = len(found.labels), len(class_names)
-    columns = [names, labels, *(() if clean is None else (clean,))]
-    if logits.shape != (count, classes) or any(part.shape != (count,) for part in columns):
+    count, classes = found.labels.size, len(found.class_names)
+    columns = [part for part in (found.names, found.labels, found.clean) if part is not None]
+    if found.logits.shape != (count, classes) or any(part.shape != (count,) for part in columns):
         raise ValueError("its parts are of different sizes")
     b"".join(found.names.tolist()).decode()
     if count == 0 or classes == 0:
@@ -158,6 +146,22 @@ def parse(content: bytes) -> Predictions:
     if found.labels.min() < 0 or found.labels.max() >= classes:
         raise ValueError("it has labels of no class")
     return found
+
+
+def _read(content: bytes) -> Predictions:
+    """What the file holds, of whatever shapes and values."""
+    with h5py.File(h5py.h5f.open_file_image(content)) as file:
+        names = _array(file, "name", "OS", len(content))
+        labels = _array(file, "label", "iu", len(content))
+        logits = _array(file, "logits", "f", len(content))
+        clean = _array(file, "clean", "b", len(content)) if "clean" in file else None
+        class_names = _texts(file.attrs.get("class_names"))
+    "".join(class_names).encode()
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused
+        return Predictions(
+            names.astype(bytes), labels.astype(np.int64), logits.astype(np.float32), class_names,
+            None if clean is None else clean.astype(bool),
+        )  # fmt: skip
 
 
 def _texts(names: object) -> tuple[str, ...]:
@@ -173,36 +177,24 @@ _APART = Apart(parse)
 
 
 def _array(file: h5py.File, name: str, kinds: str, most: int) -> npt.NDArray[Any]:
-    """The array ``name`` of ``file``, which must lie in it and have at most ``most`` bytes.
+    """The array ``name`` of ``file``, of one of ``kinds`` and of at most ``most`` bytes.
 
-    A packed array may have `_PACKED` bytes instead. ``kinds`` are the kinds of NumPy's types that
-    the array may have.
+    A packed array may unpack to more, but only as far as a chunk may. ``kinds`` are those of
+    NumPy's types; ``O`` stands for texts of any width.
     """
-    if name not in file:
-        raise ValueError(f"it lacks {name}")
-    found = file[name] if isinstance(file.get(name, getlink=True), h5py.HardLink) else None
-    if not isinstance(found, h5py.Dataset) or found.external or found.is_virtual:
-        raise ValueError(f"its {name} lies elsewhere")
-    if found.dtype.kind not in kinds:
+    found = hdf5.local(file, name)
+    texts = found.dtype.kind == "O"
+    if found.dtype.kind not in kinds or (texts and h5py.check_string_dtype(found.dtype) is None):
         raise ValueError(f"its {name} is of type {found.dtype}")
-    if found.chunks is not None:
-        most = _PACKED
-        _check_packing(name, found, most)
+    if found.chunks and texts:  # their sizes are not known before they are read
+        raise ValueError(f"its {name} is packed in a way that is not read here")
+    most = hdf5.LARGEST_CHUNK if found.chunks else most
     if found.size * max(1, found.dtype.itemsize) > most:
         raise ValueError(f"its {name} is larger than the file")
     array: npt.NDArray[Any] = found[...]
-    if array.dtype == object and array.size * max(map(len, array.flat), default=0) > 16 * most:
+    if texts and array.size * max(map(len, array.flat), default=0) > 16 * most:
         raise ValueError(f"its {name} is larger than the file")  # as texts of equal width
     return array
-
-
-def _check_packing(name: str, found: h5py.Dataset, most: int) -> None:
-    """Refuse filters that a published file does not use, and chunks of more than ``most`` bytes."""
-    made = found.id.get_create_plist()
-    filters = {made.get_filter(index)[0] for index in range(made.get_nfilters())}
-    chunk = math.prod(found.chunks) * max(1, found.dtype.itemsize)
-    if filters - _FILTERS or found.dtype.kind == "O" or chunk > most:
-        raise ValueError(f"its {name} is packed in a way that is not read here")
 
 
 def digest_of(content: bytes) -> str:
@@ -224,6 +216,5 @@ def write_predictions(path: Path, predictions: Predictions, dataset: str) -> str
         file["name"] = [name.decode() for name in predictions.names]
         if predictions.clean is not None:
             file["clean"] = predictions.clean
-    with replacing(path) as temporary:
-        temporary.write_bytes(content.getvalue())
+    write_bytes(path, content.getvalue())
     return digest_of(content.getvalue())

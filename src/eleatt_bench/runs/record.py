@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from eleatt_bench.common.errors import HeldElsewhereError, UserError, reason, unknown
-from eleatt_bench.common.files import read_bounded, write_text
+from eleatt_bench.common.files import read_bounded, temporary_path, write_text
 from eleatt_bench.common.text import printable
 from eleatt_bench.runs import belongings, form
 from eleatt_bench.runs.lock import holder, is_free, is_locked, kept, try_lock, unlock
@@ -225,7 +225,7 @@ class RunFolder:
                 return said
             # Renamed first, so that the run goes at once or not at all. If this process is killed
             # then, `runs gc` removes the rest.
-            doomed = self.path.with_name(f".{self.run_id}.{os.getpid()}.tmp")
+            doomed = temporary_path(self.path)
             self.path.rename(doomed)
             _remove(doomed)
             return []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from collections.abc import Iterator, Sequence
@@ -12,7 +11,7 @@ from errno import EEXIST, ENOTEMPTY
 from pathlib import Path
 
 from eleatt_bench.common.errors import HeldElsewhereError, UserError
-from eleatt_bench.common.files import naming, replacing
+from eleatt_bench.common.files import naming, replacing, temporary_path
 from eleatt_bench.runs.compact import is_compact, same
 from eleatt_bench.runs.export import Files, chunks, opened, tested_weights
 from eleatt_bench.runs.form import says_finished
@@ -38,7 +37,7 @@ def staging(runs_dir: Path) -> Iterator[Path]:
 
     If this process is killed, `runs gc` removes the folder.
     """
-    folder = runs_dir / f".taking.{os.getpid()}.tmp"
+    folder = temporary_path(runs_dir / "taking")
     try:
         with naming(runs_dir, folder):
             folder.mkdir(parents=True)

@@ -11,7 +11,7 @@ from eleatt_bench.runs.predictions import Predictions
 from eleatt_bench.tables.bootstrap import paired_bootstrap
 from eleatt_bench.tables.chance import contributions, crossed
 from eleatt_bench.tables.crossing import Integers
-from eleatt_bench.tables.statistics import mcnemar
+from eleatt_bench.tables.statistics import Bounds, mcnemar
 from eleatt_bench.tables.table import NOTHING_COMPARED, Compared, SampleTest
 
 Pair = tuple[Predictions | None, Predictions | None]
@@ -35,6 +35,23 @@ def gains(folds: Mapping[int, Pair]) -> Gains | None:
         names.append(ours.names)
         fold_of.append(np.full(len(ours.names), fold))
     return Gains(np.concatenate(gain), np.concatenate(names), np.concatenate(fold_of))
+
+
+class Paired(NamedTuple):
+    """Two runs on the same test samples; differences are the first less the second, in points."""
+
+    only_first: int  # samples that only the first has right
+    only_second: int
+    mean: float
+    interval: Bounds  # of 95 %, by the paired bootstrap
+    p: float  # McNemar's, exact
+
+
+def paired(gain: Integers) -> Paired:
+    """What the ``gain`` (M,) on single samples, as in `Gains`, says of two runs."""
+    alone = _alone(gain)
+    interval = paired_bootstrap(gain, np.arange(len(gain)), np.zeros(len(gain), np.int64))
+    return Paired(*alone, 100 * float(gain.mean()), interval, mcnemar(*alone))
 
 
 def compare(
@@ -63,9 +80,14 @@ def compare(
 
 
 def _test(seed: int, found: Gains) -> SampleTest:
-    better, than = int((found.gain > 0).sum()), int((found.gain < 0).sum())
+    alone = _alone(found.gain)
     if len(np.unique(found.fold)) == 1:
-        return SampleTest(seed, better, than, p=mcnemar(better, than))
+        return SampleTest(seed, *alone, p=mcnemar(*alone))
     sample = np.unique(found.names, return_inverse=True)[1]
     interval = paired_bootstrap(found.gain, sample, found.fold)
-    return SampleTest(seed, better, than, interval=interval)
+    return SampleTest(seed, *alone, interval=interval)
+
+
+def _alone(gain: Integers) -> tuple[int, int]:
+    """How many samples only the first has right, and how many only the second."""
+    return int((gain > 0).sum()), int((gain < 0).sum())

@@ -17,7 +17,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.extras import require
-from eleatt_bench.common.files import read_bounded, replacing
+from eleatt_bench.common.files import read_bounded, write_bytes
 from eleatt_bench.config.compose import config_of_run
 from eleatt_bench.data.store import SequenceStore
 from eleatt_bench.data.transforms import Transforms
@@ -67,8 +67,7 @@ def write_weights(path: Path, runs_dir: Path, run_id: str, data_dir: Path) -> Ca
         "origin_applied": bool(store.origin_applied),
     }
     tensors = {name: value.contiguous() for name, value in state.items()}
-    with replacing(path) as temporary:
-        temporary.write_bytes(save(tensors, {_KEY: json.dumps(card, sort_keys=True)}))
+    write_bytes(path, save(tensors, {_KEY: json.dumps(card, sort_keys=True)}))
     return card
 
 

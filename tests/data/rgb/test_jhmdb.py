@@ -89,7 +89,7 @@ def test_a_clip_in_no_list(release) -> None:
 
 def test_a_clip_that_is_there_twice(release) -> None:
     (release[0] / "run_a_0.avi").touch()
-    refused(release, r"run_a_0\.avi is called like .*run_a_0\.avi: fetch")
+    refused(release, r"run_a_0\.avi is the same clip as .*run_a_0\.avi: keep one of them, then")
 
 
 def test_a_clip_in_the_folder_of_another_action(release) -> None:
@@ -143,7 +143,10 @@ def test_lists_that_do_not_belong_together(release) -> None:
     (splits / "run_test_split4.txt").unlink()
     (splits / "more").mkdir()
     (splits / "more" / "run_test_split1.txt").touch()
-    refused(release, r"run_test_split1\.txt is called like .*run_test_split1\.txt")
+    refused(
+        release,
+        r"run_test_split1\.txt is the same list as .*run_test_split1\.txt: keep one of them",
+    )
     (splits / "more" / "run_test_split1.txt").unlink()
     lists[3].unlink()
     refused(release, r"splits has no run_test_split3\.txt: fetch splits\.zip of JHMDB again")

@@ -84,4 +84,4 @@ def test_nothing_of_this_data_set(release: Path, tmp_path: Path) -> None:
 def test_a_clip_that_is_there_twice(release: Path) -> None:
     (release / "copy").mkdir()
     (release / "copy" / f"{NAMES[0]}_rgb.avi").touch()
-    refused(release, "is called like")
+    refused(release, "is the same clip as .*: keep one of them, then eleatt-bench data features")

@@ -10,7 +10,7 @@ from threading import Lock
 import numpy as np
 
 from eleatt_bench.common.errors import UserError
-from eleatt_bench.common.files import alone, replacing
+from eleatt_bench.common.files import TEMPORARY, alone, replacing
 from eleatt_bench.data.store import Frames
 from eleatt_bench.data.writing import filling
 
@@ -70,8 +70,9 @@ class FeatureCache:
                         f"Another process is writing features to {self.folder}: wait until it is "
                         "done, then run the same command again"
                     ) from error
-                for leftover in self.folder.glob(".*.tmp"):  # of a killed process
-                    leftover.unlink()
+                for path in self.folder.glob(".*.tmp"):
+                    if TEMPORARY.fullmatch(path.name):  # of a killed process
+                        path.unlink()
             yield
 
     def _path(self, name: str) -> Path:

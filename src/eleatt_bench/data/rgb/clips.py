@@ -44,6 +44,6 @@ def videos(source: Source, like: str) -> dict[str, Member]:
     for member in source.find(_FILES, like):
         name = member.path.stem
         if name in found:
-            raise source.wrong(member.where, f"is called like {found[name].where}")
+            raise source.twice("clip", member, found[name])
         found[name] = member
     return found

@@ -67,7 +67,7 @@ def _all_listed(source: Source) -> dict[str, _Listed]:
         if key[0] not in CLASSES or key[1] not in SPLITS:
             raise source.wrong(member.where, "is not one of JHMDB's 21 actions and 3 splits")
         if key in found:
-            raise source.wrong(member.where, f"is called like {found[key].where}")
+            raise source.twice("list", member, found[key])
         found[key] = member
     owners: dict[str, str] = {}
     listed = {}

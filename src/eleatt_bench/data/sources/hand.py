@@ -17,6 +17,7 @@ import numpy as np
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.data.release import BadSample, Release, read_each
 from eleatt_bench.data.sources.archive import Member, Source
+from eleatt_bench.data.sources.coordinates import in_metres
 from eleatt_bench.data.store import Frames, Sample
 
 JOINTS = (
@@ -50,7 +51,6 @@ GESTURES = (
 FINGERS = ("one finger", "whole hand")
 
 LARGEST = 1 << 24  # bytes of a file
-_FAR = 100  # metres; the camera sees less than two
 _FOLDER = re.compile(
     r"(?:.*/)?gesture_([0-9]{1,4})/finger_([0-9]{1,4})/subject_([0-9]{1,4})/essai_([0-9]{1,4})/[^/]+",
     re.IGNORECASE,
@@ -253,13 +253,7 @@ def parse(source: Source, where: str, content: bytes) -> Frames:
             values[index] = _numbers(fields)
         except ValueError as error:
             raise source.wrong(f"{where} line {index + 1}", f"holds {error}") from error
-    bad = ~(np.abs(values) <= _FAR).all(axis=1)  # NaN is not ≤ either
-    if bad.any():
-        raise source.wrong(
-            f"{where} line {int(bad.argmax()) + 1}",
-            f"holds a coordinate that is not a number within ±{_FAR} metres",
-        )
-    return values.astype(np.float32)
+    return in_metres(source, where, values, unit="line")
 
 
 def _numbers(fields: list[bytes]) -> list[float]:

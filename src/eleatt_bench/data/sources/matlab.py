@@ -19,8 +19,8 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from eleatt_bench.common import hdf5
 from eleatt_bench.common.errors import in_a_line
-from eleatt_bench.data import hdf5
 
 Array = npt.NDArray[np.floating[Any]]
 

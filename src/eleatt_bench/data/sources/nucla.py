@@ -13,6 +13,7 @@ import numpy as np
 
 from eleatt_bench.data.release import Release, read_each
 from eleatt_bench.data.sources.archive import Member, Source
+from eleatt_bench.data.sources.coordinates import in_metres
 from eleatt_bench.data.store import Frames, Sample
 
 CLASSES = {
@@ -61,7 +62,6 @@ _OTHER_RELEASES = {
 }
 _LARGEST = 1 << 22  # bytes; the longest published sequence has a tenth of it
 _CAMERAS = (1, 2, 3)
-_FAR = 100  # metres; a Kinect sees a few
 
 
 def read(path: Path) -> Release:
@@ -136,13 +136,7 @@ def _frames(source: Source, where: str, skeletons: Any) -> Frames:
     except (ValueError, OverflowError) as error:  # a whole number may be beyond all floats
         what = str(error) if isinstance(error, ValueError) else _NO_NUMBERS
         raise source.wrong(where, f"holds skeletons {what}") from error
-    bad = ~(np.abs(values) <= _FAR).all(axis=1)  # NaN is not ≤ either
-    if bad.any():
-        raise source.wrong(
-            f"{where} frame {int(bad.argmax()) + 1}",
-            f"holds a coordinate that is not a number within ±{_FAR} metres",
-        )
-    return values.astype(np.float32)
+    return in_metres(source, where, values)
 
 
 _NO_NUMBERS = f"that are not frames × {len(JOINTS)} × 3 numbers"

@@ -8,11 +8,10 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 
-import numpy as np
-
 from eleatt_bench.data.release import BadSample, Release, read_each
 from eleatt_bench.data.sources import matlab, nucla, sysu_splits
 from eleatt_bench.data.sources.archive import Member, Source
+from eleatt_bench.data.sources.coordinates import in_metres
 from eleatt_bench.data.store import Frames, Sample
 
 CLASSES = (
@@ -27,7 +26,6 @@ SUBJECTS = 40
 _FOLDER = "3DvideoNorm"
 _FILES = re.compile(r"(?:.*/)?sklWorld\.mat")
 _PATH = re.compile(r"(?:.*/)?([^/]+)/video([0-9]{1,4})/sklWorld\.mat", re.IGNORECASE)
-_FAR = 100  # metres; a Kinect sees a few
 
 
 def read(path: Path, splits: Path | None = None) -> Release:
@@ -158,10 +156,4 @@ def parse(source: Source, where: str, content: bytes) -> Frames:
     except ValueError as error:
         raise source.wrong(where, str(error)) from error
     frames = values.transpose(2, 0, 1).reshape(values.shape[2], -1)
-    bad = ~(np.abs(frames) <= _FAR).all(axis=1)  # NaN is not ≤ either
-    if bad.any():
-        raise source.wrong(
-            f"{where} frame {int(bad.argmax()) + 1}",
-            f"holds a coordinate that is not a number within ±{_FAR} metres",
-        )
-    return frames.astype(np.float32)
+    return in_metres(source, where, frames)

@@ -7,9 +7,6 @@ page.
 
 from __future__ import annotations
 
-import glob
-import os
-import re
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -19,7 +16,7 @@ from eleatt_bench import __version__
 from eleatt_bench.common import parallel
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.common.extras import require
-from eleatt_bench.common.files import naming
+from eleatt_bench.common.files import naming, temporaries, temporary_path
 from eleatt_bench.report.site.pages import MARK, write_assets, write_page
 from eleatt_bench.report.site.run import Line, Made, RunPage, write_run
 from eleatt_bench.report.site.table import page_of, write_table
@@ -53,7 +50,7 @@ def write_site(plans: Sequence[Plan], out: Path, step: Step = lambda done, total
     _check_replaceable(out)
     folders = all_runs(plans[0].runs_dir)
     out.parent.mkdir(parents=True, exist_ok=True)
-    new = out.with_name(f".{out.name}.{os.getpid()}.tmp")
+    new = temporary_path(out)
     with naming(out, new):
         try:
             for folder in (new, new / "runs", new / "tables"):
@@ -123,7 +120,7 @@ def _check_replaceable(out: Path) -> None:
 
 def _replace(out: Path, new: Path) -> None:
     """Put ``new`` in the place of ``out``, which is never half of either."""
-    old = out.with_name(f".{out.name}-old.{os.getpid()}.tmp")
+    old = temporary_path(_old(out))
     if out.exists():
         out.rename(old)
     try:
@@ -135,9 +132,12 @@ def _replace(out: Path, new: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
+def _old(out: Path) -> Path:
+    return out.with_name(f"{out.name}-old")
+
+
 def _clean_up_after_killed(out: Path) -> None:
     """Remove the unfinished reports that killed processes left beside ``out``."""
-    for path in out.parent.glob(f".{glob.escape(out.name)}*.tmp"):
-        left = re.fullmatch(r"(-old)?\.(\d+)\.tmp", path.name.removeprefix(f".{out.name}"))
-        if left is not None and not may_live(path, int(left[2])):
+    for path, pid in (*temporaries(out), *temporaries(_old(out))):
+        if not may_live(path, pid):
             shutil.rmtree(path, ignore_errors=True)

@@ -10,13 +10,13 @@ import numpy as np
 
 from eleatt_bench.common.errors import UserError
 from eleatt_bench.data.sources.archive import Source
+from eleatt_bench.data.sources.coordinates import FAR
 from eleatt_bench.data.sources.ntu.bodies import JOINTS, Body, Recording
 from eleatt_bench.data.sources.ntu.decimals import Bytes, Positions, decimals
 from eleatt_bench.data.store import Frames
 
 _BODY_FIELDS, _JOINT_FIELDS = 10, 12
 _BODY_LINES = 2 + JOINTS  # its own, the number of joints, the joints
-_FAR = 100  # metres; a Kinect sees a few
 LARGEST = 1 << 24  # bytes; no published file comes near this limit or the next two
 _MOST_LINES, _MOST_FIELDS = 1 << 18, 1 << 20
 _PLAIN = bytes(range(ord("0"), ord("9") + 1)) + b"+-.eE \t\r\n"
@@ -224,14 +224,14 @@ def _joints(lines: _Lines, blocks: list[_Block]) -> Frames:
     rows = np.array([block.line for block in blocks])[:, None] + np.arange(2, _BODY_LINES)
     fields = (lines.first[rows][..., None] + np.arange(3)).ravel()
     values = decimals(lines.characters, lines.starts[fields], lines.ends[fields])
-    far = ~(np.abs(values) <= _FAR)  # NaN is not ≤ either
+    far = ~(np.abs(values) <= FAR)  # NaN is not ≤ either
     if far.any():
         index = int(far.argmax())
         field = fields[index]
         token = lines.content[lines.starts[field] : lines.ends[field]]
         raise lines.wrong(
             int(rows.flat[index // 3]),
-            f"holds {_shown(token)} for a coordinate, not a number within ±{_FAR} metres",
+            f"holds {_shown(token)} for a coordinate, not a number within ±{FAR} metres",
         )
     return values.astype(np.float32).reshape(len(blocks), JOINTS, 3)
 

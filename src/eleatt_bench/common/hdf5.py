@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 _FILTERS = frozenset({h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32})
-_LARGEST = 1 << 28  # bytes of a column; NTU RGB+D 120's names take 3 million
+_LARGEST = 1 << 28  # bytes of a column; those of the largest data set take a hundredth of it
 LARGEST_CHUNK = 1 << 26  # bytes; a chunk is unpacked as a whole, even for one of its values
 
 
@@ -60,8 +60,10 @@ def values(group: h5py.Group, name: str, kinds: str) -> npt.NDArray[Any]:
         KeyError, ValueError: as `local`; or it is of another type or too large for a column.
     """
     column = local(group, name)
-    if column.dtype.kind not in kinds or column.nbytes > _LARGEST:
-        raise ValueError(f"its {name} is no column of a store")
+    if column.dtype.kind not in kinds:
+        raise ValueError(f"its {name} is of type {column.dtype}")
+    if column.nbytes > _LARGEST:
+        raise ValueError(f"its {name} has {column.nbytes:,} bytes")
     found: npt.NDArray[Any] = column[...]
     return found
 
