@@ -27,6 +27,10 @@ def test_a_run_is_what_its_files_say(run: eb.LoadedRun) -> None:
     assert repr(run).startswith(f"<Run {run.id}: finished, test accuracy ")
     with pytest.raises(KeyError):
         run["model.size"]
+    assert "model.gate" in run
+    assert "model.size" not in run
+    with pytest.raises(TypeError, match="not iterable"):
+        list(run)
 
 
 def test_curves_are_the_columns_of_the_file(run: eb.LoadedRun) -> None:
@@ -96,6 +100,7 @@ def test_a_frame_has_a_row_for_each_run_and_numbers_are_numbers(
     assert frame.index.tolist() == [run.id]
     assert frame.loc[run.id, "test/accuracy"] == run.metrics["test/accuracy"]
     assert frame["epochs"].dtype.kind == "i"
+    assert frame.sort_values("run").merge(frame, on="run")["run"].tolist() == [run.id]
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,23 @@ CELLS = [EleAttRNN, EleAttLSTM, EleAttGRU]
             TypeError,
             r"gated_layers must hold ints, got 0.0 \(float\)",
         ),
+        (
+            (4, 3, 2),
+            {"gated_layers": torch.tensor([0, 1])},
+            TypeError,
+            r"gated_layers must hold ints, got a Tensor of shape \(\)",
+        ),
+        ((4, 3, 2), {"gated_layers": 0}, TypeError, r"gated_layers must hold ints, got 0 \(int\)"),
+        (
+            (4, 3, 2),
+            {"gate": None, "gated_layers": torch.tensor([0, 1])},
+            TypeError,
+            "gated_layers must hold ints, got a Tensor",
+        ),
+        ((4, 3), {"dtype": torch.int64}, TypeError, "dtype must be one of torch.float32, .*int64"),
+        ((4, 3), {"dtype": torch.complex64}, TypeError, "dtype must be .*, got torch.complex64"),
+        ((4, 3), {"dtype": torch.float8_e4m3fn}, TypeError, "dtype must be .*float8_e4m3fn"),
+        ((4, 3), {"dtype": "float32"}, TypeError, "dtype must be .*, got 'float32'"),
         ((4, 3), {"backend": "abacus"}, ValueError, "unknown backend 'abacus', choose from: auto"),
     ],
 )
@@ -96,3 +113,10 @@ def test_gated_layers(gate, given, expected):
     layer = EleAttGRU(4, 3, 3, gate=gate, gated_layers=given)
     gated = [k for k in range(3) if getattr(layer, f"weight_ia_l{k}") is not None]
     assert tuple(gated) == expected
+
+
+@pytest.mark.parametrize("given", [range(0, 3, 2), iter([2, 0]), map(int, "02"), {0, 2}])
+def test_the_gated_layers_may_be_anything_that_can_be_gone_through(given):
+    assert checked_gated_layers("sigmoid", given, 3) == (0, 2)
+    with pytest.raises(ValueError, match=r"gated_layers=\[2\] needs a gate, but gate is None"):
+        checked_gated_layers(None, filter(None, [0, 2]), 3)

@@ -116,6 +116,7 @@ PACKED = pack_padded_sequence(BATCH, [6, 6, 5])
             TypeError,
             "input must be torch.float32 like the parameters, got torch.float64",
         ),
+        (BATCH.to_sparse(), None, TypeError, "input must be dense, got torch.sparse_coo"),
         (BATCH.to("meta"), None, ValueError, "input must be on cpu like the parameters, got meta"),
         (
             torch.zeros(D),

@@ -33,7 +33,9 @@ D, N = 4, 3
             TypeError,
             "hx must be the tensor h_0, got a tuple of 2",
         ),
-        ("rnn", [0.0], TypeError, r"h_0 must be a Tensor, got list"),
+        ("rnn", [0.0], TypeError, "hx must be the tensor h_0, got a list of 1"),
+        ("rnn", 0.0, TypeError, "h_0 must be a Tensor, got float"),
+        ("rnn", torch.zeros(4, 2, N).to_sparse(), TypeError, "h_0 must be dense, got .*sparse_coo"),
         (
             "rnn",
             torch.zeros(4, 2, N).double(),
@@ -52,7 +54,7 @@ D, N = 4, 3
             TypeError,
             r"hx must be the pair \(h_0, c_0\), got a tuple of 1",
         ),
-        ("lstm", [torch.zeros(4, 2, N)] * 2, TypeError, r"\(h_0, c_0\), got a list of 2$"),
+        ("lstm", [torch.zeros(4, 2, N)], TypeError, r"\(h_0, c_0\), got a list of 1$"),
         (
             "lstm",
             (torch.zeros(4, 2, N), torch.zeros(4, 1, N)),
@@ -73,6 +75,13 @@ def test_a_wrong_state(kind, hx, error, message):
         layer(torch.randn(5, 2, D), hx)
 
 
+def test_a_pair_of_states_may_be_a_list():
+    layer, x = EleAttLSTM(D, N), torch.randn(5, 2, D)
+    output, state = layer(x)
+    assert torch.equal(layer(x, list(state))[0], layer(x, state)[0])
+    assert not torch.equal(layer(x, list(state))[0], output)
+
+
 def test_a_batched_state_for_one_sequence():
     with pytest.raises(ValueError, match=r"h_0 must have shape \(1, 3\), got \(1, 1, 3\)"):
         EleAttGRU(D, N)(torch.randn(5, D), torch.zeros(1, 1, N))
@@ -87,6 +96,16 @@ def test_tensors_on_another_device(parts, hx):
         EleAttGRU(D, N)(x, hx)
     with pytest.raises(ValueError, match="input must be on meta like the parameters, got cpu"):
         EleAttGRU(D, N, device="meta")(torch.randn(5, 2, D))
+
+
+def test_another_dtype_on_the_meta_device(backend):
+    if backend != "equations":
+        pytest.skip("auto takes the equations there")
+    layer, x = EleAttGRU(D, N, device="meta"), torch.randn(5, 2, D, device="meta")
+    with pytest.raises(TypeError, match=r"input must be torch.float32 .* got torch.float64"):
+        layer(x.double())
+    with pytest.raises(TypeError, match=r"weight_hh_l0 must be torch.float32 .* got torch.float64"):
+        functional_call(layer, {"weight_hh_l0": layer.weight_hh_l0.double()}, (x,))
 
 
 @pytest.mark.parametrize(
@@ -121,6 +140,19 @@ def test_a_parameter_that_the_layer_was_made_without():
     layer.bias_l0 = torch.nn.Parameter(torch.zeros(9))
     with pytest.raises(ValueError, match=r"bias_l0 must be None, got \(9,\)"):
         layer(torch.randn(5, 2, D))
+
+
+def test_the_gate_is_looked_up_at_the_call():
+    layer, x = EleAttGRU(D, N), torch.randn(5, 2, D)
+    layer.gate = "relu"
+    with pytest.raises(ValueError, match="unknown gate 'relu', choose from: sigmoid, softmax"):
+        layer(x)
+    layer.gate = None
+    with pytest.raises(ValueError, match=r"weight_ia_l0 must be None, got \(4, 4\)"):
+        layer(x)
+    layer.gate = "softmax"
+    attention = layer(x, return_attention=True)[2][0]
+    torch.testing.assert_close(attention.sum(2), torch.ones(5, 2))
 
 
 @pytest.mark.parametrize(
@@ -168,3 +200,37 @@ def test_whoever_decides_what_is_dropped_leaves_the_option_as_it_is():
     layer.drop_by(lambda frames, _: frames)
     assert torch.equal(layer(x)[0], layer(x)[0])
     assert to_torch(layer).dropout == 0.5
+
+
+@pytest.mark.parametrize(
+    ("drop", "error", "message"),
+    [
+        (lambda frames: frames[:, :1], ValueError, r"have shape \(5, 2, 3\).*got \(5, 1, 3\)"),
+        (lambda frames: frames[..., :1], ValueError, r"have shape \(5, 2, 3\).*got \(5, 2, 1\)"),
+        (lambda frames: frames.double(), TypeError, "be torch.float32 .*, got torch.float64"),
+        (lambda frames: frames.to("meta"), ValueError, "be on cpu .*, got meta"),
+        (lambda frames: None, TypeError, "be a Tensor, got NoneType"),
+    ],
+)
+def test_what_is_left_of_the_frames_must_fit(drop, error, message):
+    layer = EleAttGRU(D, N, 2)
+    layer.drop_by(lambda frames, _: drop(frames))
+    with pytest.raises(error, match=f"what drop_by's function gives must {message}"):
+        layer(torch.randn(5, 2, D))
+
+
+def test_a_module_and_a_function_may_take_turns_at_dropping():
+    class Half(torch.nn.Module):
+        def forward(self, frames, layer):
+            return frames / 2
+
+    layer, x = EleAttGRU(D, N, 2, gate=None), torch.randn(5, 2, D)
+    layer.drop_by(lambda frames, _: frames / 2)
+    expected = layer(x)[0]
+    for _ in range(2):
+        layer.drop_by(Half())
+        assert any(isinstance(part, Half) for part in layer.modules())
+        assert torch.equal(layer(x)[0], expected)
+        layer.drop_by(lambda frames, _: frames / 2)
+        assert list(layer.modules()) == [layer]
+        assert torch.equal(layer(x)[0], expected)

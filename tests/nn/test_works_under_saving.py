@@ -86,6 +86,28 @@ def test_changing_a_result_in_place(make, flat, x, kind, lengths, layers, both, 
 
 
 @every_kind
+@pytest.mark.parametrize("lengths", [None, LENGTHS])
+@pytest.mark.parametrize("both", [False, True])
+def test_changing_a_result_that_no_backward_needs(make, flat, x, kind, lengths, both):
+    layer, given = make(kind, bidirectional=both), x.detach()
+    scale = torch.ones(1, dtype=torch.float64, requires_grad=True)
+    options = {"lengths": lengths, "return_attention": True}
+    with torch.no_grad():
+        results = flat(layer(given, **options))
+    results += flat(layer.requires_grad_(False)(given, **options))
+    for result in results:
+        expected = 2 * result
+        assert torch.equal(result.mul_(2 * scale), expected)
+        assert result.requires_grad
+
+
+@every_kind
+def test_taking_a_result_out_of_the_graph_in_place(make, flat, x, kind):
+    for result in flat(make(kind, bidirectional=False)(x, return_attention=True)):
+        assert not result.detach_().requires_grad
+
+
+@every_kind
 @pytest.mark.parametrize("changed", ["input", "state", "weight_hh_l1", "weight_ia_l0"])
 def test_changing_what_went_in(make, flat, x, kind, changed):
     """Right gradients, or torch's error; never wrong ones."""

@@ -83,6 +83,11 @@ class LoadedRun:
             raise KeyError(key)
         return self._values.get(key)
 
+    def __contains__(self, key: str) -> bool:
+        return self._values.has(key)
+
+    __iter__ = None  # or Python would look for the keys 0, 1, 2 …
+
     def curves(self) -> dict[str, npt.NDArray[np.float64]]:
         """The columns of epochs.csv by name, ``epoch`` first: a value per epoch, NaN if unknown.
 
@@ -178,7 +183,7 @@ class Runs(Sequence[LoadedRun]):
             UserError: pandas is not installed.
         """
         rows = [run._values.values for run in self]
-        return as_frame(rows, ("run", "status")).set_index("run", drop=False)
+        return as_frame(rows, ("run", "status")).set_index("run", drop=False).rename_axis(None)
 
     def __repr__(self) -> str:
         return f"<{len(self):,} runs>"

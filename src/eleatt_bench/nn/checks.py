@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import get_args
 
+import torch
 from torch import Tensor, nn
 
 from eleatt_bench.nn.contract import Gate
+
+_DTYPES = (torch.float32, torch.float64, torch.float16, torch.bfloat16)
 
 
 def check_sizes(**sizes: int) -> None:
@@ -54,23 +57,36 @@ def _first_level_outside() -> int:
     return level
 
 
+def check_dtype(dtype: torch.dtype | None) -> None:
+    """TypeError unless layers compute in ``dtype``; None is torch's default."""
+    if dtype is not None and dtype not in _DTYPES:
+        raise TypeError(
+            f"dtype must be one of {', '.join(map(str, _DTYPES))}, got {describe(dtype)}"
+        )
+
+
+def check_gate(gate: Gate | None) -> None:
+    """ValueError, with the choices, unless ``gate`` is a word for ``gate=`` or None."""
+    if gate is not None and gate not in get_args(Gate):
+        raise ValueError(f"unknown gate {gate!r}, choose from: {', '.join(get_args(Gate))}, None")
+
+
 def checked_gated_layers(
-    gate: Gate | None, gated_layers: Sequence[int] | None, num_layers: int
+    gate: Gate | None, gated_layers: Iterable[int] | None, num_layers: int
 ) -> tuple[int, ...]:
     """The gated layers in ascending order: all of them where ``gated_layers`` is None.
 
     Raises ValueError for an unknown gate, for gated layers without a gate and for layers that do
     not exist, TypeError for anything except ints.
     """
-    if gate is not None and gate not in get_args(Gate):
-        raise ValueError(f"unknown gate {gate!r}, choose from: {', '.join(get_args(Gate))}, None")
-    if gate is None:
-        if gated_layers:
-            raise ValueError(f"gated_layers={list(gated_layers)} needs a gate, but gate is None")
-        return ()
+    check_gate(gate)
     if gated_layers is None:
-        return tuple(range(num_layers))
-    for layer in gated_layers:
+        return () if gate is None else tuple(range(num_layers))
+    try:
+        given = tuple(gated_layers)  # once: it may be an iterator
+    except TypeError as error:
+        raise TypeError(f"gated_layers must hold ints, got {describe(gated_layers)}") from error
+    for layer in given:
         if not isinstance(layer, int) or isinstance(layer, bool):
             raise TypeError(f"gated_layers must hold ints, got {describe(layer)}")
         if not 0 <= layer < num_layers:
@@ -78,7 +94,9 @@ def checked_gated_layers(
                 f"gated_layers must lie in 0 to {num_layers - 1} (num_layers={num_layers}), "
                 f"got {layer}"
             )
-    return tuple(sorted(set(gated_layers)))
+    if gate is None and given:
+        raise ValueError(f"gated_layers={list(given)} needs a gate, but gate is None")
+    return tuple(sorted(set(given)))
 
 
 def own_parameters(module: nn.Module, names: set[str], done: str) -> dict[str, nn.Parameter]:

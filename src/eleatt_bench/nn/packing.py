@@ -145,13 +145,21 @@ def on_device(lengths: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
     return both
 
 
+def under_autocast(device: torch.device) -> bool:
+    """Whether autocast is on for ``device``; torch has none for some, such as meta."""
+    kind = device.type
+    return torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
+
+
 def in_dtype(tensor: Tensor, name: str, dtype: torch.dtype, device: torch.device) -> Tensor:
     """``tensor``, which must have the parameters' device and dtype; autocast converts the dtype."""
+    if tensor.layout != torch.strided:
+        raise TypeError(f"{name} must be dense, got {tensor.layout}")
     if tensor.device != device:
         raise ValueError(f"{name} must be on {device} like the parameters, got {tensor.device}")
     if tensor.dtype == dtype:
         return tensor
-    if not tensor.is_floating_point() or not torch.is_autocast_enabled(device.type):
+    if not tensor.is_floating_point() or not under_autocast(device):
         raise TypeError(f"{name} must be {dtype} like the parameters, got {tensor.dtype}")
     return tensor.to(dtype)
 

@@ -114,7 +114,9 @@ class _Scan(torch.autograd.Function):
             scan.hn = None  # from here on autograd keeps, moves and frees it
             ctx.cell, ctx.active = cell, active
         final = [_final(s, active) for s in states]
-        return states[0][1:], a, final[0], final[1] if len(final) > 1 else None
+        # Detached, because results that are views made here could not be changed in place.
+        outputs, a = states[0][1:].detach(), None if a is None else a.detach()
+        return outputs, a, final[0], final[1] if len(final) > 1 else None
 
     @staticmethod
     @differentiable_once("scan")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import ClassVar
 
 import torch
@@ -13,21 +12,28 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from eleatt_bench.nn.backends import FUNCTIONS, backend_of, check_backend, resolve_backend
+from eleatt_bench.nn.call_checks import (
+    Drop,
+    Hidden,
+    check_weight,
+    checked_drop,
+    checked_states,
+    in_one_dtype,
+)
 from eleatt_bench.nn.checks import (
     check_dropout,
+    check_dtype,
     check_flags,
+    check_gate,
     check_sizes,
     checked_gated_layers,
-    describe,
     own_parameters,
 )
 from eleatt_bench.nn.contract import BLOCKS, Cell, Gate, Kind, State, Weights
 from eleatt_bench.nn.init import init_cell, init_gate
-from eleatt_bench.nn.packing import Padded, in_dtype, pad
+from eleatt_bench.nn.packing import Padded, pad
 
 Sequences = Tensor | PackedSequence
-Hidden = Tensor | tuple[Tensor, Tensor]  # h, or (h, c) for the LSTM
-Drop = Callable[[Tensor, int], Tensor]
 Attention = list[Tensor | PackedSequence | None]
 
 
@@ -58,6 +64,7 @@ class Stack(nn.Module):
         check_flags(bias=bias, batch_first=batch_first, bidirectional=bidirectional)
         check_flags(reset_after=self.reset_after)
         check_dropout(dropout, num_layers)
+        check_dtype(dtype)
         check_backend(backend)
         self.input_size = input_size
         self.hidden_size = hidden_size
@@ -117,17 +124,18 @@ class Stack(nn.Module):
         It is called with the output of a layer (T, B, N × directions) and the number of that layer,
         counted from 0.
         """
+        del self._drop  # torch would not let a function take the place of a module
         self._drop = drop
 
     def _dropped(self, frames: Tensor, layer: int) -> Tensor:
         if self._drop is not None:
-            return self._drop(frames, layer)
+            return checked_drop(self._drop, frames, layer)
         return F.dropout(frames, self.dropout, self.training) if self.dropout > 0 else frames
 
     def forward(
         self,
         input: Sequences,  # noqa: A002  (torch's name for it)
-        hx: Hidden | None = None,
+        hx: Hidden | list[Tensor] | None = None,
         *,
         lengths: Tensor | Sequence[int] | None = None,
         return_attention: bool = False,
@@ -139,7 +147,7 @@ class Stack(nn.Module):
     def _run(
         self,
         input: Sequences,  # noqa: A002
-        hx: Hidden | None,
+        hx: Hidden | list[Tensor] | None,
         lengths: Tensor | Sequence[int] | None,
         return_attention: bool,
     ) -> tuple[Sequences, Hidden] | tuple[Sequences, Hidden, Attention]:
@@ -147,7 +155,7 @@ class Stack(nn.Module):
         weights = self._checked_weights()
         like = weights[0][0].weight_ih
         given = input.data if isinstance(input, PackedSequence) else input
-        states = hx if isinstance(hx, tuple) else (hx,)
+        states = hx if isinstance(hx, tuple | list) else (hx,)
         each = (w for row in weights for one in row for w in one)
         backend = resolve_backend(
             self.backend, like.device, like.dtype, (given, lengths, *states, *each)
@@ -219,6 +227,7 @@ class Stack(nn.Module):
         return 2 if self.bidirectional else 1
 
     def _cell(self, layer: int) -> Cell:
+        check_gate(self.gate)  # at every call, like the backend: it is an attribute
         gate = self.gate if layer in self.gated_layers else None
         return Cell(self.kind, gate, self.reset_after)
 
@@ -254,7 +263,7 @@ class Stack(nn.Module):
             shapes["bias"] = (rows,)
         if self.bias and self.reset_after:
             shapes["bias_hh"] = (rows,)
-        if layer in self.gated_layers:
+        if self._cell(layer).gate:
             shapes["weight_ia"] = (D, D)
             shapes["weight_ha"] = (D, N)
             if self.bias:
@@ -281,68 +290,29 @@ class Stack(nn.Module):
         """The weights of each layer and direction, with the dtype and device of ``weight_ih_l0``.
 
         `functional_call` and parametrizations can put anything in the place of a parameter, and a
-        compiled backend would read beyond its end. Under autocast a parametrization may have
-        computed some weights in the lower precision: all are converted to the highest among them.
+        compiled backend would read beyond its end.
         """
-        every = [
-            [self._weights(layer, direction) for direction in range(self._directions)]
-            for layer in range(self.num_layers)
-        ]
+        every = in_one_dtype(
+            [
+                [self._weights(layer, direction) for direction in range(self._directions)]
+                for layer in range(self.num_layers)
+            ]
+        )
         like = every[0][0].weight_ih
-        dtypes = {w.dtype for row in every for weights in row for w in weights if w is not None}
-        if len(dtypes) > 1 and torch.is_autocast_enabled(like.device.type):
-            highest = functools.reduce(torch.promote_types, dtypes)
-            every = [[_in_dtype(weights, highest) for weights in row] for row in every]
-            like = every[0][0].weight_ih
         for layer, row in enumerate(every):
             shapes = self._shapes(layer)
             for direction, weights in enumerate(row):
                 names = self._parameter_names(layer, direction)
                 for field, value in zip(Weights._fields, weights, strict=True):
-                    _check_weight(names[field], value, shapes.get(field), like)
+                    check_weight(names[field], value, shapes.get(field), like)
         return every
 
-    def _initial(self, batch: Padded, hx: Hidden | None, like: Tensor) -> State:
+    def _initial(self, batch: Padded, hx: Hidden | list[Tensor] | None, like: Tensor) -> State:
         """The checked ``hx``, or zeros, in the order of ``batch.frames`` and dtype of ``like``."""
         rows, count = self.num_layers * self._directions, 2 if self.kind == "lstm" else 1
         shape: tuple[int, ...] = (rows, batch.frames.shape[1], self.hidden_size)
         if hx is None:
             return (torch.zeros(shape, dtype=like.dtype, device=like.device),) * count
-        given = hx if isinstance(hx, tuple) else (hx,)
-        if isinstance(hx, tuple) != (count == 2) or len(given) != count:
-            expected = "the pair (h_0, c_0)" if count == 2 else "the tensor h_0"
-            raise TypeError(f"hx must be {expected}, got {describe(hx)}")
         if not batch.batched:
             shape = (rows, self.hidden_size)
-        states: list[Tensor] = []
-        for name, state in zip(("h_0", "c_0"), given, strict=False):
-            if not isinstance(state, Tensor):
-                raise TypeError(f"{name} must be a Tensor, got {type(state).__name__}")
-            if tuple(state.shape) != shape:
-                raise ValueError(f"{name} must have shape {shape}, got {tuple(state.shape)}")
-            own = in_dtype(state, name, like.dtype, like.device)
-            states.append(batch.take_state(own))
-        return tuple(states)
-
-
-def _in_dtype(weights: Weights, dtype: torch.dtype) -> Weights:
-    return Weights(*(w if w is None else w.to(dtype) for w in weights))  # type: ignore[arg-type]
-
-
-def _check_weight(
-    name: str, value: Tensor | None, shape: tuple[int, ...] | None, like: Tensor
-) -> None:
-    """ValueError or TypeError unless ``value`` has ``shape`` and the dtype and device of ``like``.
-
-    A ``shape`` of None says that the layer has no such weight: then ``value`` must be None.
-    """
-    given = None if value is None else tuple(value.shape)
-    if given != shape:
-        expected = "be None" if shape is None else f"have shape {shape}"
-        raise ValueError(f"{name} must {expected}, got {given}")
-    if value is None:
-        return
-    if value.dtype != like.dtype:
-        raise TypeError(f"{name} must be {like.dtype} like weight_ih_l0, got {value.dtype}")
-    if value.device != like.device:
-        raise ValueError(f"{name} must be on {like.device} like weight_ih_l0, got {value.device}")
+        return tuple(batch.take_state(state) for state in checked_states(hx, count, shape, like))

@@ -240,6 +240,17 @@ def test_gradients_of_the_final_state_alone(device, cell) -> None:
         assert_agree(ours, theirs, 2e-6)
 
 
+def test_results_that_no_backward_needs_may_be_changed_in_place(device) -> None:
+    arguments, keywords = layer(Cell("lstm", "sigmoid"), device)
+    scale = torch.ones(1, device=device, requires_grad=True)
+    with torch.no_grad():
+        output, state, attention = triton_scan.run(
+            *arguments, **keywords | {"return_attention": True}
+        )
+    for result in (output, *state, attention):
+        assert result.mul_(scale).requires_grad
+
+
 def test_without_gradients_the_results_are_the_same(device) -> None:
     arguments, keywords = layer(Cell("lstm", "sigmoid"), device)
     expected = triton_scan.run(*arguments, **keywords | {"return_attention": True})

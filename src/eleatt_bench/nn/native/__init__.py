@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -114,6 +114,30 @@ def _run(
     return outputs, final, attention
 
 
+class _Task(NamedTuple):
+    """What the two passes of a call have to agree on."""
+
+    cell: Cell
+    lengths: Tensor | None
+    reverse: bool
+    dtype: torch.dtype
+    shapes: dict[str, tuple[int, ...]]  # of every array of numbers; that of d_name is that of name
+
+    def check(self, name: str, array: Tensor) -> None:
+        """BackendError unless ``array`` is what the library takes it for.
+
+        Nothing else looks at what backward gets: a layer may have been converted since forward, and
+        hooks may have saved something else.
+        """
+        shape = self.shapes[name.removeprefix("d_")]
+        if array.shape != shape or array.dtype != self.dtype or not array.is_cpu:
+            raise BackendError(
+                f"{name} is {array.dtype} of shape {tuple(array.shape)} on {array.device}, where "
+                f"backend 'native' needs {self.dtype} of shape {shape} on cpu: leave the layer and "
+                "what is saved as they are until backward, or use backend='equations'"
+            )
+
+
 class _Native(torch.autograd.Function):
     """(input, states, weights) → outputs, final states, attention if asked for."""
 
@@ -130,24 +154,24 @@ class _Native(torch.autograd.Function):
         names = ("x", "h_0", "c_0", *Weights._fields)
         inputs = {name: t for name, t in zip(names, tensors, strict=True) if t is not None}
         x = inputs["x"]
-        T, B, D = x.shape
-        N = inputs["weight_hh"].shape[1]
-        results = {"outputs": x.new_empty(T, B, N), "h_n": x.new_empty(B, N)}
+        shapes = _shapes(cell, x, inputs["weight_hh"])
+        wanted = ["outputs", "h_n"]
         if "c_0" in inputs:
-            results["c_n"] = x.new_empty(B, N)
-        kept = KEPT[cell.kind] + cell.reset_after
-        if keep and kept:
-            results["kept"] = x.new_empty(T, B, kept * N)
+            wanted.append("c_n")
+        if keep and shapes["kept"][2]:
+            wanted.append("kept")
         if keep and "c_0" in inputs:
-            results["cells"] = x.new_empty(T, B, N)
+            wanted.append("cells")
         if cell.gate and (keep or return_attention):
-            results["attention"] = x.new_empty(T, B, D)
-        _call("forward", cell, lengths, reverse, {**inputs, **results})
+            wanted.append("attention")
+        results = {name: x.new_empty(shapes[name]) for name in wanted}
+        task = _Task(cell, lengths, reverse, x.dtype, shapes)
+        _call("forward", task, {**inputs, **results})
         if keep:
             saved = ("outputs", "kept", "cells", "attention")
             ctx.names = (*inputs, *(name for name in saved if name in results))
             ctx.save_for_backward(*inputs.values(), *(results[n] for n in saved if n in results))
-            ctx.cell, ctx.lengths, ctx.reverse = cell, lengths, reverse
+            ctx.task = task
             ctx.set_materialize_grads(False)
         attention = results.get("attention") if return_attention else None
         return results["outputs"], results["h_n"], results.get("c_n"), attention
@@ -183,16 +207,17 @@ class _Native(torch.autograd.Function):
             f"d_{name}": torch.empty_like(given[name], memory_format=torch.contiguous_format)
             for name in wanted
         }
-        _call("backward", ctx.cell, ctx.lengths, ctx.reverse, {**given, **results})
+        _call("backward", ctx.task, {**given, **results})
         return (None,) * 5 + tuple(
             results.get(f"d_{name}") if needed[name] else None for name in names
         )
 
 
-def _call(
-    function: str, cell: Cell, lengths: Tensor | None, reverse: bool, arrays: dict[str, Tensor]
-) -> None:
+def _call(function: str, task: _Task, arrays: dict[str, Tensor]) -> None:
     """Call ``function`` of the library with ``arrays`` by their names in `Call`."""
+    for name, array in arrays.items():
+        task.check(name, array)
+    cell, lengths = task.cell, task.lengths
     if lengths is not None:
         order = torch.argsort(lengths, descending=True, stable=True)
         arrays = {**arrays, "lengths": lengths, "order": order}
@@ -204,13 +229,39 @@ def _call(
     tiles = min(B, -(-B // (_TILE * threads)) * threads)
     kind = len(_KINDS) if cell.reset_after else _KINDS.index(cell.kind)
     gate, (x_step, x_row, _) = _GATES.index(cell.gate), x.stride()
-    sizes = (T, B, D, N, kind, gate, reverse, threads, tiles, x_step, x_row)
+    sizes = (T, B, D, N, kind, gate, task.reverse, threads, tiles, x_step, x_row)
     call = Call(*sizes, **{name: array.data_ptr() for name, array in arrays.items()})
     compiled = getattr(build.library(), f"eleatt_{function}_{DTYPES[x.dtype]}")
     scratch = x.new_empty(compiled(ctypes.byref(call)))
     call.scratch = scratch.data_ptr()
     compiled(ctypes.byref(call))
     del arrays  # not before: ``call`` has only their addresses
+
+
+def _shapes(cell: Cell, x: Tensor, weight_hh: Tensor) -> dict[str, tuple[int, ...]]:
+    """The shapes for `_Task`."""
+    (T, B, D), N = x.shape, weight_hh.shape[1]
+    rows = len(BLOCKS[cell.kind]) * N
+    kept = (KEPT[cell.kind] + cell.reset_after) * N
+    state, outputs, frames = (B, N), (T, B, N), (T, B, D)
+    return {
+        "x": frames,
+        "h_0": state,
+        "c_0": state,
+        "weight_ih": (rows, D),
+        "weight_hh": (rows, N),
+        "bias": (rows,),
+        "bias_hh": (rows,),
+        "weight_ia": (D, D),
+        "weight_ha": (D, N),
+        "bias_a": (D,),
+        "outputs": outputs,
+        "h_n": state,
+        "c_n": state,
+        "kept": (T, B, kept),
+        "cells": outputs,
+        "attention": frames,
+    }
 
 
 def _plain(array: Tensor, name: str) -> Tensor:

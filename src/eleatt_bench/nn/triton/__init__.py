@@ -230,7 +230,7 @@ def _attention(call: KernelCall, weights: Weights, x: Tensor, before: Tensor) ->
     assert call.cell.gate is not None
     sums = F.linear(x, weights.weight_ia, weights.bias_a).flatten(0, 1)
     a = attention_gate(sums, before.flatten(0, 1), weights.weight_ha.t(), call.cell.gate)
-    a = a.view(x.shape)
+    a = a.view(x.shape).detach()  # a view that was made here could not be changed in place
     if call.lengths is not None:
         a.masked_fill_(~valid_frames(call.lengths, len(x), x.device), 0)
     return a
