@@ -21,12 +21,7 @@ from eleatt_bench.runs.record import RunFolder
 from eleatt_bench.sweeps import grid
 from eleatt_bench.sweeps.grid import Planned, plan_jobs, sweep, training_jobs
 
-
-@pytest.fixture(autouse=True)
-def empty_folder(tmp_path, monkeypatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("ELEATT_DATA", raising=False)
-    monkeypatch.delenv("ELEATT_RUNS", raising=False)
+pytestmark = pytest.mark.usefixtures("empty_folder")
 
 
 def test_pretrainings_come_first_each_once_and_finished_ones_not_at_all(
