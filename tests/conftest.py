@@ -63,6 +63,12 @@ def composer(own_cache: None) -> Any:
     return Composer()
 
 
+@pytest.fixture
+def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The working folder is one of the test's own, with nothing in it."""
+    monkeypatch.chdir(tmp_path)
+
+
 Once = Callable[[str, Callable[[Path], object]], Path]
 
 

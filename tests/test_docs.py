@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from eleatt_bench.cli.data import data
 from eleatt_bench.common.errors import UserError
+from eleatt_bench.config import tables
 from eleatt_bench.data import datasets
 from eleatt_bench.data.sources import nucla
+from eleatt_bench.tables.spec import METRICS
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = {
@@ -98,6 +101,19 @@ def test_every_door_against_mishaps_is_there() -> None:
             assert re.search(rf"^\s*(?:def|class) {name.split('.')[-1]}\b", text, re.MULTILINE), (
                 name
             )
+
+
+def test_the_page_of_tables_names_every_key_of_a_table() -> None:
+    section = PAGES["docs/tables.md"].split("\n## A table of one's own\n")[1].split("\n## ")[0]
+    lines = re.findall(r"^\| (`\w.*?) \| (.*) \|$", section, re.MULTILINE)
+    said = {key: f"{head} {held}" for head, held in lines for key in re.findall(r"`(\w+)`", head)}
+    parts = {"rows": tables.RowConfig, "columns": tables.ColumnConfig, "cited": tables.CitedConfig,
+             "sections": tables.SectionConfig, "claims": tables.ClaimConfig}  # fmt: skip
+    assert sorted(said) == sorted(field.name for field in fields(tables.TableConfig))
+    for part, schema in parts.items():
+        keys = [field.name for field in fields(schema)]
+        assert [key for key in keys if f"`{key}`" not in said[part]] == [], part
+    assert [metric for metric in METRICS if f"`{metric}`" not in said["columns"]] == []
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -10,12 +10,7 @@ import pytest
 
 from eleatt_bench.cli import main
 
-
-@pytest.fixture(autouse=True)
-def empty_folder(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    for name in ("ELEATT_DATA", "ELEATT_RUNS"):
-        monkeypatch.delenv(name, raising=False)
+pytestmark = pytest.mark.usefixtures("empty_folder")
 
 
 def test_it_names_versions_devices_extras_data_and_folders(capsys) -> None:

@@ -9,12 +9,7 @@ import pytest
 from eleatt_bench.cli import main
 from eleatt_bench.tables.plan import plans
 
-
-@pytest.fixture(autouse=True)
-def empty_folder(tmp_path, monkeypatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("ELEATT_DATA", raising=False)
-    monkeypatch.delenv("ELEATT_RUNS", raising=False)
+pytestmark = pytest.mark.usefixtures("empty_folder")
 
 
 def said(capsys, *arguments: str) -> list[str]:

@@ -13,12 +13,7 @@ from eleatt_bench.cli.tables import _close
 from eleatt_bench.config.composer import Composer
 from eleatt_bench.tables.plan import plan
 
-
-@pytest.fixture(autouse=True)
-def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    for name in ("ELEATT_DATA", "ELEATT_RUNS"):
-        monkeypatch.delenv(name, raising=False)
+pytestmark = pytest.mark.usefixtures("empty_folder")
 
 
 def test_one_file_is_written_the_cells_or_the_claims(tmp_path: Path) -> None:

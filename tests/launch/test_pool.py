@@ -24,6 +24,8 @@ from eleatt_bench.launch.journal import Journal
 from eleatt_bench.launch.pool import Pool
 from eleatt_bench.launch.process import Job
 
+from .conftest import wait_for
+
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 
@@ -354,13 +356,6 @@ def alive(pid: int) -> bool:
     return status.rpartition(")")[2].split()[0] != "Z"
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
-
-
 @linux_only
 def test_ctrl_c_ends_all_jobs_and_what_they_started(driver, tmp_path: Path) -> None:
     driving = driver(SLEEPER)
@@ -492,13 +487,7 @@ def test_jobs_stop_and_go_on_with_their_launcher(tmp_path: Path, then: str) -> N
     def sizes() -> list[int]:
         return [log.stat().st_size if log.exists() else 0 for log in logs]
 
-    def until(condition: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 30
-        while not condition():
-            assert time.monotonic() < deadline, "waited in vain"
-            time.sleep(0.02)
-
-    until(lambda: all(size > 10 for size in sizes()))
+    wait_for(lambda: all(size > 10 for size in sizes()))
     os.kill(launcher.pid, signal.SIGTSTP)
     assert os.WIFSTOPPED(os.waitpid(launcher.pid, os.WUNTRACED)[1])
     time.sleep(0.2)

@@ -18,6 +18,8 @@ from filelock import FileLock
 from eleatt_bench.common.locations import PACKAGE
 from eleatt_bench.launch.process import PRELOADED, Job, Running, start
 
+from .conftest import wait_for
+
 ROOM = (
     "devices", "guard", "ranks", "settings", "overview", "pool", "process", "engine", "engines",
     "slurm.engine", "slurm.script",
@@ -240,10 +242,7 @@ def test_a_job_that_outlives_its_server_is_waited_for(tmp_path: Path) -> None:
 
 
 def wait_for_epochs(log: Path) -> None:
-    deadline = time.monotonic() + 60
-    while not (log.exists() and "epoch" in log.read_text(encoding="utf-8")):
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)
+    wait_for(lambda: log.exists() and "epoch" in log.read_text(encoding="utf-8"), 60)
 
 
 ENDLESS = ("experiment=digits", "model.hidden_size=4", "trainer.max_epochs=100000")

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 from torch.nn.utils.rnn import PackedSequence
 
 from eleatt_bench.nn import backends, stack
@@ -24,6 +25,7 @@ from eleatt_bench.nn.stack import Stack
 # only.
 BY_HAND: tuple[Kind, ...] = ("rnn", "lstm", "gru")
 LAYERS = {"rnn": EleAttRNN, "lstm": EleAttLSTM, "gru": EleAttGRU, "gru after": EleAttGRU}
+MODULES = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 
 
 @pytest.hookimpl(tryfirst=True)  # before marks decide what runs
@@ -86,6 +88,15 @@ def make() -> Callable[..., Stack]:
             torch.nn.init.uniform_(parameter, -1, 1)
         return layer
 
+    return made
+
+
+def module(kind: str, *sizes: int, dtype: torch.dtype = torch.float64, **options: Any) -> nn.Module:
+    """One of torch's modules, with weights large enough for every term to matter."""
+    torch.manual_seed(0)
+    made = MODULES[kind](*sizes, dtype=dtype, **options)
+    for parameter in made.parameters():
+        nn.init.uniform_(parameter, -1, 1)
     return made
 
 

@@ -13,18 +13,10 @@ from torch.nn.utils import parametrizations, parametrize, prune
 from eleatt_bench.nn.convert import from_torch, to_torch
 from eleatt_bench.nn.layers import EleAttGRU, EleAttLSTM, EleAttRNN
 
-MODULES = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+from .conftest import MODULES, module
+
 LAYERS = {"rnn": EleAttRNN, "lstm": EleAttLSTM, "gru": EleAttGRU}
 T, B, D, N = 7, 4, 5, 3
-
-
-def module(kind, *sizes, dtype=torch.float64, **options):
-    """One of torch's modules, with weights large enough for every term to matter."""
-    torch.manual_seed(0)
-    made = MODULES[kind](*(sizes or (D, N)), dtype=dtype, **options)
-    for parameter in made.parameters():
-        nn.init.uniform_(parameter, -1, 1)
-    return made
 
 
 def plain(kind, *sizes, **options):
@@ -110,7 +102,7 @@ def test_an_idle_dropout_is_kept_without_a_second_warning():
 @pytest.mark.parametrize("kind", MODULES)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_dtypes_are_carried_over(kind, dtype):
-    layer = from_torch(module(kind, dtype=dtype))
+    layer = from_torch(module(kind, D, N, dtype=dtype))
     assert {p.dtype for p in layer.parameters()} == {dtype}
     assert {p.dtype for p in to_torch(layer).parameters()} == {dtype}
 
@@ -148,7 +140,7 @@ def test_frozen_parameters_stay_frozen(kind):
 
 @pytest.mark.parametrize("frozen", ["bias_ih_l0", "bias_hh_l0"])
 def test_the_sum_of_a_frozen_and_a_trained_bias_is_trained(frozen):
-    original = module("lstm")
+    original = module("lstm", D, N)
     getattr(original, frozen).requires_grad_(False)
     assert from_torch(original).bias_l0.requires_grad
 

@@ -36,15 +36,6 @@ def make(kind, gate="sigmoid", layers=2, bidirectional=True, D=D, N=N, **options
     return layer
 
 
-def flat(result):
-    """Every tensor in what forward returns, in order."""
-    if isinstance(result, torch.Tensor):
-        return [result]
-    if isinstance(result, PackedSequence):
-        return [result.data]
-    return [tensor for part in result if part is not None for tensor in flat(part)]
-
-
 def as_tuple(state):
     return state if isinstance(state, tuple) else (state,)
 
@@ -70,7 +61,7 @@ class TestPadding:
     @given(
         kinds, gates, lengths_lists, st.sampled_from([torch.nan, torch.inf, 1e300, 5e-324, -7.0])
     )
-    def test_its_content_never_matters(self, kind, gate, lengths, content):
+    def test_its_content_never_matters(self, flat, kind, gate, lengths, content):
         """Values and gradients, to the last bit; the gradient into the padding is zero."""
         layer = make(kind, gate)
         x, padding = random_input(lengths, max(lengths) + 1)
@@ -129,7 +120,7 @@ class TestPadding:
 class TestBatch:
     @properties
     @given(kinds, gates, lengths_lists, st.randoms(use_true_random=False))
-    def test_its_order_does_not_matter(self, kind, gate, lengths, random):
+    def test_its_order_does_not_matter(self, flat, kind, gate, lengths, random):
         """A permuted batch gives permuted results and the same gradients."""
         layer = make(kind, gate)
         order = random.sample(range(len(lengths)), len(lengths))
@@ -222,7 +213,7 @@ class TestBatch:
 
     @every_cell
     @every_gate
-    def test_an_empty_one_has_gradients_of_zero(self, kind, gate):
+    def test_an_empty_one_has_gradients_of_zero(self, flat, kind, gate):
         layer = make(kind, gate)
         tensors = flat(layer(torch.zeros(5, 0, D).double(), return_attention=True))
         for gradient in torch.autograd.grad(weighted(tensors), layer.parameters()):
@@ -252,7 +243,7 @@ class TestState:
 class TestGate:
     @properties
     @given(kinds, lengths_lists)
-    def test_forced_open_it_leaves_the_plain_cell(self, kind, lengths):
+    def test_forced_open_it_leaves_the_plain_cell(self, flat, kind, lengths):
         """Results and gradients; a gate that is all the way open has none itself."""
         gated, plain = make(kind), make(kind, None)
         plain.load_state_dict({name: gated.state_dict()[name] for name in plain.state_dict()})

@@ -10,20 +10,12 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from eleatt_bench.nn.convert import from_torch, to_torch
 from eleatt_bench.nn.layers import EleAttLSTM
 
-MODULES = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+from .conftest import MODULES, module
+
 LSTMS = (nn.LSTM, EleAttLSTM)
 LAYOUTS = ("padded", "packed", "packed sorted", "with lengths", "unbatched")
 T, B, D, N = 7, 4, 5, 3
 LENGTHS = torch.tensor([3, 7, 1, 5])
-
-
-def module(kind, *sizes, dtype=torch.float64, **options):
-    """One of torch's modules, with weights large enough for every term to matter."""
-    torch.manual_seed(0)
-    made = MODULES[kind](*(sizes or (D, N)), dtype=dtype, **options)
-    for parameter in made.parameters():
-        nn.init.uniform_(parameter, -1, 1)
-    return made
 
 
 def assert_close(own, expected, what=""):

@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import csv
 import importlib
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
+from .conftest import SCRIPTS, rows_of, run
+
 GENERATED = "as many generated sequences as NTU RGB+D trains on"
 pytestmark = pytest.mark.slow
-
-
-def run(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """``script`` as a person runs it."""
-    command = [sys.executable, str(SCRIPTS / script), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=250)
 
 
 @pytest.fixture(scope="module")
@@ -26,18 +20,16 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The numbers of a small store, beside the empty folder where it was."""
     folder = tmp_path_factory.mktemp("bench")
     (folder / "scratch").mkdir()
-    done = run(
+    said = run(
         "bench_data.py", "--stores", GENERATED, "--sequences", "40", "--rounds", "3",
         "--scratch", str(folder / "scratch"), "--csv", str(folder / "data.csv"),
     )  # fmt: skip
-    assert (done.returncode, done.stderr) == (0, "")
-    assert f"{GENERATED}: 40 sequences" in done.stdout
+    assert f"{GENERATED}: 40 sequences" in said
     return folder / "data.csv"
 
 
 def test_a_row_for_each_network(measured: Path) -> None:
-    with measured.open(newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = rows_of(measured)
     assert [row["model"] for row in rows] == ["eleatt_gru", "gru"]
     for row in rows:
         assert (row["experiment"], row["sequences"], row["batch_size"]) == ("ntu_aug", "40", "256")
@@ -63,19 +55,17 @@ def test_a_store_that_is_not_there_is_named(monkeypatch) -> None:
 
 
 def test_the_page_has_the_numbers_and_says_what_was_missed(measured: Path) -> None:
-    with measured.open(newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = rows_of(measured)
     for row, ratio, opening in zip(rows, ("10.04", "9.94"), ("0.19", "0.21"), strict=True):
         row.update(ratio_median=ratio, open_seconds=opening)
     with measured.open("w", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-    done = run("performance_page.py", str(measured))
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "## How fast samples come: " in done.stdout
-    (reached,) = [line for line in done.stdout.splitlines() if "ntu_aug, eleatt_gru" in line]
-    (missed,) = [line for line in done.stdout.splitlines() if "ntu_aug, gru" in line]
+    said = run("performance_page.py", str(measured))
+    assert "## How fast samples come: " in said
+    (reached,) = [line for line in said.splitlines() if "ntu_aug, eleatt_gru" in line]
+    (missed,) = [line for line in said.splitlines() if "ntu_aug, gru" in line]
     assert "| 190.0 ms |" in reached
     assert "missed" not in reached
     assert "| 210.0 ms **missed** |" in missed
@@ -86,14 +76,12 @@ def test_the_page_has_the_numbers_and_says_what_was_missed(measured: Path) -> No
 def test_a_folder_and_an_archive_are_prepared_measured_and_shown(tmp_path: Path) -> None:
     scratch, measured = tmp_path / "scratch", tmp_path / "prepare.csv"
     scratch.mkdir()
-    done = run(
+    said = run(
         "bench_prepare.py", "--files", "300", "--scratch", str(scratch), "--csv", str(measured)
     )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.count("300 sequences of NTU RGB+D, 300 skeleton files") == 2
+    assert said.count("300 sequences of NTU RGB+D, 300 skeleton files") == 2
     assert not list(scratch.iterdir())
-    with measured.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    rows = rows_of(measured)
     assert [row["prepared_from"] for row in rows] == ["folder", "zip archive"]
     assert rows[0]["store_bytes"] == rows[1]["store_bytes"]
     for row in rows:
@@ -101,8 +89,7 @@ def test_a_folder_and_an_archive_are_prepared_measured_and_shown(tmp_path: Path)
         assert int(row["peak_bytes"]) > 20e6
         assert float(row["seconds"]) > float(row["first_batch_seconds"]) > 0
     page = run("performance_page.py", str(measured))
-    assert (page.returncode, page.stderr) == (0, "")
-    (line,) = [line for line in page.stdout.splitlines() if line.startswith("| folder, 300 files")]
+    (line,) = [line for line in page.splitlines() if line.startswith("| folder, 300 files")]
     size, seconds = int(rows[0]["source_bytes"]), float(rows[0]["seconds"])
     speed = size / seconds / 1e6
     assert f"{speed:.0f} MB/s{' **missed**' if speed < 150 else ''} |" in line

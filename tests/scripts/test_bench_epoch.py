@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import subprocess
-import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -20,7 +17,7 @@ from eleatt_bench.nn.convert import from_torch
 from eleatt_bench.training.classifier import SequenceClassifier
 from eleatt_bench.training.datamodule import SequenceDataModule
 
-SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+from .conftest import SCRIPTS, rows_of, run
 
 
 @pytest.fixture
@@ -82,23 +79,19 @@ def test_the_plain_loop_learns_what_it_is_shown(data_dir: Path) -> None:
 @pytest.mark.slow
 def test_epochs_are_measured_and_shown(tmp_path: Path) -> None:
     measured = tmp_path / "epoch.csv"
-    done = subprocess.run(
-        [sys.executable, str(SCRIPTS / "bench_epoch.py"), "--stores", "mnist", "--images", "120",
-         "--rounds", "2", "--threads", "1", "--scratch", str(tmp_path), "--csv", str(measured)],
-        capture_output=True, text=True,
+    run(
+        "bench_epoch.py", "--stores", "mnist", "--images", "120", "--rounds", "2",
+        "--threads", "1", "--scratch", str(tmp_path), "--csv", str(measured),
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["epoch.csv"]
-    with measured.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    rows = rows_of(measured)
     assert [(row["dropout"], row["gate"]) for row in rows] == [
         ("0.5", "gated"), ("0.5", "ungated"), ("0.0", "gated"), ("0.0", "ungated"),
     ]  # fmt: skip
     for row in rows:
         assert 0 < float(row["ours_cpu_seconds"]) < 30
         assert 0 < float(row["ratio_min"]) <= float(row["ratio_median"])
-    page = [sys.executable, str(SCRIPTS / "performance_page.py"), str(measured)]
-    shown = subprocess.run(page, capture_output=True, text=True, check=True).stdout
+    shown = run("performance_page.py", str(measured))
     assert "## How long an epoch takes: " in shown
     assert "| mnist, 1, 0.5 | " in shown
     assert f"{float(rows[0]['cpu_ratio_median']):.2f} (" in shown

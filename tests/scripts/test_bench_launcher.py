@@ -2,30 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
-
+from .conftest import rows_of, run
 
 pytestmark = pytest.mark.slow
-
-
-def run(script: str, *arguments: str) -> str:
-    """What ``script`` says, run as a person runs it."""
-    command = [sys.executable, str(SCRIPTS / script), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def rows_of(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
 
 
 def test_warm_and_cold_jobs_are_measured_and_shown(tmp_path: Path) -> None:

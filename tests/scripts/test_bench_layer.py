@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import importlib
 import re
-import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -16,14 +14,9 @@ import pytest
 from eleatt_bench.nn import native
 from eleatt_bench.nn.backends import FUNCTIONS
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
+from .conftest import SCRIPTS, rows_of, run
+
 QUICK = ["--shapes", "5,6,3,4", "6,5,3,4r", "--rounds", "3", "--seconds", "1"]
-
-
-def run(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """``script`` as a person runs it."""
-    command = [sys.executable, str(SCRIPTS / script), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=250)
 
 
 @pytest.fixture
@@ -36,16 +29,14 @@ def bench_layer(monkeypatch) -> ModuleType:
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("bench") / "here.csv"
-    done = run("bench_layer.py", *QUICK, "--only", "GRU", "RNN sigmoid", "--csv", str(path))
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "6,5,3,4,1r float32: inference" in done.stdout
+    said = run("bench_layer.py", *QUICK, "--only", "GRU", "RNN sigmoid", "--csv", str(path))
+    assert "6,5,3,4,1r float32: inference" in said
     return path
 
 
 @pytest.mark.slow
 def test_every_contender_in_every_mode_has_a_row(measured: Path) -> None:
-    with measured.open(newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = rows_of(measured)
     keys = [(r["cell"], r["gate"], r["backend"], r["mode"], r["ragged"]) for r in rows]
     assert len(set(keys)) == len(keys)
     for mode in ("train", "train, first layer", "inference"):
@@ -67,19 +58,17 @@ def test_every_contender_in_every_mode_has_a_row(measured: Path) -> None:
 @pytest.mark.slow
 def test_the_page_is_made_of_the_numbers(measured: Path) -> None:
     (measured.parent / "notes.md").write_text("## By hand\n")
-    done = run("performance_page.py", str(measured))
-    assert (done.returncode, done.stderr) == (0, "")
-    with measured.open(newline="") as file:
-        (row,) = (
-            r for r in csv.DictReader(file)
-            if (r["cell"], r["gate"], r["backend"]) == ("RNN", "sigmoid", "native")
-            and (r["mode"], r["ragged"]) == ("train", "False")
-        )  # fmt: skip
-    full, _ = re.findall(r"^\| EleAtt-RNN \| native \| .*", done.stdout, re.MULTILINE)
+    page = run("performance_page.py", str(measured))
+    (row,) = (
+        r for r in rows_of(measured)
+        if (r["cell"], r["gate"], r["backend"]) == ("RNN", "sigmoid", "native")
+        and (r["mode"], r["ragged"]) == ("train", "False")
+    )  # fmt: skip
+    full, _ = re.findall(r"^\| EleAtt-RNN \| native \| .*", page, re.MULTILINE)
     assert full.startswith(f"| EleAtt-RNN | native | {float(row['ratio_median']):.2f} |")
-    assert "### Over torch's, ragged batches, float32\n" in done.stdout
-    assert "ratios at (6, 5, 3, 4).\n" in done.stdout
-    assert done.stdout.endswith("## By hand\n")
+    assert "### Over torch's, ragged batches, float32\n" in page
+    assert "ratios at (6, 5, 3, 4).\n" in page
+    assert page.endswith("## By hand\n")
 
 
 def test_figures_are_written_whole_or_not_at_all(bench_layer, tmp_path: Path) -> None:
@@ -114,13 +103,11 @@ def test_a_wrong_layer_is_not_timed(bench_layer, tmp_path: Path, monkeypatch) ->
 )
 def test_onednns_layers_take_part_where_every_sequence_is_as_long(tmp_path: Path) -> None:
     path = tmp_path / "here.csv"
-    done = run(
+    run(
         "bench_layer.py", *QUICK, "--onednn", "--threads", "1", "--only", "native",
         "--csv", str(path),
     )  # fmt: skip
-    assert (done.returncode, done.stderr) == (0, "")
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = rows_of(path)
     theirs = [row for row in rows if row["backend"] == "oneDNN"]
     assert {row["cell"] for row in theirs} == {"GRU", "GRU reset_after", "LSTM", "RNN"}
     assert {row["ragged"] for row in theirs} == {"False"}
@@ -131,7 +118,7 @@ def test_onednns_layers_take_part_where_every_sequence_is_as_long(tmp_path: Path
         assert bool(row["onednn_ratio_median"]) == (row["ragged"] == "False") or (
             row["gate"] == "torch"  # which comes before them in a round
         )
-    page = run("performance_page.py", str(path)).stdout
+    page = run("performance_page.py", str(path))
     assert "on 1 thread, and what was reached: `native` over oneDNN's" in page
     assert "| oneDNN's GRU, `reset_after` | oneDNN |" in page
 
@@ -157,25 +144,23 @@ def test_quartiles_are_numpys(bench_layer) -> None:
 @pytest.mark.slow
 def test_peak_memory_counts_the_arrays_of_a_step() -> None:
     """An RNN's step at this size holds at least its output and the gradient of its input."""
-    peak = int(run("bench_memory.py", "RNN", "none", "native", "400,100,100,100").stdout)
+    peak = int(run("bench_memory.py", "RNN", "none", "native", "400,100,100,100"))
     one = 400 * 100 * 100 * 4
     assert 1.5 * one < peak < 12 * one
 
 
-@pytest.mark.slow
-def test_a_precision_of_another_device_is_refused() -> None:
-    done = run("bench_layer.py", "--precisions", "tf32")
-    assert done.returncode == 2
-    assert "on cpu precision is one of float32" in done.stderr
+def test_a_precision_of_another_device_is_refused(bench_layer, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(sys, "argv", ["bench_layer.py", "--precisions", "tf32"])
+    with pytest.raises(SystemExit, match="2"):
+        bench_layer.main()
+    assert "on cpu precision is one of float32" in capsys.readouterr().err
 
 
 @pytest.mark.gpu
 def test_every_contender_of_a_gpu_in_every_precision(tmp_path: Path) -> None:
     path = tmp_path / "gpu.csv"
-    done = run("bench_layer.py", *QUICK, "--device", "cuda", "--csv", str(path))
-    assert (done.returncode, done.stderr) == (0, "")
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
+    run("bench_layer.py", *QUICK, "--device", "cuda", "--csv", str(path))
+    rows = rows_of(path)
     assert {r["precision"] for r in rows} == {"tf32", "ieee", "bf16"}
     assert {r["backend"] for r in rows if r["precision"] == "tf32" and r["ragged"] == "False"} == {
         "torch", "equations", "scan", "scan, CUDA graph", "triton", "triton, CUDA graph"

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from .conftest import rows_of, run
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
@@ -16,10 +15,8 @@ PAGE = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
 
 def test_the_page_is_up_to_date() -> None:
     files = sorted((ROOT / "docs" / "performance").glob("*.csv"))
-    command = [sys.executable, str(ROOT / "scripts" / "performance_page.py"), *map(str, files)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == PAGE, "write it anew: scripts/performance_page.py says how"
+    shown = run("performance_page.py", *map(str, files))
+    assert shown == PAGE, "write it anew: scripts/performance_page.py says how"
 
 
 def numbers(cell: str) -> tuple[float, float]:
@@ -31,8 +28,7 @@ def numbers(cell: str) -> tuple[float, float]:
 @pytest.mark.parametrize("name", ["cpu-1-thread", "cpu"])
 def test_no_shape_is_beyond_what_is_said_of_all(name: str) -> None:
     """EleAtt-GRU on `native` in training, of full and of ragged batches."""
-    with (ROOT / "docs" / "performance" / f"{name}.csv").open(newline="") as file:
-        measured = list(csv.DictReader(file))
+    measured = rows_of(ROOT / "docs" / "performance" / f"{name}.csv")
     section = PAGE[PAGE.index(f": `{name}.csv`") :]
     said = re.findall(r"^\| EleAtt-GRU \| native \| ([\d.–]+) ", section, re.MULTILINE)[:2]
     here = [

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 import math
-import subprocess
-import sys
 from collections import defaultdict
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 
+from .conftest import SCRIPTS, rows_of, run
+
 ROOT = Path(__file__).resolve().parents[2]
-SCRIPTS = ROOT / "scripts"
 PAGE, FIGURES = ROOT / "docs" / "verdicts.md", ROOT / "docs" / "verdicts" / "simulation.csv"
 ERRORS = {
     "null": "wrong sign",
@@ -28,11 +26,6 @@ ERRORS = {
 def scripts(monkeypatch: pytest.MonkeyPatch) -> tuple:
     monkeypatch.syspath_prepend(str(SCRIPTS))
     return import_module("simulate_verdicts"), import_module("verdicts_page")
-
-
-def rows() -> list[dict[str, str]]:
-    with FIGURES.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
 
 
 def unskewed(part: str, case: str) -> bool:
@@ -73,7 +66,7 @@ def test_the_whole_run_has_kept_its_errors(scripts: tuple) -> None:
     simulate, _ = scripts
     numbers = [
         (r["part"], r["case"], r["looks"], r["measure"], float(r["value"]), 0, int(r["draws"]))
-        for r in rows()
+        for r in rows_of(FIGURES)
     ]
     hold(numbers, 3)
     cases = {case.name for case in (*simulate.NULL, *simulate.EDGE, *simulate.PAPER)}
@@ -85,7 +78,7 @@ def test_the_whole_run_has_kept_its_errors(scripts: tuple) -> None:
 def test_the_page_shows_what_was_run(scripts: tuple) -> None:
     _, page = scripts
     text = PAGE.read_text(encoding="utf-8")
-    assert page.page(text, rows()) == text, "run scripts/verdicts_page.py"
+    assert page.page(text, rows_of(FIGURES)) == text, "run scripts/verdicts_page.py"
     for name in page.SECTIONS:
         assert f"<!-- simulated: {name} -->\n|" in text
 
@@ -94,7 +87,7 @@ def test_looks_are_those_of_the_tables_and_all_were_simulated(scripts: tuple) ->
     simulate, page = scripts
     assert page.LOOKS == simulate.LOOKS == ((5, 10, 20), (3, 6, 12), (3,))
     for part in ("null", "edge", "paper", "power", "families"):
-        assert {row["looks"] for row in rows() if row["part"] == part} == {
+        assert {row["looks"] for row in rows_of(FIGURES) if row["part"] == part} == {
             simulate.named(looks) for looks in simulate.LOOKS
         }
 
@@ -103,15 +96,8 @@ def test_looks_are_those_of_the_tables_and_all_were_simulated(scripts: tuple) ->
 def test_from_nothing_to_a_page(tmp_path: Path) -> None:
     figures, written = tmp_path / "figures.csv", tmp_path / "page.md"
     written.write_text("# Title\n\n<!-- simulated: null -->\n<!-- end -->\n\nThe end.\n")
-    commands = (
-        ["simulate_verdicts.py", "--draws", "200", "--csv", str(figures)],
-        ["verdicts_page.py", str(figures), str(written)],
-    )
-    for script, *arguments in commands:
-        done = subprocess.run(
-            [sys.executable, str(SCRIPTS / script), *arguments], capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stderr
+    run("simulate_verdicts.py", "--draws", "200", "--csv", str(figures))
+    run("verdicts_page.py", str(figures), str(written))
     text = written.read_text(encoding="utf-8")
     assert "| t with 3 degrees of freedom | " in text
     assert text.endswith("<!-- end -->\n\nThe end.\n")

@@ -21,12 +21,7 @@ from eleatt_bench.runs.record import RunFolder
 from eleatt_bench.sweeps import grid
 from eleatt_bench.sweeps.grid import Planned, plan_jobs, sweep
 
-
-@pytest.fixture(autouse=True)
-def empty_folder(tmp_path, monkeypatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("ELEATT_DATA", raising=False)
-    monkeypatch.delenv("ELEATT_RUNS", raising=False)
+pytestmark = pytest.mark.usefixtures("empty_folder")
 
 
 def test_a_job_that_does_not_compose_is_named_by_its_number() -> None:

@@ -17,6 +17,8 @@ COLUMNS = 'table.columns=[{name: accuracy}, {name: nucla, overrides: ["experimen
 ROWS = 'table.rows=[{name: GRU, overrides: ["model=gru"]}]'
 ASKED = ["table=digits", COLUMNS, ROWS, "table.claims=[]", "table.seeds=[0,1]"]
 
+pytestmark = pytest.mark.usefixtures("empty_folder")
+
 
 class Recorder:
     """A launcher that notes what it is to launch, and may say that jobs failed."""
@@ -30,13 +32,6 @@ class Recorder:
         if self.fails:
             raise UserError("1 of 2 jobs failed")
         return []
-
-
-@pytest.fixture(autouse=True)
-def empty_folder(tmp_path, monkeypatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("ELEATT_DATA", raising=False)
-    monkeypatch.delenv("ELEATT_RUNS", raising=False)
 
 
 def test_what_can_be_done_is_done_and_what_lacks_is_named_at_the_end(capsys) -> None:

@@ -22,10 +22,8 @@ Finish = Callable[..., RunFolder]
 
 
 @pytest.fixture(autouse=True)
-def empty_folder(tmp_path, monkeypatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("ELEATT_DATA", raising=False)
-    monkeypatch.delenv("ELEATT_RUNS", raising=False)
+def everywhere(empty_folder: None) -> None:
+    """Every test of this room has a working folder of its own."""
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""A short real training, shared by this room's tests."""
+"""A short real training, and the weights of any, shared by this room's tests."""
 
 from __future__ import annotations
 
@@ -8,9 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from eleatt_bench.config.composer import Composer
 from eleatt_bench.data import catalog
+from eleatt_bench.runs.record import RunFolder
+
+
+def weights(folder: RunFolder, name: str = "last") -> dict[str, torch.Tensor]:
+    """The weights in one of a run's checkpoints."""
+    path = folder.checkpoints / f"{name}.ckpt"
+    state: dict[str, torch.Tensor] = torch.load(path, weights_only=True)["model"]
+    return state
 
 
 @pytest.fixture(scope="session")

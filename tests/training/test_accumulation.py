@@ -7,18 +7,13 @@ import torch
 
 from eleatt_bench.training.run import train
 
+from .conftest import weights
+
 # 1,366 training samples, in an order of their own in each epoch; all that is random is of a sample.
 ALIKE = (
     "trainer.precision=64-true", "trainer.max_epochs=2", "model.dropout=0.5",
     "data.transforms.noise=0.1", "scheduler=step",
 )  # fmt: skip
-
-
-def weights(folder, name: str = "last") -> dict[str, torch.Tensor]:
-    state: dict[str, torch.Tensor] = torch.load(
-        folder.checkpoints / f"{name}.ckpt", weights_only=True
-    )["model"]
-    return state
 
 
 @pytest.mark.parametrize(

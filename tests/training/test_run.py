@@ -37,15 +37,11 @@ from eleatt_bench.sweeps.grid import plan_jobs
 from eleatt_bench.training import checkpoints, classifier, run
 from eleatt_bench.training.run import evaluate, keep_evaluation, train
 
+from .conftest import weights
+
 SHORT = [
     "experiment=digits", "model.hidden_size=8", "data.batch_size=200", "trainer.num_threads=1",
 ]  # fmt: skip
-
-
-def weights(folder: RunFolder, name: str = "last") -> dict[str, torch.Tensor]:
-    path = folder.checkpoints / f"{name}.ckpt"
-    state: dict[str, torch.Tensor] = torch.load(path, weights_only=True)["model"]
-    return state
 
 
 def assert_same_run(one: RunFolder, two: RunFolder) -> None:

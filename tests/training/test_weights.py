@@ -24,6 +24,8 @@ from eleatt_bench.training.fit import build
 from eleatt_bench.training.published import write_weights
 from eleatt_bench.training.run import train
 
+from .conftest import weights
+
 QUICK = ["quick=true", "pretraining=digits"]
 
 
@@ -33,19 +35,13 @@ def begun(config) -> dict[str, torch.Tensor]:
     return {name: value.clone() for name, value in build(config, store)[1].state_dict().items()}
 
 
-def checkpoint(folder: RunFolder, name: str = "best") -> dict[str, torch.Tensor]:
-    path = folder.checkpoints / f"{name}.ckpt"
-    state: dict[str, torch.Tensor] = torch.load(path, weights_only=True)["model"]
-    return state
-
-
 def test_all_recurrent_layers_are_taken_over_and_the_classifier_is_new(short_config) -> None:
     # With a learning rate of 0 a run ends as it began.
     config = short_config(*QUICK, "optimizer.lr=0")
     folder, record = train(config, ["pretraining=digits"])
     source = RunFolder(Path(config["runs_dir"]), record["pretraining"])
     assert source.status() == "finished"
-    theirs, ours, fresh = checkpoint(source), checkpoint(folder), begun(config)
+    theirs, ours, fresh = weights(source, "best"), weights(folder, "best"), begun(config)
     for name, value in ours.items():
         if name.startswith("recurrent."):
             assert torch.equal(value, theirs[name]), name
@@ -121,11 +117,11 @@ def _settings(config: dict[str, Any]) -> list[str]:
 def test_a_run_that_continues_keeps_its_own_weights(short_config) -> None:
     folder, record = train(short_config(*QUICK), [])
     folder.record.unlink()
-    expected = checkpoint(folder, "last")
+    expected = weights(folder)
     _, again = train(short_config(*QUICK), [])
     assert again["timing"]["resumed_after_epoch"] == 2
     assert again["metrics"] == record["metrics"]
-    assert all(torch.equal(v, expected[k]) for k, v in checkpoint(folder, "last").items())
+    assert all(torch.equal(v, expected[k]) for k, v in weights(folder).items())
 
 
 @pytest.mark.parametrize(

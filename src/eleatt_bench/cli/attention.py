@@ -36,7 +36,10 @@ def attention(arguments: list[str]) -> int:
         "as in the paper's Figure 3: pictures, animations, and the numbers behind them.",
     )
     parser.add_argument(
-        "run", metavar="run=ID", help="an id, or the beginning of its hash", offers=named_runs
+        "run",
+        metavar="run=ID",
+        help="an id, or a beginning of it or of its hash",
+        offers=named_runs,
     )
     parser.add_argument(
         "--samples",

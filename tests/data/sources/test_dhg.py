@@ -14,7 +14,6 @@ from eleatt_bench.data.store import Sample
 
 FRAMES = 6  # of every recording
 LINES = ["1 1 2 1 1 3", "1 2 20 5 0 5", "14 1 3 2 5 5"]
-COMMAND = "eleatt-bench data prepare dhg"
 
 
 def values(line: str) -> np.ndarray:
@@ -56,12 +55,6 @@ def samples(path: Path) -> list[Sample]:
     return [required(found) for found in dhg.read(path).samples]
 
 
-def refused(one_sentence, path: Path, says: str) -> None:
-    with pytest.raises(UserError, match=says) as caught:
-        samples(path)
-    one_sentence(caught.value, COMMAND)
-
-
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 @pytest.mark.parametrize("form", ["folder", "folder above", "archive"])
 def test_every_number_is_where_the_file_has_it(tmp_path: Path, zipped, end: str, form: str) -> None:
@@ -92,15 +85,15 @@ def test_every_number_is_where_the_file_has_it(tmp_path: Path, zipped, end: str,
     ]
 
 
-def test_a_listed_trial_that_is_missing(one_sentence, release: Path) -> None:
+def test_a_listed_trial_that_is_missing(refused, release: Path) -> None:
     trial(release, LINES[1]).unlink()
     says = rf"sequences\.txt line 2 names trial g01_f2_s20_e05, which {release} does not hold"
-    refused(one_sentence, release, says)
+    refused(dhg, release, says)
 
 
-def test_a_list_that_is_missing(one_sentence, release: Path) -> None:
+def test_a_list_that_is_missing(refused, release: Path) -> None:
     (release / dhg.LIST).unlink()
-    refused(one_sentence, release, f"DHG2016 has no {dhg.LIST}")
+    refused(dhg, release, f"DHG2016 has no {dhg.LIST}")
 
 
 @pytest.mark.parametrize(
@@ -117,22 +110,22 @@ def test_a_list_that_is_missing(one_sentence, release: Path) -> None:
         (["1 1 2 1 1 end", *LINES[1:]], "line 1 holds 'end', which is not a whole number"),
     ],
 )
-def test_a_broken_list(one_sentence, release: Path, lines: list[str], says: str) -> None:
+def test_a_broken_list(refused, release: Path, lines: list[str], says: str) -> None:
     write_list(release, lines)
-    refused(one_sentence, release, says)
+    refused(dhg, release, says)
 
 
-def test_broken_trials(one_sentence, release: Path) -> None:
+def test_broken_trials(refused, release: Path) -> None:
     path = trial(release, LINES[1])
     whole = path.read_text()
     path.write_text(whole[: whole.rstrip().rindex("\n")])
-    refused(one_sentence, release, r"skeleton_world\.txt has 5 frames where .* line 2 cuts 0 to 5")
+    refused(dhg, release, r"skeleton_world\.txt has 5 frames where .* line 2 cuts 0 to 5")
     path.write_text(whole[:-20])
-    refused(one_sentence, release, r"skeleton_world\.txt line 6 has 6[45] numbers, not 66")
+    refused(dhg, release, r"skeleton_world\.txt line 6 has 6[45] numbers, not 66")
     path.write_text(whole.replace(whole.split()[70], "NaN"))
-    refused(one_sentence, release, r"skeleton_world\.txt line 2 holds a coordinate that is not")
+    refused(dhg, release, r"skeleton_world\.txt line 2 holds a coordinate that is not")
     path.write_text("")
-    refused(one_sentence, release, r"skeleton_world\.txt is empty")
+    refused(dhg, release, r"skeleton_world\.txt is empty")
 
 
 def test_the_same_trial_twice(release: Path) -> None:

@@ -16,7 +16,6 @@ from eleatt_bench.data.writing import write_store
 
 TRAIN = ["1 1 2 1 1 1 3", "14 2 10 11 14 28 1"]
 TEST = ["1 2 3 4 1 2 2"]
-COMMAND = "eleatt-bench data prepare shrec17"
 
 
 def values(line: str) -> np.ndarray:
@@ -58,12 +57,6 @@ def write_list(top: Path, part: str, lines: list[str], end: str = "\n") -> None:
 
 def samples(path: Path) -> list[Sample]:
     return [required(found) for found in shrec17.read(path).samples]
-
-
-def refused(one_sentence, path: Path, says: str) -> None:
-    with pytest.raises(UserError, match=says) as caught:
-        samples(path)
-    one_sentence(caught.value, COMMAND)
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
@@ -109,21 +102,21 @@ def test_folder_and_archive_make_the_same_store(tmp_path: Path, release: Path, z
     assert digests[0] == digests[1]
 
 
-def test_a_listed_trial_that_is_missing(one_sentence, release: Path) -> None:
+def test_a_listed_trial_that_is_missing(refused, release: Path) -> None:
     trial(release, TEST[0]).unlink()
     says = rf"test_gestures\.txt line 1 names trial g01_f2_s03_e04, which {release} does not hold"
-    refused(one_sentence, release, says)
+    refused(shrec17, release, says)
 
 
-def test_a_trial_in_no_list(one_sentence, release: Path) -> None:
+def test_a_trial_in_no_list(refused, release: Path) -> None:
     write_list(release, "train", TRAIN[:1])
-    refused(one_sentence, release, "essai_11/skeletons_world.txt is trial g14_f2_s10_e11, which no")
+    refused(shrec17, release, "essai_11/skeletons_world.txt is trial g14_f2_s10_e11, which no")
 
 
 @pytest.mark.parametrize("part", ["train", "test"])
-def test_a_list_that_is_missing(one_sentence, release: Path, part: str) -> None:
+def test_a_list_that_is_missing(refused, release: Path, part: str) -> None:
     (release / f"{part}_gestures.txt").unlink()
-    refused(one_sentence, release, f"SHREC2017 has no {part}_gestures.txt")
+    refused(shrec17, release, f"SHREC2017 has no {part}_gestures.txt")
 
 
 def test_a_list_that_is_there_twice(release: Path) -> None:
@@ -149,22 +142,22 @@ def test_a_list_that_is_there_twice(release: Path) -> None:
         (["1 1 2 1 1 1 0", TRAIN[1]], "has 3 frames where .*train_gestures.txt line 1 says 0"),
     ],
 )
-def test_a_broken_list(one_sentence, release: Path, lines: list[str], says: str) -> None:
+def test_a_broken_list(refused, release: Path, lines: list[str], says: str) -> None:
     write_list(release, "train", lines)
-    refused(one_sentence, release, says)
+    refused(shrec17, release, says)
 
 
-def test_broken_trials(one_sentence, release: Path) -> None:
+def test_broken_trials(refused, release: Path) -> None:
     path = trial(release, TRAIN[0])
     whole = path.read_text()
     path.write_text(whole[: whole.index("\n") + 1])
-    refused(one_sentence, release, r"essai_1/skeletons_world\.txt has 1 frames where .* says 3")
+    refused(shrec17, release, r"essai_1/skeletons_world\.txt has 1 frames where .* says 3")
     path.write_text(whole[:-20])
-    refused(one_sentence, release, r"essai_1/skeletons_world\.txt line 3 has 6[45] numbers, not 66")
+    refused(shrec17, release, r"essai_1/skeletons_world\.txt line 3 has 6[45] numbers, not 66")
     path.write_text(whole.replace(".", ",", 1))
-    refused(one_sentence, release, "skeletons_world.txt line 1 holds '.*,.*', which is not a num")
+    refused(shrec17, release, "skeletons_world.txt line 1 holds '.*,.*', which is not a num")
     (release / "skeletons_world.txt").write_text(whole)
-    refused(one_sentence, release, "SHREC2017/skeletons_world.txt is not in a folder like gesture")
+    refused(shrec17, release, "SHREC2017/skeletons_world.txt is not in a folder like gesture")
 
 
 def test_nothing_there(tmp_path: Path) -> None:

@@ -71,12 +71,6 @@ def samples(path: Path) -> list[Sample]:
     return [required(found) for found in sysu.read(path).samples]
 
 
-def refused(one_sentence, path: Path, says: str) -> None:
-    with pytest.raises(UserError, match=says) as caught:
-        samples(path)
-    one_sentence(caught.value, COMMAND)
-
-
 @pytest.mark.parametrize("form", ["folder", "folder above", "archive", "archive of the inside"])
 @pytest.mark.few(2)
 def test_every_number_is_where_the_file_has_it(whole: Path, tmp_path: Path, zipped, form) -> None:
@@ -119,20 +113,20 @@ def test_other_folders_are_left_alone_beside_3dvideonorm(release: Path) -> None:
     assert len(samples(release.parent)) == 480
 
 
-def test_a_sequence_that_is_missing(one_sentence, release: Path) -> None:
+def test_a_sequence_that_is_missing(refused, release: Path) -> None:
     (release / "8" / "video12" / "sklWorld.mat").unlink()
-    refused(one_sentence, release, r"3DvideoNorm has no 8/video12/sklWorld\.mat: fetch")
+    refused(sysu, release, r"3DvideoNorm has no 8/video12/sklWorld\.mat: fetch")
 
 
 @pytest.mark.parametrize("count", [0, 39, 41])
-def test_other_than_forty_subjects(one_sentence, release: Path, count: int) -> None:
+def test_other_than_forty_subjects(refused, release: Path, count: int) -> None:
     if count == 41:
         shutil.copytree(release / "2", release / "1")
     for folder in FOLDERS[count:]:
         shutil.rmtree(release / folder)
     nothing = r"has no file called like SUBJECT/video1/sklWorld\.mat \(it holds nothing\): give"
     few = rf"and the like of {count} subjects, not of 40: fetch"
-    refused(one_sentence, release, few if count else nothing)
+    refused(sysu, release, few if count else nothing)
 
 
 def test_the_same_sequence_twice(release: Path) -> None:
@@ -142,13 +136,13 @@ def test_the_same_sequence_twice(release: Path) -> None:
 
 
 @pytest.mark.parametrize("folder", ["2/video0", "2/video13", "2/videoX", "2", "video1", "."])
-def test_names_that_do_not_parse(one_sentence, release: Path, folder: str) -> None:
+def test_names_that_do_not_parse(refused, release: Path, folder: str) -> None:
     (release / folder).mkdir(exist_ok=True)
     shutil.copy(release / "2/video2/sklWorld.mat", release / folder)
     if folder == "video1":  # of a subject's folder, given by itself
-        refused(one_sentence, release / "2", r"sklWorld\.mat is not in a folder like SUBJECT/vid")
+        refused(sysu, release / "2", r"sklWorld\.mat is not in a folder like SUBJECT/vid")
     else:
-        refused(one_sentence, release, r"sklWorld\.mat is not in a folder like SUBJECT/video1 … v")
+        refused(sysu, release, r"sklWorld\.mat is not in a folder like SUBJECT/video1 … v")
 
 
 def with_value(value: float) -> np.ndarray:
@@ -183,14 +177,14 @@ def test_another_variable(form) -> None:
         sysu.parse(SOURCE, "x.mat", form(values(1, 1), name="S"))
 
 
-def test_a_broken_file_is_named(one_sentence, release: Path) -> None:
+def test_a_broken_file_is_named(refused, release: Path) -> None:
     path = release / "6" / "video5" / "sklWorld.mat"
     path.write_bytes(path.read_bytes()[:-9])
-    refused(one_sentence, release, r"6/video5/sklWorld\.mat is cut short")
+    refused(sysu, release, r"6/video5/sklWorld\.mat is cut short")
     path.write_text("0.1 0.2 0.3\n" * 60)
-    refused(one_sentence, release, r"6/video5/sklWorld\.mat is not a file of MATLAB 5 or 7.3")
+    refused(sysu, release, r"6/video5/sklWorld\.mat is not a file of MATLAB 5 or 7.3")
     path.write_bytes(b"")
-    refused(one_sentence, release, r"6/video5/sklWorld\.mat is not a file of MATLAB 5 or 7.3")
+    refused(sysu, release, r"6/video5/sklWorld\.mat is not a file of MATLAB 5 or 7.3")
 
 
 @pytest.mark.parametrize("form", [matlab_5, matlab_73])

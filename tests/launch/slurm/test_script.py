@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +20,8 @@ from eleatt_bench.common.errors import UserError
 from eleatt_bench.config.compose import compose_config
 from eleatt_bench.launch.process import Job
 from eleatt_bench.launch.slurm.script import Request, request, script
+
+from ..conftest import wait_for
 
 pytestmark = pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
 
@@ -191,10 +192,3 @@ def test_a_folder_that_is_not_there_is_said(tmp_path: Path, monkeypatch) -> None
 
 def logged(job: Job) -> str:
     return job.log_path.read_text() if job.log_path.exists() else ""
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
