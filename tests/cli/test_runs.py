@@ -167,6 +167,22 @@ def test_two_runs_are_compared(command_line, runs) -> None:
     assert "No setting differs." in same
 
 
+@pytest.mark.parametrize(("shift", "classes"), [(0, 4), (1, 3)])
+def test_samples_with_other_labels_are_not_compared(
+    command_line, runs, shift: int, classes: int
+) -> None:
+    """Two protocols may test the same samples on other classes, as those of the gestures do."""
+    labels, names = np.arange(30) % 3, [f"sample{i}" for i in range(30)]
+    for run, true, count in ((runs[0], labels, 3), (runs[1], (labels + shift) % 3, classes)):
+        with h5py.File(run.predictions, "w") as file:
+            file.attrs["class_names"] = list("abcd"[:count])
+            file["logits"], file["label"], file["name"] = np.eye(count)[true], true, names
+    done = command_line("runs", "compare", "aaaa", "bbbb")
+    assert done.returncode == 0, done.stderr
+    assert "They were tested on other labels of the same samples" in done.stdout
+    assert "McNemar" not in done.stdout
+
+
 def test_two_runs_are_compared_over_all_seeds_of_both(
     monkeypatch, tmp_path: Path, capsys, record_of
 ) -> None:

@@ -107,6 +107,11 @@ def _on_the_same_samples(a: Run, b: Run) -> str:
     _, first, second = np.intersect1d(ours.names, theirs.names, return_indices=True)
     if len(first) == 0:
         return "No test sample is in both."
+    alike = np.array_equal(ours.labels[first], theirs.labels[second])
+    if not alike or len(ours.class_names) != len(theirs.class_names):
+        return (
+            "They were tested on other labels of the same samples: there is no paired difference."
+        )
     gain = ours.right[first].astype(np.int64) - theirs.right[second]
     a_alone, b_alone = int((gain > 0).sum()), int((gain < 0).sum())
     low, high = paired_bootstrap(gain, np.arange(len(gain)), np.zeros(len(gain), np.int64))
