@@ -167,6 +167,22 @@ def test_two_runs_are_compared(command_line, runs) -> None:
     assert "No setting differs." in same
 
 
+@pytest.mark.parametrize(("shift", "classes"), [(0, 4), (1, 3)])
+def test_samples_with_other_labels_are_not_compared(
+    command_line, runs, shift: int, classes: int
+) -> None:
+    """Two protocols may test the same samples on other classes, as those of the gestures do."""
+    labels, names = np.arange(30) % 3, [f"sample{i}" for i in range(30)]
+    for run, true, count in ((runs[0], labels, 3), (runs[1], (labels + shift) % 3, classes)):
+        with h5py.File(run.predictions, "w") as file:
+            file.attrs["class_names"] = list("abcd"[:count])
+            file["logits"], file["label"], file["name"] = np.eye(count)[true], true, names
+    done = command_line("runs", "compare", "aaaa", "bbbb")
+    assert done.returncode == 0, done.stderr
+    assert "They were tested on other labels of the same samples" in done.stdout
+    assert "McNemar" not in done.stdout
+
+
 def test_two_runs_are_compared_over_all_seeds_of_both(
     monkeypatch, tmp_path: Path, capsys, record_of
 ) -> None:
@@ -200,6 +216,30 @@ def test_two_runs_are_compared_over_all_seeds_of_both(
     assert main(["runs", "compare", "gru-0", "lstm-0"]) == 0
     said = capsys.readouterr().out.splitlines()[-1]
     assert said.startswith("No comparison over seeds: the runs differ")
+
+
+def test_a_val_seed_may_be_fixed_at_one_of_the_seeds(
+    monkeypatch, tmp_path: Path, capsys, record_of
+) -> None:
+    """Those of a pre-training on the same data are the run's; other data have their own."""
+    monkeypatch.setenv("ELEATT_RUNS", str(tmp_path))
+    for seed in range(5):
+        for cell, val_seed, before in (
+            ("gru", 0, ("digits", 0)), ("lstm", seed, None), ("rnn", 0, ("mnist", seed)),
+        ):  # fmt: skip
+            run = RunFolder(tmp_path, f"{cell}-{seed}")
+            blank = record_of(run.run_id)["identity"]
+            data = {**blank["data"], "val_seed": val_seed}
+            this = {**blank, "seed": seed, "model": {"cell": cell, "gated_layers": []}}
+            if before is not None:
+                of_before = {**data, "name": before[0], "val_seed": before[1]}
+                this["pretraining"] = {**this, "data": of_before}
+            run.write(record_of(run.run_id, 0.5, identity={**this, "data": data}))
+    for a, b in (("gru-0", "lstm-0"), ("lstm-3", "rnn-3"), ("rnn-0", "gru-2")):
+        assert main(["runs", "compare", a, b]) == 0
+        assert "Over 5 seeds of both (0, 1, 2, 3, 4)" in capsys.readouterr().out
+    assert main(["runs", "compare", "gru-0", "gru-1"]) == 0
+    assert "Over" not in capsys.readouterr().out, "they differ in nothing but the seed"
 
 
 def test_runs_are_removed_when_one_agrees_and_never_while_they_run(

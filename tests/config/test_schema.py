@@ -27,6 +27,7 @@ def hydra_once() -> Iterator[None]:
         ("model.hidden_size=0", "model.hidden_size is 0; it must be at least 1"),
         ("model.dropout=1", r"model.dropout is 1.0; it must lie in \[0, 1\)"),
         ("model.dropout=-0.1", "model.dropout"),
+        ("model.dropout=0.999995", r"is 0.999995; .*in \[0, 1\), also rounded to 1 / 65,536$"),
         ("loss.label_smoothing=1", "loss.label_smoothing is 1.0; it must lie in"),
         ("data.val_fraction=0", "data.val_fraction"),
         ("data.val_fraction=1", "data.val_fraction"),
@@ -149,6 +150,7 @@ def test_the_smallest_values_are_let_through_and_smaller_ones_are_not() -> None:
         (["model=gru", "model.init.forget_bias=3"], "is for the LSTM, and model.cell is gru"),
         (["model=lstm", "model.init.forget_bias=3", "model.init.chrono_steps=8"],
          "chrono_steps draws the biases of that gate"),
+        (["model.dropout=1e-6"], r"model.dropout=1e-06 has no effect: .* Choose model.dropout=0$"),
     ],
 )  # fmt: skip
 @pytest.mark.few(3)
@@ -164,6 +166,7 @@ def test_a_run_that_was_begun_may_have_them() -> None:
         ("trainer.gradient_clip_val", 0.0, None),
         ("scheduler.monitor", "val/loss", None),
         ("model.init.forget_bias", 3.0, 1.0),
+        ("model.dropout", 1e-6, 0.0),
     ):
         OmegaConf.update(cfg, key, value)
         with pytest.raises(UserError, match=key):

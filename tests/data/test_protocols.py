@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eleatt_bench.common.errors import UserError
-from eleatt_bench.data.datasets import entry
+from eleatt_bench.data.datasets import entry, names
 from eleatt_bench.data.protocols import PROTOCOLS, labelled, repeats, seen_before, split
 from eleatt_bench.data.store import Sample, SequenceStore
 
@@ -119,6 +119,13 @@ def test_digits(digits: SequenceStore) -> None:
     assert [len(part) for part in parts[:3]] == [1366, 72, 359]
     assert parts.clean is None
     np.testing.assert_array_equal(digits.metadata["split"][parts.test], 1)
+
+
+@pytest.mark.parametrize("name", [name for name in names() if entry(name).samples_of])
+def test_data_sets_of_the_same_samples_test_them_alike(name: str) -> None:
+    whole = entry(entry(name).samples_of)
+    assert PROTOCOLS[name] == PROTOCOLS[whole.name]
+    assert (entry(name).published, entry(name).sizes) == (whole.published, whole.sizes)
 
 
 def test_official_takes_the_published_split(make_store) -> None:

@@ -208,27 +208,6 @@ def test_a_column_of_folds_has_a_run_for_each(composer) -> None:
     assert command == "eleatt-bench train experiment=sysu model=gru data.fold=3 seed=4"
 
 
-def test_rows_with_other_numbers_of_folds_are_not_compared(composer) -> None:
-    rows = (
-        'table.rows=[{name: one, overrides: ["experiment=shrec17"]}, '
-        '{name: many, overrides: ["experiment=dhg"]}, {name: both, ensemble: [many, one]}]'
-    )
-    said = [rows, "table.seeds=[0]", "table.claims=[]"]
-    with pytest.raises(UserError, match="Table digits, ensemble both: in column a, row 'many' has"):
-        plan("digits", [*said, "table.columns=[{name: a, folds: all}]"], composer)
-    said = [rows.replace(", {name: both, ensemble: [many, one]}", ""), *said[1:2]]
-    claim = "table.claims=[{better: many, than: one, columns: [a]}]"
-    with pytest.raises(UserError) as caught:
-        plan("digits", [*said, claim, "table.columns=[{name: a, folds: all}]"], composer)
-    assert str(caught.value) == (
-        "Table digits, claim many > one: in column a, row 'many' has 20 folds and row 'one' has 1. "
-        "Give the column folds that both have, folds: [0]"
-    )
-    columns = "table.columns=[{name: a, folds: [0]}, {name: b, folds: all}]"
-    made = plan("digits", [*said, claim, columns], composer)
-    assert [len(tested) for tested in made.tested.values()] == [1, 1, 1, 20]
-
-
 @pytest.mark.parametrize(
     ("said", "seeds", "looks"),
     [

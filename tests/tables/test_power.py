@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+import math
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from scipy import stats
 
 from eleatt_bench.tables.power import (
+    MOST_SEEDS,
     POWER,
     detectable,
     power,
@@ -41,6 +45,17 @@ def test_so_many_seeds_find_it_and_one_fewer_does_not(
     else:
         assert power(difference, spread, found, level) >= POWER
         assert found == 3 or power(difference, spread, found - 1, level) < POWER
+
+
+@given(st.integers(3, MOST_SEEDS), levels, st.lists(st.floats(0, 60), min_size=1, max_size=20))
+@example(38, 0.0195, [36.99])
+@example(612, 0.0195, [35.5, 36.0, 36.5])
+def test_power_is_a_share_that_grows_with_the_difference(
+    count: int, level: float, shifts: list[float]
+) -> None:
+    found = [power(shift, math.sqrt(count), count, level) for shift in sorted(shifts)]
+    assert all(0 <= share <= 1 for share in found)
+    assert all(b >= a - 1e-15 for a, b in itertools.pairwise(found))
 
 
 def test_half_a_standard_deviation_needs_34_seeds() -> None:

@@ -85,6 +85,15 @@ def test_seeds_of_other_samples_are_tested_but_not_crossed() -> None:
     assert gains({0: (predictions(rows[0, 0]), None)}) is None
 
 
+def test_samples_with_other_labels_or_classes_are_not_compared() -> None:
+    ours = predictions(np.array([1.0, 0.0, 1.0]))
+    other = replace(ours, labels=1 - ours.labels)
+    more = replace(ours, logits=np.eye(3), class_names=("first", "second", "third"))
+    assert gains({0: (ours, ours)}) is not None
+    assert gains({0: (ours, other)}) is None
+    assert gains({0: (ours, more)}) is None
+
+
 @pytest.fixture
 def with_subjects(table4_plan: Plan, finish, tmp_path: Path) -> Plan:
     """Table 4 with a store of five subjects, and runs that were tested on it."""

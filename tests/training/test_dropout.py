@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from eleatt_bench.common.errors import UserError
 from eleatt_bench.data.batches import Batch
 from eleatt_bench.training.dropout import _GOLDEN, SampleDropout, _mixed
 
@@ -34,6 +35,18 @@ def masks(
     empty = torch.empty(len(long), 0)
     dropout.draw_for(Batch(empty, long, empty, np.array(samples, np.int64), len(long), epoch))
     return dropout(torch.ones(int(long.max()), len(long), elements, dtype=dtype), layer)
+
+
+@pytest.mark.parametrize(("p", "level"), [(0.5 / 65_536, 1), (1 - 0.5 / 65_536, 65_535)])
+def test_whatever_a_configuration_may_have_drops_some_and_keeps_some(
+    composer, p: float, level: int
+) -> None:
+    with pytest.raises(UserError, match=r"^model\.dropout"):
+        composer.config([f"model.dropout={p!r}"])
+    inside = np.nextafter(p, 0.5).item()
+    assert composer.config([f"model.dropout={inside!r}"])["model"]["dropout"] == inside
+    found = masks(inside, elements=500).unique().tolist()
+    assert found == pytest.approx([0, 65_536 / (65_536 - level)])
 
 
 def test_the_mixing_is_splitmix64() -> None:

@@ -207,6 +207,37 @@ def test_weights_that_have_learnt_from_what_is_tested_are_refused(short_config) 
     assert all_runs(Path(config["runs_dir"])) == []
 
 
+def test_weights_that_have_learnt_from_what_is_validated_on_are_refused(
+    tmp_path: Path, monkeypatch, short_config
+) -> None:
+    """Of one data set, only a pre-training in the same protocol has the same validation samples."""
+    for name, protocol in (("dev", "cross_view_dev"), ("same", "cross_view")):
+        (tmp_path / "experiment").mkdir(exist_ok=True)
+        text = f"# @package _global_\ndefaults: [nucla]\ndata: {{protocol: {protocol}}}\n"
+        (tmp_path / "experiment" / f"{name}.yaml").write_text(text)
+    monkeypatch.setenv("ELEATT_CONFIGS", str(tmp_path))
+    config = short_config()
+    random = np.random.default_rng()
+    frames = [random.normal(size=(3, 60)).astype(np.float32) for _ in range(12)]
+    samples = (
+        Sample(f"nucla {n}", one, n % 2, {"camera": 1 + n % 3}) for n, one in enumerate(frames)
+    )
+    write_store(
+        tmp_path / "data" / "prepared" / "nucla.h5", name="nucla", samples=samples,
+        class_names=["no", "yes"], layout={}, source="made up",
+    )  # fmt: skip
+    said = ["experiment=nucla", "quick=true", "data.val_fraction=0.75"]
+    said += [f"{folder}={config[folder]}" for folder in ("data_dir", "runs_dir")]
+    plan_jobs("train", [[*said, "pretraining=same"]])
+    with pytest.raises(
+        UserError,
+        match=r"pretraining=dev learns from 1 of the 6 sequences that this run validates on, such "
+        r"as nucla \d+: choose one on nucla with data.protocol=cross_view, which leaves them out",
+    ):
+        plan_jobs("train", [[*said, "pretraining=dev"]])
+    plan_jobs("train", [[*said, "pretraining=dev", "data.val_seed=1"]])
+
+
 def test_an_unknown_experiment_is_named(short_config) -> None:
     with pytest.raises(UserError, match="Did you mean 'digits'"):
         train(short_config("pretraining=digit"), [])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from eleatt_bench.runs.values import Run
 _OF_A_RUN = ("epochs", "best_epoch", "parameters", "timing.seconds_per_epoch", "device")
 _UNSAID = ("data_dir", "runs_dir", "force", "table")
 """Settings that say nothing about the run, not even where it was computed."""
+_BUT_THE_SEED = (without_seed, partial(without_seed, follows=False))
+"""An identity but for the seed, whether ``val_seed`` follows it or is fixed at the same number."""
 
 
 def compare(arguments: Sequence[str]) -> None:
@@ -104,6 +107,11 @@ def _on_the_same_samples(a: Run, b: Run) -> str:
     _, first, second = np.intersect1d(ours.names, theirs.names, return_indices=True)
     if len(first) == 0:
         return "No test sample is in both."
+    alike = np.array_equal(ours.labels[first], theirs.labels[second])
+    if not alike or len(ours.class_names) != len(theirs.class_names):
+        return (
+            "They were tested on other labels of the same samples: there is no paired difference."
+        )
     found = paired(ours.right[first].astype(np.int64) - theirs.right[second])
     return (
         f"On the same {len(first):,} test samples A is right alone on {found.only_first:,}, B "
@@ -124,12 +132,12 @@ def _over_seeds(a: Run, b: Run) -> str:
     from eleatt_bench.tables.judgement import Design
     from eleatt_bench.tables.power import MOST_SEEDS
 
-    same = [without_seed(run.record["identity"]) for run in (a, b) if "identity" in run.record]
-    if len(same) < 2 or same[0] == same[1]:
+    known = [run.record["identity"] for run in (a, b) if "identity" in run.record]
+    if len(known) < 2 or any(like(known[0]) == like(known[1]) for like in _BUT_THE_SEED):
         return ""
-    if tested_on(same[0]) != tested_on(same[1]):
+    if tested_on(known[0]) != tested_on(known[1]):
         return "No comparison over seeds: the runs differ in data, protocol, fold or limit."
-    of_a, of_b = (_by_seed(one, a.folder.path.parent) for one in same)
+    of_a, of_b = (_by_seed(one, a.folder.path.parent) for one in known)
     seeds = tuple(sorted(of_a.keys() & of_b.keys()))[:MOST_SEEDS]
     if not seeds:
         return "No comparison over seeds: no seed is finished in both."
@@ -144,11 +152,19 @@ def _over_seeds(a: Run, b: Run) -> str:
     return f"{text}: {judgement_text(found)}."
 
 
-def _by_seed(same: dict[str, Any], runs: Path) -> dict[int, float]:
-    """Test accuracies (%) by seed of the finished ``runs`` with the identity ``same``."""
-    records = (folder.read() for folder in all_runs(runs))
-    return {
-        record["identity"]["seed"]: 100 * record["metrics"]["test"]["accuracy"]
-        for record in records
-        if says_finished(record) and without_seed(record["identity"]) == same
-    }
+def _by_seed(identity: dict[str, Any], runs: Path) -> dict[int, float]:
+    """Test accuracies (%) of the finished ``runs`` that differ from ``identity`` in the seed alone.
+
+    They are by seed. Whether ``val_seed`` follows the seed, is as more of these runs have it.
+    """
+    records = [folder.read() for folder in all_runs(runs)]
+    finished = [one for one in records if says_finished(one)]
+    found = [
+        {
+            record["identity"]["seed"]: 100 * record["metrics"]["test"]["accuracy"]
+            for record in finished
+            if like(record["identity"]) == like(identity)
+        }
+        for like in _BUT_THE_SEED
+    ]
+    return max(found, key=len)

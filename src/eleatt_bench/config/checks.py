@@ -15,6 +15,9 @@ from eleatt_bench.config.transforms import check_transforms
 QUICK = {"trainer.max_epochs": 2, "data.limit": 64}
 """The largest values that a run with ``quick=true`` has."""
 
+DROPOUT_LEVELS = 1 << 16
+"""A probability of dropout is rounded to so many levels."""
+
 
 def check_values(config: Mapping[str, Any], name: str = "train", *, begun: bool = False) -> None:
     """Refuse values that make no sense; ``config`` is plain and has all keys of schema ``name``.
@@ -43,6 +46,7 @@ def check_values(config: Mapping[str, Any], name: str = "train", *, begun: bool 
             _check_clipping(config["trainer"])
             _check_monitor(config["scheduler"])
             _check_forget_bias(config["model"])
+            _check_small_dropout(config["model"]["dropout"])
 
 
 _LARGEST = 1 << 63
@@ -189,8 +193,11 @@ def _seconds(time: str | None) -> float | None:
 
 def _check_ranges(config: Mapping[str, Any]) -> None:
     data, model = config["data"], config["model"]
-    if not 0 <= model["dropout"] < 1:
-        raise UserError(f"model.dropout is {model['dropout']}; it must lie in [0, 1)")
+    if not 0 <= model["dropout"] < 1 - 0.5 / DROPOUT_LEVELS:
+        raise UserError(
+            f"model.dropout is {model['dropout']}; it must lie in [0, 1), also rounded to "
+            f"1 / {DROPOUT_LEVELS:,}"
+        )
     if not 0 <= (smoothing := config["loss"]["label_smoothing"]) < 1:
         raise UserError(f"loss.label_smoothing is {smoothing}; it must lie in [0, 1)")
     if not 0 < data["val_fraction"] < 1:
@@ -277,4 +284,13 @@ def _check_forget_bias(model: Mapping[str, Any]) -> None:
         raise UserError(
             f"{without}: model.init.chrono_steps draws the biases of that gate. Choose "
             f"model.init.chrono_steps=null, or model.init.forget_bias={_FORGET_BIAS}"
+        )
+
+
+def _check_small_dropout(dropout: float) -> None:
+    """Refuse a probability that is rounded to 0, for the same reason."""
+    if 0 < dropout <= 0.5 / DROPOUT_LEVELS:
+        raise UserError(
+            f"model.dropout={dropout} has no effect: it is rounded to 1 / {DROPOUT_LEVELS:,}. "
+            "Choose model.dropout=0"
         )

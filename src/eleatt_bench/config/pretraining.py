@@ -30,10 +30,10 @@ def source_of(
     """The pre-training whose recurrent layers the run of ``config`` begins with; None: it has none.
 
     It is the experiment that ``pretraining`` names, with the network, augmentation, seed, loggers
-    and folders of ``config``. If the data set is the same, so are the fold and the validation
-    samples: otherwise it would learn from what this run tests or validates on. Settings of the
-    trainer for which ``is_place`` is true say where a run is computed; they are those of ``config``
-    too.
+    and folders of ``config``. If the data set is the same, so are the fold and what draws the
+    validation samples: in the same protocol, it then learns from nothing that this run tests or
+    validates on. Settings of the trainer for which ``is_place`` is true say where a run is
+    computed; they are those of ``config`` too.
 
     Raises:
         UserError: there is no such experiment, or it begins with the weights of another one.

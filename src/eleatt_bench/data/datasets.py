@@ -49,6 +49,7 @@ class DataSet:
     with_splits: Callable[[Path, Path], Release] | None = None  # as ``read``, with --splits
     part: Part | None = None
     made_by: str = ""  # the command, if it is not `data prepare`
+    samples_of: str = ""  # the data set whose samples it has too, in the same protocols
 
     @property
     def of_videos(self) -> bool:
@@ -132,6 +133,7 @@ _DATA_SETS = (
         frame=nucla.LAYOUT,
         classes=ntu.NTU.actions,
         part=Part("ntu", columns(nucla.JOINTS, ntu.LAYOUT)),
+        samples_of="ntu",
     ),
     DataSet(
         name="ntu120",
@@ -200,6 +202,7 @@ _DATA_SETS = (
         frame=_RESNET_50,
         classes=ntu.NTU.actions,
         made_by=ntu_rgb.COMMAND,
+        samples_of="ntu",
     ),
 )
 _BY_NAME = {entry.name: entry for entry in _DATA_SETS}

@@ -103,16 +103,19 @@ def without_digest(identity: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def without_seed(identity: Mapping[str, Any]) -> dict[str, Any]:
+def without_seed(identity: Mapping[str, Any], *, follows: bool = True) -> dict[str, Any]:
     """``identity`` without its seed, and without the seed of its pre-training.
 
-    A ``val_seed`` that equals the seed follows it, and is left out as well.
+    A ``val_seed`` that equals the seed is left out as well, unless ``follows`` is false: then it is
+    fixed at that number. That of a pre-training on other data always follows.
     """
+    data = identity["data"]
     result = {**identity, "seed": None}
-    if identity["data"].get("val_seed") == identity["seed"]:
-        result["data"] = {**identity["data"], "val_seed": None}
-    if "pretraining" in result:
-        result["pretraining"] = without_seed(result["pretraining"])
+    if follows and data.get("val_seed") == identity["seed"]:
+        result["data"] = {**data, "val_seed": None}
+    if before := identity.get("pretraining"):
+        elsewhere = before["data"]["name"] != data["name"]
+        result["pretraining"] = without_seed(before, follows=follows or elsewhere)
     return result
 
 

@@ -76,14 +76,6 @@ class Cells:
             found[run.section, run.row, run.column].add(run.run_id or content(run.identity))
         return found
 
-    @property
-    def folds(self) -> dict[Place, int]:
-        """The number of folds of every cell."""
-        found: dict[Place, set[int]] = defaultdict(set)
-        for run in self.runs:
-            found[run.section, run.row, run.column].add(run.fold)
-        return {place: len(folds) for place, folds in found.items()}
-
     def _cell(self, place: Place, column: Spec, said: tuple[str, ...]) -> Iterator[PlannedRun]:
         """The runs of one cell, seed by seed, and fold by fold within a seed."""
         section, row, name = place

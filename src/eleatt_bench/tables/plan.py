@@ -17,8 +17,9 @@ from eleatt_bench.common.locations import FOLDERS, command, folder_at
 from eleatt_bench.config.composer import Composer
 from eleatt_bench.runs.identity import content, is_named, is_place
 from eleatt_bench.tables.cells import Cells, PlannedRun
+from eleatt_bench.tables.comparable import check_comparable
 from eleatt_bench.tables.facts import DataFacts
-from eleatt_bench.tables.spec import Place, Spec, cells_of, check_folds, check_spec, declared
+from eleatt_bench.tables.spec import Place, Spec, cells_of, check_spec, declared
 from eleatt_bench.tables.typed import check_apart, check_rows, check_user
 
 
@@ -180,7 +181,7 @@ def plan(
     check_spec(spec)
     check_rows(spec, user)
     cells = Cells(spec, user, quick, composer, facts)
-    check_folds(spec, cells.folds)
+    check_comparable(spec, cells.runs)
     quickly = ["quick=true"] if quick else []
     changes = [o for o in user if key_of(o) != "quick"]
     variation: tuple[str, ...] = ()

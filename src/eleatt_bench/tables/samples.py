@@ -26,15 +26,26 @@ class Gains(NamedTuple):
 
 
 def gains(folds: Mapping[int, Pair]) -> Gains | None:
-    """The gains of the two runs of each fold; None if some are missing or of other samples."""
+    """The gains of the two runs of each fold; None if some are missing or of other samples.
+
+    Samples with other labels or classes are others, too.
+    """
     gain, names, fold_of = [], [], []
     for fold, (ours, theirs) in folds.items():
-        if ours is None or theirs is None or not np.array_equal(ours.names, theirs.names):
+        if ours is None or theirs is None or not _same_samples(ours, theirs):
             return None
         gain.append(ours.right.astype(np.int64) - theirs.right)
         names.append(ours.names)
         fold_of.append(np.full(len(ours.names), fold))
     return Gains(np.concatenate(gain), np.concatenate(names), np.concatenate(fold_of))
+
+
+def _same_samples(ours: Predictions, theirs: Predictions) -> bool:
+    return (
+        np.array_equal(ours.names, theirs.names)
+        and np.array_equal(ours.labels, theirs.labels)
+        and len(ours.class_names) == len(theirs.class_names)
+    )
 
 
 class Paired(NamedTuple):

@@ -132,41 +132,6 @@ def check_spec(spec: Spec) -> None:
     _distinct(name, "claim", places)
 
 
-def check_folds(spec: Spec, folds: Mapping[Place, int]) -> None:
-    """Refuse claims and ensembles of rows with different numbers of ``folds``.
-
-    ``folds`` are those of each section, row and column; a row that is an ensemble has none there.
-
-    Raises:
-        UserError: there is such a claim or ensemble.
-    """
-    table = spec["name"]
-    for section in sections_of(spec):
-        for column in spec["columns"]:
-            name = column["name"]
-            known = {
-                row: n for (s, row, c), n in folds.items() if (s, c) == (section["name"], name)
-            }
-            for row in spec["rows"]:
-                if members := row["ensemble"]:
-                    _check_equal(f"Table {table}, ensemble {row['name']}", name, members, known)
-                    known[row["name"]] = known[members[0]]
-            for claim in spec["claims"]:
-                if not claim["columns"] or name in claim["columns"]:
-                    two = claim["better"], claim["than"]
-                    _check_equal(f"Table {table}, claim {' > '.join(two)}", name, two, known)
-
-
-def _check_equal(what: str, column: str, rows: Iterable[str], folds: Mapping[str, int]) -> None:
-    first, *others = rows
-    for other in others:
-        if folds[first] != folds[other]:
-            raise UserError(
-                f"{what}: in column {column}, row {first!r} has {folds[first]} folds and row "
-                f"{other!r} has {folds[other]}. Give the column folds that both have, folds: [0]"
-            )
-
-
 def _check_ensemble(table: str, row: Spec, choices: list[str]) -> None:
     if not row["ensemble"]:
         return

@@ -14,10 +14,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from eleatt_bench.config.checks import DROPOUT_LEVELS
 from eleatt_bench.data.batches import Batch
 from eleatt_bench.data.transforms.randomness import Draws, Purpose
 
-_LEVELS = 1 << 16
 _PER_WORD = 4  # elements, 16 bits each
 _MOST_FRAMES = 1 << 32
 # As int64, whose sums and products wrap as those of unsigned integers do.
@@ -36,7 +36,7 @@ class SampleDropout(nn.Module):
     def __init__(self, p: float, seed: int) -> None:
         super().__init__()
         self.p = p
-        self._level, self._seed = round(p * _LEVELS), seed
+        self._level, self._seed = round(p * DROPOUT_LEVELS), seed
         self._keys: Tensor | None = None
         self._lengths = torch.empty(0, dtype=torch.int64)
 
@@ -62,7 +62,7 @@ class SampleDropout(nn.Module):
         kept = torch.zeros_like(frames)
         chosen = self._kept(self._keys[row], step, frames.shape[2], layer)
         kept[step, row] = chosen.to(frames.dtype)
-        return frames * kept.mul_(_LEVELS / (_LEVELS - self._level))
+        return frames * kept.mul_(DROPOUT_LEVELS / (DROPOUT_LEVELS - self._level))
 
     def of_last(self, last: Tensor, layer: int) -> Tensor:
         """As `forward`, for the last valid frames (B, N) alone."""
@@ -71,7 +71,7 @@ class SampleDropout(nn.Module):
         if self._keys is None:
             return F.dropout(last, self.p)
         kept = self._kept(self._keys, self._lengths - 1, last.shape[1], layer)
-        return last * kept.to(last.dtype).mul_(_LEVELS / (_LEVELS - self._level))
+        return last * kept.to(last.dtype).mul_(DROPOUT_LEVELS / (DROPOUT_LEVELS - self._level))
 
     def _kept(self, keys: Tensor, step: Tensor, count: int, layer: int) -> Tensor:
         """Which elements are kept (F, count), for F frames: sample ``keys`` (F,), ``step`` (F,)."""
@@ -80,7 +80,7 @@ class SampleDropout(nn.Module):
         words = _mixed(keys[:, None] + places)
         if not len(words):  # torch cannot view an empty tensor with unusual strides
             return words.new_empty((0, count), dtype=torch.bool)
-        return words.view(torch.int16)[:, :count] >= self._level - _LEVELS // 2
+        return words.view(torch.int16)[:, :count] >= self._level - DROPOUT_LEVELS // 2
 
 
 def _mixed(words: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from omegaconf.errors import OmegaConfBaseException
 
@@ -17,8 +17,8 @@ from eleatt_bench.config.compose import config_of_run
 from eleatt_bench.config.composer import Composer
 from eleatt_bench.config.pretraining import Pretraining, source_of
 from eleatt_bench.data import catalog
-from eleatt_bench.data.protocols import labelled, seen_before, sides
-from eleatt_bench.data.store import SequenceStore
+from eleatt_bench.data.protocols import Split, labelled, seen_before, sides, split
+from eleatt_bench.data.store import Integers, SequenceStore
 from eleatt_bench.runs.export import tested_weights
 from eleatt_bench.runs.form import says_finished
 from eleatt_bench.runs.identity import RECIPE_VERSION, identity, is_place
@@ -75,12 +75,27 @@ def _check_frames(config: Config, source: Pretraining) -> None:
 
 
 def _check_unseen(config: Config, source: Pretraining) -> None:
-    """Check, before hours are spent on it, that the source learns from nothing tested here."""
-    learnt, tested, such = _learnt(*(_fold(one) for one in (config, source.config)))
+    """Check, before hours are spent on it, that the source learns from nothing tested here.
+
+    Nor must it learn from a sequence that this run validates on.
+    """
+    name, data = config["pretraining"], config["data"]
+    ours, theirs = _fold(config), _fold(source.config)
+    learnt, tested, such = _learnt("test", ours, theirs)
     if learnt:
         raise UserError(
-            f"pretraining={config['pretraining']} learns from {learnt:,} of the {tested:,} "
+            f"pretraining={name} learns from {learnt:,} of the {tested:,} "
             f"sequences that this run tests on, such as {such}: choose an experiment that does not"
+        )
+    if not _learnt("learn", ours, theirs)[0]:
+        return
+    (store, here), (other, there) = _split(config), _split(source.config)
+    seen = seen_before(store, here.val, other, there.train)
+    if len(seen):
+        raise UserError(
+            f"pretraining={name} learns from {len(seen):,} of the {len(here.val):,} sequences that "
+            f"this run validates on, such as {store.names[seen[0]]}: choose one on {data['name']} "
+            f"with data.protocol={data['protocol']}, which leaves them out"
         )
 
 
@@ -111,12 +126,18 @@ def _fold(config: Config) -> _Fold:
 
 
 @cache
-def _learnt(ours: _Fold, theirs: _Fold) -> tuple[int, int, str]:
-    """How many test sequences of ``ours`` ``theirs`` learns from, of how many, and one's name."""
+def _learnt(part: Literal["test", "learn"], ours: _Fold, theirs: _Fold) -> tuple[int, int, str]:
+    """How many of a ``part`` of ``ours`` ``theirs`` learns from, of how many, and one's name."""
     stores = [catalog.open_store(folder, name) for folder, name, _, _ in (ours, theirs)]
-    tested = sides(stores[0], *ours[2:]).test
-    seen = seen_before(stores[0], tested, stores[1], sides(stores[1], *theirs[2:]).learn)
-    return len(seen), len(tested), stores[0].names[seen[0]] if len(seen) else ""
+    own: Integers = getattr(sides(stores[0], *ours[2:]), part)
+    seen = seen_before(stores[0], own, stores[1], sides(stores[1], *theirs[2:]).learn)
+    return len(seen), len(own), stores[0].names[seen[0]] if len(seen) else ""
+
+
+def _split(config: Config) -> tuple[SequenceStore, Split]:
+    store, data = catalog.open_store(*_fold(config)[:2]), config["data"]
+    drawn = {key: data[key] for key in ("fold", "val_fraction", "val_seed")}
+    return store, split(store, data["protocol"], **drawn)
 
 
 def _frame_size(config: Config) -> int:
