@@ -26,6 +26,7 @@ def by_the_catalog(data_dir: Path, name: str) -> Prepared:
         str(catalog.data_digest(data_dir, name)),
         catalog.read_layout(data_dir, name).get("weights") == "random",
         catalog.incomplete(data_dir, name),
+        catalog.open_store(data_dir, name).input_size,
     )
 
 

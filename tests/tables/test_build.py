@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from eleatt_bench.data import catalog
 from eleatt_bench.data.store import Sample
 from eleatt_bench.data.writing import write_store
 from eleatt_bench.tables.build import table
+from eleatt_bench.tables.estimate import expected
+from eleatt_bench.tables.parameters import count
 from eleatt_bench.tables.plan import Plan, plan
 from eleatt_bench.tables.table import RunSource, SeedResult, Table, TableCell
 
@@ -157,19 +160,49 @@ def test_a_table_of_folds_counts_them(tmp_path, finish, composer) -> None:
     assert any("A variation of the table" in note for note in result.notes)
 
 
+@pytest.fixture
+def features(tmp_path: Path) -> Callable[[str], None]:
+    """Prepare JHMDB as features of four values, from a network with such weights."""
+
+    def prepare(weights: str) -> None:
+        splits = {f"split_{number}": 0 for number in (1, 2, 3)}
+        write_store(
+            catalog.store_path(tmp_path, "jhmdb"),
+            name="jhmdb",
+            samples=[Sample("clip", np.ones((2, 4), np.float32), 0, splits)],
+            class_names=["no", "yes"],
+            layout={"kind": "features", "backbone": "mean", "weights": weights},
+            source="a test",
+        )
+
+    return prepare
+
+
+def test_networks_on_features_take_what_the_backbone_of_the_store_makes(
+    tmp_path: Path, composer, features, finish
+) -> None:
+    """Without a store, what that of the commands makes: 2,048 values."""
+    features("of a test")
+    made = plan("table1", [f"data_dir={tmp_path}", f"runs_dir={tmp_path}"], composer)
+    videos, clips = table(made).rows[0].cells[::2][:2]
+    model = made.runs[0].identity["model"]
+    assert videos.parameters == count(model, 2048, 60) == 7_113_276
+    one_layer = {**model, "num_layers": 1}
+    assert clips.parameters == count(one_layer, 4, 21)
+
+    small = plan("table1", ["model.hidden_size=256", *made.folders], composer)
+    done = next(run for run in small.runs if run.column == "jhmdb_1")
+    size = count({**one_layer, "hidden_size": 256}, 4, 21)
+    finish(small, done, accuracy=0.5, more={"parameters": size, "samples": {"train": 660}})
+    found = next(one for one in expected([made])[0] if one.run.identity["data"]["name"] == "jhmdb")
+    assert found.seconds == pytest.approx(2.0 * 60 * clips.parameters / size)
+
+
 @pytest.mark.parametrize(("weights", "warned"), [("random", True), ("of a test", False)])
 def test_features_of_a_network_that_was_never_trained_are_shouted_about(
-    tmp_path: Path, composer, weights: str, warned: bool
+    tmp_path: Path, composer, features, weights: str, warned: bool
 ) -> None:
-    splits = {f"split_{number}": 0 for number in (1, 2, 3)}
-    write_store(
-        catalog.store_path(tmp_path, "jhmdb"),
-        name="jhmdb",
-        samples=[Sample("clip", np.ones((2, 4), np.float32), 0, splits)],
-        class_names=["no", "yes"],
-        layout={"kind": "features", "backbone": "mean", "weights": weights},
-        source="a test",
-    )
+    features(weights)
     notes = table(plan("table1", [f"data_dir={tmp_path}", "table.seeds=[0]"], composer)).notes
     assert any(note.startswith("RANDOM WEIGHTS: ") and "jhmdb" in note for note in notes) == warned
 

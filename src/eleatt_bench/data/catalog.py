@@ -15,7 +15,7 @@ from eleatt_bench.data.datasets import entry as entry
 from eleatt_bench.data.datasets import names as names
 from eleatt_bench.data.datasets import part, prepare_command
 from eleatt_bench.data.release import Release
-from eleatt_bench.data.store import SequenceStore, StoreError, read_count, read_digest
+from eleatt_bench.data.store import SequenceStore, StoreError, read_count, read_digest, read_width
 from eleatt_bench.data.store import read_layout as store_layout
 from eleatt_bench.data.writing import Progress, filling, write_store
 
@@ -89,6 +89,18 @@ def incomplete(data_dir: Path, name: str) -> str | None:
         return None
     with _mended(name):
         return completeness.remark(name, read_count(path, _whole(name)))
+
+
+def frame_width(data_dir: Path, name: str) -> int:
+    """The number of values of a frame of data set ``name``, as `SequenceStore.input_size`.
+
+    Raises:
+        UserError: its store is not prepared, or damaged.
+    """
+    if chosen := entry(name).part:
+        return len(chosen.columns)
+    with _mended(name):
+        return read_width(store_path(data_dir, name), name)
 
 
 def prepare(

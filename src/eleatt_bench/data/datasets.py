@@ -70,7 +70,7 @@ def columns(joints: Sequence[str], whole: Mapping[str, Any]) -> Integers:
     return (np.array(first)[:, None] + np.arange(3)).ravel()
 
 
-_RESNET_50 = 2048  # values of a frame's feature; another backbone's store has others
+_RESNET_50 = 2048  # values of a frame's feature of the commands; another backbone makes others
 _NTU = "https://rose1.ntu.edu.sg/dataset/actionRecognition/"
 _NTU_SIZES = {"cross_subject": ((40_091, 16_487),), "cross_view": ((37_646, 18_932),)}
 _HALVES = {"cross_subject": ((240, 240),), "same_subject": ((240, 240),)}

@@ -17,11 +17,12 @@ _MOST = 1000
 
 
 class Prepared(NamedTuple):
-    """A store's content digest, whether random weights made its features, how it is incomplete."""
+    """What is known of a store."""
 
-    digest: str
-    untrained: bool
-    incomplete: str | None
+    digest: str  # of its content
+    untrained: bool  # whether random weights made its features
+    incomplete: str | None  # how, in words
+    width: int  # values of a frame
 
 
 class DataSets:
@@ -69,4 +70,5 @@ def _read(data_dir: Path, name: str) -> list[Any] | None:
     if digest is None:
         return None
     untrained = catalog.read_layout(data_dir, name).get("weights") == RANDOM_WEIGHTS
-    return [digest, untrained, catalog.incomplete(data_dir, name)]
+    width = catalog.frame_width(data_dir, name)
+    return [digest, untrained, catalog.incomplete(data_dir, name), width]

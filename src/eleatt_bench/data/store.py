@@ -210,6 +210,17 @@ def read_count(path: Path, name: str) -> int:
         return len(hdf5.local(file, "label"))
 
 
+def read_width(path: Path, name: str) -> int:
+    """The number of values of a frame in the store at ``path``; nothing else is read.
+
+    Raises:
+        UserError: as for `SequenceStore.open`.
+    """
+    with _reading(path, name) as file:
+        _, width = hdf5.local(file, "frames").shape
+        return int(width)
+
+
 def read_layout(path: Path, name: str) -> dict[str, Any]:
     """What a frame of the store at ``path`` is, as `SequenceStore.layout`; nothing else is read.
 

@@ -12,6 +12,7 @@ from eleatt_bench.runs.summaries import Summary
 from eleatt_bench.tables.cells import PlannedRun
 from eleatt_bench.tables.claims import Comparisons, claims
 from eleatt_bench.tables.departures import held_against
+from eleatt_bench.tables.facts import DataFacts
 from eleatt_bench.tables.parameters import parameters
 from eleatt_bench.tables.plan import Plan, Tested
 from eleatt_bench.tables.records import (
@@ -47,7 +48,9 @@ def table(plan: Plan, records: Mapping[str, Summary] | None = None) -> Table:
     cells = {}
     for (section, row, column), own in plan.tested.items():
         paper, metric = papers[row].get(column), metrics[column]
-        cells[section, row, column] = _cell(own, asked, paper, metric, records, comparisons)
+        cells[section, row, column] = _cell(
+            own, asked, paper, metric, records, comparisons, plan.data
+        )
     folds = {column: len({one.fold for one in own}) for (_, _, column), own in plan.tested.items()}
     judged = claims(plan, cells, failed(plan, records), comparisons)
     comparisons.keep()
@@ -87,6 +90,7 @@ def _cell(
     metric: str,
     records: Mapping[str, Summary],
     comparisons: Comparisons,
+    data: DataFacts,
 ) -> TableCell:
     results: list[SeedResult] = []
     shown: list[Tested] = []
@@ -102,7 +106,9 @@ def _cell(
         [records[key(run)] for run in runs if key(run) in records]
         for runs in zip(*(one.runs for one in shown), strict=True)
     ] or [[]] * len(members)
-    sizes = [_parameters(runs[0], of_runs) for runs, of_runs in zip(members, done, strict=True)]
+    sizes = [
+        _parameters(runs[0], of_runs, data) for runs, of_runs in zip(members, done, strict=True)
+    ]
     seconds = list(map(_seconds, done))
     return TableCell(
         results=tuple(results),
@@ -128,8 +134,10 @@ def _sources(
     )
 
 
-def _parameters(run: PlannedRun, done: Sequence[Summary]) -> int | None:
-    return int(done[0]["parameters"]) if done else parameters(run.identity)
+def _parameters(run: PlannedRun, done: Sequence[Summary], data: DataFacts) -> int | None:
+    if done:
+        return int(done[0]["parameters"])
+    return parameters(run.identity, data.width(run.identity["data"]["name"]))
 
 
 def _seconds(records: Sequence[Summary]) -> dict[str, float]:

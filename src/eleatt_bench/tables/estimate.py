@@ -25,6 +25,7 @@ from eleatt_bench.runs.record import RunFolder
 from eleatt_bench.runs.summaries import LIKENESS, Summaries, Summary
 from eleatt_bench.runs.wanted import WantedRun
 from eleatt_bench.tables.cells import PlannedRun
+from eleatt_bench.tables.facts import DataFacts
 from eleatt_bench.tables.parameters import parameters
 from eleatt_bench.tables.pending import wanted_by_look
 from eleatt_bench.tables.plan import Plan
@@ -70,12 +71,12 @@ class _Done:
             self._record["accelerator"] == "cpu"
         )
 
-    def scales(self, identity: Mapping[str, Any]) -> Iterator[tuple[float, float]]:
+    def scales(self, identity: Mapping[str, Any], data: DataFacts) -> Iterator[tuple[float, float]]:
         """The factors from this run's seconds per epoch, and bytes, to those of ``identity``.
 
         Yields nothing if they are not known.
         """
-        wanted = parameters(identity)
+        wanted = parameters(identity, data.width(identity["data"]["name"]))
         samples = self._record.get("samples", {}).get("train")
         limits = [self._record[LIKENESS]["limit"], identity["data"].get("limit")]
         if limits[0] not in (None, limits[1]):
@@ -119,7 +120,7 @@ def _expected(
     run: WantedRun, plan: Plan, names: Iterable[str], done: Mapping[str, list[_Done]]
 ) -> Expected:
     made = Expected(run, tuple(names), waits_for=_waits_for(run))
-    seconds, size = _like(run.identity, plan.accelerator, done)
+    seconds, size = _like(run.identity, plan, done)
     if seconds is not None:
         return replace(made, seconds=seconds, bytes=size, source="by runs that are like them")
     minutes = None
@@ -170,7 +171,7 @@ def _finished(runs_dir: Path) -> dict[str, list[_Done]]:
 
 
 def _like(
-    identity: Mapping[str, Any], accelerator: str, done: Mapping[str, list[_Done]]
+    identity: Mapping[str, Any], plan: Plan, done: Mapping[str, list[_Done]]
 ) -> tuple[float | None, float | None]:
     """Seconds and bytes of a run, in the median of the finished runs that are most like it."""
     this = likeness(identity)
@@ -178,7 +179,7 @@ def _like(
         timed = [
             (one.seconds, one)
             for one in done.get(this[level], [])
-            if one.seconds is not None and one.is_on(accelerator)
+            if one.seconds is not None and one.is_on(plan.accelerator)
         ]
         if level == "but_numbers":
             found = [(seconds, float(one.bytes)) for seconds, one in timed]
@@ -189,7 +190,7 @@ def _like(
                     one.bytes * size,
                 )
                 for seconds, one in timed
-                for factor, size in one.scales(identity)
+                for factor, size in one.scales(identity, plan.data)
             ]
         if found:
             return tuple(map(statistics.median, zip(*found, strict=True)))

@@ -40,6 +40,11 @@ class DataFacts:
         found = self._of_store(name)
         return None if found is None else found.incomplete
 
+    def width(self, name: str) -> int | None:
+        """The number of values of a frame; None if it is not known."""
+        found = self._of_store(name)
+        return None if found is None else found.width
+
     def damage(self, name: str) -> str | None:
         """How the store is damaged, and the command that mends it; None if nothing is known."""
         self._of_store(name)
@@ -96,6 +101,9 @@ class PublishedFacts(DataFacts):
 
         found = self._read(name)
         return None if found is None else completeness.remark(name, found["samples"])
+
+    def width(self, name: str) -> int | None:
+        return None
 
     def damage(self, name: str) -> str | None:
         return None

@@ -10,10 +10,12 @@ from eleatt_bench.runs.identity import gated_layers
 _BLOCKS = {"rnn": 1, "lstm": 4, "gru": 3}  # gates and candidates, each with matrices and a bias
 
 
-def parameters(config: Mapping[str, Any]) -> int | None:
+def parameters(config: Mapping[str, Any], width: int | None = None) -> int | None:
     """The number of trainable values; None for an unknown data set.
 
-    ``config`` is a run's configuration or identity, as plain values.
+    ``config`` is a run's configuration or identity, as plain values. ``width`` is the number of
+    values of a frame in the data set's store. Features need it as soon as there is a store: a
+    backbone decided it. Before then they are taken to be those that the program's commands make.
     """
     from eleatt_bench.data import datasets  # slower than showing a table whose runs are done
     from eleatt_bench.data.layout import step_size
@@ -24,6 +26,10 @@ def parameters(config: Mapping[str, Any]) -> int | None:
         return None
     data_set = datasets.entry(data["name"])
     frame, classes = data_set.frame, find(data_set.name, data["protocol"]).classes
+    if data_set.of_videos and data.get("digest") is not None:
+        if width is None:
+            return None
+        frame = width
     size = frame if isinstance(frame, int) else step_size(frame, data["transforms"]["streams"])
     if data["sequence"] != "frames":
         size = 1
