@@ -379,6 +379,7 @@ def test_a_plan_that_was_recorded_later_takes_no_earlier_ones_place(
     assert main(["results", "verify", str(to)]) == 0
 
 
+@pytest.mark.slow
 def test_what_was_declared_before_its_seeds_were_published_stays(declare: Declare, capsys) -> None:
     """In a new folder of runs no seed was seen, however much was read in what is published."""
     declare(TABLE)
@@ -540,6 +541,7 @@ def zero(path: Path, name: str) -> None:
     path.write_bytes(content[: begin + first] + bytes(end - first) + content[begin + end :])
 
 
+@pytest.mark.slow
 def test_weights_are_those_of_the_first_seed_in_each_column(
     tmp_path: Path, monkeypatch, capsys
 ) -> None:
