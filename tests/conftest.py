@@ -19,8 +19,8 @@ import pytest
 from filelock import FileLock
 from hypothesis import settings
 
-# For tests that set no number. `make test-slow` draws Hypothesis's default, five times as many.
-settings.register_profile("quick", max_examples=20, deadline=None)
+# For tests that set no number. `make test-slow` draws Hypothesis's default, ten times as many.
+settings.register_profile("quick", max_examples=10, deadline=None)
 settings.load_profile("quick")
 
 # A shell lets its background jobs ignore Ctrl-C, and every program that they start inherits that.

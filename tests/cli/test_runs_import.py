@@ -143,7 +143,7 @@ def test_an_archive_that_is_not_in_order_changes_nothing(call, there, tmp_path: 
 
 
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(data=st.data())
 def test_whatever_is_changed_in_an_archive(call, there, tmp_path: Path, data) -> None:

@@ -42,6 +42,7 @@ def tasks(said: str) -> list[list[str]]:
     return [line.split("|") for line in lines.splitlines()]
 
 
+@pytest.mark.clusters
 def test_submitting_needs_no_torch_and_the_same_command_attaches_and_cancels(
     type_it: TypeIt, tmp_path: Path
 ) -> None:

@@ -32,7 +32,7 @@ from eleatt_bench.runs.record import RunFolder, all_runs
 from eleatt_bench.runs.title import title
 
 FEW = settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 MANY = settings(FEW, max_examples=5000)
 SEEDS = st.integers(0, 2**64)

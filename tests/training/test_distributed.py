@@ -38,6 +38,7 @@ def only_run(folder: Path) -> Path:
     return record.parent
 
 
+@pytest.mark.slow
 def test_two_processes_train_the_run_that_one_trains(command_line, tmp_path: Path) -> None:
     where = [
         f"{name}_dir={tmp_path / place}" for name, place in (("data", "data"), ("runs", "one"))
