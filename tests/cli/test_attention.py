@@ -7,6 +7,7 @@ from pathlib import Path
 
 import h5py
 import numpy as np
+import pytest
 from PIL import Image
 
 from eleatt_bench.cli import main
@@ -16,6 +17,7 @@ from eleatt_bench.report.gates import LARGEST, by_class, save_animation, sizes
 from eleatt_bench.training.run import train
 
 
+@pytest.mark.slow
 def test_of_images(tmp_path: Path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("ELEATT_DATA", "ELEATT_RUNS"):

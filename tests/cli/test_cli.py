@@ -117,7 +117,7 @@ def test_the_console_script_is_the_module(command_line, tmp_path: Path) -> None:
         (["runs", "show", "x"], "There are no runs in runs"),
     ],
 )
-@pytest.mark.few(5)
+@pytest.mark.few(2)
 def test_a_mistake_ends_in_one_sentence(
     tmp_path: Path,
     user_environment: dict[str, str],
@@ -161,7 +161,7 @@ def test_output_that_nobody_reads_is_no_error(tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("unbuffered", [False, True])
-@pytest.mark.few(8)
+@pytest.mark.few(2)
 def test_output_that_goes_nowhere(
     words: str, status: int, says: str, unbuffered: bool, tmp_path: Path
 ) -> None:
@@ -176,6 +176,7 @@ def test_output_that_goes_nowhere(
     assert len(done.stderr.splitlines()) <= 1, done.stderr
 
 
+@pytest.mark.slow
 def test_settings_are_shown_as_they_would_be_run(
     monkeypatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -218,6 +219,7 @@ def test_debug_shows_the_traceback(command_line) -> None:
 @pytest.mark.parametrize(
     "arguments", [["--help"], ["--version"], ["trian"], ["train", "+typo=1"], ["train", "seed=x"]]
 )
+@pytest.mark.few(2)
 def test_nothing_heavy_is_imported_for_a_short_answer(arguments: list[str], tmp_path: Path) -> None:
     code = (
         "import sys; from eleatt_bench.cli import main; main(sys.argv[1:]);"
@@ -270,6 +272,7 @@ def test_an_error_cannot_steer_the_terminal(monkeypatch, tmp_path: Path, capsys)
     assert "There are no runs in ?[31mred??." in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_brackets_in_a_folder_are_no_markup(monkeypatch, tmp_path: Path, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ELEATT_DATA", "d[/red]:bug:")

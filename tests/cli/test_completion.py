@@ -186,6 +186,7 @@ BEGIN = {
 
 
 @pytest.mark.parametrize("shell", BEGIN)
+@pytest.mark.few(1)
 def test_a_shell_completes_words_in_a_terminal(
     shell: str, user_environment: dict[str, str], tmp_path: Path
 ) -> None:

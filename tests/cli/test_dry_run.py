@@ -50,6 +50,7 @@ def test_each_look_says_its_seeds_runs_time_and_disk(capsys, record_of) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_runs_that_cannot_start_are_counted_apart(capsys) -> None:
     columns = 'table.columns=[{name: accuracy}, {name: nucla, overrides: ["experiment=nucla"]}]'
     lines = said(capsys, "digits", columns, "table.looks=[3]")

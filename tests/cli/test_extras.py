@@ -29,6 +29,7 @@ PROJECT = Path(__file__).parents[2] / "pyproject.toml"
         (["results", "add", "digits", "--weights", "GRU"], "safetensors", "weights"),
     ],
 )
+@pytest.mark.few(4)
 def test_a_library_that_lacks_is_named_before_anything_is_done(
     verb: list[str],
     library: str,

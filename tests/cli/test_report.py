@@ -68,6 +68,7 @@ def test_figures_are_drawn_from_what_runs_left(tmp_path: Path, monkeypatch, caps
         (["--outt", "x"], "Did you mean '--out'?"),
     ],
 )
+@pytest.mark.few(3)
 def test_mistakes(arguments: list[str], says: str, capsys) -> None:
     assert main(["report", *arguments]) == 1
     assert says in capsys.readouterr().err

@@ -101,6 +101,7 @@ def declare(made: Path, tmp_path: Path, monkeypatch) -> Declare:
     return begin
 
 
+@pytest.mark.slow
 def test_what_was_published_is_equal_without_any_data(call: Call, tmp_path: Path) -> None:
     status, out, error = call("verify", "--runs")
     assert (status, error) == (0, "")
@@ -243,6 +244,7 @@ def test_claims_that_a_table_does_not_make_are_not_left_beside_it(declare: Decla
     assert not page.exists()
 
 
+@pytest.mark.slow
 def test_runs_that_only_others_have_stay_until_they_are_taken_back(
     declare: Declare, tmp_path: Path, capsys
 ) -> None:
@@ -272,6 +274,7 @@ def test_runs_that_only_others_have_stay_until_they_are_taken_back(
     assert main(["results", "verify"]) == 0
 
 
+@pytest.mark.slow
 def test_what_somebody_else_put_there_is_left_alone(
     declare: Declare, tmp_path: Path, capsys
 ) -> None:
@@ -293,6 +296,7 @@ def test_what_somebody_else_put_there_is_left_alone(
     assert "emove" not in said
 
 
+@pytest.mark.slow
 def test_older_tables_are_said_to_be(call: Call, tmp_path: Path) -> None:
     results = tmp_path / "results"
     (results / "old.json").write_text("[]")
@@ -331,6 +335,7 @@ def test_tables_of_an_earlier_recipe_are_held_against_their_runs(
 
 
 @pytest.mark.parametrize("content", [None, b"{}", b"\xff\xfe", b"with\r\nother ends"])
+@pytest.mark.few(1)
 def test_a_plan_is_published_as_it_is_or_not_at_all(
     made: Path, tmp_path: Path, monkeypatch, capsys, content: bytes | None
 ) -> None:
@@ -427,6 +432,7 @@ def files_in(folder: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.slow
 def test_ones_own_runs_are_not_taken_for_published_ones(
     declare: Declare, tmp_path: Path, finished_run, monkeypatch, capsys
 ) -> None:
@@ -457,6 +463,7 @@ def test_publishing_goes_on_where_it_was_stopped(declare: Declare, monkeypatch) 
     assert main(["results", "verify"]) == 0
 
 
+@pytest.mark.slow
 def test_other_data_of_the_same_name_are_not_published(tmp_path: Path, monkeypatch, capsys) -> None:
     """Data in a folder that was typed are the table's own where there are no others."""
     monkeypatch.chdir(tmp_path)
@@ -515,6 +522,7 @@ def test_a_table_that_cannot_be_read_is_said(call: Call, tmp_path: Path) -> None
     assert "  tiny.json cannot be read: 'accuracies'" in out
 
 
+@pytest.mark.slow
 def test_there_is_nothing_to_verify_or_publish(call: Call) -> None:
     assert "elsewhere holds no published results" in call("verify", "elsewhere")[2]
     assert "No run of table tiny is finished" in call("add", "tiny")[2]

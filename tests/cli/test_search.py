@@ -178,6 +178,7 @@ def test_two_commands_at_once_share_the_trials(user_environment, tmp_path: Path)
 @pytest.mark.parametrize(
     "space", ["optimizer.lr=range(0,inf)", "experiment=nucla", "data.protocol=fixd"]
 )
+@pytest.mark.few(1)
 def test_what_is_no_search_ends_in_one_sentence(command_line, tmp_path: Path, space: str) -> None:
     words = ["search", "digits", "--trials", "2", space]
     done = command_line(*words, "model.dropout=interval(0,0.5)", timeout=60)

@@ -53,6 +53,7 @@ def test_what_is_chosen_is_shown(capsys) -> None:
     assert "left out: GRU, RNN." in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_after_reproduce_the_rest_is_launched_as_before_and_the_table_looked_at(capsys) -> None:
     asked = ["digits", "quick=true", "launcher=slurm", "launcher.cpus=2"]
     with Composer() as composer:
@@ -64,6 +65,7 @@ def test_after_reproduce_the_rest_is_launched_as_before_and_the_table_looked_at(
     assert "eleatt-bench table digits quick=true --explain EleAtt-GRU accuracy" in shown
 
 
+@pytest.mark.slow
 def test_the_pages_are_offered_for_all_tables_as_they_are(tmp_path: Path, capsys) -> None:
     """A setting for every run would vary all of them, and `report` would refuse most."""
     where = [f"runs_dir={tmp_path / 'runs'}", f"data_dir={tmp_path / 'data'}"]
@@ -87,6 +89,7 @@ def test_the_pages_are_offered_for_all_tables_as_they_are(tmp_path: Path, capsys
         (["--format", "csv", "--digits", "2"], "--digits is not for csv"),
     ],
 )
+@pytest.mark.few(3)
 def test_mistakes_are_named(flags: list[str], says: str, capsys) -> None:
     assert main(["table", "digits", *flags]) == 1
     assert says in capsys.readouterr().err

@@ -140,6 +140,7 @@ def accuracy_of(run: RunFolder, shown: str) -> float:
     [pytest.param("replaced", marks=pytest.mark.slow),
      pytest.param("in place", marks=pytest.mark.slow), "in place, with its time set back"],
 )  # fmt: skip
+@pytest.mark.slow
 def test_a_changed_record_is_read(how: str, show: Show, runs: list[RunFolder]) -> None:
     path = runs[0].record
     state, content = path.stat(), path.read_bytes()
@@ -159,6 +160,7 @@ def test_a_changed_record_is_read(how: str, show: Show, runs: list[RunFolder]) -
     assert accuracy_of(runs[1], shown) > 20
 
 
+@pytest.mark.slow
 def test_a_run_that_is_gone_or_damaged_or_anothers_is_not_shown(
     show: Show, runs: list[RunFolder]
 ) -> None:
@@ -179,6 +181,7 @@ def test_a_run_that_is_gone_or_damaged_or_anothers_is_not_shown(
     assert finished(shown) == 71
 
 
+@pytest.mark.slow
 def test_predictions_changed_in_place_with_their_time_set_back_are_read(
     show: Show, runs: list[RunFolder]
 ) -> None:
@@ -191,6 +194,7 @@ def test_predictions_changed_in_place_with_their_time_set_back_are_read(
     assert "it is not what the record says was written" in shown
 
 
+@pytest.mark.slow
 def test_what_is_kept_is_believed_only_if_it_is_this_versions_and_whole(
     show: Show, runs: list[RunFolder], environment: dict[str, str]
 ) -> None:
@@ -216,6 +220,7 @@ def test_what_is_kept_is_believed_only_if_it_is_this_versions_and_whole(
                   marks=pytest.mark.slow),
      ["reproduce", "digits", SEEDS[:-1] + ",12]", "--dry-run"]],
 )  # fmt: skip
+@pytest.mark.few(1)
 def test_lists_and_plans_are_the_same_too(arguments: list[str], show: Show) -> None:
     show(*arguments)
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import gc
 
+import pytest
+
 from eleatt_bench.common.collector import without_collector
 
 
+@pytest.mark.slow
 def test_what_was_made_without_the_collector_counts_as_old_and_is_collected_still() -> None:
     with without_collector():
         assert not gc.isenabled()

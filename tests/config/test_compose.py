@@ -70,7 +70,7 @@ def no_hydra() -> Iterator[None]:
         ("data.name=${oc.env:HOME}", "only data_dir and runs_dir may name environment variables"),
     ],
 )
-@pytest.mark.few(7)
+@pytest.mark.few(3)
 def test_a_mistake_is_explained_in_one_line(override: str, says: str) -> None:
     with pytest.raises(UserError) as raised:
         compose_config(["experiment=nucla", override])

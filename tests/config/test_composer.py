@@ -78,7 +78,7 @@ def test_one_configuration_does_not_leak_into_another() -> None:
     ],
     ids=" ".join,
 )
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 def test_a_mistake_is_explained_in_the_same_words(overrides: list[str]) -> None:
     with pytest.raises(UserError) as expected:
         compose_config(overrides)

@@ -115,6 +115,7 @@ def test_what_is_wrong_is_named_with_file_and_place(folder: Path) -> None:
         ("launcher:\n  options: {time-min: 1:00:00, x: 1}", "1:00:00"),
     ],
 )
+@pytest.mark.few(1)
 def test_a_time_that_yaml_would_count_in_seconds_is_refused(
     folder: Path, line: str, time: str
 ) -> None:

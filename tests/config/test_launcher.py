@@ -51,7 +51,7 @@ SLURM, RAY = "launcher=slurm", "launcher=ray"
         ([RAY, "+launcher.env.CUDA_VISIBLE_DEVICES=1"], "is set by the sweep itself"),
     ],
 )
-@pytest.mark.few(8)
+@pytest.mark.few(3)
 def test_what_makes_no_sense_is_refused(said: list[str], told: str) -> None:
     with pytest.raises(UserError) as caught:
         compose_checked(said, "train")
@@ -72,12 +72,13 @@ def test_what_makes_sense_to_ray_is_taken(said: str) -> None:
 @pytest.mark.parametrize(
     "time", ["3", "3:00", "0:03:00", "0-1", "1-00:00:00", "1439", "null", "UNLIMITED"]
 )
-@pytest.mark.few(3)
+@pytest.mark.few(1)
 def test_times_are_slurms(time: str) -> None:
     assert compose_checked([SLURM, f"launcher.time={time}"], "train")["launcher"]["notice"] == 120
 
 
 @pytest.mark.parametrize("said", ["time: 12:00:00", "options: {time-min: 24:00:00}"])
+@pytest.mark.few(1)
 def test_a_time_without_quotes_is_no_number_of_minutes(
     said: str, tmp_path: Path, monkeypatch
 ) -> None:
@@ -111,7 +112,7 @@ def test_a_time_without_quotes_is_no_number_of_minutes(
         (["train", "-m", SLURM, "+launcher.options.array=1"], "is set by the sweep itself"),
     ],
 )
-@pytest.mark.few(5)
+@pytest.mark.few(1)
 def test_who_has_no_cluster_is_told(words, told: str, monkeypatch, tmp_path, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -145,6 +146,7 @@ def test_a_job_asks_for_what_its_trainer_needs(monkeypatch) -> None:
     assert not {"requeue", "mem"} & other.keys()
 
 
+@pytest.mark.slow
 def test_the_partition_that_sbatch_takes_is_asked_for_gpus(monkeypatch) -> None:
     said = "+launcher.options.partition"
     monkeypatch.setattr(script, "has_gpus", lambda partition: partition == "gpus")

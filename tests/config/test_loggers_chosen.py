@@ -59,7 +59,7 @@ def test_any_of_them_go_together(names: tuple[str, ...]) -> None:
         (["trainer.accumulate_grad_batches=0"], "it must be at least 1"),
     ],
 )  # fmt: skip
-@pytest.mark.few(3)
+@pytest.mark.few(1)
 def test_a_mistake_is_a_sentence(overrides: list[str], says: str) -> None:
     for compose in (compose_config, Composer().config):
         with pytest.raises(UserError) as raised:

@@ -74,6 +74,7 @@ def test_a_typed_choice_that_loses_a_key_stops_the_command(
         Composer().config(["model=wide", *experiment, typed[0]])
 
 
+@pytest.mark.slow
 def test_what_an_option_takes_from_another_counts_as_its_own(write: Write) -> None:
     write("model/wide", WIDE)
     write("model/wider", "defaults: [wide, _self_]\nhidden_size: 512\n")
@@ -116,6 +117,7 @@ def test_another_class_inherits_no_options(compose) -> None:
     assert sgd == {"_target_": "torch.optim.SGD", "lr": 0.005, "weight_decay": 0.01, "options": {}}
 
 
+@pytest.mark.slow
 def test_nor_does_the_class_that_an_experiment_names(write: Write) -> None:
     write(
         "experiment/mine",

@@ -73,7 +73,7 @@ def hydra_once() -> Iterator[None]:
         ("optimizer._target_=os.system", "is refused"),
     ],
 )
-@pytest.mark.few(5)
+@pytest.mark.few(2)
 def test_what_makes_no_sense_is_refused(override: str, says: str) -> None:
     with pytest.raises(UserError, match=says):
         compose_config(["experiment=digits", override])
@@ -124,6 +124,7 @@ SMALLEST = {
 }
 
 
+@pytest.mark.slow
 def test_the_smallest_values_are_let_through_and_smaller_ones_are_not() -> None:
     composed = compose_config(["experiment=digits"])
     for key, least in SMALLEST.items():
@@ -153,7 +154,7 @@ def test_the_smallest_values_are_let_through_and_smaller_ones_are_not() -> None:
         (["model.dropout=1e-6"], r"model.dropout=1e-06 has no effect: .* Choose model.dropout=0$"),
     ],
 )  # fmt: skip
-@pytest.mark.few(3)
+@pytest.mark.few(1)
 def test_what_would_be_without_effect_or_do_harm_is_refused(said: list[str], told: str) -> None:
     with pytest.raises(UserError, match=told):
         compose_config(["experiment=digits", "scheduler=none", *said])

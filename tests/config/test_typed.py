@@ -38,6 +38,7 @@ def typed(said: list[str], name: str = "train") -> dict[str, object]:
 
 
 @pytest.mark.parametrize("said", SAID, ids=" ".join)
+@pytest.mark.few(2)
 def test_it_is_what_hydra_composes_the_first_time_and_the_next(said: list[str]) -> None:
     with hydra_ready():
         expected = compose_config(said)
@@ -51,6 +52,7 @@ def test_it_is_what_hydra_composes_the_first_time_and_the_next(said: list[str]) 
 
 
 @pytest.mark.parametrize("said", MISTAKES, ids=" ".join)
+@pytest.mark.few(4)
 def test_mistakes_are_found_the_first_time_and_the_next(said: list[str]) -> None:
     told = set()
     for _ in range(2):

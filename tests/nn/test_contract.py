@@ -45,6 +45,7 @@ def problem(cell):
 
 @pytest.mark.parametrize(("run", "cell"), CASES, indirect=["run"], ids=str)
 @pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.few(12)
 def test_gradients(run, cell, reverse):
     """Against finite differences, for every input, weight and state, through every result."""
     weights, state = problem(cell)

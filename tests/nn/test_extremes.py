@@ -120,6 +120,7 @@ def test_sizes(kind, gate, sizes):
 @pytest.mark.parametrize("content", [torch.nan, torch.inf, -torch.inf])
 @every_cell
 @every_gate
+@pytest.mark.few(5)
 def test_what_is_no_number_is_not_hidden(kind, gate, content):
     """NaN wherever the equations have it, for any one input that has diverged."""
     given = problem(kind, gate)

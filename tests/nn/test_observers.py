@@ -134,7 +134,7 @@ def test_auto_takes_the_equations_and_the_others_say_that_they_cannot(
 
 @every_cell
 @every_gate
-@pytest.mark.few(4)
+@pytest.mark.few(2)
 def test_flops_are_those_of_the_equations(make, kind, gate):
     layer, x = make(kind, gate, backend="equations"), torch.randn(T, B, D, dtype=torch.float64)
     expected = flops(layer, x)

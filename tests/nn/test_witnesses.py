@@ -270,6 +270,7 @@ def test_keras(keras, kind, bias, ragged, reverse):
 @pytest.mark.parametrize("reverse", [False, True])
 @kinds
 @gates
+@pytest.mark.few(4)
 def test_differences_without_biases_and_lengths(kind, gate, reverse):
     """Every entry of every Jacobian; test_contract.py has the layers with both."""
     torch.manual_seed(0)

@@ -165,6 +165,7 @@ class TestGraphs:
                 assert_equal(again, once)
 
     @every_kind
+    @pytest.mark.few(4)
     def test_anomaly_mode(self, make, gradients, x, kind):
         layer = make(kind)
         expected = gradients(layer, x)
@@ -225,6 +226,7 @@ class TestViews:
     """Whatever the memory looks like, the numbers are those of a contiguous copy."""
 
     @every_kind
+    @pytest.mark.few(4)
     def test_of_the_input(self, make, gradients, kind):
         layer = make(kind)
         source = torch.randn(T, B, 2 * D, 2, dtype=torch.float64)

@@ -42,6 +42,7 @@ def test_every_run_with_its_seed_state_name_and_command(planned, tmp_path: Path,
     assert command[-2:] == ["model=eleatt_gru", "seed=2"]
 
 
+@pytest.mark.slow
 def test_a_run_whose_data_are_not_here_has_no_name(planned, tmp_path: Path) -> None:
     made = replace(planned["table4"], runs_dir=tmp_path)
     text = explain(made, "EleAtt-GRU(aug.)", "cross_view_clean")

@@ -65,6 +65,7 @@ def test_a_column_has_one_scale_in_all_sections(make_table) -> None:
 
 
 @pytest.mark.parametrize(("columns", "long"), [(1, 1), (1, 40), (4, 40)])
+@pytest.mark.few(1)
 def test_all_words_are_within_the_figure(make_table, columns: int, long: int, tmp_path) -> None:
     cell = make_table().sections[0].rows[0].cells[0]
     wide = make_table(

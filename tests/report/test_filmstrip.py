@@ -66,7 +66,7 @@ def test_joints_are_where_they_are_and_as_large_as_asked() -> None:
     ids=["skeleton", "nobody", "one frame", "image", "features"],
 )
 @pytest.mark.parametrize("form", ["png", "pdf", "svg"])
-@pytest.mark.few(3)
+@pytest.mark.few(1)
 def test_every_kind_is_drawn_in_every_format(tmp_path: Path, frames, layout, form: str) -> None:
     path = tmp_path / f"picture.{form}"
     save(draw_sequence(frames, layout, "a title"), path)

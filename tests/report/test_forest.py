@@ -170,6 +170,7 @@ def test_the_figure_says_what_is_exploratory(folded: Table) -> None:
 
 
 @pytest.mark.parametrize("names", [3, 60])
+@pytest.mark.few(1)
 def test_all_words_of_a_figure_are_within_it(make_table, names: int, tmp_path: Path) -> None:
     claim = replace(make_table().claims[0], better="A" * names)
     figure = forest_figure([make_table(claims=(claim,))], "T" * 20)

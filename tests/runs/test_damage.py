@@ -276,6 +276,7 @@ def endless(path: Path) -> None:
 @pytest.mark.parametrize(
     "make", [pipe, plug, folder_there, link_to_itself, endless], ids=lambda make: make.__name__
 )
+@pytest.mark.few(6)
 def test_something_else_in_the_place_of_a_file_is_not_waited_for(shelf, make, name: str) -> None:
     folder, _ = shelf
     path = folder.path / name

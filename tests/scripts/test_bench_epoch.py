@@ -44,6 +44,7 @@ def loop_of(
 
 @pytest.mark.parametrize("packed", [True, False])
 @pytest.mark.parametrize("readout", ["mean", "last"])
+@pytest.mark.few(2)
 def test_the_plain_loop_has_the_network_and_the_batches_of_ours(
     data_dir: Path, readout: str, packed: bool
 ) -> None:

@@ -47,6 +47,7 @@ def test_a_job_that_does_not_compose_is_named_by_its_number() -> None:
         ([["model=gru"], ["model=eleatt_gru", "model.gated_layers=[]"]], "would all be digits-gru"),
     ],
 )
+@pytest.mark.few(2)
 def test_jobs_that_are_one_run_are_refused(jobs, says: str) -> None:
     with pytest.raises(UserError, match=re.escape(says)):
         plan_jobs("train", jobs)

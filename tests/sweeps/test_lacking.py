@@ -34,6 +34,7 @@ class Recorder:
         return []
 
 
+@pytest.mark.slow
 def test_what_can_be_done_is_done_and_what_lacks_is_named_at_the_end(capsys) -> None:
     launcher = Recorder()
     with pytest.raises(UserError) as caught:

@@ -120,6 +120,7 @@ def trials(tmp_path: Path) -> Iterator[Trials]:
         yield opened
 
 
+@pytest.mark.slow
 def test_a_protocol_to_choose_by_is_what_trials_are_judged_by(
     trials: Trials, finish, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -184,6 +185,7 @@ class Queue(Scripted):
         yield from super().ended()
 
 
+@pytest.mark.slow
 def test_values_that_do_not_go_together_fail_their_trial_alone(trials: Trials, finish) -> None:
     two = "model.num_layers=2"
     space = space_of(

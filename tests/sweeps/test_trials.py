@@ -37,6 +37,7 @@ def test_two_at_once_share_the_trials_and_draw_other_values(tmp_path: Path) -> N
     assert path.exists()
 
 
+@pytest.mark.slow
 def test_the_same_seed_draws_the_same_values_when_it_is_continued(tmp_path: Path) -> None:
     def drawn(path: Path, times: int, each: int, seed: int = 0) -> list[float]:
         values = []
@@ -147,6 +148,7 @@ def test_a_lock_that_a_dead_process_left_is_no_life_sign(tmp_path: Path) -> None
         assert trials.take(1) is None, "it is this process's now"
 
 
+@pytest.mark.slow
 def test_each_trial_is_spared_for_the_first_quarter_of_its_own_epochs(tmp_path: Path) -> None:
     with opened(tmp_path / "a.db") as trials:
         for _ in range(STARTUP_TRIALS):

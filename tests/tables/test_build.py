@@ -144,6 +144,7 @@ def test_folds_are_averaged_within_a_seed_before_seeds_are() -> None:
     assert (cell.runs, cell.finished) == (9, 8)
 
 
+@pytest.mark.slow
 def test_a_table_of_folds_counts_them(tmp_path, finish, composer) -> None:
     columns = 'table.columns=[{name: accuracy, overrides: ["experiment=dhg"], folds: all}]'
     made = plan("digits", [columns, "table.seeds=[0,1]", f"runs_dir={tmp_path}"], composer)
@@ -178,6 +179,7 @@ def features(tmp_path: Path) -> Callable[[str], None]:
     return prepare
 
 
+@pytest.mark.slow
 def test_networks_on_features_take_what_the_backbone_of_the_store_makes(
     tmp_path: Path, composer, features, finish
 ) -> None:

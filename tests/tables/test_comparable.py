@@ -45,6 +45,7 @@ def two_rows(
         (("experiment=ntu",), ("experiment=ntu", "data=ntu120"), ("name=ntu", "name=ntu120")),
     ],
 )
+@pytest.mark.few(2)
 def test_other_samples_are_not_compared(
     composer, one: tuple[str, ...], other: tuple[str, ...], difference: tuple[str, str]
 ) -> None:
@@ -71,6 +72,7 @@ def test_folds_are_compared(composer) -> None:
     two_rows(composer, ("data.fold=2",), ("data.fold=2",), *said)
 
 
+@pytest.mark.slow
 def test_every_seed_is_compared(tmp_path: Path, monkeypatch) -> None:
     (tmp_path / "experiment").mkdir()
     growing = '# @package _global_\ndefaults: [digits]\ndata: {limit: "7${seed}"}\n'
@@ -96,6 +98,7 @@ def test_members_of_an_ensemble_are_compared_and_stand_for_it(composer) -> None:
     joined("a, b", "{better: both, than: b}")
 
 
+@pytest.mark.slow
 def test_data_sets_may_have_the_same_samples(composer) -> None:
     """Skeletons and videos of NTU RGB+D have; pixels of an image may come one by one."""
     skeletons, videos = ("experiment=ntu",), ("experiment=ntu_rgb",)

@@ -204,6 +204,7 @@ def test_a_sign_is_claimed_where_the_repeated_p_is_below_5_percent(
 
 
 @pytest.mark.parametrize("paper", [None, 4.7, -0.4])
+@pytest.mark.few(1)
 def test_many_at_once_are_judged_as_one_by_one(paper: float | None) -> None:
     plan = design(paper)
     values = np.random.default_rng(2).normal(0.4, [[0.2], [0.8], [2.0]] * 50, (150, 20))

@@ -58,6 +58,7 @@ def test_what_only_says_where_a_run_is_computed_does_not_change_the_table(compos
     )
 )  # fmt: skip
 @settings(max_examples=5, deadline=None)
+@pytest.mark.slow
 def test_nor_is_that_a_part_of_a_variation(composer, places: list[str]) -> None:
     said = [*ONE_ROW, "table.seeds=[3,4]", "optimizer.lr=0.01"]
     places = [one for one in places if one != "launcher.poll=3" or "launcher=slurm" in places]
@@ -77,6 +78,7 @@ def test_its_command_finds_the_same_folders_but_its_files_are_the_same(composer,
     assert (made.variation, made.file_stem) == (plain.variation, plain.file_stem)
 
 
+@pytest.mark.slow
 def test_a_setting_has_files_of_one_name_however_it_is_typed(composer) -> None:
     """A plan recorded under one spelling would not be found, nor departures from it, by another."""
     plain, *others = (
@@ -93,6 +95,7 @@ def test_a_setting_has_files_of_one_name_however_it_is_typed(composer) -> None:
         assert other.file_stem == plain.file_stem
 
 
+@pytest.mark.slow
 def test_a_group_that_changes_the_runs_stays(composer) -> None:
     made = plan("digits", ["scheduler=cosine", "trainer=gpu", *ONE_ROW], composer)
     assert made.variation == (*ONE_ROW, "scheduler=cosine")
@@ -104,6 +107,7 @@ def test_a_group_that_changes_the_runs_stays(composer) -> None:
      ("optimizer=sgd", "optimizer.options.momentum=0.8")],
 )  # fmt: skip
 @pytest.mark.few(1)
+@pytest.mark.slow
 def test_a_group_that_others_are_about_stays(composer, said: tuple[str, ...]) -> None:
     """Without it they could not be composed."""
     made = plan("digits", [*said, "launcher.jobs=2", *ONE_ROW], composer)
@@ -132,6 +136,7 @@ def test_a_variation_is_kept_apart_from_the_table(composer) -> None:
         ("table4", "pretraining=digits", "itself, 'pre-trained on NTU RGB.D' has pretraining="),
     ],
 )
+@pytest.mark.few(1)
 def test_what_a_row_sets_cannot_be_typed(table: str, typed: str, says: str, composer) -> None:
     with pytest.raises(UserError, match=says):
         plan(table, [typed], composer)
@@ -148,6 +153,7 @@ def test_what_a_row_sets_cannot_be_typed(table: str, typed: str, says: str, comp
         ("digits", "model.cell=lstm", "row 'EleAtt-GRU'", "row 'EleAtt-LSTM'"),
     ],
 )
+@pytest.mark.few(2)
 def test_nor_can_what_makes_two_of_its_columns_sections_or_rows_one(
     table: str, typed: str, one: str, other: str, composer
 ) -> None:
@@ -156,6 +162,7 @@ def test_nor_can_what_makes_two_of_its_columns_sections_or_rows_one(
         plan(table, ["table.seeds=[0]", typed], composer)
 
 
+@pytest.mark.slow
 def test_a_setting_that_the_rows_of_a_variation_need_can_be_typed(composer) -> None:
     rows = (
         'table.rows=[{name: SGD, overrides: ["optimizer.options.momentum=0.8"]}]',
@@ -285,6 +292,7 @@ def test_a_plan_of_other_looks_or_claims_has_files_of_its_own(composer) -> None:
         ("table.cited=[{name: X, paper: {accurcy: 1}}]", "Did you mean 'accuracy'"),
     ],
 )
+@pytest.mark.few(9)
 def test_what_makes_no_table(composer, override: str, says: str) -> None:
     with pytest.raises(UserError, match=says):
         plan("digits", [override], composer)
@@ -382,6 +390,7 @@ def test_a_pretraining_on_the_same_data_has_the_fold_that_its_run_has(composer) 
         ("model.gated_layers=[0]", r"own, row 'GRU': model.gated_layers is set, but model.gate"),
     ],
 )
+@pytest.mark.few(1)
 def test_a_row_that_makes_no_sense_is_named(
     tmp_path: Path, monkeypatch, said: str, refusal: str
 ) -> None:

@@ -273,6 +273,7 @@ def test_looks_that_are_typed_once_seeds_are_seen_explore(
     assert exploratory(table(digits_plan)) == [False] * 3
 
 
+@pytest.mark.slow
 def test_looks_that_are_typed_before_are_a_plan_like_any(finish, composer, tmp_path: Path) -> None:
     typed = plan("digits", ["table.looks=[3,5]", f"runs_dir={tmp_path / 'runs'}"], composer)
     record_plan(typed)

@@ -96,6 +96,7 @@ def test_the_numbers_are_the_papers(spec_of, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.few(4)
 def test_a_table_opens_with_its_command_and_its_cost(composer, spec_of, name: str) -> None:
     path = config_dir() / "table" / f"{name}.yaml"
     lines = path.read_text(encoding="utf-8").splitlines()
@@ -115,7 +116,7 @@ def test_the_paper_is_all_tables(spec_of) -> None:
 
 
 @pytest.mark.parametrize("name", OWN)
-@pytest.mark.few(4)
+@pytest.mark.few(2)
 def test_every_row_is_what_its_name_says(composer, spec_of, name: str) -> None:
     spec = spec_of(name)
     check_spec(spec)

@@ -33,6 +33,7 @@ def rates(folder: RunFolder) -> list[float]:
     ],
     ids=["cosine", "plateau"],
 )
+@pytest.mark.few(1)
 def test_rates_are_the_schedulers_also_where_a_run_is_stopped_and_continues(
     short_config, tmp_path, monkeypatch, scheduler: Sequence[str], expected: Sequence[float]
 ) -> None:

@@ -191,6 +191,7 @@ def test_best_weights_that_are_lost_are_missed_before_the_run_goes_on(short_conf
             assert train(config, [])[1]["metrics"] == record["metrics"]
 
 
+@pytest.mark.slow
 def test_where_a_file_has_one_name_checkpoints_are_copied(
     short_config, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -55,7 +55,7 @@ def values(line: str) -> list[str]:
     [(6, ""), (6, "6,0.001,0."), (5, ""), (5, "5"), (5, "5,1,2,3,4,5,6\n5,1,2,3,4,5,6\n")],
     ids=["beyond", "beyond and half", "as far", "half a line", "strange lines"],
 )
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 def test_what_is_beyond_the_checkpoint_is_cut(interrupted, go_on, kept, capsys) -> None:
     _, lines = interrupted
     count, tail = kept

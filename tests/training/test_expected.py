@@ -186,6 +186,7 @@ def changed(path: Path, change: Callable[[State], None], out: Path) -> None:
 
 
 @pytest.mark.parametrize("change", NONSENSE, ids=lambda change: change.__name__)
+@pytest.mark.few(6)
 def test_nonsense_is_refused_in_a_sentence(trained, tmp_path: Path, change) -> None:
     run, config = trained
     changed(run.checkpoints / "last.ckpt", lambda state: None, tmp_path / "same.ckpt")
@@ -338,6 +339,7 @@ def test_the_backends_of_a_run_are_told_epoch_by_epoch(short_config) -> None:
     assert again["backends"] == [["unknown", 2], [own, 1]]
 
 
+@pytest.mark.slow
 def test_the_time_of_a_continued_run_is_that_of_all_its_processes(short_config) -> None:
     def seconds(*values: float) -> None:
         """Let the first epochs have taken so long."""
@@ -385,6 +387,7 @@ def test_a_file_that_is_none_is_named(tmp_path: Path) -> None:
         (["+optimizer.options.differentiable=true"], "differentiable=true .*: leave it out"),
     ],
 )
+@pytest.mark.few(1)
 def test_a_step_that_no_training_can_do_is_refused(short_config, options, says: str) -> None:
     config = short_config("optimizer=adam", *options)
     store = catalog.open_store(Path(config["data_dir"]), "digits")

@@ -68,6 +68,7 @@ def test_the_network_gives_the_logits_of_the_run(made: Made) -> None:
     assert again["loss"] == pytest.approx(card["metrics"]["loss"], rel=1e-5)
 
 
+@pytest.mark.slow
 def test_a_network_in_64_bits_has_the_weights_that_were_tested(tmp_path: Path) -> None:
     said = [
         "model=eleatt_gru", "model.num_layers=2", "model.hidden_size=4", "trainer.max_epochs=1",
@@ -155,6 +156,7 @@ def changed(made: Made, folder: Path, **values: object) -> Path:
         ("origin_applied", None),  # of other values nothing of a digit hangs on it
     ],
 )
+@pytest.mark.few(5)
 def test_cards_of_nonsense(made: Made, tmp_path: Path, key: str, value: object) -> None:
     with pytest.raises(UserError, match="does not hold weights of this program, or is damaged"):
         load_network(changed(made, tmp_path, **{key: value}))
@@ -194,6 +196,7 @@ def test_damaged_files(made: Made, tmp_path: Path, data) -> None:
 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+@pytest.mark.few(1)
 def test_frames_of_a_data_set_are_classified_as_they_were_tested(
     tmp_path: Path, precision: str
 ) -> None:

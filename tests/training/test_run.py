@@ -321,6 +321,7 @@ def grow(layers: EleAttGRU, steps: Collection[int], what: float) -> None:
 
 @pytest.mark.parametrize("limit", ["1.0", "null"])
 @pytest.mark.parametrize("what", [math.inf, -math.inf, math.nan, 1e30])
+@pytest.mark.few(2)
 def test_a_gradient_that_outgrows_all_numbers_counts_as_zero(
     short_config, monkeypatch, capsys, what: float, limit: str
 ) -> None:
@@ -420,6 +421,7 @@ def test_eval_gives_what_the_run_recorded(finished) -> None:
 
 
 @pytest.mark.parametrize("status", ["pruned", "failed", "running"])
+@pytest.mark.few(1)
 def test_what_was_never_tested_is_not_tested_by_eval(finished, status: str) -> None:
     """Otherwise trials of a search would have test accuracies, of weights that nobody chose."""
     folder, record, compose = finished

@@ -76,6 +76,7 @@ def test_a_finished_run_needs_its_pretraining_no_more(short_config) -> None:
     assert train(short_config(*QUICK), [])[1] == record
 
 
+@pytest.mark.slow
 def test_a_pretraining_that_is_here_without_weights_is_trained_again_by_its_own_command(
     short_config,
 ) -> None:
@@ -94,6 +95,7 @@ def test_a_pretraining_that_is_here_without_weights_is_trained_again_by_its_own_
     assert train(short_config(*QUICK), [])[1] == record
 
 
+@pytest.mark.slow
 def test_a_pretraining_whose_weights_are_damaged_is_trained_again_by_its_own_command(
     short_config,
 ) -> None:
@@ -132,6 +134,7 @@ def test_a_run_that_continues_keeps_its_own_weights(short_config) -> None:
         (["model=gru"], "weight_ia_l0 is 8 × 8 there and absent here"),
     ],
 )
+@pytest.mark.few(1)
 def test_layers_that_do_not_fit_are_refused_in_words(
     short_config, options: list[str], says: str
 ) -> None:
@@ -207,6 +210,7 @@ def test_weights_that_have_learnt_from_what_is_tested_are_refused(short_config) 
     assert all_runs(Path(config["runs_dir"])) == []
 
 
+@pytest.mark.slow
 def test_weights_that_have_learnt_from_what_is_validated_on_are_refused(
     tmp_path: Path, monkeypatch, short_config
 ) -> None:

@@ -138,6 +138,7 @@ def refused(tmp_path: Path, name: str, source: Path) -> str:
 
 @pytest.mark.parametrize("archived", [False, True], ids=["folder", "archive"])
 @pytest.mark.parametrize(("name", "kind"), EVERY)
+@pytest.mark.few(12)
 def test_one_bad_file(
     tmp_path: Path, publish, zipped, old, name: str, kind: str, archived: bool
 ) -> None:
@@ -278,6 +279,7 @@ def test_archives_that_are_not_to_be_trusted(
 
 @pytest.mark.parametrize("kind", ["link", "bomb"])
 @pytest.mark.parametrize("name", READERS)
+@pytest.mark.few(3)
 def test_a_member_that_is_a_link_or_far_too_large(
     tmp_path: Path, publish, zipped, old, name: str, kind: str
 ) -> None:

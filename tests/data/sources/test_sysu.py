@@ -72,7 +72,7 @@ def samples(path: Path) -> list[Sample]:
 
 
 @pytest.mark.parametrize("form", ["folder", "folder above", "archive", "archive of the inside"])
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 def test_every_number_is_where_the_file_has_it(whole: Path, tmp_path: Path, zipped, form) -> None:
     if form == "archive of the inside":
         path = Path(shutil.make_archive(str(tmp_path / "inside"), "zip", whole))
@@ -119,6 +119,7 @@ def test_a_sequence_that_is_missing(refused, release: Path) -> None:
 
 
 @pytest.mark.parametrize("count", [0, 39, 41])
+@pytest.mark.few(1)
 def test_other_than_forty_subjects(refused, release: Path, count: int) -> None:
     if count == 41:
         shutil.copytree(release / "2", release / "1")
@@ -136,6 +137,7 @@ def test_the_same_sequence_twice(release: Path) -> None:
 
 
 @pytest.mark.parametrize("folder", ["2/video0", "2/video13", "2/videoX", "2", "video1", "."])
+@pytest.mark.few(2)
 def test_names_that_do_not_parse(refused, release: Path, folder: str) -> None:
     (release / folder).mkdir(exist_ok=True)
     shutil.copy(release / "2/video2/sklWorld.mat", release / folder)

@@ -42,6 +42,7 @@ class Told:
 
 
 @pytest.mark.parametrize("wanted", [{"a"}, {"a", "b"}, {"b", "c"}])
+@pytest.mark.few(1)
 def test_it_is_watched_if_it_has_all_jobs_and_waited_for_if_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], wanted
 ) -> None:

@@ -58,6 +58,7 @@ def ended(job: Job) -> str:
 
 @given(words=st.lists(st.text(st.characters(exclude_characters="\0", codec="utf-8"))))
 @settings(max_examples=25, deadline=None)
+@pytest.mark.slow
 def test_every_word_arrives_as_it_was(words: list[str], tmp_path_factory) -> None:
     folder = tmp_path_factory.mktemp("words")
     code = "import json, sys; print(json.dumps([a for a in sys.argv[1:]]))"

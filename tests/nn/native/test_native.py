@@ -74,6 +74,7 @@ def subnormal(tensor):
 
 @pytest.mark.parametrize("layer_class", [EleAttRNN, EleAttLSTM, EleAttGRU])
 @pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.few(3)
 def test_a_gradient_that_fades_ends_at_zero(threads, layer_class, count):
     """Frames that the loss cannot feel get none that a processor is slow with."""
     threads(count)
@@ -91,6 +92,7 @@ def test_a_gradient_that_fades_ends_at_zero(threads, layer_class, count):
 
 
 @pytest.mark.parametrize("flush", [False, True])
+@pytest.mark.few(1)
 def test_backward_leaves_the_thread_in_its_own_mode(threads, flush):
     def smallest():
         return torch.full((1000,), 1e-40) * torch.ones(1000)
@@ -191,6 +193,7 @@ for change in (EleAttGRU.half, EleAttGRU.double, smaller, lower):
 """
 
 
+@pytest.mark.slow
 def test_what_changed_between_forward_and_backward_is_refused() -> None:
     """The library would read beyond its end, or numbers of another dtype."""
     done = subprocess.run([sys.executable, "-c", CHANGED], capture_output=True, text=True)

@@ -127,7 +127,7 @@ def results(
 @only_interpreted
 @pytest.mark.parametrize("gate", ["sigmoid", "softmax", None])
 @pytest.mark.parametrize("kind", LAYERS)
-@pytest.mark.few(3)
+@pytest.mark.few(1)
 def test_operands_have_no_bits_that_tensor_cores_would_cut_off(
     device, monkeypatch, kind, gate
 ) -> None:
@@ -168,7 +168,7 @@ def test_a_layer_of_positive_numbers_is_not_drawn_towards_zero(device, monkeypat
 @pytest.mark.parametrize("scale", [1e-12, 1e12], ids=["tiny", "huge"])
 @pytest.mark.parametrize("kind", LAYERS)
 @pytest.mark.parametrize("gate", ["sigmoid", "softmax", None])
-@pytest.mark.few(3)
+@pytest.mark.few(1)
 def test_under_float16_no_gradient_is_too_small_or_too_large(device, gate, kind, scale) -> None:
     """Without a scaler, or with any: gradients of ``scale`` losses are ``scale`` gradients."""
     layer = layer_of(kind, gate, 0.2).to(device)

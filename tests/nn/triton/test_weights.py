@@ -155,7 +155,7 @@ def parametrized(layer: EleAttGRU, x: torch.Tensor) -> None:
     ],
     ids=lambda change: change.__name__,
 )  # fmt: skip
-@pytest.mark.few(3)
+@pytest.mark.few(1)
 def test_changed_weights_are_those_that_are_multiplied(
     device, change: Callable[[EleAttGRU, torch.Tensor], EleAttGRU | None]
 ) -> None:

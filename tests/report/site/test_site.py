@@ -128,6 +128,7 @@ def test_incomplete_data_are_named_also_those_that_a_run_began_with(tmp_path: Pa
     assert _incomplete({}, tmp_path) == []
 
 
+@pytest.mark.slow
 def test_a_newer_report_takes_the_place_of_an_older_one(site: Path, tmp_path: Path) -> None:
     where = [f"data_dir={tmp_path / 'data'}", f"runs_dir={tmp_path / 'runs'}"]
     made = plans("digits", where)
@@ -146,6 +147,7 @@ def test_a_newer_report_takes_the_place_of_an_older_one(site: Path, tmp_path: Pa
     assert not list(tmp_path.glob(".*")), "nothing is left of the making"
 
 
+@pytest.mark.slow
 def test_it_replaces_nothing_but_a_report(tmp_path: Path, monkeypatch) -> None:
     made = plans("digits", [f"runs_dir={tmp_path / 'runs'}", f"data_dir={tmp_path / 'data'}"])
     (tmp_path / "mine").mkdir()
@@ -162,6 +164,7 @@ def test_it_replaces_nothing_but_a_report(tmp_path: Path, monkeypatch) -> None:
             write_site(made, Path(name))
 
 
+@pytest.mark.slow
 def test_if_it_fails_the_older_one_stays(site: Path, tmp_path: Path, monkeypatch) -> None:
     made = plans("digits", [f"runs_dir={tmp_path / 'runs'}", f"data_dir={tmp_path / 'data'}"])
     write_site(made, tmp_path / "report")

@@ -45,6 +45,7 @@ def test_a_confusion_matrix_fits_a_page(classes: int) -> None:
         Panel("one\nclass", np.ones((1, 1), np.float32), "step", "element of the input"),
     ],
 )
+@pytest.mark.few(2)
 def test_an_open_gate_is_bright_and_a_closed_one_dark(panel: Panel) -> None:
     panels = [panel, panel._replace(values=panel.values * 0)]
     pixels = attention(panels, "Attention\nafter epoch 1", 1.0)

@@ -176,6 +176,7 @@ def test_a_broken_file_is_named(tmp_path: Path, put, text: str, says: str) -> No
 
 @both_forms
 @pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.few(1)
 def test_bad_samples_stand_in_their_places(tmp_path: Path, put, processes: int) -> None:
     for number in range(1, 41):
         text = "1\n0\n" if number in (3, 33, 40) else content(joints(seed=number))
@@ -190,6 +191,7 @@ def test_bad_samples_stand_in_their_places(tmp_path: Path, put, processes: int) 
 
 
 @both_forms
+@pytest.mark.few(1)
 def test_several_processes_read_the_same(tmp_path: Path, put) -> None:
     for number in range(1, 101):
         name = f"S001C001P001R{1 + number // 60:03d}A{1 + number % 60:03d}"

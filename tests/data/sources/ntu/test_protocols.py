@@ -28,7 +28,7 @@ def names(published: Path, which: str) -> list[str]:
 
 
 @pytest.mark.parametrize(("which", "protocol"), SIZES)
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 def test_published_sizes(published: Path, which: str, protocol) -> None:
     codes = [ntu.code(name) for name in names(published, which)]
     assert None not in codes

@@ -180,6 +180,7 @@ def one_sentence(message: str) -> None:
     assert len(message) < 300
 
 
+@pytest.mark.slow
 def test_a_file_cut_anywhere_is_refused() -> None:
     whole = content([1, 2, 0, 1]).encode()
     last = len(whole.rstrip())
