@@ -12,6 +12,8 @@ READY := $(VENV)/.ready
 # pip shows what it does, and soon gives up on an index that it cannot reach
 PIP := PIP_CONSTRAINT=constraints.txt PIP_RETRIES=$${PIP_RETRIES:-1} $(VENV)/bin/python -m pip \
 	--disable-pip-version-check install
+# pip would compile what it installs on one core; this takes all. Not everything there is for Python 3.
+COMPILE := $(VENV)/bin/python -m compileall -qq -j 0 $(VENV)/lib || true
 # The first interpreter of a supported version; to choose one: make install PYTHON=/path/to/python
 PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	"$$p" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null \
@@ -34,12 +36,14 @@ install: $(READY) ## make .venv with what tests and reports need, in the exact v
 $(CORE): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11 to 3.14 is needed: make install PYTHON=/path/to/python"; exit 1; }
 	"$(PYTHON)" -m venv $(VENV)
-	$(PIP) -e .
+	$(PIP) --no-compile -e .
+	$(COMPILE)
 	$(RUN) doctor --build
 	@touch $@
 
 $(READY): $(CORE)
-	$(PIP) -e '.[dev]'
+	$(PIP) --no-compile -e '.[dev]'
+	$(COMPILE)
 	@touch $@
 
 $(VENV)/.ray: $(READY)

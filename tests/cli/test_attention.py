@@ -54,6 +54,7 @@ def test_the_largest_circle_is_the_most_important_joint_and_areas_are_proportion
     assert radii[1].tolist() == [[LARGEST / 4, 0]]
 
 
+@pytest.mark.slow
 def test_a_picture_of_thousands_of_elements_stays_one_that_can_be_looked_at() -> None:
     for count in (20, 2048):
         means = np.random.default_rng().random((21, count)).astype(np.float32)

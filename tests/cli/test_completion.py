@@ -125,6 +125,7 @@ def test_the_cursor_may_stand_within_the_line(offered) -> None:
     assert "table4" in offered("eleatt-bench reproduce ta seed=1", len("eleatt-bench reproduce ta"))
 
 
+@pytest.mark.slow
 def test_where_a_file_belongs_files_are_offered(offered, tmp_path: Path) -> None:
     (tmp_path / "space.yaml").touch()
     assert offered("eleatt-bench search nucla --space sp") == ["space.yaml"]

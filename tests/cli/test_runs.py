@@ -75,6 +75,7 @@ def test_the_list_is_chosen_ordered_and_written_in_each_format(command_line, run
     assert none == "None of 2 runs agrees with seed=7\n"
 
 
+@pytest.mark.slow
 def test_the_columns_are_chosen_or_those_in_which_runs_differ(command_line, runs) -> None:
     shown = command_line("runs", "list", "--columns", "seed,model.gate,epochs").stdout
     assert [line.split() for line in shown.splitlines()] == [
@@ -168,6 +169,7 @@ def test_two_runs_are_compared(command_line, runs) -> None:
 
 
 @pytest.mark.parametrize(("shift", "classes"), [(0, 4), (1, 3)])
+@pytest.mark.few(1)
 def test_samples_with_other_labels_are_not_compared(
     command_line, runs, shift: int, classes: int
 ) -> None:

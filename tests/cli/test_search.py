@@ -213,6 +213,7 @@ def test_without_the_data_nothing_is_begun(command_line, tmp_path: Path) -> None
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.slow
 def test_a_mistyped_key_is_said_before_anything_is_written(command_line, tmp_path: Path) -> None:
     done = command_line("search", "digits", "--trials", "2", "optimizer.rl=interval(1,2)")
     assert done.returncode == 1

@@ -45,6 +45,7 @@ def test_an_array_with_one_failing_job(engine, jobs, capsys) -> None:
     assert "SLURM has 3 jobs as array" in capsys.readouterr().out
 
 
+@pytest.mark.clusters
 def test_what_needs_a_failed_job_is_left_out_and_what_needs_another_comes_after(
     engine, jobs, tmp_path: Path
 ) -> None:
@@ -94,6 +95,7 @@ def test_a_device_is_one_jobs_at_a_time(engine, jobs, tmp_path: Path) -> None:
     assert {job.log_path.read_text() for job in made} <= {"0\n", "1\n"}
 
 
+@pytest.mark.clusters
 def test_who_came_too_late_goes_back_into_the_queue(engine, jobs, tmp_path: Path) -> None:
     (job,) = jobs(f"echo try; test -e {tmp_path}/free || exit 75")
     with engine() as made:
@@ -183,6 +185,7 @@ def test_the_notice_stops_the_program_and_puts_the_job_back(engine, jobs, tmp_pa
         assert ends(made) == {job: 0}
 
 
+@pytest.mark.clusters
 def test_force_holds_for_the_first_start_alone(engine, jobs, tmp_path: Path) -> None:
     file = tmp_path / "epochs.csv"
     (job,) = jobs("")
@@ -212,6 +215,7 @@ def test_a_cancelled_job_has_failed_and_is_not_begun_again(engine, jobs) -> None
     assert logged(waiting).endswith("SLURM: cancelled\n")
 
 
+@pytest.mark.clusters
 def test_leaving_leaves_the_jobs_and_the_same_sweep_finds_them(engine, jobs, capsys) -> None:
     made = jobs("echo once; sleep 1", "echo once; sleep 1")
     with engine() as first:
@@ -227,6 +231,7 @@ def test_leaving_leaves_the_jobs_and_the_same_sweep_finds_them(engine, jobs, cap
     assert [logged(job) for job in made] == ["once\n"] * 2
 
 
+@pytest.mark.clusters
 def test_what_another_sweep_has_queued_is_not_submitted_again(engine, jobs, capsys) -> None:
     made = jobs("echo once; sleep 1", "echo once")
     with engine() as first:
@@ -382,6 +387,7 @@ COUNTED = (
         pytest.param(1003, 1001, None, marks=pytest.mark.clusters),
     ],
 )
+@pytest.mark.clusters
 def test_the_jobs_of_several_arrays_are_done(
     engine, jobs, tmp_path: Path, monkeypatch, count: int, size: int, parallel: int | None
 ) -> None:
@@ -440,6 +446,7 @@ def assert_once(folder: Path, count: int) -> None:
     assert ran == dict.fromkeys(range(count), "once\n")
 
 
+@pytest.mark.clusters
 def test_two_sweeps_that_share_jobs_do_each_once(slurm, tmp_path: Path) -> None:
     names = [name_in(tmp_path, name) for name in ("one", "two")]
     both = [driver(tmp_path, names[0], 1, 5), driver(tmp_path, names[1], 3, 8)]

@@ -43,6 +43,7 @@ def faults(how: str, **more: str) -> int:
     sys.platform != "linux" or not hasattr(ctypes.CDLL(None), "gnu_get_libc_version"),
     reason="needs glibc",
 )
+@pytest.mark.slow
 def test_what_is_freed_is_used_again_unless_the_user_says_otherwise() -> None:
     assert faults("settled") < PAGES / 100
     assert faults("unsettled") > PAGES / 2

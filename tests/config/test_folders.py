@@ -65,6 +65,7 @@ def test_what_cannot_be_looked_at_hides_nothing(tmp_path: Path) -> None:
     assert [str(path) for path in config_files(tmp_path)] == [*names, "loop.yaml"]
 
 
+@pytest.mark.slow
 def test_a_linked_group_is_read_anew_as_well(folder: Path, tmp_path: Path) -> None:
     shared = tmp_path / "shared"
     (folder / "experiment").rename(shared)

@@ -77,6 +77,7 @@ def test_a_mistake_is_a_sentence(overrides: list[str], says: str) -> None:
     ],
 )  # fmt: skip
 @pytest.mark.few(1)
+@pytest.mark.slow
 def test_a_pre_training_logs_where_its_run_does(overrides: list[str]) -> None:
     composer = Composer()
     config = composer.config(["experiment=nucla", "pretraining=ntu", *overrides])

@@ -137,8 +137,6 @@ UNHURRIED = settings(
 @settings(UNHURRIED, max_examples=1)
 @example(flat={}, typed=["seed=3", "seed=${data.fold}"])
 @example(flat={}, typed=["data.fold=1", "++data.fold=${seed}", "seed=2"])
-@example(flat={}, typed=["data.fold=1", "++data={fold: 2}"])
-@example(flat={}, typed=["data.fold=1", "data=digits"])
 @given(flat=FLAT, typed=TYPED)
 def test_composition_has_one_meaning(folder: Path, flat: dict[str, Any], typed: list[str]) -> None:
     one_meaning(folder, flat, typed)
@@ -146,6 +144,8 @@ def test_composition_has_one_meaning(folder: Path, flat: dict[str, Any], typed: 
 
 @pytest.mark.slow
 @settings(UNHURRIED, max_examples=300)
+@example(flat={}, typed=["data.fold=1", "++data={fold: 2}"])
+@example(flat={}, typed=["data.fold=1", "data=digits"])
 @given(flat=FLAT, typed=TYPED)
 def test_composition_has_one_meaning_however_often_it_is_tried(
     folder: Path, flat: dict[str, Any], typed: list[str]

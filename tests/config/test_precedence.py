@@ -33,6 +33,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
     GlobalHydra.instance().hydra = before
 
 
+@pytest.mark.slow
 def test_an_experiment_may_set_whatever_nobody_typed(write: Write) -> None:
     write(
         "experiment/mine",

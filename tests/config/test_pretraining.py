@@ -91,6 +91,7 @@ def test_of_the_same_data_it_has_the_fold(composer) -> None:
     assert Composer().config(source.overrides) == source.config
 
 
+@pytest.mark.slow
 def test_rows_that_need_the_same_one_share_it(composer) -> None:
     def name(*overrides: str) -> str:
         source = source_of(composer.config([*overrides, "pretraining=ntu"]), composer, is_place)

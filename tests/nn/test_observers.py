@@ -191,6 +191,7 @@ def test_an_exported_layer_takes_any_batch_and_any_lengths(make, kind, gate, str
 
 @pytest.mark.filterwarnings("ignore:.torch.jit.trace")
 @pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
+@pytest.mark.slow
 def test_a_traced_layer_does_not_remember_lengths(make):
     layer, x = make("gru").requires_grad_(False), torch.randn(T, B, D, dtype=torch.float64)
     full = torch.tensor([T] * B)

@@ -274,7 +274,7 @@ OF_FIRST_ORDER = {
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("gate", GATES)
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.few(40)
+@pytest.mark.few(30)
 def test_it_is_right_or_refused(make, backend, kind, gate, way):
     def found(name: str) -> Tensors:
         layer = make(kind, gate, num_layers=1, backend=name)

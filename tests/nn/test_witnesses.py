@@ -218,6 +218,7 @@ def in_keras(kind, values):
 @pytest.mark.parametrize("ragged", [False, True])
 @pytest.mark.parametrize("bias", [True, False])
 @kinds
+@pytest.mark.few(5)
 def test_keras(keras, kind, bias, ragged, reverse):
     """Outputs, states and all gradients of a plain layer in one direction."""
     name = {"rnn": "SimpleRNN", "lstm": "LSTM"}.get(kind, "GRU")

@@ -69,6 +69,7 @@ def test_the_plain_loop_has_the_network_and_the_batches_of_ours(
     assert count == len(data.split.train) > 0
 
 
+@pytest.mark.slow
 def test_the_plain_loop_learns_what_it_is_shown(data_dir: Path) -> None:
     said = ["model.num_layers=1", "data.limit=8", "data.batch_size=4", "optimizer.lr=0.05"]
     loop, _, _ = loop_of(data_dir, "model.dropout=0", *said, packed=False)

@@ -62,6 +62,7 @@ def test_videos_and_their_backbone_make_features(tmp_path: Path, name: str, monk
     assert catalog.open_store(tmp_path / "data", name).input_size == 2048
 
 
+@pytest.mark.slow
 def test_the_same_every_time(tmp_path: Path) -> None:
     for folder in ("one", "two"):
         write(tmp_path / folder, "nucla")

@@ -123,6 +123,7 @@ def test_a_table_is_its_first_look_unless_it_is_to_be_decided(record_of) -> None
     assert len(worker.looks) == 1, "what is finished is not done again"
 
 
+@pytest.mark.slow
 def test_only_rows_of_undecided_claims_get_more_seeds(record_of) -> None:
     worker = Worker(draws, record_of)
     sweep_tables(LOOKS, worker, until_decided=True)  # type: ignore[arg-type]

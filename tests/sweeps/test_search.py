@@ -205,6 +205,7 @@ def test_values_that_do_not_go_together_fail_their_trial_alone(trials: Trials, f
     assert all("again: eleatt-bench train experiment=digits" in said[i + 1] for i in failed)
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_with_a_bad_curve_is_pruned_before_it_is_started(
     trials: Trials, finish
 ) -> None:
@@ -244,6 +245,7 @@ def test_a_running_job_is_stopped_by_the_curve_that_it_writes(trials: Trials) ->
     assert len(pool.started) == 1
 
 
+@pytest.mark.slow
 def test_a_job_that_ended_before_it_could_be_stopped_is_complete(trials: Trials, finish) -> None:
     others(trials, 0.9)
     folder = folder_of("optimizer.lr=0.01")
@@ -294,6 +296,7 @@ def test_a_trial_whose_job_somebody_ended_is_gone_on_with(
     assert said[-1].startswith("trial 1/1 complete")
 
 
+@pytest.mark.slow
 def test_not_all_trials_are_drawn_while_each_waits(trials: Trials, finish) -> None:
     """Later ones are to learn from those that have ended."""
     pool = Queue(lambda job: None)

@@ -112,6 +112,7 @@ def test_every_kind_of_sweep_is_suggested_as_it_was_written() -> None:
         ("optimizer.lr", "write KEY=VALUE"),
     ],
 )
+@pytest.mark.few(9)
 def test_what_is_no_space_is_refused(override: str, said: str) -> None:
     with pytest.raises(UserError, match=said):
         read_space(FIXED, [override])
@@ -154,6 +155,7 @@ def test_a_key_is_said_once(again: str) -> None:
         ("model.gated_layers=[0],[0,1]", Choices("model.gated_layers", ("[0]", "[0,1]"))),
     ],
 )  # fmt: skip
+@pytest.mark.few(6)
 def test_every_form_is_the_same_dimension_each_time(override: str, dimension: Dimension) -> None:
     for _ in range(3):
         assert read_space(FIXED, [override]).dimensions == (dimension,)
@@ -243,6 +245,7 @@ def test_a_file_that_is_none_is_refused(text: str, said: str, tmp_path: Path) ->
 
 @given(st.decimals(-9, 9, places=3), st.integers(1, 60), st.decimals("0.001", 5, places=3))
 @settings(deadline=None)
+@pytest.mark.slow
 def test_a_range_has_the_numbers_that_a_person_would_write(
     start: Decimal, count: int, step: Decimal
 ) -> None:

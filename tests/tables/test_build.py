@@ -201,6 +201,7 @@ def test_networks_on_features_take_what_the_backbone_of_the_store_makes(
 
 
 @pytest.mark.parametrize(("weights", "warned"), [("random", True), ("of a test", False)])
+@pytest.mark.few(1)
 def test_features_of_a_network_that_was_never_trained_are_shouted_about(
     tmp_path: Path, composer, features, weights: str, warned: bool
 ) -> None:

@@ -109,6 +109,7 @@ def test_a_section_that_the_paper_does_not_have_is_not_held_against_it(
     assert (scratch.judgement.verdict, scratch.judgement.stopped_early) == ("better", True)
 
 
+@pytest.mark.slow
 def test_with_folds_there_is_an_interval_instead(tmp_path: Path, finish, composer) -> None:
     columns = 'table.columns=[{name: accuracy, overrides: ["experiment=sysu"], folds: [0,1]}]'
     made = plan("digits", [columns, "table.seeds=[0]", f"runs_dir={tmp_path}"], composer)

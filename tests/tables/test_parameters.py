@@ -59,6 +59,7 @@ def test_the_formula_counts_what_the_real_network_has() -> None:
         assert count(model, 5, 11) == expected, model
 
 
+@pytest.mark.slow
 def test_the_frames_and_classes_of_every_data_set(composer) -> None:
     for name, protocols in PROTOCOLS.items():
         experiment = "mnist_rows" if name == "mnist" else "ntu" if name == "ntu120" else name
@@ -83,6 +84,7 @@ def test_the_frames_and_classes_of_every_data_set(composer) -> None:
         (["experiment=psmnist"], 1, 10),
     ],
 )
+@pytest.mark.few(3)
 def test_known_shapes(composer, overrides: list[str], input_size: int, classes: int) -> None:
     config = composer.config(overrides)
     assert parameters(config) == count(config["model"], input_size, classes)

@@ -153,7 +153,7 @@ def test_what_a_row_sets_cannot_be_typed(table: str, typed: str, says: str, comp
         ("digits", "model.cell=lstm", "row 'EleAtt-GRU'", "row 'EleAtt-LSTM'"),
     ],
 )
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 def test_nor_can_what_makes_two_of_its_columns_sections_or_rows_one(
     table: str, typed: str, one: str, other: str, composer
 ) -> None:
@@ -369,6 +369,7 @@ def test_of_an_override_that_is_typed_twice_the_last_counts(composer) -> None:
     assert other.file_stem == plan("digits", said[:1], composer).file_stem
 
 
+@pytest.mark.slow
 def test_a_pretraining_on_the_same_data_has_the_fold_that_its_run_has(composer) -> None:
     made = plan("table5", ["pretraining=sysu", "table.seeds=[0]", "table.sections=[]"], composer)
     before = {

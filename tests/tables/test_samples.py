@@ -125,6 +125,7 @@ def test_a_table_takes_subjects_from_the_store_that_is_here(with_subjects: Plan)
     assert 1 - claim.judgement.confidence == pytest.approx(levels_of((5, 10, 20)).sign)
 
 
+@pytest.mark.slow
 def test_it_goes_on_without_a_store_that_turns_out_to_be_damaged(with_subjects: Plan) -> None:
     path = catalog.store_path(with_subjects.data_dir, "nucla")
     with h5py.File(path, "r+") as file:

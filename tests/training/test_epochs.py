@@ -79,6 +79,7 @@ def fill(run: RunFolder) -> None:
 
 
 @pytest.mark.parametrize(("damage", "lost"), [(remove, 1), (cut, 3), (fill, 1)])
+@pytest.mark.few(1)
 def test_lost_lines_come_from_the_event_files(interrupted, go_on, damage, lost, capsys) -> None:
     _, lines = interrupted
     found = go_on(damage)
@@ -111,6 +112,7 @@ def test_without_event_files_the_checkpoint_tells_of_its_epochs_and_the_others_s
     assert values(found[5]) == values(lines[5])
 
 
+@pytest.mark.slow
 def test_force_begins_the_file_anew(interrupted, tmp_path: Path) -> None:
     folder, lines = interrupted
     copy = RunFolder(tmp_path / "runs", folder.run_id)

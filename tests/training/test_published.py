@@ -94,6 +94,7 @@ def test_a_network_in_64_bits_has_the_weights_that_were_tested(tmp_path: Path) -
     assert attended.attention.dtype == attended.inputs.dtype == np.float64
 
 
+@pytest.mark.slow
 def test_permuted_pixels_are_moved_as_they_were(tmp_path: Path) -> None:
     """Whoever trains on has the transforms of the run, in the order of its pixels."""
     said = [

@@ -357,6 +357,7 @@ def test_a_damaged_checkpoint_is_named_and_force_mends_it(short_config) -> None:
     assert again["metrics"] == record["metrics"]
 
 
+@pytest.mark.slow
 def test_the_record_says_which_backend_ran_under_mixed_precision(short_config) -> None:
     _, record = train(short_config("trainer.precision=bf16-mixed"), [])
     assert (record["precision"], record["backend"]) == ("bf16-mixed", "equations")
@@ -364,6 +365,7 @@ def test_the_record_says_which_backend_ran_under_mixed_precision(short_config) -
     assert record["backend"] == "equations"
 
 
+@pytest.mark.slow
 def test_the_last_epochs_weights_can_be_selected(short_config) -> None:
     folder, record = train(short_config("trainer.selection=last"), [])
     assert record["selection"] == "last"

@@ -111,6 +111,7 @@ def test_a_full_disk(cache: FeatureCache, monkeypatch: pytest.MonkeyPatch) -> No
     assert list(cache.folder.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_threads_that_read_at_once_find_what_is_there(cache: FeatureCache) -> None:
     """Python 3.11 counts how deep all threads together are in `ast`, by which NumPy reads.
 

@@ -168,6 +168,7 @@ def test_compressed_data_without_end() -> None:
         read(content)
 
 
+@pytest.mark.slow
 def test_what_unpacks_to_gigabytes() -> None:
     """Many variables of which each is small enough: it is the sum that counts."""
     for count, size in ((1, 1 << 27), (100, 1 << 21)):

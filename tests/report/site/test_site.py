@@ -192,6 +192,7 @@ def test_without_its_libraries_it_says_what_to_install(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_samples_are_drawn_if_the_store_is_what_the_run_saw(site: Path, tmp_path: Path) -> None:
     run = next((site.parent / "runs").glob("digits-gru-seed0-*"))
     page = (site / "runs" / f"{run.name}.html").read_text(encoding="utf-8")

@@ -125,6 +125,7 @@ def test_the_gates_are_measured_on_validation_samples(
             assert curve(folder, f"gate/{name}_{layer}")[-1] == pytest.approx(expected, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_from_one_confusion_matrix_to_the_next_maximum_the_epochs_double(
     short_config, monkeypatch
 ) -> None:
@@ -155,6 +156,7 @@ def test_from_one_confusion_matrix_to_the_next_maximum_the_epochs_double(
         assert title.startswith(f"Validation after epoch {epoch}: {np.trace(counts)} of ")
 
 
+@pytest.mark.slow
 def test_pictures_wait_for_time_and_the_newest_is_drawn_at_the_end(
     short_config, monkeypatch
 ) -> None:
