@@ -76,7 +76,6 @@ def test_a_mistake_is_a_sentence(overrides: list[str], says: str) -> None:
         ["logger=wandb", "logger.wandb.mode=offline"],
     ],
 )  # fmt: skip
-@pytest.mark.few(1)
 @pytest.mark.slow
 def test_a_pre_training_logs_where_its_run_does(overrides: list[str]) -> None:
     composer = Composer()

@@ -52,7 +52,6 @@ def gradients(model, run, x, **options):
 @pytest.mark.parametrize(
     ("kind", "dynamic"), [("gru", True), pytest.param("lstm", None, marks=pytest.mark.slow)]
 )
-@pytest.mark.few(1)
 @pytest.mark.slow
 def test_forward_and_backward_in_several_shapes(make, backend, kind, dynamic):
     model = Model(make(kind, backend=backend))

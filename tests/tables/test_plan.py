@@ -106,7 +106,6 @@ def test_a_group_that_changes_the_runs_stays(composer) -> None:
     [("scheduler=step", "scheduler.options.step_size=3"),
      ("optimizer=sgd", "optimizer.options.momentum=0.8")],
 )  # fmt: skip
-@pytest.mark.few(1)
 @pytest.mark.slow
 def test_a_group_that_others_are_about_stays(composer, said: tuple[str, ...]) -> None:
     """Without it they could not be composed."""
