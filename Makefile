@@ -55,7 +55,7 @@ demo: digits ## train 18 small networks on real data and show the table (minutes
 test: $(READY) ## run the tests
 	scripts/test.sh
 
-test-slow: $(READY) ## run the tests that take minutes, and the others with more drawn examples
+test-slow: $(READY) ## run the slow tests, and the others with more drawn examples
 	scripts/test.sh -m "slow and not gpu"
 	scripts/test.sh -m "hypothesis and not (slow or gpu or clusters)" --hypothesis-profile=default
 
